@@ -1,0 +1,74 @@
+# Fetches a package of another Debian suite with a private apt configuration,
+# so that the machine's own sources stay as they are; sourced after lib.sh.
+
+APT_DIR=$CACHE/apt
+KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
+
+# the mirror that the machine's own apt uses for Debian itself
+apt_mirror()
+{
+	local site
+	if [ -n "${IOU_BPF_MIRROR:-}" ]; then
+		echo "$IOU_BPF_MIRROR"
+		return
+	fi
+	site=$(apt-get indextargets --format '$(REPO_URI) $(LABEL)' \
+		'Created-By: Packages' 2>/dev/null |
+		awk '$2 == "Debian" { print $1; exit }')
+	[ -n "$site" ] || site=$(grep -hoE 'https?://[^ ]*/debian/?( |$)' \
+		/etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null |
+		head -n 1 | tr -d ' ')
+	[ -n "$site" ] || die "the machine's apt names no Debian mirror: set IOU_BPF_MIRROR"
+	echo "$site"
+}
+
+# apt_private COMMAND...: apt-get that knows only our suites
+apt_private()
+{
+	apt-get -q \
+		-o Dir::Etc::sourcelist="$APT_DIR/sources.list" \
+		-o Dir::Etc::sourceparts=- \
+		-o Dir::Etc::preferencesparts=- \
+		-o Dir::State::lists="$APT_DIR/lists" \
+		-o Dir::Cache="$APT_DIR/cache" \
+		-o APT::Architecture=amd64 \
+		-o APT::Sandbox::User=root \
+		-o Acquire::Retries=3 \
+		"$@"
+}
+
+# apt_setup SUITE...: reads the package lists of these suites
+apt_setup()
+{
+	local mirror suite
+	[ -r "$KEYRING" ] || die "no Debian archive keyring at $KEYRING: install debian-archive-keyring"
+	mirror=$(apt_mirror)
+	mkdir -p "$APT_DIR/lists/partial" "$APT_DIR/cache/archives/partial" ||
+		die "cannot write to $APT_DIR"
+	for suite; do
+		echo "deb [signed-by=$KEYRING] $mirror $suite main"
+	done >"$APT_DIR/sources.list"
+	apt_private update >"$APT_DIR/log" 2>&1 ||
+		die "cannot read the package lists of $*: $(grep -m1 -E '^(E|W|Err)' "$APT_DIR/log" || echo "see $APT_DIR/log")"
+	# apt-get update ends well even if it reached nothing
+	[ -n "$(find "$APT_DIR/lists" -name '*_Packages*' -print -quit)" ] ||
+		die "no network? no package list of $* could be read: $(grep -m1 -E '^(E|W|Err)' "$APT_DIR/log")"
+}
+
+# apt_fetch PACKAGE VERSION SHA256 FILE: downloads to FILE; SHA256 may be empty
+apt_fetch()
+{
+	local package=$1 version=$2 want=$3 file=$4 dir got
+	dir=$(mktemp -d "$CACHE/fetch.XXXXXX") || die "cannot write to $CACHE"
+	if ! (cd "$dir" && apt_private download "$package=$version") >"$APT_DIR/log" 2>&1; then
+		rm -rf "$dir"
+		die "cannot download $package $version: $(grep -m1 -E '^(E|W|Err)' "$APT_DIR/log")"
+	fi
+	got=$(sha256_of "$dir"/*.deb)
+	if [ -n "$want" ] && [ "$got" != "$want" ]; then
+		rm -rf "$dir"
+		die "$package $version has the wrong checksum: $got, not $want"
+	fi
+	mv "$dir"/*.deb "$file" || { rm -rf "$dir"; die "cannot write $file"; }
+	rm -rf "$dir"
+}
