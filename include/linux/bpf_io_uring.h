@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _LINUX_BPF_IO_URING_H
+#define _LINUX_BPF_IO_URING_H
+
+#include <linux/errno.h>
+#include <linux/types.h>
+
+union bpf_attr;
+struct bpf_prog;
+
+/**
+ * enum bpf_io_uring_event - why a program runs
+ * @BPF_IO_URING_START: the flow was issued and no request stands before it;
+ *	there is no completion, so the verdict has to be BPF_IO_URING_DEFAULT
+ *	and anything else is taken for it
+ * @BPF_IO_URING_COMPLETE: a child of the flow, or the request before it in its
+ *	chain, has completed
+ */
+enum bpf_io_uring_event {
+	BPF_IO_URING_START	= 0,
+	BPF_IO_URING_COMPLETE	= 1,
+};
+
+/**
+ * enum bpf_io_uring_verdict - what becomes of the completion's own CQE
+ * @BPF_IO_URING_DEFAULT: posted if the application issued the request, with
+ *	IOSQE_CQE_SKIP_SUCCESS honoured; not posted if a program did
+ * @BPF_IO_URING_POST: posted, with user_data, res and cflags of the context
+ * @BPF_IO_URING_DROP: not posted
+ * @BPF_IO_URING_DROP_BUF: not posted, and the program takes the provided buffer
+ *	over whose id the CQE carries. A completion with IORING_CQE_F_BUFFER is
+ *	posted under any other verdict, as nobody would learn the id otherwise.
+ */
+enum bpf_io_uring_verdict {
+	BPF_IO_URING_DEFAULT	= 0,
+	BPF_IO_URING_POST	= 1,
+	BPF_IO_URING_DROP	= 2,
+	BPF_IO_URING_DROP_BUF	= 3,
+};
+
+/**
+ * enum bpf_io_uring_ctx_flags - what is known of the request
+ * @BPF_IO_URING_F_CHILD: a program issued it for this flow. If clear on
+ *	BPF_IO_URING_COMPLETE, it is the request before the flow in its chain.
+ * @BPF_IO_URING_F_NEXT: requests wait behind the flow in its chain
+ */
+enum bpf_io_uring_ctx_flags {
+	BPF_IO_URING_F_CHILD	= 1U << 0,
+	BPF_IO_URING_F_NEXT	= 1U << 1,
+};
+
+/**
+ * struct bpf_io_uring_ctx - context of a BPF_PROG_TYPE_IOURING program
+ * @user_data: of the completed request; on START, of the flow. Writable.
+ * @res: result of the completed request, a negative errno on failure; 0 on
+ *	START. Writable.
+ * @cflags: CQE flags (IORING_CQE_F_*) of the completed request; 0 on START.
+ *	Writable, except for IORING_CQE_F_32 and IORING_CQE_F_SKIP, which are
+ *	ignored.
+ * @event: enum bpf_io_uring_event
+ * @opcode: of the completed request, enum io_uring_op; IORING_OP_BPF on START
+ * @flags: enum bpf_io_uring_ctx_flags
+ * @nr_children: requests of the flow in flight, without the one just completed
+ * @flow_user_data: user_data of the flow
+ * @state: the flow's memory. It starts as the SQE's off, addr, addr3 and
+ *	bpf_arg, and lives until the flow has ended. Writable.
+ *
+ * A program may load whole fields only, naturally aligned, and store to those
+ * said to be writable. It is described by BTF and is not UAPI.
+ */
+struct bpf_io_uring_ctx {
+	__u64	user_data;
+	__s32	res;
+	__u32	cflags;
+	__u32	event;
+	__u32	opcode;
+	__u32	flags;
+	__u32	nr_children;
+	__u64	flow_user_data;
+	__u64	state[4];
+};
+
+#ifdef CONFIG_IO_URING_BPF_PROG
+int bpf_io_uring_link_attach(const union bpf_attr *attr, struct bpf_prog *prog);
+#else
+static inline int bpf_io_uring_link_attach(const union bpf_attr *attr,
+					   struct bpf_prog *prog)
+{
+	return -EOPNOTSUPP;
+}
+#endif
+
+#endif

@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Attaching BPF programs to the slots of a ring, with a bpf_link
+ *
+ * Either of ring and link may go first. They share a struct io_bpf_ring and
+ * neither pins the other: a link in the file table of a ring that it pinned
+ * would keep both for ever.
+ */
+#include <linux/kernel.h>
+#include <linux/errno.h>
+#include <linux/bpf.h>
+#include <linux/file.h>
+#include <linux/io_uring.h>
+
+#include <uapi/linux/io_uring.h>
+
+#include "io_uring.h"
+#include "bpf.h"
+
+struct io_bpf_link {
+	struct bpf_link		link;
+	/* the link has a reference */
+	struct io_bpf_ring	*br;
+	u32			slot;
+	/* protected by ->br->lock: is the program in the slot ours? */
+	bool			attached;
+};
+
+static struct io_bpf_link *io_bpf_to_link(const struct bpf_link *link)
+{
+	return container_of(link, struct io_bpf_link, link);
+}
+
+static void io_bpf_ring_put(struct io_bpf_ring *br)
+{
+	if (refcount_dec_and_test(&br->refs)) {
+		mutex_destroy(&br->lock);
+		kfree(br);
+	}
+}
+
+static struct io_bpf_ring *io_bpf_ring_alloc(struct io_ring_ctx *ctx)
+{
+	struct io_bpf_ring *br;
+
+	br = kzalloc_obj(*br, GFP_KERNEL_ACCOUNT);
+	if (!br)
+		return NULL;
+	refcount_set(&br->refs, 1);
+	mutex_init(&br->lock);
+	br->ctx = ctx;
+	xa_init_flags(&br->flows, XA_FLAGS_ALLOC);
+	INIT_HLIST_HEAD(&br->active);
+	INIT_LIST_HEAD(&br->events);
+	INIT_LIST_HEAD(&br->ready);
+	INIT_LIST_HEAD(&br->parked);
+	INIT_LIST_HEAD(&br->kills);
+	INIT_DELAYED_WORK(&br->park_work, io_bpf_park_work);
+	return br;
+}
+
+/*
+ * The last request is gone, and with it the flows. Links stay as they are, but
+ * have no ring any more.
+ */
+void io_bpf_ring_exit(struct io_ring_ctx *ctx)
+{
+	struct io_bpf_ring *br = ctx->bpf_ring;
+
+	if (!br)
+		return;
+	cancel_delayed_work_sync(&br->park_work);
+	scoped_guard(mutex, &br->lock) {
+		br->ctx = NULL;
+		memset(br->progs, 0, sizeof(br->progs));
+	}
+	/* nobody else is left who could look at these */
+	ctx->bpf_ring = NULL;
+	ctx->int_flags &= ~IO_RING_F_BPF;
+	WARN_ON_ONCE(!xa_empty(&br->flows));
+	xa_destroy(&br->flows);
+	io_bpf_ring_put(br);
+}
+
+/*
+ * Programs run with the files, memory and credentials of whoever submits, and
+ * an fd of a ring is no proof of being its owner: peers get it for MSG_RING.
+ * So it takes the creator's mm, and what io_uring_register() demands.
+ */
+static int io_bpf_check_ring(struct io_ring_ctx *ctx)
+{
+	const unsigned int unsupported = IORING_SETUP_SQPOLL |
+					 IORING_SETUP_IOPOLL |
+					 IORING_SETUP_CQE32 |
+					 IORING_SETUP_CQE_MIXED |
+					 IORING_SETUP_SQE128 |
+					 IORING_SETUP_SQE_MIXED;
+
+	lockdep_assert_held(&ctx->uring_lock);
+
+	if (ctx->mm_account != current->mm)
+		return -EPERM;
+	if (ctx->submitter_task && ctx->submitter_task != current)
+		return -EEXIST;
+	if ((ctx->int_flags & IO_RING_F_REG_RESTRICTED) &&
+	    (!(ctx->flags & IORING_SETUP_R_DISABLED) ||
+	     (ctx->int_flags & IO_RING_F_RESTRICT_INHERITED)))
+		return -EACCES;
+	if (ctx->flags & unsupported)
+		return -EOPNOTSUPP;
+	return 0;
+}
+
+/* Two links may come at once for the first time: one takes the other's. */
+static struct io_bpf_ring *io_bpf_ring_get(struct io_ring_ctx *ctx)
+{
+	struct io_bpf_ring *br;
+	int ret;
+
+	guard(mutex)(&ctx->uring_lock);
+
+	ret = io_bpf_check_ring(ctx);
+	if (ret)
+		return ERR_PTR(ret);
+	br = ctx->bpf_ring;
+	if (!br) {
+		br = io_bpf_ring_alloc(ctx);
+		if (!br)
+			return ERR_PTR(-ENOMEM);
+		ctx->bpf_ring = br;
+	}
+	refcount_inc(&br->refs);
+	return br;
+}
+
+static int io_bpf_link_fill_slot(struct io_bpf_link *l)
+{
+	struct io_bpf_ring *br = l->br;
+
+	guard(mutex)(&br->lock);
+	guard(mutex)(&br->ctx->uring_lock);
+
+	if (br->progs[l->slot])
+		return -EBUSY;
+	br->progs[l->slot] = l->link.prog;
+	l->attached = true;
+	io_bpf_update_flag(br->ctx);
+	return 0;
+}
+
+static void io_bpf_link_release(struct bpf_link *link)
+{
+	struct io_bpf_link *l = io_bpf_to_link(link);
+	struct io_bpf_ring *br = l->br;
+
+	guard(mutex)(&br->lock);
+
+	if (!l->attached)
+		return;
+	l->attached = false;
+	if (!br->ctx)
+		return;
+
+	guard(mutex)(&br->ctx->uring_lock);
+
+	br->progs[l->slot] = NULL;
+	io_bpf_cancel_slot(br, l->slot);
+	io_bpf_update_flag(br->ctx);
+}
+
+static int io_bpf_link_detach(struct bpf_link *link)
+{
+	io_bpf_link_release(link);
+	return 0;
+}
+
+static void io_bpf_link_dealloc(struct bpf_link *link)
+{
+	struct io_bpf_link *l = io_bpf_to_link(link);
+
+	io_bpf_ring_put(l->br);
+	kfree(l);
+}
+
+static int __io_bpf_link_update(struct io_bpf_link *l,
+				struct bpf_prog *new_prog,
+				struct bpf_prog *old_prog)
+{
+	struct io_bpf_ring *br = l->br;
+	struct io_ring_ctx *ctx = br->ctx;
+
+	lockdep_assert_held(&br->lock);
+
+	if (!l->attached || !ctx || percpu_ref_is_dying(&ctx->refs))
+		return -ENOLINK;
+	if (old_prog && l->link.prog != old_prog)
+		return -EPERM;
+	if (new_prog->type != l->link.prog->type ||
+	    new_prog->expected_attach_type != l->link.prog->expected_attach_type)
+		return -EINVAL;
+
+	guard(mutex)(&ctx->uring_lock);
+
+	br->progs[l->slot] = new_prog;
+	return 0;
+}
+
+/* Flows in flight keep their state and go on with the new program. */
+static int io_bpf_link_update(struct bpf_link *link, struct bpf_prog *new_prog,
+			      struct bpf_prog *old_prog)
+{
+	struct io_bpf_link *l = io_bpf_to_link(link);
+	int ret;
+
+	mutex_lock(&l->br->lock);
+	ret = __io_bpf_link_update(l, new_prog, old_prog);
+	if (!ret)
+		old_prog = xchg(&link->prog, new_prog);
+	mutex_unlock(&l->br->lock);
+
+	/* no run can be using it, those hold ->uring_lock */
+	if (!ret)
+		bpf_prog_put(old_prog);
+	return ret;
+}
+
+/* These two take no lock: whoever reads them must not wait for a ring. */
+static void io_bpf_link_show_fdinfo(const struct bpf_link *link,
+				    struct seq_file *seq)
+{
+	seq_printf(seq, "slot:\t%u\n", io_bpf_to_link(link)->slot);
+}
+
+static int io_bpf_link_fill_info(const struct bpf_link *link,
+				 struct bpf_link_info *info)
+{
+	info->iouring.slot = io_bpf_to_link(link)->slot;
+	info->iouring.flags = 0;
+	return 0;
+}
+
+static const struct bpf_link_ops io_bpf_link_ops = {
+	.release	= io_bpf_link_release,
+	.dealloc	= io_bpf_link_dealloc,
+	.detach		= io_bpf_link_detach,
+	.update_prog	= io_bpf_link_update,
+	.show_fdinfo	= io_bpf_link_show_fdinfo,
+	.fill_link_info	= io_bpf_link_fill_info,
+};
+
+static int io_bpf_link_create(struct io_ring_ctx *ctx, u32 slot,
+			      struct bpf_prog *prog)
+{
+	struct bpf_link_primer primer;
+	struct io_bpf_link *l;
+	int ret;
+
+	l = kzalloc_obj(*l, GFP_USER);
+	if (!l)
+		return -ENOMEM;
+	l->slot = slot;
+	l->br = io_bpf_ring_get(ctx);
+	if (IS_ERR(l->br)) {
+		ret = PTR_ERR(l->br);
+		kfree(l);
+		return ret;
+	}
+	bpf_link_init(&l->link, BPF_LINK_TYPE_IOURING, &io_bpf_link_ops, prog,
+		      BPF_IOURING);
+
+	ret = bpf_link_prime(&l->link, &primer);
+	if (ret) {
+		io_bpf_link_dealloc(&l->link);
+		return ret;
+	}
+	ret = io_bpf_link_fill_slot(l);
+	if (ret) {
+		bpf_link_cleanup(&primer);
+		return ret;
+	}
+	return bpf_link_settle(&primer);
+}
+
+/**
+ * bpf_io_uring_link_attach - BPF_LINK_CREATE for BPF_PROG_TYPE_IOURING
+ * @attr: ->link_create: target_fd is the ring, iouring.slot is 0 to 15, flags
+ *	and iouring.flags are 0
+ * @prog: the program; the link takes the reference over on success
+ *
+ * Return: the link's fd, or
+ * -EINVAL: flags are set or there is no such slot;
+ * -EBADF, -EOPNOTSUPP: target_fd is no file, or not a ring;
+ * -EPERM: the ring was created by another process;
+ * -EEXIST: it has another task as its only submitter;
+ * -EACCES: its restrictions leave no room for this;
+ * -EOPNOTSUPP: its mode is not supported: SQPOLL, IOPOLL, or CQEs or SQEs that
+ * are not of the plain size;
+ * -EBUSY: the slot is taken;
+ * -ENOMEM, -EMFILE: no memory or file descriptor.
+ */
+int bpf_io_uring_link_attach(const union bpf_attr *attr, struct bpf_prog *prog)
+{
+	u32 slot = attr->link_create.iouring.slot;
+	struct file *file;
+	int ret;
+
+	if (attr->link_create.flags || attr->link_create.iouring.flags ||
+	    slot >= IO_BPF_MAX_SLOTS)
+		return -EINVAL;
+
+	file = io_uring_ctx_get_file(attr->link_create.target_fd, false);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	ret = io_bpf_link_create(file->private_data, slot, prog);
+	fput(file);
+	return ret;
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a BPF_PROG_TYPE_IOURING program may do with its context
+ */
+#include <linux/kernel.h>
+#include <linux/bpf.h>
+#include <linux/bpf_verifier.h>
+#include <linux/bpf_io_uring.h>
+
+#define IO_BPF_CTX_STATE_END \
+	offsetofend(struct bpf_io_uring_ctx, state)
+
+/* Size of the field that starts at @off, or 0. */
+static int io_bpf_field_size(int off)
+{
+	switch (off) {
+	case offsetof(struct bpf_io_uring_ctx, user_data):
+	case offsetof(struct bpf_io_uring_ctx, flow_user_data):
+		return sizeof(u64);
+	case offsetof(struct bpf_io_uring_ctx, res):
+	case offsetof(struct bpf_io_uring_ctx, cflags):
+	case offsetof(struct bpf_io_uring_ctx, event):
+	case offsetof(struct bpf_io_uring_ctx, opcode):
+	case offsetof(struct bpf_io_uring_ctx, flags):
+	case offsetof(struct bpf_io_uring_ctx, nr_children):
+		return sizeof(u32);
+	}
+	if (off >= offsetof(struct bpf_io_uring_ctx, state) &&
+	    off < IO_BPF_CTX_STATE_END && !(off % sizeof(u64)))
+		return sizeof(u64);
+	return 0;
+}
+
+static bool io_bpf_field_writable(int off)
+{
+	return off == offsetof(struct bpf_io_uring_ctx, user_data) ||
+	       off == offsetof(struct bpf_io_uring_ctx, res) ||
+	       off == offsetof(struct bpf_io_uring_ctx, cflags) ||
+	       off >= offsetof(struct bpf_io_uring_ctx, state);
+}
+
+static bool io_bpf_is_valid_access(int off, int size, enum bpf_access_type type,
+				   const struct bpf_prog *prog,
+				   struct bpf_insn_access_aux *info)
+{
+	BUILD_BUG_ON(IO_BPF_CTX_STATE_END != sizeof(struct bpf_io_uring_ctx));
+
+	if (off < 0 || off % size || size != io_bpf_field_size(off))
+		return false;
+	return type == BPF_READ || io_bpf_field_writable(off);
+}
+
+const struct bpf_verifier_ops io_uring_verifier_ops = {
+	.get_func_proto		= bpf_base_func_proto,
+	.is_valid_access	= io_bpf_is_valid_access,
+};
+
+const struct bpf_prog_ops io_uring_prog_ops = {
+};

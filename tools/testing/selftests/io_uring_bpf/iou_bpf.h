@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Helpers of the io_uring BPF tests
+ *
+ * The IOU_* and *_CQE macros need kselftest_harness.h, all else stands alone.
+ */
+#ifndef IOU_BPF_H
+#define IOU_BPF_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+/* of this kernel, and first: liburing brings an older one with the same guard */
+#include <linux/io_uring.h>
+#include <linux/bpf.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <liburing.h>
+
+#include "progs/iou_bpf_event.h"
+
+/* the kernel's are not UAPI, programs get them from BTF */
+enum {
+	BPF_IO_URING_START	= 0,
+	BPF_IO_URING_COMPLETE	= 1,
+
+	BPF_IO_URING_DEFAULT	= 0,
+	BPF_IO_URING_POST	= 1,
+	BPF_IO_URING_DROP	= 2,
+	BPF_IO_URING_DROP_BUF	= 3,
+
+	BPF_IO_URING_F_CHILD	= 1U << 0,
+	BPF_IO_URING_F_NEXT	= 1U << 1,
+};
+
+#define IOU_MAX_SLOTS		16
+#define IOU_ENTRIES		64
+/* generous, for machines that are emulated */
+#define IOU_WAIT_MS		15000
+/* how long nothing has to happen until it is taken for granted */
+#define IOU_IDLE_MS		100
+
+#define IOU_DEFER	(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN)
+
+static inline int iou_ring_init_size(struct io_uring *ring, unsigned int flags,
+				     unsigned int entries,
+				     unsigned int cq_entries)
+{
+	struct io_uring_params p = {
+		.flags		= flags | IORING_SETUP_SUBMIT_ALL |
+				  IORING_SETUP_CQSIZE,
+		.cq_entries	= cq_entries,
+	};
+
+	return io_uring_queue_init_params(entries, ring, &p);
+}
+
+static inline int iou_ring_init(struct io_uring *ring, unsigned int flags)
+{
+	return iou_ring_init_size(ring, flags, IOU_ENTRIES, 2 * IOU_ENTRIES);
+}
+
+/* An SQE that is all zero. Submits those there are if that is what it takes. */
+static inline struct io_uring_sqe *iou_get_sqe(struct io_uring *ring)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+
+	if (!sqe) {
+		io_uring_submit(ring);
+		sqe = io_uring_get_sqe(ring);
+	}
+	if (!sqe)
+		abort();
+	memset(sqe, 0, sizeof(*sqe));
+	return sqe;
+}
+
+static inline void iou_prep_bpf(struct io_uring_sqe *sqe, unsigned int slot,
+				__u64 a0, __u64 a1, __u64 a2, __u64 a3)
+{
+	memset(sqe, 0, sizeof(*sqe));
+	sqe->opcode = IORING_OP_BPF;
+	sqe->fd = -1;
+	sqe->len = slot;
+	sqe->off = a0;
+	sqe->addr = a1;
+	sqe->addr3 = a2;
+	sqe->bpf_arg = a3;
+}
+
+/* A NOP whose result is @res, by way of task work with IORING_NOP_TW. */
+static inline void iou_prep_nop(struct io_uring_sqe *sqe, __s32 res,
+				unsigned int nop_flags, __u64 user_data)
+{
+	memset(sqe, 0, sizeof(*sqe));
+	sqe->opcode = IORING_OP_NOP;
+	sqe->fd = -1;
+	sqe->len = res;
+	sqe->nop_flags = nop_flags | IORING_NOP_INJECT_RESULT;
+	sqe->user_data = user_data;
+}
+
+static inline void iou_prep_read(struct io_uring_sqe *sqe, int fd, void *buf,
+				 unsigned int len, __u64 off, __u64 user_data)
+{
+	memset(sqe, 0, sizeof(*sqe));
+	io_uring_prep_read(sqe, fd, buf, len, off);
+	sqe->user_data = user_data;
+}
+
+static inline void iou_prep_write(struct io_uring_sqe *sqe, int fd,
+				  const void *buf, unsigned int len, __u64 off,
+				  __u64 user_data)
+{
+	memset(sqe, 0, sizeof(*sqe));
+	io_uring_prep_write(sqe, fd, buf, len, off);
+	sqe->user_data = user_data;
+}
+
+/* Queues a flow for @slot and returns its SQE, for flags and arguments. */
+static inline struct io_uring_sqe *iou_queue_bpf(struct io_uring *ring,
+						 unsigned int slot,
+						 __u64 user_data)
+{
+	struct io_uring_sqe *sqe = iou_get_sqe(ring);
+
+	iou_prep_bpf(sqe, slot, 0, 0, 0, 0);
+	sqe->user_data = user_data;
+	return sqe;
+}
+
+static inline __u64 iou_now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
+}
+
+/* Takes the next CQE off the ring. Returns 0 or -ETIME. */
+static inline int iou_wait_cqe_ms(struct io_uring *ring,
+				  struct io_uring_cqe *out, unsigned int ms)
+{
+	__u64 end = iou_now_ms() + ms;
+	struct io_uring_cqe *cqe;
+	int ret;
+
+	do {
+		__s64 left = end - iou_now_ms();
+		struct __kernel_timespec ts;
+
+		if (left < 0)
+			left = 0;
+		ts.tv_sec = left / 1000;
+		ts.tv_nsec = left % 1000 * 1000000;
+		ret = io_uring_wait_cqe_timeout(ring, &cqe, &ts);
+	} while (ret == -EINTR || ret == -EAGAIN);
+	if (ret)
+		return ret;
+	*out = *cqe;
+	io_uring_cqe_seen(ring, cqe);
+	return 0;
+}
+
+static inline int iou_wait_cqe(struct io_uring *ring, struct io_uring_cqe *out)
+{
+	return iou_wait_cqe_ms(ring, out, IOU_WAIT_MS);
+}
+
+/* Takes @nr CQEs off the ring, which may come in any order. */
+static inline int iou_wait_cqes(struct io_uring *ring, struct io_uring_cqe *out,
+				unsigned int nr)
+{
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < nr; i++) {
+		ret = iou_wait_cqe(ring, &out[i]);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static inline struct io_uring_cqe *iou_find_cqe(struct io_uring_cqe *cqes,
+						unsigned int nr, __u64 user_data)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		if (cqes[i].user_data == user_data)
+			return &cqes[i];
+	}
+	return NULL;
+}
+
+/* What is to be fulfilled for the tests to make sense, or NULL if it is. */
+static inline const char *iou_unsupported(void)
+{
+	struct io_uring_probe *probe = io_uring_get_probe();
+	bool supported;
+
+	if (!probe)
+		return "no io_uring";
+	supported = io_uring_opcode_supported(probe, IORING_OP_BPF);
+	io_uring_free_probe(probe);
+	if (!supported)
+		return "no IORING_OP_BPF, is CONFIG_IO_URING_BPF_PROG set?";
+	if (geteuid())
+		return "needs root, to load programs";
+	if (libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_IOURING, NULL) != 1)
+		return "no BPF_PROG_TYPE_IOURING";
+	return NULL;
+}
+
+#define IOU_REQUIRE() do {						\
+	const char *__why = iou_unsupported();				\
+									\
+	if (__why)							\
+		SKIP(return, "%s", __why);				\
+} while (0)
+
+/* Both ways of running task work. Goes between FIXTURE() and FIXTURE_SETUP(). */
+#define IOU_RING_VARIANTS(fixture)					\
+FIXTURE_VARIANT(fixture) {						\
+	unsigned int setup;						\
+};									\
+FIXTURE_VARIANT_ADD(fixture, plain) {					\
+	.setup = 0,							\
+};									\
+FIXTURE_VARIANT_ADD(fixture, defer) {					\
+	.setup = IOU_DEFER,						\
+}
+
+/* Attaches @prog to @slot, or fails the test. */
+#define IOU_ATTACH(prog, ring, _slot) ({				\
+	LIBBPF_OPTS(bpf_iouring_opts, __opts, .slot = (_slot));		\
+	struct bpf_link *__link;					\
+									\
+	__link = bpf_program__attach_iouring(prog, (ring)->ring_fd,	\
+					     &__opts);			\
+	ASSERT_NE(NULL, __link) TH_LOG("attach: %s", strerror(errno));	\
+	__link;								\
+})
+
+/* The next CQE is this one. */
+#define ASSERT_CQE_FLAGS(ring, _user_data, _res, _flags) do {		\
+	struct io_uring_cqe __cqe = {};					\
+									\
+	ASSERT_EQ(0, iou_wait_cqe(ring, &__cqe)) {			\
+		TH_LOG("no CQE, expected user_data %#llx",		\
+		       (unsigned long long)(_user_data));		\
+	}								\
+	ASSERT_EQ((__u64)(_user_data), __cqe.user_data) {		\
+		TH_LOG("its res is %d", __cqe.res);			\
+	}								\
+	ASSERT_EQ((__s32)(_res), __cqe.res);				\
+	ASSERT_EQ((__u32)(_flags), __cqe.flags);			\
+} while (0)
+
+#define ASSERT_CQE(ring, _user_data, _res)				\
+	ASSERT_CQE_FLAGS(ring, _user_data, _res, 0)
+
+/* There is no CQE, and none comes soon. */
+#define ASSERT_NO_CQE(ring) do {					\
+	struct io_uring_cqe __cqe = {};					\
+									\
+	ASSERT_EQ(-ETIME, iou_wait_cqe_ms(ring, &__cqe, IOU_IDLE_MS)) {	\
+		TH_LOG("CQE: user_data %#llx, res %d",			\
+		       (unsigned long long)__cqe.user_data, __cqe.res);	\
+	}								\
+} while (0)
+
+/* One of the @nr @cqes that iou_wait_cqes() gave us is this one. */
+#define ASSERT_HAS_CQE(cqes, nr, _user_data, _res) do {			\
+	struct io_uring_cqe *__cqe = iou_find_cqe(cqes, nr, _user_data);\
+									\
+	ASSERT_NE(NULL, __cqe) {					\
+		TH_LOG("no CQE with user_data %#llx",			\
+		       (unsigned long long)(_user_data));		\
+	}								\
+	ASSERT_EQ((__s32)(_res), __cqe->res) {				\
+		TH_LOG("of user_data %#llx",				\
+		       (unsigned long long)(_user_data));		\
+	}								\
+} while (0)
+
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef IOU_BPF_BPF_H
+#define IOU_BPF_BPF_H
+
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+
+#include "iou_bpf_event.h"
+
+/* macros are not in BTF */
+#define EIO			5
+#define ENOENT			2
+#define ENOBUFS			105
+#define ECANCELED		125
+
+#define IOSQE_IO_LINK		(1U << 2)
+#define IORING_NOP_INJECT_RESULT	(1U << 0)
+#define IORING_NOP_TW		(1U << 4)
+#define IORING_CQE_F_BUFFER	(1U << 0)
+#define IORING_CQE_F_SKIP	(1U << 5)
+#define IORING_CQE_F_32		(1U << 15)
+
+extern int bpf_io_uring_issue(struct bpf_io_uring_ctx *ctx, const void *sqe,
+			      __u32 sqe__sz, __u64 flags) __ksym;
+extern int bpf_io_uring_post_cqe(struct bpf_io_uring_ctx *ctx, const void *cqe,
+				 __u32 cqe__sz) __ksym;
+extern int bpf_io_uring_complete(struct bpf_io_uring_ctx *ctx, __s32 res) __ksym;
+
+static __always_inline bool iou_is_start(struct bpf_io_uring_ctx *ctx)
+{
+	return ctx->event == BPF_IO_URING_START;
+}
+
+static __always_inline bool iou_is_child(struct bpf_io_uring_ctx *ctx)
+{
+	return ctx->flags & BPF_IO_URING_F_CHILD;
+}
+
+static __always_inline void iou_prep_nop(struct io_uring_sqe *sqe,
+					 __u64 user_data)
+{
+	__builtin_memset(sqe, 0, sizeof(*sqe));
+	sqe->opcode = IORING_OP_NOP;
+	sqe->fd = -1;
+	sqe->user_data = user_data;
+}
+
+/* for IORING_OP_READ and IORING_OP_WRITE */
+static __always_inline void iou_prep_rw(struct io_uring_sqe *sqe, __u8 opcode,
+					__s32 fd, __u64 addr, __u32 len,
+					__u64 off, __u64 user_data)
+{
+	__builtin_memset(sqe, 0, sizeof(*sqe));
+	sqe->opcode = opcode;
+	sqe->fd = fd;
+	sqe->addr = addr;
+	sqe->len = len;
+	sqe->off = off;
+	sqe->user_data = user_data;
+}
+
+static __always_inline int iou_issue(struct bpf_io_uring_ctx *ctx,
+				     const struct io_uring_sqe *sqe)
+{
+	return bpf_io_uring_issue(ctx, sqe, sizeof(*sqe), 0);
+}
+
+static __always_inline int iou_post_cqe(struct bpf_io_uring_ctx *ctx,
+					__u64 user_data, __s32 res, __u32 flags)
+{
+	struct io_uring_cqe cqe = {
+		.user_data	= user_data,
+		.res		= res,
+		.flags		= flags,
+	};
+
+	return bpf_io_uring_post_cqe(ctx, &cqe, sizeof(cqe));
+}
+
+#endif
