@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The life of a flow: its events, its memory, its end. */
+#include "iou_bpf.h"
+#include "kselftest_harness.h"
+#include "flow.skel.h"
+
+#define FLOW	0xf10aULL
+#define CHILD	0xc41dULL
+
+FIXTURE(flow) {
+	struct io_uring ring;
+	struct flow *skel;
+	struct bpf_link *link;
+	int pipe[2];
+	char buf[16];
+};
+
+IOU_RING_VARIANTS(flow);
+
+FIXTURE_SETUP(flow)
+{
+	IOU_REQUIRE();
+	ASSERT_EQ(0, iou_ring_init(&self->ring, variant->setup));
+	ASSERT_EQ(0, pipe(self->pipe));
+	self->skel = flow__open_and_load();
+	ASSERT_NE(NULL, self->skel);
+}
+
+FIXTURE_TEARDOWN(flow)
+{
+	bpf_link__destroy(self->link);
+	flow__destroy(self->skel);
+	close(self->pipe[0]);
+	close(self->pipe[1]);
+	io_uring_queue_exit(&self->ring);
+}
+
+static void flow_add_nop(struct flow *skel, int res, unsigned int nop_flags)
+{
+	struct io_uring_sqe *sqe = &skel->bss->sqes[skel->bss->nr_sqes];
+
+	iou_prep_nop(sqe, res, nop_flags, CHILD + skel->bss->nr_sqes++);
+}
+
+/* A child that stays in flight until the test writes to the pipe. */
+static void flow_add_read(struct flow *skel, int fd, void *buf, unsigned int len)
+{
+	struct io_uring_sqe *sqe = &skel->bss->sqes[skel->bss->nr_sqes];
+
+	iou_prep_read(sqe, fd, buf, len, 0, CHILD + skel->bss->nr_sqes++);
+}
+
+TEST_F(flow, start_event)
+{
+	struct iou_event *ev = &self->skel->bss->events[0];
+	struct io_uring_sqe *sqe;
+
+	self->link = IOU_ATTACH(self->skel->progs.flow_log, &self->ring, 0);
+	sqe = iou_queue_bpf(&self->ring, 0, FLOW);
+	iou_prep_bpf(sqe, 0, 1, ~0ULL, 0x123456789abcdefULL, 4);
+	sqe->user_data = FLOW;
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	/* nothing in flight when the program has returned: that ends it */
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_NO_CQE(&self->ring);
+
+	ASSERT_EQ(1, self->skel->bss->nr_events);
+	EXPECT_EQ(BPF_IO_URING_START, ev->event);
+	EXPECT_EQ(FLOW, ev->user_data);
+	EXPECT_EQ(FLOW, ev->flow_user_data);
+	EXPECT_EQ(IORING_OP_BPF, ev->opcode);
+	EXPECT_EQ(0, ev->res);
+	EXPECT_EQ(0, ev->cflags);
+	EXPECT_EQ(0, ev->flags);
+	EXPECT_EQ(0, ev->nr_children);
+	EXPECT_EQ(1, ev->state[0]);
+	EXPECT_EQ(~0ULL, ev->state[1]);
+	EXPECT_EQ(0x123456789abcdefULL, ev->state[2]);
+	EXPECT_EQ(4, ev->state[3]);
+}
+
+TEST_F(flow, start_verdict_is_ignored)
+{
+	self->link = IOU_ATTACH(self->skel->progs.flow_issue, &self->ring, 0);
+	for (int i = 0; i <= BPF_IO_URING_DROP_BUF; i++) {
+		self->skel->bss->start_verdict = i;
+		iou_queue_bpf(&self->ring, 0, FLOW);
+		ASSERT_EQ(1, io_uring_submit(&self->ring));
+		ASSERT_CQE(&self->ring, FLOW, 0);
+		ASSERT_NO_CQE(&self->ring);
+	}
+}
+
+TEST_F(flow, sleepable_program)
+{
+	self->link = IOU_ATTACH(self->skel->progs.flow_issue_sleepable,
+				&self->ring, 0);
+	flow_add_nop(self->skel, 0, 0);
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(2, self->skel->bss->nr_events);
+}
+
+TEST_F(flow, children_are_counted)
+{
+	struct iou_event *ev = self->skel->bss->events;
+	const int nr = 3;
+
+	self->link = IOU_ATTACH(self->skel->progs.flow_issue, &self->ring, 0);
+	for (int i = 0; i < nr; i++)
+		flow_add_nop(self->skel, 10 + i, i == 1 ? IORING_NOP_TW : 0);
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_NO_CQE(&self->ring);
+
+	ASSERT_EQ(1 + nr, self->skel->bss->nr_events);
+	EXPECT_EQ(0, ev[0].nr_children);
+	for (int i = 0; i < nr; i++) {
+		EXPECT_EQ(0, self->skel->bss->rets[i]);
+		EXPECT_EQ(BPF_IO_URING_COMPLETE, ev[1 + i].event);
+		EXPECT_EQ(BPF_IO_URING_F_CHILD, ev[1 + i].flags);
+		EXPECT_EQ(IORING_OP_NOP, ev[1 + i].opcode);
+		EXPECT_EQ(FLOW, ev[1 + i].flow_user_data);
+		EXPECT_EQ(ev[1 + i].user_data - CHILD, ev[1 + i].res - 10);
+		EXPECT_EQ(nr - 1 - i, ev[1 + i].nr_children);
+	}
+	/* the one that took the way of task work came last */
+	EXPECT_EQ(11, ev[nr].res);
+}
+
+TEST_F(flow, state_survives_events)
+{
+	struct iou_event *ev = self->skel->bss->events;
+	struct io_uring_sqe *sqe;
+
+	self->link = IOU_ATTACH(self->skel->progs.flow_state, &self->ring, 0);
+	flow_add_nop(self->skel, 0, IORING_NOP_TW);
+	sqe = iou_queue_bpf(&self->ring, 0, FLOW);
+	iou_prep_bpf(sqe, 0, 5, 1, 2, 3);
+	sqe->user_data = FLOW;
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_CQE(&self->ring, FLOW, 0);
+
+	ASSERT_EQ(6, self->skel->bss->nr_events);
+	for (int i = 0; i < 6; i++) {
+		EXPECT_EQ(5 - i, ev[i].state[0]);
+		EXPECT_EQ(1 + 10 * i, ev[i].state[1]);
+		EXPECT_EQ(2 + 100 * i, ev[i].state[2]);
+		EXPECT_EQ(3 + 1000 * i, ev[i].state[3]);
+	}
+}
+
+TEST_F(flow, failed_child_fails_the_flow)
+{
+	self->link = IOU_ATTACH(self->skel->progs.flow_issue, &self->ring, 0);
+	flow_add_nop(self->skel, -EIO, 0);
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_CQE(&self->ring, FLOW, -EIO);
+	ASSERT_NO_CQE(&self->ring);
+}
+
+TEST_F(flow, last_completion_counts)
+{
+	self->link = IOU_ATTACH(self->skel->progs.flow_issue, &self->ring, 0);
+	flow_add_nop(self->skel, -EIO, 0);
+	flow_add_nop(self->skel, 7, 0);
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_NO_CQE(&self->ring);
+}
+
+TEST_F(flow, program_forgives_failed_child)
+{
+	self->link = IOU_ATTACH(self->skel->progs.flow_forgive, &self->ring, 0);
+	flow_add_nop(self->skel, -EIO, 0);
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_EQ(-EIO, self->skel->bss->events[1].res);
+}
+
+TEST_F(flow, complete_at_start)
+{
+	self->link = IOU_ATTACH(self->skel->progs.flow_end_at_start,
+				&self->ring, 0);
+	flow_add_nop(self->skel, 0, 0);
+	self->skel->bss->end_res = 42;
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_CQE(&self->ring, FLOW, 42);
+	ASSERT_NO_CQE(&self->ring);
+
+	EXPECT_EQ(0, self->skel->bss->rets[0]);
+	EXPECT_EQ(0, self->skel->bss->end_rets[0]);
+	EXPECT_EQ(-EALREADY, self->skel->bss->end_rets[1]);
+	EXPECT_EQ(-ECANCELED, self->skel->bss->issue_after_end);
+	/* no program runs for it any more */
+	EXPECT_EQ(1, self->skel->bss->nr_events);
+}
+
+TEST_F(flow, complete_cancels_children)
+{
+	self->link = IOU_ATTACH(self->skel->progs.flow_end_at_first,
+				&self->ring, 0);
+	flow_add_read(self->skel, self->pipe[0], self->buf, sizeof(self->buf));
+	flow_add_nop(self->skel, 0, IORING_NOP_TW);
+	self->skel->bss->end_res = -ENOSPC;
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_CQE(&self->ring, FLOW, -ENOSPC);
+	ASSERT_NO_CQE(&self->ring);
+	EXPECT_EQ(2, self->skel->bss->nr_events);
+
+	/* nobody reads there any more */
+	ASSERT_EQ(4, write(self->pipe[1], "left", 4));
+	ASSERT_EQ(4, read(self->pipe[0], self->buf, sizeof(self->buf)));
+}
+
+TEST_F(flow, skip_success)
+{
+	struct io_uring_sqe *sqe;
+
+	self->link = IOU_ATTACH(self->skel->progs.flow_end_at_start,
+				&self->ring, 0);
+	sqe = iou_queue_bpf(&self->ring, 0, FLOW);
+	sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(1, self->skel->bss->nr_events);
+
+	self->skel->bss->end_res = -EIO;
+	sqe = iou_queue_bpf(&self->ring, 0, FLOW);
+	sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_CQE(&self->ring, FLOW, -EIO);
+	ASSERT_NO_CQE(&self->ring);
+}
+
+TEST_F(flow, flows_in_parallel)
+{
+	const int nr = 24;
+	struct io_uring_cqe cqes[nr];
+	struct io_uring_sqe *sqe;
+
+	self->link = IOU_ATTACH(self->skel->progs.flow_count, &self->ring, 0);
+	for (int i = 0; i < nr; i++) {
+		sqe = iou_queue_bpf(&self->ring, 0, FLOW + i);
+		sqe->off = i * 3;
+	}
+	ASSERT_EQ(nr, io_uring_submit(&self->ring));
+	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, nr));
+	for (int i = 0; i < nr; i++)
+		ASSERT_HAS_CQE(cqes, nr, FLOW + i, i * 3);
+	ASSERT_NO_CQE(&self->ring);
+}
+
+TEST_F(flow, cancelled)
+{
+	struct io_uring_cqe cqes[2];
+	struct io_uring_sqe *sqe;
+
+	self->link = IOU_ATTACH(self->skel->progs.flow_issue, &self->ring, 0);
+	flow_add_read(self->skel, self->pipe[0], self->buf, sizeof(self->buf));
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_NO_CQE(&self->ring);
+
+	sqe = iou_get_sqe(&self->ring);
+	io_uring_prep_cancel64(sqe, FLOW, 0);
+	sqe->user_data = 1;
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));
+	ASSERT_HAS_CQE(cqes, 2, FLOW, -ECANCELED);
+	ASSERT_HAS_CQE(cqes, 2, 1, 0);
+	ASSERT_NO_CQE(&self->ring);
+	/* its child was found with it, and that is no event of it */
+	EXPECT_EQ(1, self->skel->bss->nr_events);
+}
+
+/* The child alone is a request like any other. */
+TEST_F(flow, child_cancelled)
+{
+	struct io_uring_cqe cqes[2];
+	struct io_uring_sqe *sqe;
+
+	self->link = IOU_ATTACH(self->skel->progs.flow_issue, &self->ring, 0);
+	flow_add_read(self->skel, self->pipe[0], self->buf, sizeof(self->buf));
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+
+	sqe = iou_get_sqe(&self->ring);
+	io_uring_prep_cancel64(sqe, CHILD, 0);
+	sqe->user_data = 1;
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));
+	ASSERT_HAS_CQE(cqes, 2, 1, 0);
+	ASSERT_HAS_CQE(cqes, 2, FLOW, -ECANCELED);
+	ASSERT_EQ(2, self->skel->bss->nr_events);
+	EXPECT_EQ(-ECANCELED, self->skel->bss->events[1].res);
+}
+
+/* A drain waits for the flow and all it issues, which does not wait for it. */
+TEST_F(flow, drain_waits_for_flow)
+{
+	struct io_uring_sqe *sqe;
+
+	self->link = IOU_ATTACH(self->skel->progs.flow_count, &self->ring, 0);
+	sqe = iou_queue_bpf(&self->ring, 0, FLOW);
+	sqe->off = 1000;
+	sqe = iou_get_sqe(&self->ring);
+	iou_prep_nop(sqe, 0, 0, 1);
+	sqe->flags = IOSQE_IO_DRAIN;
+	/* the flow itself waits for those before it */
+	sqe = iou_queue_bpf(&self->ring, 0, FLOW + 1);
+	sqe->off = 2;
+	sqe->flags = IOSQE_IO_DRAIN;
+	ASSERT_EQ(3, io_uring_submit(&self->ring));
+	ASSERT_CQE(&self->ring, FLOW, 1000);
+	ASSERT_CQE(&self->ring, 1, 0);
+	ASSERT_CQE(&self->ring, FLOW + 1, 2);
+	ASSERT_NO_CQE(&self->ring);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "iou_log.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+__u32 start_verdict;
+__s32 end_res;
+__s32 end_rets[2];
+__s32 issue_after_end;
+
+/* Issues nothing, so its flow ends at once. */
+SEC("iouring")
+int flow_log(struct bpf_io_uring_ctx *ctx)
+{
+	iou_log_event(ctx);
+	return BPF_IO_URING_DEFAULT;
+}
+
+/* Issues what the test has filled in, and lets the flow end by itself. */
+SEC("iouring")
+int flow_issue(struct bpf_io_uring_ctx *ctx)
+{
+	iou_log_event(ctx);
+	if (!iou_is_start(ctx))
+		return BPF_IO_URING_DEFAULT;
+	iou_issue_all(ctx);
+	return start_verdict & 3;
+}
+
+SEC("iouring.s")
+int flow_issue_sleepable(struct bpf_io_uring_ctx *ctx)
+{
+	iou_log_event(ctx);
+	if (iou_is_start(ctx))
+		iou_issue_all(ctx);
+	return BPF_IO_URING_DEFAULT;
+}
+
+/* Does not take a child's failure for one of the flow. */
+SEC("iouring")
+int flow_forgive(struct bpf_io_uring_ctx *ctx)
+{
+	iou_log_event(ctx);
+	if (iou_is_start(ctx))
+		iou_issue_all(ctx);
+	else
+		ctx->res = 0;
+	return BPF_IO_URING_DEFAULT;
+}
+
+static __always_inline void flow_end(struct bpf_io_uring_ctx *ctx)
+{
+	end_rets[0] = bpf_io_uring_complete(ctx, end_res);
+	end_rets[1] = bpf_io_uring_complete(ctx, end_res + 1);
+	issue_after_end = iou_issue(ctx, &sqes[0]);
+}
+
+/* Ends the flow, twice, with its children staged. */
+SEC("iouring")
+int flow_end_at_start(struct bpf_io_uring_ctx *ctx)
+{
+	iou_log_event(ctx);
+	iou_issue_all(ctx);
+	flow_end(ctx);
+	return BPF_IO_URING_DEFAULT;
+}
+
+/* Ends the flow as its first child completes, others may be in flight. */
+SEC("iouring")
+int flow_end_at_first(struct bpf_io_uring_ctx *ctx)
+{
+	iou_log_event(ctx);
+	if (iou_is_start(ctx))
+		iou_issue_all(ctx);
+	else
+		flow_end(ctx);
+	return BPF_IO_URING_DEFAULT;
+}
+
+/* state[]: each word grows by its own amount with each of state[0] events */
+SEC("iouring")
+int flow_state(struct bpf_io_uring_ctx *ctx)
+{
+	iou_log_event(ctx);
+	ctx->state[1] += 10;
+	ctx->state[2] += 100;
+	ctx->state[3] += 1000;
+	if (!ctx->state[0])
+		return BPF_IO_URING_DEFAULT;
+	ctx->state[0]--;
+	iou_issue(ctx, &sqes[0]);
+	return BPF_IO_URING_DEFAULT;
+}
+
+/* state[0]: NOPs yet to issue, state[1]: of them completed */
+SEC("iouring")
+int flow_count(struct bpf_io_uring_ctx *ctx)
+{
+	struct io_uring_sqe sqe;
+
+	if (!iou_is_start(ctx)) {
+		if (ctx->res < 0)
+			return BPF_IO_URING_DEFAULT;
+		ctx->state[1]++;
+	}
+	if (!ctx->state[0]) {
+		bpf_io_uring_complete(ctx, ctx->state[1]);
+		return BPF_IO_URING_DEFAULT;
+	}
+	ctx->state[0]--;
+	iou_prep_nop(&sqe, ctx->flow_user_data);
+	iou_issue(ctx, &sqe);
+	return BPF_IO_URING_DEFAULT;
+}
