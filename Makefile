@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# io_uring BPF: a patch series for Linux 7.3, and all it takes to build, boot
+# and test it. Type "make" for what there is.
+
+S := scripts
+
+help:
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
+
+deps:			## install what is needed (root, Debian 12 or 13)
+	@$(S)/deps.sh
+
+base: deps		## fetch the kernel that the series is made for
+	@$(S)/base.sh
+
+series: base		## write the patches to build/series/, and prove that git am takes them
+	@$(S)/export.py --verify
+
+tree: base		## put the series on the kernel work tree in the cache
+	@$(S)/tree.sh
+
+refresh:		## carry edits made in the kernel work tree back to this repository
+	@$(S)/refresh.py
+
+kernel: tree		## build the kernel and its selftests
+	@$(S)/kernel.sh
+	@$(S)/selftests.sh
+
+shell: kernel		## a shell in the booted kernel
+	@$(S)/shell.sh
+
+demo: kernel		## one flow copies a file, in the booted kernel
+	@$(S)/demo.sh
+
+check: series kernel	## demo and all tests, on a kernel with lock debugging and KASAN
+	@$(S)/check.sh
+
+check-scripts:		## only the tests of the scripts
+	@$(S)/tests/run
+
+lint: series		## checkpatch, W=1, sparse, kernel-doc, patch by patch
+	@$(S)/lint.sh
+
+bisect: series		## each prefix of the series builds, option off and on
+	@$(S)/bisect.sh
+
+clean:			## remove what was built here
+	rm -rf build
+
+distclean: clean	## remove the cache as well: downloads, kernel trees, objects
+	@$(S)/distclean.sh
+
+.PHONY: help deps base series tree refresh kernel shell demo check \
+	check-scripts lint bisect clean distclean

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# usage: scripts/demo.sh
+#
+# The main job in a booted kernel: one flow copies the kernel's own source
+# archive on an ext4 disk, beside a loop of liburing that does the same, and a
+# chain goes on where a link is cut. Figures go to build/demo/result.json.
+
+. "$(dirname "$0")/lib.sh"
+. "$TOP/scripts/vm.sh"
+
+demo=$BUILD/demo
+dir=$BUILD/kselftest/io_uring_bpf
+archive=$CACHE/archive.tar.xz
+
+# runs in the guest
+guest_command()
+{
+	printf '%s; ' \
+		"mkdir -p /run/demo" \
+		"mount -t ext4 /dev/vda /run/demo" \
+		"echo selftest: running demo >/dev/kmsg" \
+		"$dir/demo $1 --json $demo/result.json /run/demo/archive.tar.xz /run/demo/copy" \
+		"echo \$? >$demo/status" \
+		"umount /run/demo"
+}
+
+main()
+{
+	local color=--no-color out
+	[ -x "$dir/demo" ] || die "the demonstration is not built, run: make kernel"
+	[ ! -t 1 ] || [ -n "${NO_COLOR:-}" ] || color=--color
+	rm -rf "$demo"
+	mkdir -p "$demo" "$BUILD/log"
+	"$TOP/scripts/disk.sh" "$demo/disk.img" "$archive"
+	say "booting the kernel ($(vm_accel)), log in build/log/console-demo"
+	vm_run "${IOU_BPF_BOOT_TIMEOUT:-1200}" "$BUILD/log/console-demo" \
+		--qemu-opts="-drive file=$demo/disk.img,format=raw,if=virtio,cache=unsafe" -- \
+		"$(guest_command $color)" || true
+	rm -f "$demo/disk.img"
+	[ -f "$demo/status" ] || die "the demonstration did not come to its end, see build/log/console-demo"
+	[ "$(cat "$demo/status")" = 0 ] || die "the demonstration failed (status $(cat "$demo/status"))"
+	out=$("$TOP/scripts/splat.sh" "$BUILD/log/console-demo") ||
+		die "the kernel complained during the demonstration: $(head -n 1 <<<"$out")"
+	say "the demonstration did what it promises, and the kernel had nothing to complain of"
+}
+
+main

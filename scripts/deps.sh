@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# usage: scripts/deps.sh
+#
+# Installs what building and booting the kernel takes: packages of the
+# machine's own Debian (12 or 13), and virtme-ng into the cache, as Debian 12
+# has none. Ends at once if everything is there.
+
+. "$(dirname "$0")/lib.sh"
+. "$TOP/scripts/apt-private.sh"
+. "$TOP/scripts/base.env"
+
+PACKAGES=(
+	# the kernel
+	gcc make ccache flex bison bc libelf-dev libssl-dev libdw-dev
+	zlib1g-dev libzstd-dev pahole kmod cpio rsync xz-utils git patch
+	# BPF programs, bpftool and the tests
+	clang-19 llvm-19 liburing-dev libcap-dev pkg-config
+	# the guest; virtme-ng wants the python3 packages and udev
+	qemu-system-x86 udev e2fsprogs busybox-static
+	python3 python3-argcomplete python3-requests python3-pkg-resources
+	# checks of the series
+	sparse perl codespell python3-ply python3-git
+)
+
+missing()
+{
+	local p
+	for p in "${PACKAGES[@]}"; do
+		dpkg-query -W -f '${Status}' "$p" 2>/dev/null |
+			grep -q 'ok installed' || echo "$p"
+	done
+}
+
+packages()
+{
+	local todo
+	todo=$(missing | tr '\n' ' ')
+	[ -n "$todo" ] || return 0
+	[ "$(id -u)" = 0 ] || die "not root, please install: $todo"
+	say "installing $todo"
+	export DEBIAN_FRONTEND=noninteractive
+	quiet "$BUILD/log/deps" apt-get -q update ||
+		die "apt-get update failed, no network?"
+	# shellcheck disable=SC2086 # a list
+	quiet "$BUILD/log/deps" apt-get -q install -y --no-install-recommends $todo ||
+		die "cannot install: $todo (see build/log/deps)"
+}
+
+virtme()
+{
+	local dir=$CACHE/vng
+	[ "$(cat "$dir/version" 2>/dev/null)" != "$VNG_VERSION" ] || return 0
+	lock vng
+	say "fetching virtme-ng $VNG_VERSION"
+	apt_setup "$VNG_SUITE"
+	apt_fetch "$VNG_PACKAGE" "$VNG_VERSION" "$VNG_DEB_SHA256" "$CACHE/vng.deb"
+	rm -rf "$dir.new" "$dir"
+	dpkg-deb -x "$CACHE/vng.deb" "$dir.new" ||
+		die "cannot unpack virtme-ng (disk full?)"
+	echo "$VNG_VERSION" >"$dir.new/version"
+	mv "$dir.new" "$dir"
+}
+
+[ -r /etc/debian_version ] || die "this is not Debian: see scripts/deps.sh for what is needed"
+packages
+virtme

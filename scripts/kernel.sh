@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# usage: scripts/kernel.sh [--config NAME] [TARGET...]
+#
+# Configures and builds the kernel in the cache's work tree, which
+# scripts/tree.sh has put the series on. Build folder: build/NAME in the cache.
+#
+#   debug   (default) lockdep, KASAN and the like: what the tests boot
+#   plain   without them, for counting instructions
+#   off     the same with CONFIG_IO_URING_BPF_PROG off, for lint and bisect
+
+. "$(dirname "$0")/lib.sh"
+
+config=debug
+if [ "${1:-}" = --config ]; then
+	config=$2
+	shift 2
+fi
+out=$CACHE/build/$config
+log=$BUILD/log/kernel-$config
+
+fragments()
+{
+	cat "$TOP/scripts/config/kernel.config" "$TOP/scripts/config/types.config"
+	case $config in
+	debug)	cat "$TOP/scripts/config/debug.config" ;;
+	off)	echo 'CONFIG_IO_URING_BPF_PROG=n' ;;
+	plain)	;;
+	*)	die "no such configuration: $config" ;;
+	esac
+}
+
+# Fixed build identity: otherwise each build differs in what it says of itself,
+# and the compiler cache is of no use for those files.
+kmake()
+{
+	make -C "$TREE" O="$out" CC='ccache gcc' -j"$JOBS" \
+		KBUILD_BUILD_TIMESTAMP='1970-01-01' KBUILD_BUILD_USER=x \
+		KBUILD_BUILD_HOST=x "$@"
+}
+
+configure()
+{
+	local want
+	fragments >"$out/fragment"
+	kmake -s KCONFIG_ALLCONFIG="$out/fragment" allnoconfig >"$log" 2>&1 ||
+		{ tail -n 25 "$log" >&2; die "cannot configure the kernel"; }
+	# allnoconfig is silent about what it can't honour
+	[ "${IOU_BPF_NO_CONFIG_CHECK:-}" ] || while read -r want; do
+		grep -qxF "$want" "$out/.config" ||
+			die "the kernel does not take $want"
+	done < <(grep -E '^CONFIG_.*=[^n]' "$out/fragment" |
+		 grep -v "$([ "$config" = off ] && echo IO_URING_BPF_PROG || echo '^$')")
+}
+
+# A line now and then, so that nobody takes a long build for a hang.
+progress()
+{
+	local n=0 line
+	while IFS= read -r line; do
+		printf '%s\n' "$line"
+		[[ $line == "  "* ]] && n=$((n + 1))
+		[ $((n % 400)) != 0 ] || [ $n = 0 ] ||
+			{ say "built $n objects ($config)"; n=$((n + 1)); }
+	done
+}
+
+main()
+{
+	lock tree
+	mkdir -p "$out" "$BUILD/log" || die "cannot make $out"
+	configure
+	[ $# != 0 ] || set -- bzImage
+	say "building the kernel ($config), log in build/log/kernel-$config"
+	if ! kmake "$@" 2>&1 | progress >>"$log"; then
+		grep -E -m5 'error|Error|undefined' "$log" >&2 || tail -n 25 "$log" >&2
+		die "the kernel does not build, see build/log/kernel-$config"
+	fi
+	say "the kernel is built"
+}
+
+main "$@"

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# usage: scripts/selftests.sh
+#
+# Builds the selftests, and the programs that come with them, against the
+# kernel that scripts/kernel.sh has built. Result: build/kselftest.
+
+. "$(dirname "$0")/lib.sh"
+
+out=$CACHE/build/debug
+log=$BUILD/log/selftests
+
+clang()
+{
+	local c
+	for c in clang-21 clang-20 clang-19 clang; do
+		command -v $c && return
+	done
+	die "no clang"
+}
+
+# upstream FILE FUNCTION: a test of the kernel tree that knows each program type
+# by name, unmodified
+upstream()
+{
+	local src=$TREE/tools/testing/selftests/bpf/prog_tests
+	local lib=$out/kselftest/io_uring_bpf/build
+	gcc -O2 -g -Wall -I"$TOP/scripts/upstream" -I"$lib/include" \
+		-I"$TREE/tools/include/uapi" -I"$TREE/tools/include" \
+		-DTEST="$2" -include "$src/$1.c" "$TOP/scripts/upstream/main.c" \
+		"$lib/libbpf/libbpf.a" -lelf -lz -lzstd \
+		-o "$BUILD/kselftest/io_uring_bpf/$1"
+}
+
+main()
+{
+	lock tree
+	say "building the selftests, log in build/log/selftests"
+	quiet "$log" make -C "$TREE" O="$out" -j"$JOBS" headers ||
+		die "cannot install the kernel's headers"
+	rm -rf "$BUILD/kselftest"
+	quiet "$log" make -C "$TREE/tools/testing/selftests" O="$out" \
+		TARGETS=io_uring_bpf CLANG="$(clang)" FORCE_TARGETS=1 \
+		INSTALL_PATH="$BUILD/kselftest" -j"$JOBS" install ||
+		die "the selftests do not build, see build/log/selftests"
+	quiet "$log-upstream" upstream libbpf_str test_libbpf_str &&
+	quiet "$log-upstream" upstream libbpf_probes test_libbpf_probe_prog_types ||
+		die "the kernel tree's own tests do not build, see build/log/selftests-upstream"
+}
+
+main

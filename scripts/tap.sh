@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# usage: scripts/tap.sh FILE EXIT_STATUS
+#
+# Reads the TAP output of one test program. Prints "PASSED FAILED SKIPPED",
+# then a line for each failed test. A program that ends badly, or before its
+# plan is fulfilled, has a failure that is not in its output: it counts as one.
+
+. "$(dirname "$0")/lib.sh"
+
+[ -r "${1:-}" ] || die "cannot read the test output '${1:-}'"
+awk -v rc="${2:-0}" '
+	{ sub(/\r$/, "") }
+	/^1\.\.[0-9]+/ { plan = substr($1, 4) + 0; planned = 1
+			 if (/# ?SKIP/) all_skipped = 1 }
+	/^ok [0-9]+/ { seen++; if (/# ?SKIP/) skipped++; else passed++ }
+	/^not ok [0-9]+/ { seen++; failed++; line[failed] = $0 }
+	END {
+		if (all_skipped && !seen)
+			skipped = 1
+		else if (!planned)
+			line[++failed] = "no plan, exit status " rc
+		else if (seen != plan)
+			line[++failed] = "ended after " seen + 0 " of " plan " tests, exit status " rc
+		else if (rc != 0 && rc != 4 && !failed)
+			line[++failed] = "exit status " rc
+		print passed + 0, failed + 0, skipped + 0
+		for (i = 1; i <= failed; i++)
+			print "  " line[i]
+	}
+' "$1"

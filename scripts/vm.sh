@@ -1,0 +1,66 @@
+# Booting the kernel under virtme-ng; sourced after lib.sh.
+
+VNG_DIR=$CACHE/vng
+IMAGE=$CACHE/build/debug/arch/x86/boot/bzImage
+
+vng()
+{
+	PATH=$VNG_DIR/usr/bin:$PATH \
+	PYTHONPATH=$VNG_DIR/usr/lib/python3/dist-packages \
+		$PYTHON "$VNG_DIR/usr/bin/vng" "$@"
+}
+
+# A /dev/kvm may be there and still not run a kernel, as on some nested hosts.
+# So boot once and see; the answer holds until the machine is booted again.
+vm_accel()
+{
+	local stamp=$CACHE/kvm boot
+	boot=$(cat /proc/sys/kernel/random/boot_id)
+	if [ "$(head -n 1 "$stamp" 2>/dev/null)" != "$boot" ]; then
+		if [ -w /dev/kvm ] && vm_try_kvm; then
+			printf '%s\nkvm\n' "$boot" >"$stamp"
+		else
+			printf '%s\ntcg\n' "$boot" >"$stamp"
+		fi
+	fi
+	tail -n 1 "$stamp"
+}
+
+vm_try_kvm()
+{
+	timeout -k 5 20 qemu-system-x86_64 -accel kvm -cpu host -m 512M \
+		-display none -nodefaults -no-reboot -serial stdio \
+		-kernel "$IMAGE" -append 'console=ttyS0 panic=-1' \
+		</dev/null 2>/dev/null | grep -aq 'Linux version'
+}
+
+# vm_run TIMEOUT LOG [VNG OPTION...] -- COMMAND: runs a command in the guest,
+# as root, with the host's files below it read-only and build/ writable.
+# Output of the command goes to stdout, the console to LOG. Fails if the guest
+# hangs, and says so with the end of LOG. The command's own result has to come
+# back in a file.
+vm_run()
+{
+	local limit=$1 log=$2 opts=() cmd rc=0
+	shift 2
+	while [ "$1" != -- ]; do
+		opts+=("$1")
+		shift
+	done
+	shift
+	cmd=$*
+	[ -f "$IMAGE" ] || die "there is no kernel, run: make kernel"
+	[ "$(vm_accel)" = kvm ] || opts+=(--disable-kvm)
+	mkdir -p "$BUILD" "$(dirname "$log")"
+	timeout -k 10 "$limit" env PATH="$VNG_DIR/usr/bin:$PATH" \
+		PYTHONPATH="$VNG_DIR/usr/lib/python3/dist-packages" \
+		$PYTHON "$VNG_DIR/usr/bin/vng" --verbose --run "$IMAGE" \
+		--user root --cpus 2 --memory 3G --rwdir "$BUILD" \
+		--append 'panic=-1 printk.time=1' "${opts[@]}" \
+		--exec "$cmd" </dev/null 2>"$log" || rc=$?
+	if [ $rc = 124 ] || [ $rc = 137 ]; then
+		tail -n 15 "$log" >&2
+		say "the guest was stopped after $limit seconds, see $log"
+	fi
+	return $rc
+}
