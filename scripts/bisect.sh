@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# usage: scripts/bisect.sh
+#
+# Builds each prefix of the series, so that a git bisect that lands on it
+# finds a kernel: with the option off, and from the patch that adds the option
+# on as well. One work tree and one build folder each, so a step costs what
+# its patch touches. Ends in one line.
+
+. "$(dirname "$0")/lib.sh"
+
+wt=$CACHE/bisect
+
+kmake()
+{
+	make -C "$wt" O="$CACHE/build/bisect-$1" CC='ccache gcc' -j"$JOBS" \
+		KBUILD_BUILD_TIMESTAMP='1970-01-01' KBUILD_BUILD_USER=x \
+		KBUILD_BUILD_HOST=x "${@:2}"
+}
+
+# build on|off
+build()
+{
+	local out=$CACHE/build/bisect-$1
+	mkdir -p "$out"
+	cat "$TOP/scripts/config/kernel.config" "$TOP/scripts/config/types.config" >"$out/fragment"
+	[ "$1" = on ] || echo 'CONFIG_IO_URING_BPF_PROG=n' >>"$out/fragment"
+	quiet "$BUILD/log/bisect" kmake "$1" -s KCONFIG_ALLCONFIG="$out/fragment" allnoconfig &&
+	quiet "$BUILD/log/bisect" kmake "$1" vmlinux
+}
+
+main()
+{
+	local commit n=0
+	lock tree
+	git -C "$TREE" worktree prune
+	[ -d "$wt" ] || git -C "$TREE" worktree add -q --detach "$wt" base ||
+		die "cannot make a work tree for this"
+	while read -r commit; do
+		n=$((n + 1))
+		git -C "$wt" checkout -q -f --detach "$commit" || die "cannot check out $commit"
+		say "patch $n: $(git -C "$wt" log -1 --format=%s)"
+		build off || die "patch $n does not build with the option off"
+		! grep -q 'config IO_URING_BPF_PROG' "$wt/io_uring/Kconfig" || build on ||
+			die "patch $n does not build with the option on"
+	done < <(git -C "$TREE" rev-list --reverse base..series)
+	[ $n != 0 ] || die "there is no series, run: make series"
+	say "all $n patches build"
+}
+
+main

@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# usage: scripts/lint.sh
+#
+# What a maintainer's machine says first: checkpatch --strict on each patch (a
+# sign-off is the sender's), warnings of W=1 and of sparse in lines that the
+# series adds, with the option on and off, and kernel-doc. Ends in one line.
+
+. "$(dirname "$0")/lib.sh"
+
+log=$BUILD/log/lint
+bad=0
+
+complain()
+{
+	bad=1
+	printf '%s%s%s\n' "$RED" "$1" "$OFF"
+	head -n 40 "$2"
+}
+
+# Not for us: the sender signs off; MAINTAINERS comes last, in one patch; an
+# alignment with spaces and long lines are what libbpf and bpftool do.
+patches()
+{
+	local p
+	for p in "$BUILD"/series/*.patch; do
+		[[ $p != */0000-* ]] || continue
+		(cd "$TREE" && perl scripts/checkpatch.pl --strict --terse --show-types \
+			--no-summary --codespell \
+			--ignore MISSING_SIGN_OFF,FILE_PATH_CHANGES "$p") \
+			>"$log-checkpatch" || complain "checkpatch: $(basename "$p")" "$log-checkpatch"
+	done
+}
+
+# FILE:LINE of each line that the series adds
+added_lines()
+{
+	git -C "$TREE" diff -U0 base series -- '*.c' '*.h' | awk '
+		/^\+\+\+ / { file = substr($2, 3) }
+		/^@@/ {
+			split(substr($3, 2), a, ",")
+			n = a[2] == "" ? 1 : a[2]
+			for (i = 0; i < n; i++)
+				print file ":" a[1] + i
+		}'
+}
+
+# objects whose source the series touches and the configuration builds
+objects()
+{
+	git -C "$TREE" diff --name-only base series -- io_uring/'*.c' kernel/'*.c' |
+		while read -r f; do
+			[ "$1" = off ] && [[ $f == io_uring/bpf* ]] || echo "${f%.c}.o"
+		done
+}
+
+# new_warnings WHAT CONFIG MAKE_ARGUMENT...: compiles, and complains about
+# warnings that are in added lines
+new_warnings()
+{
+	local what=$1 config=$2
+	shift 2
+	# shellcheck disable=SC2046 # a list
+	IOU_BPF_NO_CONFIG_CHECK=1 "$TOP/scripts/kernel.sh" --config "$config" \
+		-k "$@" $(objects "$config") >"$log-$what-$config" 2>&1 ||
+		complain "$what: does not build with the option $config" "$log-$what-$config"
+	sed -nE 's/^([^ ]*\/)?((io_uring|kernel|include)\/[^:]+:[0-9]+):[0-9]*:? *(.*)/\2 \4/p' \
+		"$BUILD/log/kernel-$config" | sort -u |
+		awk 'NR == FNR { added[$1] = 1; next } $1 in added && /warning|error/' \
+			<(added_lines) - >"$log-new"
+	[ ! -s "$log-new" ] || complain "$what, option $config:" "$log-new"
+	rm -f "$BUILD/log/kernel-$config"
+}
+
+kernel_doc()
+{
+	local files
+	files=$(git -C "$TREE" diff --name-only base series -- io_uring/'bpf*' include/linux/bpf_io_uring.h)
+	# shellcheck disable=SC2086 # a list
+	(cd "$TREE" && ./scripts/kernel-doc -none -Werror $files) >"$log-doc" 2>&1 ||
+		complain "kernel-doc:" "$log-doc"
+}
+
+main()
+{
+	local config
+	mkdir -p "$BUILD/log"
+	say "checkpatch"
+	patches
+	say "kernel-doc"
+	kernel_doc
+	for config in plain off; do
+		say "W=1 and sparse, configuration $config"
+		new_warnings W=1 $config W=1
+		new_warnings sparse $config C=2
+	done
+	[ $bad = 0 ] || die "lint has something to say"
+	say "lint has nothing to say"
+}
+
+main

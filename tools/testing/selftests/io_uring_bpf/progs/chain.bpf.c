@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "iou_log.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+#define MARKER	0x3a24e4
+
+__s32 end_res;
+__u32 wanted;
+
+/* Leaves everything as it is. */
+SEC("iouring")
+int chain_pass(struct bpf_io_uring_ctx *ctx)
+{
+	iou_log_event(ctx);
+	return BPF_IO_URING_DEFAULT;
+}
+
+/* Ends the flow with what the test wants, whatever came before it. */
+SEC("iouring")
+int chain_end(struct bpf_io_uring_ctx *ctx)
+{
+	iou_log_event(ctx);
+	bpf_io_uring_complete(ctx, end_res);
+	return BPF_IO_URING_DEFAULT;
+}
+
+/* Says that it was here before the CQE of the request that it is about. */
+SEC("iouring")
+int chain_mark(struct bpf_io_uring_ctx *ctx)
+{
+	iou_log_event(ctx);
+	iou_post_cqe(ctx, MARKER, ctx->res, 0);
+	ctx->res++;
+	return BPF_IO_URING_DEFAULT;
+}
+
+/* Issues what the test filled in as the request before the flow completes. */
+SEC("iouring")
+int chain_issue(struct bpf_io_uring_ctx *ctx)
+{
+	iou_log_event(ctx);
+	if (!iou_is_child(ctx))
+		iou_issue_all(ctx);
+	return BPF_IO_URING_DEFAULT;
+}
+
+/*
+ * The request before the flow was to read wanted bytes, and sqes[0] is like it:
+ * reads the rest if some are missing. state[0]: bytes read
+ */
+SEC("iouring")
+int chain_read_all(struct bpf_io_uring_ctx *ctx)
+{
+	struct io_uring_sqe sqe;
+
+	iou_log_event(ctx);
+	if (ctx->res <= 0)
+		return BPF_IO_URING_DEFAULT;
+	ctx->state[0] += ctx->res;
+	if (ctx->state[0] >= wanted) {
+		bpf_io_uring_complete(ctx, ctx->state[0]);
+		return BPF_IO_URING_DROP;
+	}
+	iou_prep_rw(&sqe, IORING_OP_READ, sqes[0].fd,
+		    sqes[0].addr + ctx->state[0], wanted - ctx->state[0], 0,
+		    sqes[0].user_data);
+	iou_issue(ctx, &sqe);
+	return BPF_IO_URING_DROP;
+}
