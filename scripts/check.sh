@@ -49,7 +49,8 @@ in_guest()
 	say "booting the kernel ($(vm_accel)), ${#tests[@]} test programs, log in build/log/console"
 	vm_run "${IOU_BPF_BOOT_TIMEOUT:-2400}" "$BUILD/log/console" \
 		--qemu-opts="-drive file=$BUILD/disk.img,format=raw,if=virtio,cache=unsafe" -- \
-		"$TOP/scripts/guest.sh" "$results" "$dir" "${tests[*]}" >&2 || rc=$?
+		"$TOP/scripts/guest.sh" "$GUEST_BUILD/results" \
+		"$GUEST_BUILD/kselftest/io_uring_bpf" "${tests[*]}" >&2 || rc=$?
 	rm -f "$BUILD/disk.img"
 	for t in "${tests[@]}"; do
 		if [ -f "$results/$t.rc" ]; then

@@ -19,8 +19,8 @@ guest_command()
 		"mkdir -p /run/demo" \
 		"mount -t ext4 /dev/vda /run/demo" \
 		"echo selftest: running demo >/dev/kmsg" \
-		"$dir/demo $1 --json $demo/result.json /run/demo/archive.tar.xz /run/demo/copy" \
-		"echo \$? >$demo/status" \
+		"$GUEST_BUILD/kselftest/io_uring_bpf/demo $1 --json $GUEST_BUILD/demo/result.json /run/demo/archive.tar.xz /run/demo/copy" \
+		"echo \$? >$GUEST_BUILD/demo/status" \
 		"umount /run/demo"
 }
 

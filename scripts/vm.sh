@@ -1,13 +1,25 @@
 # Booting the kernel under virtme-ng; sourced after lib.sh.
 
 VNG_DIR=$CACHE/vng
+# where the guest finds build/, writable: virtme-ng wants a path below one of
+# the folders that it puts an overlay on
+GUEST_BUILD=/tmp/iou-bpf-build
 IMAGE=$CACHE/build/debug/arch/x86/boot/bzImage
 
+# vng [timeout OPTION... LIMIT] OPTION...: the guest that all of this uses
 vng()
 {
+	local limit=()
+	if [ "$1" = timeout ]; then
+		limit=("${@:1:4}")
+		shift 4
+	fi
+	[ "$(vm_accel)" = kvm ] || set -- --disable-kvm "$@"
 	PATH=$VNG_DIR/usr/bin:$PATH \
 	PYTHONPATH=$VNG_DIR/usr/lib/python3/dist-packages \
-		$PYTHON "$VNG_DIR/usr/bin/vng" "$@"
+		"${limit[@]}" $PYTHON "$VNG_DIR/usr/bin/vng" --run "$IMAGE" \
+		--force-9p --user root --cpus 2 --memory 3G \
+		--rwdir "$GUEST_BUILD=$BUILD" "$@"
 }
 
 # A /dev/kvm may be there and still not run a kernel, as on some nested hosts.
@@ -35,7 +47,7 @@ vm_try_kvm()
 }
 
 # vm_run TIMEOUT LOG [VNG OPTION...] -- COMMAND: runs a command in the guest,
-# as root, with the host's files below it read-only and build/ writable.
+# as root, with the host's files below it read-only and build/ at GUEST_BUILD.
 # Output of the command goes to stdout, the console to LOG. Fails if the guest
 # hangs, and says so with the end of LOG. The command's own result has to come
 # back in a file.
@@ -50,13 +62,8 @@ vm_run()
 	shift
 	cmd=$*
 	[ -f "$IMAGE" ] || die "there is no kernel, run: make kernel"
-	[ "$(vm_accel)" = kvm ] || opts+=(--disable-kvm)
 	mkdir -p "$BUILD" "$(dirname "$log")"
-	timeout -k 10 "$limit" env PATH="$VNG_DIR/usr/bin:$PATH" \
-		PYTHONPATH="$VNG_DIR/usr/lib/python3/dist-packages" \
-		$PYTHON "$VNG_DIR/usr/bin/vng" --verbose --run "$IMAGE" \
-		--user root --cpus 2 --memory 3G --rwdir "$BUILD" \
-		--append 'panic=-1 printk.time=1' "${opts[@]}" \
+	vng timeout -k 10 "$limit" --verbose --append 'panic=-1' "${opts[@]}" \
 		--exec "$cmd" </dev/null 2>"$log" || rc=$?
 	if [ $rc = 124 ] || [ $rc = 137 ]; then
 		tail -n 15 "$log" >&2

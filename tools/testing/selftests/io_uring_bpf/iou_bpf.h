@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -69,6 +70,21 @@ static inline int iou_ring_init_size(struct io_uring *ring, unsigned int flags,
 static inline int iou_ring_init(struct io_uring *ring, unsigned int flags)
 {
 	return iou_ring_init_size(ring, flags, IOU_ENTRIES, 2 * IOU_ENTRIES);
+}
+
+/* Several of liburing's wrappers are not exported by all of its versions. */
+static inline int iou_register(struct io_uring *ring, unsigned int opcode,
+			       void *arg, unsigned int nr_args)
+{
+	int ret = syscall(__NR_io_uring_register, ring->ring_fd, opcode, arg,
+			  nr_args);
+
+	return ret < 0 ? -errno : ret;
+}
+
+static inline int iou_enable_ring(struct io_uring *ring)
+{
+	return iou_register(ring, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
 }
 
 /* An SQE that is all zero. Submits those there are if that is what it takes. */

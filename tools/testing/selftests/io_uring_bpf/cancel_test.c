@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The application cancels flows, in all the ways there are. */
+#include "cancel.h"
+
+/* What stands behind the flow goes with it, at once. */
+TEST_F(cancel, flow_with_chain)
+{
+	struct io_uring_cqe cqes[4];
+	struct io_uring_sqe *sqe;
+
+	self->link = IOU_ATTACH(self->skel->progs.cancel_issue, &self->ring, 0);
+	iou_queue_bpf(&self->ring, 0, FLOW)->flags = IOSQE_IO_LINK;
+	sqe = iou_get_sqe(&self->ring);
+	iou_prep_nop(sqe, 0, 0, OTHER);
+	sqe->flags = IOSQE_IO_LINK;
+	iou_prep_nop(iou_get_sqe(&self->ring), 0, 0, OTHER + 1);
+	ASSERT_EQ(3, io_uring_submit(&self->ring));
+	ASSERT_NO_CQE(&self->ring);
+
+	cancel_queue(self, FLOW, 0);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 4));
+	ASSERT_HAS_CQE(cqes, 4, CANCEL, 0);
+	ASSERT_HAS_CQE(cqes, 4, FLOW, -ECANCELED);
+	ASSERT_HAS_CQE(cqes, 4, OTHER, -ECANCELED);
+	ASSERT_HAS_CQE(cqes, 4, OTHER + 1, -ECANCELED);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_TRUE(cancel_pipe_unused(self));
+	ASSERT_EQ(1, self->skel->bss->nr_events);
+}
+
+/* It is found once. */
+TEST_F(cancel, twice)
+{
+	struct io_uring_cqe cqes[3];
+	struct io_uring_cqe *second;
+
+	self->link = IOU_ATTACH(self->skel->progs.cancel_issue, &self->ring, 0);
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	cancel_queue(self, FLOW, 0);
+	cancel_queue(self, FLOW, 0)->user_data = CANCEL + 1;
+	ASSERT_EQ(3, io_uring_submit(&self->ring));
+	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 3));
+	ASSERT_HAS_CQE(cqes, 3, CANCEL, 0);
+	ASSERT_HAS_CQE(cqes, 3, FLOW, -ECANCELED);
+	second = iou_find_cqe(cqes, 3, CANCEL + 1);
+	ASSERT_NE(NULL, second);
+	ASSERT_TRUE(second->res == -ENOENT || second->res == -EALREADY) {
+		TH_LOG("res %d", second->res);
+	}
+	ASSERT_NO_CQE(&self->ring);
+}
+
+TEST_F(cancel, unknown)
+{
+	self->link = IOU_ATTACH(self->skel->progs.cancel_issue, &self->ring, 0);
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	cancel_queue(self, FLOW + 1, 0);
+	ASSERT_EQ(2, io_uring_submit(&self->ring));
+	ASSERT_CQE(&self->ring, CANCEL, -ENOENT);
+	ASSERT_EQ(4, write(self->pipe[1], "data", 4));
+	ASSERT_CQE(&self->ring, FLOW, 0);
+}
+
+/* With the same user_data it is the flow that is meant, not its child. */
+TEST_F(cancel, child_of_the_same_name)
+{
+	struct io_uring_cqe cqes[2];
+
+	self->link = IOU_ATTACH(self->skel->progs.cancel_issue, &self->ring, 0);
+	self->skel->bss->sqes[0].user_data = FLOW;
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	cancel_queue(self, FLOW, 0);
+	ASSERT_EQ(2, io_uring_submit(&self->ring));
+	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));
+	ASSERT_HAS_CQE(cqes, 2, CANCEL, 0);
+	ASSERT_HAS_CQE(cqes, 2, FLOW, -ECANCELED);
+	ASSERT_EQ(1, self->skel->bss->nr_events);
+	ASSERT_TRUE(cancel_pipe_unused(self));
+}
+
+/* Cancels @nr of three flows and a read of the application, which comes last. */
+static void cancel_many(struct __test_metadata *_metadata,
+			FIXTURE_DATA(cancel) *self, unsigned int flags,
+			int nr)
+{
+	struct io_uring_cqe cqes[5], *cqe;
+	struct io_uring_sqe *sqe;
+
+	self->link = IOU_ATTACH(self->skel->progs.cancel_issue, &self->ring, 0);
+	for (int i = 0; i < 3; i++)
+		iou_queue_bpf(&self->ring, 0, FLOW);
+	iou_prep_read(iou_get_sqe(&self->ring), self->pipe[0], self->buf, LEN,
+		      0, OTHER);
+	ASSERT_EQ(4, io_uring_submit(&self->ring));
+
+	sqe = cancel_queue(self, FLOW, flags);
+	if (flags & IORING_ASYNC_CANCEL_OP)
+		sqe->len = IORING_OP_BPF;
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, nr + 1));
+	cqe = iou_find_cqe(cqes, nr + 1, CANCEL);
+	ASSERT_NE(NULL, cqe);
+	ASSERT_LT(0, cqe->res);
+	for (int i = 0; i < nr + 1; i++) {
+		if (&cqes[i] == cqe)
+			continue;
+		ASSERT_EQ(-ECANCELED, cqes[i].res);
+	}
+	ASSERT_EQ(nr == 4, !!iou_find_cqe(cqes, nr + 1, OTHER));
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(3, self->skel->bss->nr_events);
+	if (nr == 4)
+		return;
+
+	ASSERT_EQ(4, write(self->pipe[1], "data", 4));
+	ASSERT_CQE(&self->ring, OTHER, 4);
+}
+
+TEST_F(cancel, all)
+{
+	cancel_many(_metadata, self, IORING_ASYNC_CANCEL_ALL, 3);
+}
+
+TEST_F(cancel, any)
+{
+	cancel_many(_metadata, self, IORING_ASYNC_CANCEL_ANY, 4);
+	ASSERT_TRUE(cancel_pipe_unused(self));
+}
+
+TEST_F(cancel, all_and_any)
+{
+	cancel_many(_metadata, self,
+		    IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY, 4);
+	ASSERT_TRUE(cancel_pipe_unused(self));
+}
+
+TEST_F(cancel, opcode)
+{
+	cancel_many(_metadata, self,
+		    IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_OP, 3);
+}
+
+TEST_F(cancel, sync)
+{
+	struct io_uring_sync_cancel_reg reg = {
+		.addr		= FLOW,
+		.fd		= -1,
+		.timeout	= { .tv_sec = -1, .tv_nsec = -1 },
+	};
+
+	self->link = IOU_ATTACH(self->skel->progs.cancel_issue, &self->ring, 0);
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(0, io_uring_register_sync_cancel(&self->ring, &reg));
+	ASSERT_CQE(&self->ring, FLOW, -ECANCELED);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_TRUE(cancel_pipe_unused(self));
+	ASSERT_EQ(-ENOENT, io_uring_register_sync_cancel(&self->ring, &reg));
+}
+
+TEST_F(cancel, sync_all)
+{
+	struct io_uring_sync_cancel_reg reg = {
+		.fd		= -1,
+		.flags		= IORING_ASYNC_CANCEL_ANY,
+		.timeout	= { .tv_sec = -1, .tv_nsec = -1 },
+	};
+
+	self->link = IOU_ATTACH(self->skel->progs.cancel_issue, &self->ring, 0);
+	for (int i = 0; i < 3; i++)
+		iou_queue_bpf(&self->ring, 0, FLOW);
+	ASSERT_EQ(3, io_uring_submit(&self->ring));
+	ASSERT_LE(0, io_uring_register_sync_cancel(&self->ring, &reg));
+	for (int i = 0; i < 3; i++)
+		ASSERT_CQE(&self->ring, FLOW, -ECANCELED);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(3, self->skel->bss->nr_events);
+}
+
+/* A deadline for all that the flow does. */
+TEST_F(cancel, linked_timeout)
+{
+	struct io_uring_cqe cqes[3];
+
+	self->link = IOU_ATTACH(self->skel->progs.cancel_retry, &self->ring, 0);
+	iou_queue_bpf(&self->ring, 0, FLOW)->flags = IOSQE_IO_LINK;
+	cancel_queue_timeout(self, 50)->flags = IOSQE_IO_LINK;
+	iou_prep_nop(iou_get_sqe(&self->ring), 0, 0, OTHER);
+	ASSERT_EQ(3, io_uring_submit(&self->ring));
+	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 3));
+	ASSERT_HAS_CQE(cqes, 3, FLOW, -ECANCELED);
+	ASSERT_HAS_CQE(cqes, 3, TIMEOUT, -ETIME);
+	ASSERT_HAS_CQE(cqes, 3, OTHER, -ECANCELED);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_TRUE(cancel_pipe_unused(self));
+	/* it could have issued its read again */
+	ASSERT_EQ(1, self->skel->bss->nr_events);
+}
+
+TEST_F(cancel, linked_timeout_in_time)
+{
+	struct io_uring_cqe cqes[3];
+
+	self->link = IOU_ATTACH(self->skel->progs.cancel_issue, &self->ring, 0);
+	iou_queue_bpf(&self->ring, 0, FLOW)->flags = IOSQE_IO_LINK;
+	cancel_queue_timeout(self, 60000)->flags = IOSQE_IO_LINK;
+	iou_prep_nop(iou_get_sqe(&self->ring), 0, 0, OTHER);
+	ASSERT_EQ(3, io_uring_submit(&self->ring));
+	ASSERT_EQ(4, write(self->pipe[1], "data", 4));
+	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 3));
+	ASSERT_HAS_CQE(cqes, 3, FLOW, 0);
+	ASSERT_HAS_CQE(cqes, 3, TIMEOUT, -ECANCELED);
+	ASSERT_HAS_CQE(cqes, 3, OTHER, 0);
+	ASSERT_NO_CQE(&self->ring);
+}
+
+/* A request behind the first of a chain is not there yet, as ever. */
+TEST_F(cancel, flow_that_waits_in_a_chain)
+{
+	struct io_uring_cqe cqes[3];
+	struct io_uring_sqe *sqe;
+
+	self->link = IOU_ATTACH(self->skel->progs.cancel_issue, &self->ring, 0);
+	sqe = iou_get_sqe(&self->ring);
+	iou_prep_read(sqe, self->pipe[0], self->buf, LEN, 0, OTHER);
+	sqe->flags = IOSQE_IO_LINK;
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	cancel_queue(self, FLOW, 0);
+	ASSERT_EQ(3, io_uring_submit(&self->ring));
+	ASSERT_CQE(&self->ring, CANCEL, -ENOENT);
+
+	/* that of the request before it is the flow's first event */
+	cancel_queue(self, OTHER, 0);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 3));
+	ASSERT_HAS_CQE(cqes, 3, CANCEL, 0);
+	ASSERT_HAS_CQE(cqes, 3, OTHER, -ECANCELED);
+	ASSERT_HAS_CQE(cqes, 3, FLOW, -ECANCELED);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(1, self->skel->bss->nr_events);
+	ASSERT_EQ(BPF_IO_URING_COMPLETE, self->skel->bss->events[0].event);
+	ASSERT_EQ(-ECANCELED, self->skel->bss->events[0].res);
+	ASSERT_EQ(0, self->skel->bss->events[0].flags);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* A process with a flow that never ends by itself, for the tests of its end */
+#ifndef IOU_EXIT_H
+#define IOU_EXIT_H
+
+#include "iou_bpf.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include "kselftest_harness.h"
+#include "exit.skel.h"
+
+#define FLOW		0xf10aULL
+/* within which a process has to be dead, or stopped, or done */
+#define LIMIT_MS	5000
+/* exit codes of the process */
+#define GONE_WRONG	99
+#define GOT_CQE		98
+
+/* what the process tells the test */
+struct exit_shared {
+	volatile int submitted;
+	volatile int handled;
+	volatile int user_ran;
+	volatile pid_t other;
+};
+
+FIXTURE(exit_flow) {
+	struct exit *skel;
+	struct exit_shared *shared;
+	/* the flow's child reads from it, and waits for ever */
+	int pipe[2];
+	char buf[16];
+	pid_t pid;
+};
+
+FIXTURE_VARIANT(exit_flow) {
+	unsigned int setup;
+	/* spins if set, or else waits for the pipe */
+	bool spins;
+	unsigned int nop_flags;
+};
+
+FIXTURE_VARIANT_ADD(exit_flow, plain_spin) {
+	.spins = true,
+};
+
+FIXTURE_VARIANT_ADD(exit_flow, plain_spin_tw) {
+	.spins = true,
+	.nop_flags = IORING_NOP_TW,
+};
+
+FIXTURE_VARIANT_ADD(exit_flow, plain_wait) {
+};
+
+FIXTURE_VARIANT_ADD(exit_flow, defer_spin) {
+	.setup = IOU_DEFER,
+	.spins = true,
+};
+
+FIXTURE_VARIANT_ADD(exit_flow, defer_spin_tw) {
+	.setup = IOU_DEFER,
+	.spins = true,
+	.nop_flags = IORING_NOP_TW,
+};
+
+FIXTURE_VARIANT_ADD(exit_flow, defer_wait) {
+	.setup = IOU_DEFER,
+};
+
+FIXTURE_SETUP(exit_flow)
+{
+	IOU_REQUIRE();
+	self->shared = mmap(NULL, sizeof(*self->shared), PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->shared);
+	ASSERT_EQ(0, pipe(self->pipe));
+	/* for the children of those that get killed */
+	ASSERT_EQ(0, prctl(PR_SET_CHILD_SUBREAPER, 1));
+	self->skel = exit__open_and_load();
+	ASSERT_NE(NULL, self->skel);
+
+	self->skel->bss->nop_flags = variant->nop_flags;
+	iou_prep_read(&self->skel->bss->sqes[0], self->pipe[0], self->buf,
+		      sizeof(self->buf), 0, FLOW);
+	self->skel->bss->nr_sqes = 1;
+}
+
+FIXTURE_TEARDOWN(exit_flow)
+{
+	exit__destroy(self->skel);
+	munmap(self->shared, sizeof(*self->shared));
+}
+
+static inline __u64 exit_runs(FIXTURE_DATA(exit_flow) *self)
+{
+	return *(volatile __u64 *)&self->skel->bss->nr_runs;
+}
+
+/* Until @cond, which must be so within LIMIT_MS. */
+#define exit_until(cond) ({						\
+	__u64 __end = iou_now_ms() + LIMIT_MS;				\
+	bool __ok;							\
+									\
+	while (!(__ok = (cond)) && iou_now_ms() < __end)		\
+		usleep(1000);						\
+	__ok;								\
+})
+
+/* No program has run for quite a while. */
+static inline bool exit_is_quiet(FIXTURE_DATA(exit_flow) *self)
+{
+	__u64 runs = exit_runs(self);
+
+	usleep(IOU_IDLE_MS * 1000);
+	return runs == exit_runs(self);
+}
+
+/* Nobody reads from the pipe any more, so the flow's child is gone. */
+static inline bool exit_pipe_released(FIXTURE_DATA(exit_flow) *self)
+{
+	struct pollfd pfd = { .fd = self->pipe[1] };
+
+	return poll(&pfd, 1, 0) == 1 && (pfd.revents & POLLERR);
+}
+
+/* Nothing of the flow is left, or won't be soon. */
+static inline bool exit_is_gone(FIXTURE_DATA(exit_flow) *self,
+				const FIXTURE_VARIANT(exit_flow) *variant)
+{
+	if (variant->spins)
+		return exit_until(exit_is_quiet(self));
+	return exit_until(exit_pipe_released(self));
+}
+
+/* The process: a ring with a flow on it, and then @act. */
+static inline void exit_child(FIXTURE_DATA(exit_flow) *self,
+			      const FIXTURE_VARIANT(exit_flow) *variant,
+			      void (*before)(FIXTURE_DATA(exit_flow) *self),
+			      void (*act)(FIXTURE_DATA(exit_flow) *self,
+					  struct io_uring *ring))
+{
+	struct bpf_program *prog = variant->spins ?
+				   self->skel->progs.exit_spin :
+				   self->skel->progs.exit_wait;
+	struct io_uring ring;
+
+	if (iou_ring_init(&ring, variant->setup))
+		_exit(GONE_WRONG);
+	if (!bpf_program__attach_iouring(prog, ring.ring_fd, NULL))
+		_exit(GONE_WRONG);
+	if (before)
+		before(self);
+	iou_queue_bpf(&ring, 0, FLOW);
+	if (io_uring_submit(&ring) != 1)
+		_exit(GONE_WRONG);
+	self->shared->submitted = 1;
+	act(self, &ring);
+	_exit(0);
+}
+
+/* Waits for the CQE that does not come, whatever interrupts it. */
+static inline void exit_act_wait(FIXTURE_DATA(exit_flow) *self,
+				 struct io_uring *ring)
+{
+	struct io_uring_cqe *cqe;
+	int ret;
+
+	do {
+		ret = io_uring_wait_cqe(ring, &cqe);
+	} while (ret == -EINTR);
+	_exit(GOT_CQE);
+}
+
+/* Is @pid in the state that @options ask for, within the limit? */
+static inline bool exit_waitpid(pid_t pid, int *status, int options)
+{
+	return exit_until(waitpid(pid, status, WNOHANG | options) == pid);
+}
+
+/* Forks the process and waits until its flow is under way. */
+#define exit_start(before, act) do {					\
+	self->pid = fork();						\
+	ASSERT_LE(0, self->pid);					\
+	if (!self->pid)							\
+		exit_child(self, variant, before, act);			\
+	/* so that the flow's child is the last to keep it open */	\
+	close(self->pipe[0]);						\
+	ASSERT_TRUE(exit_until(self->shared->submitted));		\
+	ASSERT_TRUE(exit_until(exit_runs(self) > 0));			\
+} while (0)
+
+/* Dead by @sig within the limit. */
+#define exit_kill(sig) do {						\
+	int __status = 0;						\
+									\
+	ASSERT_EQ(0, kill(self->pid, sig));				\
+	ASSERT_TRUE(exit_waitpid(self->pid, &__status, 0)) {		\
+		TH_LOG("process %d can't be killed", self->pid);	\
+	}								\
+	ASSERT_TRUE(WIFSIGNALED(__status)) {				\
+		TH_LOG("status %#x", __status);				\
+	}								\
+	ASSERT_EQ(sig, WTERMSIG(__status));				\
+} while (0)
+
+/* Ended by itself within the limit. */
+#define exit_expect(code) do {						\
+	int __status = 0;						\
+									\
+	ASSERT_TRUE(exit_waitpid(self->pid, &__status, 0)) {		\
+		TH_LOG("process %d does not end", self->pid);		\
+	}								\
+	ASSERT_TRUE(WIFEXITED(__status)) {				\
+		TH_LOG("status %#x", __status);				\
+	}								\
+	ASSERT_EQ(code, WEXITSTATUS(__status));				\
+} while (0)
+
+#endif

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Signals, and code of the task itself, while a flow is in flight. */
+#include "exit.h"
+
+static struct exit_shared *handler_shared;
+
+static void handler(int sig)
+{
+	handler_shared->handled++;
+}
+
+static void before_handler(FIXTURE_DATA(exit_flow) *self)
+{
+	struct sigaction sa = { .sa_handler = handler };
+
+	handler_shared = self->shared;
+	if (sigaction(SIGUSR1, &sa, NULL))
+		_exit(GONE_WRONG);
+}
+
+static void before_masked(FIXTURE_DATA(exit_flow) *self)
+{
+	sigset_t set;
+
+	before_handler(self);
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	if (sigprocmask(SIG_BLOCK, &set, NULL))
+		_exit(GONE_WRONG);
+}
+
+/* No system calls. */
+static void act_compute(FIXTURE_DATA(exit_flow) *self, struct io_uring *ring)
+{
+	for (;;)
+		self->shared->user_ran++;
+}
+
+/* Lets the signal in only while it waits. */
+static void act_wait_unmasked(FIXTURE_DATA(exit_flow) *self,
+			      struct io_uring *ring)
+{
+	struct io_uring_cqe *cqe;
+	sigset_t none;
+	int ret;
+
+	sigemptyset(&none);
+	do {
+		ret = io_uring_wait_cqes(ring, &cqe, 1, NULL, &none);
+	} while (ret == -EINTR);
+	_exit(GOT_CQE);
+}
+
+/* The flow is none the worse for what happened to its task. */
+static bool goes_on(FIXTURE_DATA(exit_flow) *self,
+		    const FIXTURE_VARIANT(exit_flow) *variant)
+{
+	__u64 runs = exit_runs(self);
+
+	return !variant->spins || exit_until(exit_runs(self) > runs + 1000);
+}
+
+static bool user_runs(FIXTURE_DATA(exit_flow) *self)
+{
+	int ran = self->shared->user_ran;
+
+	return exit_until(self->shared->user_ran != ran);
+}
+
+TEST_F(exit_flow, handler)
+{
+	exit_start(before_handler, exit_act_wait);
+	for (int i = 1; i <= 3; i++) {
+		ASSERT_EQ(0, kill(self->pid, SIGUSR1));
+		ASSERT_TRUE(exit_until(self->shared->handled == i));
+		ASSERT_TRUE(goes_on(self, variant));
+	}
+	exit_kill(SIGTERM);
+}
+
+TEST_F(exit_flow, handler_while_waiting_only)
+{
+	exit_start(before_masked, act_wait_unmasked);
+	for (int i = 1; i <= 3; i++) {
+		ASSERT_EQ(0, kill(self->pid, SIGUSR1));
+		ASSERT_TRUE(exit_until(self->shared->handled == i));
+		ASSERT_TRUE(goes_on(self, variant));
+	}
+	exit_kill(SIGTERM);
+}
+
+/* With a signal pending that nothing lets in, it still runs and can be killed. */
+TEST_F(exit_flow, signal_blocked)
+{
+	exit_start(before_masked, exit_act_wait);
+	ASSERT_EQ(0, kill(self->pid, SIGUSR1));
+	ASSERT_TRUE(goes_on(self, variant));
+	ASSERT_EQ(0, self->shared->handled);
+	exit_kill(SIGKILL);
+}
+
+TEST_F(exit_flow, stop)
+{
+	int status;
+
+	exit_start(NULL, exit_act_wait);
+	ASSERT_EQ(0, kill(self->pid, SIGSTOP));
+	ASSERT_TRUE(exit_waitpid(self->pid, &status, WUNTRACED));
+	ASSERT_TRUE(WIFSTOPPED(status));
+	ASSERT_TRUE(exit_is_quiet(self));
+
+	ASSERT_EQ(0, kill(self->pid, SIGCONT));
+	ASSERT_TRUE(exit_waitpid(self->pid, &status, WCONTINUED));
+	ASSERT_TRUE(WIFCONTINUED(status));
+	ASSERT_TRUE(goes_on(self, variant));
+	exit_kill(SIGKILL);
+}
+
+TEST_F(exit_flow, kill_while_stopped)
+{
+	int status;
+
+	exit_start(NULL, exit_act_wait);
+	ASSERT_EQ(0, kill(self->pid, SIGSTOP));
+	ASSERT_TRUE(exit_waitpid(self->pid, &status, WUNTRACED));
+	exit_kill(SIGKILL);
+	ASSERT_TRUE(exit_is_gone(self, variant));
+}
+
+/* The task gets out of the kernel, and gets to do something there. */
+TEST_F(exit_flow, user_code)
+{
+	exit_start(before_handler, act_compute);
+	for (int i = 1; i <= 3; i++) {
+		ASSERT_TRUE(user_runs(self));
+		ASSERT_EQ(0, kill(self->pid, SIGUSR1));
+		ASSERT_TRUE(exit_until(self->shared->handled == i));
+	}
+	ASSERT_TRUE(user_runs(self));
+	/* only a task that asks for it runs the work of such a ring */
+	ASSERT_TRUE(variant->setup || goes_on(self, variant));
+	exit_kill(SIGKILL);
+	ASSERT_TRUE(exit_is_gone(self, variant));
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A process ends, or lets go of the ring, while a flow is in flight. */
+#include "exit.h"
+
+static void act_exit(FIXTURE_DATA(exit_flow) *self, struct io_uring *ring)
+{
+	_exit(7);
+}
+
+static void act_exec(FIXTURE_DATA(exit_flow) *self, struct io_uring *ring)
+{
+	/* it would keep the pipe open */
+	close(self->pipe[0]);
+	execl("/bin/sh", "sh", "-c", "exit 9", NULL);
+	_exit(GONE_WRONG);
+}
+
+static void act_close(FIXTURE_DATA(exit_flow) *self, struct io_uring *ring)
+{
+	close(self->pipe[0]);
+	io_uring_queue_exit(ring);
+	/* the test looks whether the flow is gone, and ends us */
+	for (;;)
+		pause();
+}
+
+/* Closes nothing and ends by itself, with the ring in use up to then. */
+static void act_return(FIXTURE_DATA(exit_flow) *self, struct io_uring *ring)
+{
+	struct __kernel_timespec ts = { .tv_nsec = 50000000 };
+	struct io_uring_cqe *cqe;
+
+	if (io_uring_wait_cqe_timeout(ring, &cqe, &ts) != -ETIME)
+		_exit(GOT_CQE);
+	exit(8);
+}
+
+/* Another process that has all the fds, and does nothing with them. */
+static void before_share(FIXTURE_DATA(exit_flow) *self)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		_exit(GONE_WRONG);
+	if (!pid) {
+		close(self->pipe[0]);
+		for (;;)
+			pause();
+	}
+	self->shared->other = pid;
+}
+
+TEST_F(exit_flow, kill)
+{
+	exit_start(NULL, exit_act_wait);
+	if (variant->spins) {
+		ASSERT_TRUE(exit_until(exit_runs(self) > 2000));
+	}
+	exit_kill(SIGKILL);
+	ASSERT_TRUE(exit_is_gone(self, variant));
+}
+
+/* Not all that kills is a SIGKILL. */
+TEST_F(exit_flow, terminate)
+{
+	exit_start(NULL, exit_act_wait);
+	exit_kill(SIGTERM);
+	ASSERT_TRUE(exit_is_gone(self, variant));
+}
+
+TEST_F(exit_flow, exit)
+{
+	exit_start(NULL, act_exit);
+	exit_expect(7);
+	ASSERT_TRUE(exit_is_gone(self, variant));
+}
+
+TEST_F(exit_flow, exit_after_wait)
+{
+	exit_start(NULL, act_return);
+	exit_expect(8);
+	ASSERT_TRUE(exit_is_gone(self, variant));
+}
+
+/* The ring is closed by that, and the pipe by us before it. */
+TEST_F(exit_flow, exec)
+{
+	exit_start(NULL, act_exec);
+	exit_expect(9);
+	ASSERT_TRUE(exit_is_gone(self, variant));
+}
+
+TEST_F(exit_flow, close_ring)
+{
+	exit_start(NULL, act_close);
+	ASSERT_TRUE(exit_is_gone(self, variant));
+	exit_kill(SIGKILL);
+}
+
+/* The flow ends with the process that issued it, the ring stays. */
+TEST_F(exit_flow, other_process_keeps_ring)
+{
+	pid_t other;
+
+	exit_start(before_share, exit_act_wait);
+	other = self->shared->other;
+	exit_kill(SIGKILL);
+	ASSERT_TRUE(exit_is_gone(self, variant));
+
+	ASSERT_EQ(0, waitpid(other, NULL, WNOHANG));
+	self->pid = other;
+	exit_kill(SIGKILL);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A thread ends with a flow in flight. Its process goes on, and so may the ring. */
+#include "iou_bpf.h"
+
+#include <linux/futex.h>
+#include <pthread.h>
+
+#include "kselftest_harness.h"
+#include "exit.skel.h"
+
+#define FLOW		0xf10aULL
+#define FUTEX		0xf07eULL
+#define LIMIT_MS	5000
+
+/* newer than some C libraries' headers */
+#ifndef FUTEX2_SIZE_U32
+#define FUTEX2_SIZE_U32		0x02
+#endif
+#ifndef FUTEX2_PRIVATE
+#define FUTEX2_PRIVATE		FUTEX_PRIVATE_FLAG
+#endif
+
+FIXTURE(exit_thread) {
+	struct io_uring ring;
+	struct exit *skel;
+	struct bpf_link *link;
+	pthread_t thread;
+	unsigned int setup;
+	struct bpf_program *prog;
+	bool with_futex;
+	__u32 futex;
+	int pipe[2];
+	char buf[16];
+	int err;
+};
+
+IOU_RING_VARIANTS(exit_thread);
+
+FIXTURE_SETUP(exit_thread)
+{
+	IOU_REQUIRE();
+	self->setup = variant->setup;
+	ASSERT_EQ(0, pipe(self->pipe));
+	self->skel = exit__open_and_load();
+	ASSERT_NE(NULL, self->skel);
+	self->prog = self->skel->progs.exit_wait;
+	iou_prep_read(&self->skel->bss->sqes[0], self->pipe[0], self->buf,
+		      sizeof(self->buf), 0, FLOW);
+	self->skel->bss->nr_sqes = 1;
+}
+
+FIXTURE_TEARDOWN(exit_thread)
+{
+	bpf_link__destroy(self->link);
+	exit__destroy(self->skel);
+	close(self->pipe[0]);
+	close(self->pipe[1]);
+	io_uring_queue_exit(&self->ring);
+}
+
+static void queue_futex_wait(FIXTURE_DATA(exit_thread) *self)
+{
+	struct io_uring_sqe *sqe = iou_get_sqe(&self->ring);
+
+	sqe->opcode = IORING_OP_FUTEX_WAIT;
+	sqe->fd = FUTEX2_SIZE_U32 | FUTEX2_PRIVATE;
+	sqe->addr = (unsigned long)&self->futex;
+	sqe->addr2 = self->futex;
+	sqe->addr3 = FUTEX_BITSET_MATCH_ANY;
+	sqe->user_data = FUTEX;
+}
+
+static __u64 nr_runs(FIXTURE_DATA(exit_thread) *self)
+{
+	return *(volatile __u64 *)&self->skel->bss->nr_runs;
+}
+
+/* It creates the ring, and so is the only one who may submit to it. */
+static void *thread_fn(void *data)
+{
+	FIXTURE_DATA(exit_thread) *self = data;
+	struct io_uring_sqe *sqe;
+
+	self->err = iou_ring_init(&self->ring, self->setup);
+	if (self->err)
+		return NULL;
+	self->link = bpf_program__attach_iouring(self->prog,
+						 self->ring.ring_fd, NULL);
+	if (!self->link) {
+		self->err = -errno;
+		return NULL;
+	}
+	sqe = iou_queue_bpf(&self->ring, 0, FLOW);
+	if (self->with_futex) {
+		sqe->flags = IOSQE_IO_LINK;
+		queue_futex_wait(self);
+	}
+	self->err = io_uring_submit(&self->ring);
+	return NULL;
+}
+
+/* Runs the thread, which has to end within the limit. Returns 0 or an error. */
+static int run_thread(FIXTURE_DATA(exit_thread) *self)
+{
+	struct timespec ts;
+
+	if (pthread_create(&self->thread, NULL, thread_fn, self))
+		return -EAGAIN;
+	clock_gettime(CLOCK_REALTIME, &ts);
+	ts.tv_sec += LIMIT_MS / 1000;
+	return -pthread_timedjoin_np(self->thread, NULL, &ts);
+}
+
+/*
+ * A wait for a private futex is tracked from its preparation, and an exiting
+ * thread waits for all that is. Here only the flow can bring it about.
+ */
+TEST_F(exit_thread, futex_behind_flow)
+{
+	struct io_uring_cqe cqes[2];
+
+	self->with_futex = true;
+	ASSERT_EQ(0, run_thread(self)) TH_LOG("the thread does not end");
+	ASSERT_EQ(2, self->err);
+	ASSERT_EQ(1, nr_runs(self));
+
+	/* nobody is left who could take them off the other kind of ring */
+	if (variant->setup)
+		return;
+	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));
+	ASSERT_HAS_CQE(cqes, 2, FLOW, -ECANCELED);
+	ASSERT_HAS_CQE(cqes, 2, FUTEX, -ECANCELED);
+	ASSERT_NO_CQE(&self->ring);
+}
+
+/* The child is not tracked, and outlives the thread that its program ran in. */
+TEST_F(exit_thread, child_completes_later)
+{
+	ASSERT_EQ(0, run_thread(self)) TH_LOG("the thread does not end");
+	ASSERT_EQ(1, self->err);
+	ASSERT_EQ(4, write(self->pipe[1], "late", 4));
+
+	if (!variant->setup) {
+		ASSERT_CQE(&self->ring, FLOW, -ECANCELED);
+		ASSERT_NO_CQE(&self->ring);
+	}
+	ASSERT_EQ(1, nr_runs(self));
+}
+
+TEST_F(exit_thread, spinning)
+{
+	__u64 runs;
+
+	self->prog = self->skel->progs.exit_spin;
+	ASSERT_EQ(0, run_thread(self)) TH_LOG("the thread does not end");
+	ASSERT_EQ(1, self->err);
+
+	if (!variant->setup) {
+		ASSERT_CQE(&self->ring, FLOW, -ECANCELED);
+		ASSERT_NO_CQE(&self->ring);
+	}
+	runs = nr_runs(self);
+	ASSERT_LT(0, runs);
+	usleep(IOU_IDLE_MS * 1000);
+	ASSERT_EQ(runs, nr_runs(self));
+}
+
+TEST_F(exit_thread, spinning_in_front_of_futex)
+{
+	struct io_uring_cqe cqes[2];
+
+	self->prog = self->skel->progs.exit_spin;
+	self->with_futex = true;
+	ASSERT_EQ(0, run_thread(self)) TH_LOG("the thread does not end");
+	ASSERT_EQ(2, self->err);
+
+	if (variant->setup)
+		return;
+	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));
+	ASSERT_HAS_CQE(cqes, 2, FLOW, -ECANCELED);
+	ASSERT_HAS_CQE(cqes, 2, FUTEX, -ECANCELED);
+}
+
+/* The link goes with its last fd, be the thread there or not. */
+TEST_F(exit_thread, detach_after_end)
+{
+	ASSERT_EQ(0, run_thread(self));
+	ASSERT_EQ(1, self->err);
+	ASSERT_EQ(0, bpf_link__destroy(self->link));
+	self->link = NULL;
+	if (!variant->setup)
+		ASSERT_CQE(&self->ring, FLOW, -ECANCELED);
+	ASSERT_EQ(1, nr_runs(self));
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Programs written by hand, for what no compiler would emit. */
+#ifndef IOU_INSN_H
+#define IOU_INSN_H
+
+#include "iou_bpf.h"
+
+#define IOU_INSN(_code, _dst, _src, _off, _imm)				\
+	((struct bpf_insn) {						\
+		.code = (_code), .dst_reg = (_dst), .src_reg = (_src),	\
+		.off = (_off), .imm = (_imm),				\
+	})
+
+/* size is BPF_B, BPF_H, BPF_W or BPF_DW */
+#define IOU_LDX(size, dst, src, off)					\
+	IOU_INSN(BPF_LDX | BPF_MEM | (size), dst, src, off, 0)
+#define IOU_STX(size, dst, src, off)					\
+	IOU_INSN(BPF_STX | BPF_MEM | (size), dst, src, off, 0)
+#define IOU_ST(size, dst, off, imm)					\
+	IOU_INSN(BPF_ST | BPF_MEM | (size), dst, 0, off, imm)
+#define IOU_MOV_IMM(dst, imm)						\
+	IOU_INSN(BPF_ALU64 | BPF_MOV | BPF_K, dst, 0, 0, imm)
+#define IOU_ALU_IMM(op, dst, imm)					\
+	IOU_INSN(BPF_ALU64 | (op) | BPF_K, dst, 0, 0, imm)
+#define IOU_ALU_REG(op, dst, src)					\
+	IOU_INSN(BPF_ALU64 | (op) | BPF_X, dst, src, 0, 0)
+#define IOU_EXIT()							\
+	IOU_INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)
+
+#define IOU_LOG_SIZE	(64 * 1024)
+
+static char iou_verifier_log[IOU_LOG_SIZE];
+
+/* Returns 0 or a negative errno, the log is in iou_verifier_log. */
+static inline int iou_load_insns(const struct bpf_insn *insns, size_t nr,
+				 enum bpf_attach_type attach_type,
+				 __u32 prog_flags)
+{
+	LIBBPF_OPTS(bpf_prog_load_opts, opts,
+		    .expected_attach_type = attach_type,
+		    .prog_flags = prog_flags,
+		    .log_buf = iou_verifier_log,
+		    .log_size = sizeof(iou_verifier_log),
+		    .log_level = 1,
+		    .attempts = 1);
+	int fd;
+
+	iou_verifier_log[0] = 0;
+	fd = bpf_prog_load(BPF_PROG_TYPE_IOURING, "iou_test", "GPL", insns, nr,
+			   &opts);
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
+}
+
+#define IOU_LOAD(insns)							\
+	iou_load_insns(insns, sizeof(insns) / sizeof((insns)[0]),	\
+		       BPF_IOURING, 0)
+
+#endif

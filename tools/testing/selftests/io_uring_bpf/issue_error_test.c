@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What bpf_io_uring_issue() refuses, and what comes back as an event. */
+#include "issue.h"
+
+/* An SQE that is refused. What is not set here is 0, and fd -1. */
+struct issue_case {
+	const char	*name;
+	int		ret;
+	__u8		opcode;
+	__u8		flags;
+	__u16		ioprio;
+	__u32		len;
+	__u32		op_flags;
+};
+
+static const struct issue_case issue_cases[] = {
+	{ "no such opcode", -EINVAL, .opcode = 255 },
+	{ "opcode beyond the last", -EINVAL, .opcode = IORING_OP_LAST },
+	{ "link", -EINVAL, .flags = IOSQE_IO_LINK },
+	{ "hardlink", -EINVAL, .flags = IOSQE_IO_HARDLINK },
+	{ "skip success", -EINVAL, .flags = IOSQE_CQE_SKIP_SUCCESS },
+	{ "drain", -EOPNOTSUPP, .flags = IOSQE_IO_DRAIN },
+	{ "flow", -EOPNOTSUPP, .opcode = IORING_OP_BPF },
+	{ "link timeout", -EOPNOTSUPP, .opcode = IORING_OP_LINK_TIMEOUT },
+	{ "send_zc", -EOPNOTSUPP, .opcode = IORING_OP_SEND_ZC },
+	{ "sendmsg_zc", -EOPNOTSUPP, .opcode = IORING_OP_SENDMSG_ZC },
+	{ "recv_zc", -EOPNOTSUPP, .opcode = IORING_OP_RECV_ZC },
+	{ "nop128", -EOPNOTSUPP, .opcode = IORING_OP_NOP128 },
+	{ "uring_cmd128", -EOPNOTSUPP, .opcode = IORING_OP_URING_CMD128 },
+	{ "read multishot", -EOPNOTSUPP, .opcode = IORING_OP_READ_MULTISHOT },
+	{ "poll multishot", -EOPNOTSUPP, .opcode = IORING_OP_POLL_ADD,
+	  .len = IORING_POLL_ADD_MULTI },
+	{ "accept multishot", -EOPNOTSUPP, .opcode = IORING_OP_ACCEPT,
+	  .ioprio = IORING_ACCEPT_MULTISHOT },
+	{ "recv multishot", -EOPNOTSUPP, .opcode = IORING_OP_RECV,
+	  .ioprio = IORING_RECV_MULTISHOT, .flags = IOSQE_BUFFER_SELECT },
+	{ "recvmsg multishot", -EOPNOTSUPP, .opcode = IORING_OP_RECVMSG,
+	  .ioprio = IORING_RECV_MULTISHOT, .flags = IOSQE_BUFFER_SELECT },
+	{ "recv bundle", -EOPNOTSUPP, .opcode = IORING_OP_RECV,
+	  .ioprio = IORING_RECVSEND_BUNDLE, .flags = IOSQE_BUFFER_SELECT },
+	{ "send bundle", -EOPNOTSUPP, .opcode = IORING_OP_SEND,
+	  .ioprio = IORING_RECVSEND_BUNDLE, .flags = IOSQE_BUFFER_SELECT },
+	{ "timeout multishot", -EOPNOTSUPP, .opcode = IORING_OP_TIMEOUT,
+	  .op_flags = IORING_TIMEOUT_MULTISHOT },
+	{ "uring_cmd multishot", -EOPNOTSUPP, .opcode = IORING_OP_URING_CMD,
+	  .op_flags = IORING_URING_CMD_MULTISHOT,
+	  .flags = IOSQE_BUFFER_SELECT },
+};
+
+#define NR_CASES	((int)(sizeof(issue_cases) / sizeof(issue_cases[0])))
+
+TEST_F(issue, refused)
+{
+	self->link = IOU_ATTACH(self->skel->progs.issue_table, &self->ring, 0);
+	for (int i = 0; i < NR_CASES; i++) {
+		struct io_uring_sqe *sqe = &self->skel->bss->sqes[i];
+		const struct issue_case *c = &issue_cases[i];
+
+		sqe->opcode = c->opcode;
+		sqe->flags = c->flags;
+		sqe->ioprio = c->ioprio;
+		sqe->len = c->len;
+		sqe->rw_flags = c->op_flags;
+		sqe->fd = -1;
+	}
+	self->skel->bss->nr_sqes = NR_CASES;
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_NO_CQE(&self->ring);
+	for (int i = 0; i < NR_CASES; i++) {
+		EXPECT_EQ(issue_cases[i].ret, self->skel->bss->rets[i]) {
+			TH_LOG("%s", issue_cases[i].name);
+		}
+	}
+	/* nothing was issued, so nothing has completed */
+	EXPECT_EQ(1, self->skel->bss->nr_events);
+}
+
+TEST_F(issue, sizes_and_flags)
+{
+	self->link = IOU_ATTACH(self->skel->progs.issue_sizes, &self->ring, 0);
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	EXPECT_EQ(-EINVAL, self->skel->bss->ret_short);
+	EXPECT_EQ(-EINVAL, self->skel->bss->ret_long);
+	EXPECT_EQ(-EINVAL, self->skel->bss->ret_zero);
+	EXPECT_EQ(-EINVAL, self->skel->bss->ret_flags);
+}
+
+TEST_F(issue, too_many_in_one_run)
+{
+	self->link = IOU_ATTACH(self->skel->progs.issue_table, &self->ring, 0);
+	for (int i = 0; i < MAX_SQES + 2; i++)
+		iou_prep_nop(&self->skel->bss->sqes[i], i, 0, CHILD + i);
+	self->skel->bss->nr_sqes = MAX_SQES + 2;
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_NO_CQE(&self->ring);
+	for (int i = 0; i < MAX_SQES; i++) {
+		EXPECT_EQ(0, self->skel->bss->rets[i]);
+		EXPECT_EQ(i, self->skel->bss->events[1 + i].res);
+	}
+	EXPECT_EQ(-ENOBUFS, self->skel->bss->rets[MAX_SQES]);
+	EXPECT_EQ(-ENOBUFS, self->skel->bss->rets[MAX_SQES + 1]);
+	EXPECT_EQ(1 + MAX_SQES, self->skel->bss->nr_events);
+}
+
+/* A flow has at most as many children as the CQ has entries. */
+TEST_F(issue, too_many_children)
+{
+	const unsigned int nr = 8;
+	struct bpf_link *link;
+	struct io_uring ring;
+
+	ASSERT_EQ(0, iou_ring_init_size(&ring, variant->setup, nr, nr));
+	link = IOU_ATTACH(self->skel->progs.issue_table, &ring, 0);
+	for (unsigned int i = 0; i <= nr; i++)
+		iou_prep_read(&self->skel->bss->sqes[i], self->pipe[0],
+			      self->buf, 1, 0, CHILD + i);
+	self->skel->bss->nr_sqes = nr + 1;
+	iou_queue_bpf(&ring, 0, FLOW);
+	ASSERT_EQ(1, io_uring_submit(&ring));
+	ASSERT_NO_CQE(&ring);
+	for (unsigned int i = 0; i < nr; i++)
+		EXPECT_EQ(0, self->skel->bss->rets[i]);
+	EXPECT_EQ(-EAGAIN, self->skel->bss->rets[nr]);
+	ASSERT_EQ(nr, write(self->pipe[1], "12345678", nr));
+	ASSERT_CQE(&ring, FLOW, 0);
+	EXPECT_EQ(1 + nr, self->skel->bss->nr_events);
+	bpf_link__destroy(link);
+	io_uring_queue_exit(&ring);
+}
+
+TEST_F(issue, failed_preparation_is_an_event)
+{
+	struct iou_event *ev = &self->skel->bss->events[1];
+
+	self->link = IOU_ATTACH(self->skel->progs.issue_table, &self->ring, 0);
+	iou_prep_nop(&self->skel->bss->sqes[0], 0, 1U << 31, CHILD);
+	/* flags and personality are looked at before the opcode does */
+	iou_prep_nop(&self->skel->bss->sqes[1], 0, 0, CHILD + 1);
+	self->skel->bss->sqes[1].personality = 77;
+	iou_prep_nop(&self->skel->bss->sqes[2], 0, 0, CHILD + 2);
+	self->skel->bss->sqes[2].flags = 1U << 7;
+	self->skel->bss->nr_sqes = 3;
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(4, self->skel->bss->nr_events);
+	for (int i = 0; i < 3; i++, ev++) {
+		EXPECT_EQ(0, self->skel->bss->rets[i]);
+		EXPECT_EQ(BPF_IO_URING_COMPLETE, ev->event);
+		EXPECT_EQ(BPF_IO_URING_F_CHILD, ev->flags);
+		EXPECT_EQ(IORING_OP_NOP, ev->opcode);
+		EXPECT_EQ(CHILD + i, ev->user_data);
+		EXPECT_EQ(-EINVAL, ev->res);
+	}
+}
+
+TEST_F(issue, unknown_fd_is_an_event)
+{
+	struct iou_event *ev = &self->skel->bss->events[1];
+
+	self->link = IOU_ATTACH(self->skel->progs.issue_table, &self->ring, 0);
+	iou_prep_read(&self->skel->bss->sqes[0], 123456, self->buf, 1, 0, CHILD);
+	/* no files are registered */
+	iou_prep_read(&self->skel->bss->sqes[1], 0, self->buf, 1, 0, CHILD + 1);
+	self->skel->bss->sqes[1].flags = IOSQE_FIXED_FILE;
+	self->skel->bss->nr_sqes = 2;
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_EQ(3, self->skel->bss->nr_events);
+	for (int i = 0; i < 2; i++, ev++) {
+		EXPECT_EQ(0, self->skel->bss->rets[i]);
+		EXPECT_EQ(IORING_OP_READ, ev->opcode);
+		EXPECT_EQ(-EBADF, ev->res);
+	}
+}
+
+/* What the ring forbids to the application, it forbids to its programs. */
+TEST_F(issue, restricted_opcode_is_an_event)
+{
+	struct io_uring_restriction res[2] = {
+		{ .opcode = IORING_RESTRICTION_SQE_OP,
+		  .sqe_op = IORING_OP_BPF },
+		{ .opcode = IORING_RESTRICTION_SQE_OP,
+		  .sqe_op = IORING_OP_NOP },
+	};
+	struct bpf_link *link;
+	struct io_uring ring;
+
+	ASSERT_EQ(0, iou_ring_init(&ring, variant->setup |
+				   IORING_SETUP_R_DISABLED));
+	ASSERT_EQ(0, iou_register(&ring, IORING_REGISTER_RESTRICTIONS,
+				  res, 2));
+	ASSERT_EQ(0, iou_enable_ring(&ring));
+	link = IOU_ATTACH(self->skel->progs.issue_table, &ring, 0);
+
+	ASSERT_EQ(1, write(self->pipe[1], "x", 1));
+	iou_prep_nop(&self->skel->bss->sqes[0], 5, 0, CHILD);
+	iou_prep_read(&self->skel->bss->sqes[1], self->pipe[0], self->buf, 1, 0,
+		      CHILD + 1);
+	self->skel->bss->nr_sqes = 2;
+	iou_queue_bpf(&ring, 0, FLOW);
+	ASSERT_EQ(1, io_uring_submit(&ring));
+	ASSERT_CQE(&ring, FLOW, 0);
+	ASSERT_EQ(3, self->skel->bss->nr_events);
+	EXPECT_EQ(5, self->skel->bss->events[1].res);
+	EXPECT_EQ(-EACCES, self->skel->bss->events[2].res);
+	ASSERT_EQ(0, self->buf[0]);
+	bpf_link__destroy(link);
+	io_uring_queue_exit(&ring);
+}
+
+TEST_HARNESS_MAIN

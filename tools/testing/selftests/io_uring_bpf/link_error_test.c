@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Why a program can't be attached. */
+#include <pthread.h>
+#include <sys/wait.h>
+
+#include "link.h"
+
+#define LINK_CREATE(ring_fd, slot)					\
+	link_create(self->skel->progs.link_a, ring_fd, slot)
+
+TEST_F(link, slot_out_of_range)
+{
+	ASSERT_EQ(-EINVAL, LINK_CREATE(self->ring.ring_fd, IOU_MAX_SLOTS));
+	ASSERT_EQ(-EINVAL, LINK_CREATE(self->ring.ring_fd, ~0U));
+}
+
+TEST_F(link, flags)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .iouring.flags = 1);
+	LIBBPF_OPTS(bpf_link_create_opts, common, .flags = 1);
+	int prog_fd = bpf_program__fd(self->skel->progs.link_a);
+
+	ASSERT_EQ(-EINVAL, bpf_link_create(prog_fd, self->ring.ring_fd,
+					   BPF_IOURING, &opts));
+	opts.iouring.flags = 1U << 31;
+	ASSERT_EQ(-EINVAL, bpf_link_create(prog_fd, self->ring.ring_fd,
+					   BPF_IOURING, &opts));
+	ASSERT_EQ(-EINVAL, bpf_link_create(prog_fd, self->ring.ring_fd,
+					   BPF_IOURING, &common));
+}
+
+TEST_F(link, attach_type)
+{
+	int prog_fd = bpf_program__fd(self->skel->progs.link_a);
+
+	ASSERT_EQ(-EINVAL, bpf_link_create(prog_fd, self->ring.ring_fd,
+					   BPF_CGROUP_INET_INGRESS, NULL));
+	prog_fd = bpf_program__fd(self->skel->progs.link_other_type);
+	ASSERT_EQ(-EINVAL, bpf_link_create(prog_fd, self->ring.ring_fd,
+					   BPF_IOURING, NULL));
+	/* the syscall that came before links */
+	prog_fd = bpf_program__fd(self->skel->progs.link_a);
+	ASSERT_EQ(-EINVAL, bpf_prog_attach(prog_fd, self->ring.ring_fd,
+					   BPF_IOURING, 0));
+}
+
+TEST_F(link, slot_taken)
+{
+	int fd;
+
+	self->link = IOU_ATTACH(self->skel->progs.link_b, &self->ring, 3);
+	ASSERT_EQ(-EBUSY, LINK_CREATE(self->ring.ring_fd, 3));
+	/* by whichever program */
+	ASSERT_EQ(-EBUSY, link_create(self->skel->progs.link_b,
+				      self->ring.ring_fd, 3));
+	/* and no other slot is */
+	fd = LINK_CREATE(self->ring.ring_fd, 2);
+	ASSERT_LE(0, fd);
+	close(fd);
+	ASSERT_EQ(0xb, link_run_flow(&self->ring, 3));
+}
+
+TEST_F(link, not_a_ring)
+{
+	ASSERT_EQ(-EBADF, LINK_CREATE(-1, 0));
+	ASSERT_EQ(-EBADF, LINK_CREATE(12345, 0));
+	ASSERT_EQ(-EOPNOTSUPP, LINK_CREATE(self->pipe[0], 0));
+	ASSERT_EQ(-EOPNOTSUPP,
+		  LINK_CREATE(bpf_program__fd(self->skel->progs.link_a), 0));
+}
+
+/* A ring's fd is no proof of being its owner. */
+TEST_F(link, other_process)
+{
+	int status;
+	pid_t pid;
+
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(-LINK_CREATE(self->ring.ring_fd, 0));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_TRUE(WIFEXITED(status));
+	ASSERT_EQ(EPERM, WEXITSTATUS(status));
+	ASSERT_EQ(-ENOENT, link_run_flow(&self->ring, 0));
+}
+
+struct link_thread {
+	struct bpf_program *prog;
+	int ring_fd;
+	int ret;
+};
+
+static void *link_thread_fn(void *arg)
+{
+	struct link_thread *thread = arg;
+
+	thread->ret = link_create(thread->prog, thread->ring_fd, 0);
+	return NULL;
+}
+
+/* Another thread may, unless the ring has a submitter of its own. */
+TEST_F(link, other_thread)
+{
+	struct link_thread thread = {
+		.prog		= self->skel->progs.link_b,
+		.ring_fd	= self->ring.ring_fd,
+	};
+	pthread_t tid;
+
+	ASSERT_EQ(0, pthread_create(&tid, NULL, link_thread_fn, &thread));
+	ASSERT_EQ(0, pthread_join(tid, NULL));
+	if (variant->setup & IORING_SETUP_SINGLE_ISSUER) {
+		ASSERT_EQ(-EEXIST, thread.ret);
+		return;
+	}
+	ASSERT_LE(0, thread.ret);
+	ASSERT_EQ(0xb, link_run_flow(&self->ring, 0));
+	close(thread.ret);
+}
+
+/* Restrictions that name what may be registered leave this out. */
+TEST_F(link, register_restrictions)
+{
+	struct io_uring_restriction res[2] = {
+		{ .opcode = IORING_RESTRICTION_REGISTER_OP,
+		  .register_op = IORING_REGISTER_BUFFERS },
+		{ .opcode = IORING_RESTRICTION_SQE_OP,
+		  .sqe_op = IORING_OP_BPF },
+	};
+	struct io_uring ring;
+
+	ASSERT_EQ(0, iou_ring_init(&ring, variant->setup |
+				   IORING_SETUP_R_DISABLED));
+	ASSERT_LE(0, iou_register(&ring, IORING_REGISTER_RESTRICTIONS, res, 2));
+	ASSERT_EQ(0, iou_enable_ring(&ring));
+	ASSERT_EQ(-EACCES, LINK_CREATE(ring.ring_fd, 0));
+	io_uring_queue_exit(&ring);
+}
+
+/* Those that name opcodes only are no obstacle. */
+TEST_F(link, opcode_restrictions)
+{
+	struct io_uring_restriction res = {
+		.opcode = IORING_RESTRICTION_SQE_OP,
+		.sqe_op = IORING_OP_BPF,
+	};
+	struct io_uring ring;
+	int fd;
+
+	ASSERT_EQ(0, iou_ring_init(&ring, variant->setup |
+				   IORING_SETUP_R_DISABLED));
+	ASSERT_LE(0, iou_register(&ring, IORING_REGISTER_RESTRICTIONS, &res, 1));
+	ASSERT_EQ(0, iou_enable_ring(&ring));
+	fd = LINK_CREATE(ring.ring_fd, 0);
+	ASSERT_LE(0, fd);
+	close(fd);
+	io_uring_queue_exit(&ring);
+}
+
+FIXTURE(link_mode) {
+	struct link *skel;
+};
+
+FIXTURE_VARIANT(link_mode) {
+	unsigned int setup;
+	int ret;
+};
+
+#define VARIANT(name, _setup, _ret)					\
+FIXTURE_VARIANT_ADD(link_mode, name) {					\
+	.setup = _setup,						\
+	.ret = _ret,							\
+}
+
+VARIANT(sqpoll, IORING_SETUP_SQPOLL, -EOPNOTSUPP);
+VARIANT(iopoll, IORING_SETUP_IOPOLL, -EOPNOTSUPP);
+VARIANT(cqe32, IORING_SETUP_CQE32, -EOPNOTSUPP);
+VARIANT(cqe_mixed, IORING_SETUP_CQE_MIXED, -EOPNOTSUPP);
+VARIANT(sqe128, IORING_SETUP_SQE128, -EOPNOTSUPP);
+VARIANT(sqe_mixed, IORING_SETUP_SQE_MIXED, -EOPNOTSUPP);
+VARIANT(sqe128_defer, IORING_SETUP_SQE128 | IOU_DEFER, -EOPNOTSUPP);
+VARIANT(coop_taskrun, IORING_SETUP_COOP_TASKRUN, 0);
+VARIANT(taskrun_flag, IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG, 0);
+VARIANT(single_issuer, IORING_SETUP_SINGLE_ISSUER, 0);
+VARIANT(no_sqarray, IORING_SETUP_NO_SQARRAY, 0);
+VARIANT(disabled, IORING_SETUP_R_DISABLED, 0);
+
+FIXTURE_SETUP(link_mode)
+{
+	IOU_REQUIRE();
+	self->skel = link__open_and_load();
+	ASSERT_NE(NULL, self->skel);
+}
+
+FIXTURE_TEARDOWN(link_mode)
+{
+	link__destroy(self->skel);
+}
+
+TEST_F(link_mode, create)
+{
+	struct io_uring_params p = { .flags = variant->setup };
+	int ring_fd, fd;
+
+	ring_fd = io_uring_setup(8, &p);
+	ASSERT_LE(0, ring_fd);
+	fd = LINK_CREATE(ring_fd, 0);
+	ASSERT_EQ(variant->ret, fd < 0 ? fd : 0);
+	if (fd >= 0)
+		close(fd);
+	close(ring_fd);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "iou_log.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+__u64 nr_runs;
+/* IORING_NOP_* of the requests that exit_spin issues */
+__u32 nop_flags;
+
+/* Has no end: each of its requests completes at once, and is followed by one. */
+SEC("iouring")
+int exit_spin(struct bpf_io_uring_ctx *ctx)
+{
+	struct io_uring_sqe sqe;
+
+	nr_runs++;
+	iou_prep_nop(&sqe, ctx->flow_user_data);
+	sqe.nop_flags = nop_flags;
+	iou_issue(ctx, &sqe);
+	return BPF_IO_URING_DEFAULT;
+}
+
+/* Waits for what the test filled in, which never completes. */
+SEC("iouring")
+int exit_wait(struct bpf_io_uring_ctx *ctx)
+{
+	nr_runs++;
+	if (iou_is_start(ctx))
+		iou_issue_all(ctx);
+	return BPF_IO_URING_DEFAULT;
+}

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What the verifier lets a program do with its context and the kfuncs. */
+#include "iou_bpf.h"
+#include "kselftest_harness.h"
+#include "iou_caps.h"
+#include "iou_insn.h"
+#include "verifier.skel.h"
+
+/* struct bpf_io_uring_ctx; the last word of state[] ends it */
+struct ctx_field {
+	const char	*name;
+	int		off;
+	int		size;
+	bool		writable;
+};
+
+static const struct ctx_field ctx_fields[] = {
+	{ "user_data",		0,	8,	true },
+	{ "res",		8,	4,	true },
+	{ "cflags",		12,	4,	true },
+	{ "event",		16,	4,	false },
+	{ "opcode",		20,	4,	false },
+	{ "flags",		24,	4,	false },
+	{ "nr_children",	28,	4,	false },
+	{ "flow_user_data",	32,	8,	false },
+	{ "state[0]",		40,	8,	true },
+	{ "state[1]",		48,	8,	true },
+	{ "state[2]",		56,	8,	true },
+	{ "state[3]",		64,	8,	true },
+};
+
+#define NR_FIELDS	((int)(sizeof(ctx_fields) / sizeof(ctx_fields[0])))
+#define CTX_SIZE	72
+
+static const struct {
+	int bytes;
+	int code;
+} sizes[] = {
+	{ 1, BPF_B }, { 2, BPF_H }, { 4, BPF_W }, { 8, BPF_DW },
+};
+
+static const struct ctx_field *ctx_find_field(int off, int size)
+{
+	for (int i = 0; i < NR_FIELDS; i++) {
+		if (ctx_fields[i].off == off && ctx_fields[i].size == size)
+			return &ctx_fields[i];
+	}
+	return NULL;
+}
+
+static int ctx_load(int size_code, int off)
+{
+	const struct bpf_insn insns[] = {
+		IOU_LDX(size_code, BPF_REG_0, BPF_REG_1, off),
+		IOU_MOV_IMM(BPF_REG_0, 0),
+		IOU_EXIT(),
+	};
+
+	return IOU_LOAD(insns);
+}
+
+static int ctx_store(int size_code, int off)
+{
+	const struct bpf_insn insns[] = {
+		IOU_MOV_IMM(BPF_REG_0, 0),
+		IOU_STX(size_code, BPF_REG_1, BPF_REG_0, off),
+		IOU_EXIT(),
+	};
+
+	return IOU_LOAD(insns);
+}
+
+/* Was the access itself what the verifier did not like? */
+static bool ctx_log_says(int off, int size)
+{
+	char msg[64];
+
+	snprintf(msg, sizeof(msg), "invalid bpf_context access off=%d size=%d",
+		 off, size);
+	return strstr(iou_verifier_log, msg);
+}
+
+FIXTURE(verifier_ctx) {
+};
+
+FIXTURE_SETUP(verifier_ctx)
+{
+	IOU_REQUIRE();
+	libbpf_set_print(NULL);
+}
+
+FIXTURE_TEARDOWN(verifier_ctx)
+{
+}
+
+/* Every size at every offset, in bounds and out: only whole fields will do. */
+TEST_F_TIMEOUT(verifier_ctx, load_at_any_offset, 120)
+{
+	for (int off = -8; off < CTX_SIZE + 9; off++) {
+		for (int i = 0; i < 4; i++) {
+			int size = sizes[i].bytes;
+			int ret = ctx_load(sizes[i].code, off);
+
+			if (ctx_find_field(off, size)) {
+				EXPECT_EQ(0, ret)
+					TH_LOG("off %d size %d", off, size);
+				continue;
+			}
+			EXPECT_EQ(-EACCES, ret)
+				TH_LOG("off %d size %d", off, size);
+			EXPECT_TRUE(ctx_log_says(off, size))
+				TH_LOG("%s", iou_verifier_log);
+		}
+	}
+}
+
+TEST_F_TIMEOUT(verifier_ctx, store_at_any_offset, 120)
+{
+	for (int off = -8; off < CTX_SIZE + 9; off++) {
+		for (int i = 0; i < 4; i++) {
+			int size = sizes[i].bytes;
+			int ret = ctx_store(sizes[i].code, off);
+			const struct ctx_field *field;
+
+			field = ctx_find_field(off, size);
+			if (field && field->writable) {
+				EXPECT_EQ(0, ret) TH_LOG("%s", field->name);
+				continue;
+			}
+			EXPECT_EQ(-EACCES, ret)
+				TH_LOG("off %d size %d", off, size);
+			EXPECT_TRUE(ctx_log_says(off, size))
+				TH_LOG("%s", iou_verifier_log);
+		}
+	}
+}
+
+/* An immediate is another instruction than a register. */
+TEST_F(verifier_ctx, store_immediate)
+{
+	for (int i = 0; i < NR_FIELDS; i++) {
+		const struct ctx_field *field = &ctx_fields[i];
+		const struct bpf_insn insns[] = {
+			IOU_ST(field->size == 8 ? BPF_DW : BPF_W, BPF_REG_1,
+			       field->off, 1),
+			IOU_MOV_IMM(BPF_REG_0, 0),
+			IOU_EXIT(),
+		};
+
+		EXPECT_EQ(field->writable ? 0 : -EACCES, IOU_LOAD(insns))
+			TH_LOG("%s", field->name);
+	}
+}
+
+TEST_F(verifier_ctx, atomic)
+{
+	const struct bpf_insn insns[] = {
+		IOU_MOV_IMM(BPF_REG_0, 0),
+		IOU_INSN(BPF_STX | BPF_ATOMIC | BPF_DW, BPF_REG_1, BPF_REG_0,
+			 40, BPF_ADD),
+		IOU_EXIT(),
+	};
+
+	EXPECT_EQ(-EACCES, IOU_LOAD(insns));
+	EXPECT_NE(NULL, strstr(iou_verifier_log, "ctx is not allowed"));
+}
+
+/* ctx + (ctx->event & 8): in bounds, and yet who knows which field it is? */
+TEST_F(verifier_ctx, variable_offset)
+{
+	const struct bpf_insn insns[] = {
+		IOU_LDX(BPF_W, BPF_REG_2, BPF_REG_1, 16),
+		IOU_ALU_IMM(BPF_AND, BPF_REG_2, 8),
+		IOU_ALU_REG(BPF_ADD, BPF_REG_1, BPF_REG_2),
+		IOU_LDX(BPF_DW, BPF_REG_0, BPF_REG_1, 40),
+		IOU_MOV_IMM(BPF_REG_0, 0),
+		IOU_EXIT(),
+	};
+
+	EXPECT_EQ(-EACCES, IOU_LOAD(insns));
+	EXPECT_NE(NULL, strstr(iou_verifier_log, "variable ctx access"));
+}
+
+/* user_data goes to user space, a pointer must not. */
+TEST_F(verifier_ctx, pointer_leak)
+{
+	const struct bpf_insn insns[] = {
+		IOU_STX(BPF_DW, BPF_REG_1, BPF_REG_1, 0),
+		IOU_MOV_IMM(BPF_REG_0, 0),
+		IOU_EXIT(),
+	};
+
+	ASSERT_EQ(0, iou_keep_caps(IOU_CAP(CAP_BPF)));
+	EXPECT_EQ(-EACCES, IOU_LOAD(insns));
+	EXPECT_NE(NULL, strstr(iou_verifier_log, "leaks addr into ctx"));
+}
+
+FIXTURE(verifier_kfunc) {
+	struct verifier *skel;
+};
+
+FIXTURE_VARIANT(verifier_kfunc) {
+	const char *prog;
+	const char *msg;
+};
+
+#define VARIANT(_prog, _msg)						\
+FIXTURE_VARIANT_ADD(verifier_kfunc, _prog) {				\
+	.prog = #_prog,							\
+	.msg = _msg,							\
+}
+
+VARIANT(ctx_is_null, "Possibly NULL pointer passed to trusted R1");
+VARIANT(ctx_is_scalar, "R1 expected pointer to ctx, but got scalar");
+VARIANT(ctx_is_stack, "R1 expected pointer to ctx, but got fp");
+VARIANT(ctx_is_map_value, "R1 expected pointer to ctx, but got map_value");
+VARIANT(ctx_is_second, "R1 expected pointer to ctx, but got map_value");
+VARIANT(ctx_is_moved, "dereference of modified ctx ptr R1");
+VARIANT(sqe_is_null, "Possibly NULL pointer passed to trusted R2");
+VARIANT(sqe_is_scalar, "memory, len pair leads to invalid memory access");
+VARIANT(sqe_too_small, "memory, len pair leads to invalid memory access");
+VARIANT(sqe_beyond_map_value, "memory, len pair leads to invalid memory access");
+VARIANT(sqe_size_mismatch, "memory, len pair leads to invalid memory access");
+VARIANT(sqe_size_unknown, "memory, len pair leads to invalid memory access");
+VARIANT(cqe_is_null, "Possibly NULL pointer passed to trusted R2");
+VARIANT(cqe_too_small, "memory, len pair leads to invalid memory access");
+VARIANT(cqe_size_unknown, "memory, len pair leads to invalid memory access");
+VARIANT(other_type_socket,
+	"calling kernel function bpf_io_uring_complete is not allowed");
+VARIANT(other_type_syscall,
+	"calling kernel function bpf_io_uring_issue is not allowed");
+VARIANT(other_type_tc,
+	"calling kernel function bpf_io_uring_post_cqe is not allowed");
+
+FIXTURE_SETUP(verifier_kfunc)
+{
+	IOU_REQUIRE();
+	libbpf_set_print(NULL);
+	self->skel = verifier__open();
+	ASSERT_NE(NULL, self->skel);
+}
+
+FIXTURE_TEARDOWN(verifier_kfunc)
+{
+	verifier__destroy(self->skel);
+}
+
+TEST_F(verifier_kfunc, rejected)
+{
+	struct bpf_program *prog;
+
+	prog = bpf_object__find_program_by_name(self->skel->obj, variant->prog);
+	ASSERT_NE(NULL, prog);
+	bpf_program__set_autoload(prog, true);
+	bpf_program__set_log_level(prog, 1);
+	ASSERT_EQ(0, bpf_program__set_log_buf(prog, iou_verifier_log,
+					      sizeof(iou_verifier_log)));
+	ASSERT_NE(0, verifier__load(self->skel));
+	ASSERT_NE(NULL, strstr(iou_verifier_log, variant->msg)) {
+		TH_LOG("the log says: %s", iou_verifier_log);
+	}
+}
+
+TEST_HARNESS_MAIN
