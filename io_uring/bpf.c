@@ -188,13 +188,26 @@ static bool io_bpf_cancel_flow(struct io_kiocb *req)
 	return true;
 }
 
+/* Cancels one flow, as io_poll_cancel() does: who wants all comes again. */
 int io_bpf_cancel(struct io_ring_ctx *ctx, struct io_cancel_data *cd,
 		  unsigned int issue_flags)
 {
+	struct io_kiocb *req;
+	int ret = -ENOENT;
+
 	if (!io_has_bpf(ctx))
-		return -ENOENT;
-	return io_cancel_remove(ctx, cd, issue_flags, &ctx->bpf_ring->active,
-				io_bpf_cancel_flow);
+		return ret;
+	io_ring_submit_lock(ctx, issue_flags);
+	hlist_for_each_entry(req, &ctx->bpf_ring->active, hash_node) {
+		if (!io_cancel_req_match(req, cd))
+			continue;
+		/* it's off the list now */
+		io_bpf_cancel_flow(req);
+		ret = 0;
+		break;
+	}
+	io_ring_submit_unlock(ctx, issue_flags);
+	return ret;
 }
 
 bool io_bpf_remove_all(struct io_ring_ctx *ctx, struct io_uring_task *tctx,
@@ -227,13 +240,12 @@ static int io_bpf_start(struct io_bpf_flow *flow, unsigned int issue_flags)
 	struct io_kiocb *req = flow->req;
 	struct io_bpf_ring *br = req->ctx->bpf_ring;
 
-	if (!br->progs[flow->slot])
-		return -ENOENT;
 	/*
-	 * Cancelled in io-wq, or nobody could show the program the completion
-	 * before it because the task or the ring goes away.
+	 * Its program was detached since it was prepared, it was cancelled in
+	 * io-wq, or nobody could show the program the completion before it
+	 * because the task or the ring goes away.
 	 */
-	if (io_wq_cancel_seen(req, issue_flags) ||
+	if (!br->progs[flow->slot] || io_wq_cancel_seen(req, issue_flags) ||
 	    (flow->flags & IO_BPF_F_PRED))
 		return -ECANCELED;
 

@@ -40,7 +40,7 @@ static inline bool io_bpf_is_child(struct io_kiocb *req)
 #define IO_BPF_MAX_CQES		16
 /* CQEs of a flush; a run starts only if it can have IO_BPF_MAX_CQES of them */
 #define IO_BPF_FLUSH_CQES	64
-/* requests that a flush issues in place before it lets others have a go */
+/* requests that are issued until others have had a go, see io_bpf_must_park() */
 #define IO_BPF_BUDGET		256
 
 enum {
@@ -117,6 +117,7 @@ struct io_bpf_ring {
 	/* IO_BPF_MAX_SQES requests at the start of a run, if there is memory */
 	struct io_wq_work_node	spare;
 	unsigned int		nr_spare;
+	/* requests that may be issued before io_bpf_park_work() has to run */
 	unsigned int		budget;
 	/* in a flush that must not issue, as a handler further up is active */
 	unsigned int		nested;

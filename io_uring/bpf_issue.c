@@ -108,8 +108,10 @@ int io_bpf_stage(struct io_bpf_run *run, const struct io_uring_sqe *sqe)
 }
 
 /*
- * A signal comes first, or programs that never stop would keep the task from
- * it: task work runs before signals are looked at, and as long as there is any.
+ * Task work runs before signals are looked at, and as long as there is any. A
+ * child that completes in place or in task work brings the task back here, so
+ * programs that never stop would keep it from its signals and from user space.
+ * Hence the budget isn't one of a flush: only io_bpf_park_work() grants more.
  */
 static bool io_bpf_must_park(struct io_bpf_ring *br)
 {
@@ -136,6 +138,7 @@ void io_bpf_park_work(struct work_struct *work)
 
 	guard(mutex)(&br->ctx->uring_lock);
 
+	br->budget = IO_BPF_BUDGET;
 	list_for_each_entry(flow, &br->parked, node)
 		io_bpf_queue_tw(flow);
 }

@@ -49,6 +49,7 @@ static struct io_bpf_ring *io_bpf_ring_alloc(struct io_ring_ctx *ctx)
 	refcount_set(&br->refs, 1);
 	mutex_init(&br->lock);
 	br->ctx = ctx;
+	br->budget = IO_BPF_BUDGET;
 	xa_init_flags(&br->flows, XA_FLAGS_ALLOC);
 	INIT_HLIST_HEAD(&br->active);
 	INIT_LIST_HEAD(&br->events);

@@ -331,8 +331,6 @@ void io_bpf_flush_completions(struct io_ring_ctx *ctx)
 
 	lockdep_assert_held(&ctx->uring_lock);
 
-	if (!br->nested)
-		br->budget = IO_BPF_BUDGET;
 	do {
 		more = io_bpf_run_batch(ctx);
 		if (!br->nested)

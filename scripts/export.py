@@ -20,7 +20,6 @@ not; git am gives another tree. Nothing is changed then.
 import argparse
 import os
 import shutil
-import sys
 import tempfile
 
 from serieslib import content, manifest

@@ -27,9 +27,21 @@ import argparse
 import os
 
 from serieslib import content, maintainers, manifest, udiff
-from serieslib.util import (APPLIED, CACHE, IDENT, TOP, TREE, Error, git,
+from serieslib.util import (APPLIED, CACHE, IDENT, TOP, Error, git,
                             git_id, lock, need_base, rev, run, say, write_file)
 from serieslib.worktree import changes, merge, snapshot
+
+
+def numbers(path, old, new, tag):
+    """Numbers of the lines that go from old (b'-') or come with new (b'+')."""
+    text, found = udiff.make('x', path, old, new), set()
+    for hunk in udiff.parse(path, text)[0].hunks if text else []:
+        nr = hunk.old if tag == b'-' else hunk.new
+        for t, _ in hunk.body:
+            if t == tag:
+                found.add(nr)
+            nr += t in (b' ', tag)
+    return found
 
 
 class Refresh:
@@ -57,12 +69,20 @@ class Refresh:
         """Paths whose contents in the work tree the repository lacks."""
         changed = changes(self.base.commit, tree)
         self.work = content.Base(tree)
-        applied = content.Base(APPLIED) if rev(APPLIED) else None
+        applied = content.Base(APPLIED if rev(APPLIED) else 'base')
         paths = set(changed) | set(self.files)
-        for b in filter(None, (self.base, self.work, applied)):
+        for b in (self.base, self.work, applied):
             b.prefetch(paths)
-        return [p for p in sorted(paths - set(content.MIRRORS.values()))
-                if self.wanted(p, applied)]
+        found, errors = [], []
+        for path in sorted(paths - set(content.MIRRORS.values())):
+            try:
+                if self.wanted(path, applied):
+                    found.append(path)
+            except Error as e:
+                errors += e.args
+        if errors:
+            raise Error(*errors)
+        return found
 
     def in_repo(self, path):
         """(mode, contents) that the repository gives a file."""
@@ -79,20 +99,13 @@ class Refresh:
             return entry and (entry[0], b.data(path))
         work, repo = side(self.work), self.in_repo(path)
         if content.patch_file(path) in self.broken:
-            return True
+            return work != side(self.base)
         if work == repo:
             return False
-        if self.args.force:
-            return True
-        if applied is None:
-            if work == side(self.base):
-                raise Error('%s: the work tree lacks it, and it was never put '
-                            'there: run scripts/tree.sh first' % path)
-            return True
         if work == side(applied):
             say('%s: newer in the repository, left as it is' % path)
             return False
-        if repo != side(applied):
+        if repo != side(applied) and not self.args.force:
             raise Error('%s: changed in the repository and in the work tree, '
                         'see --force' % path)
         return True
@@ -149,7 +162,8 @@ class Refresh:
             return states[-1][0]
         rel = content.patch_file(path)
         if rel in self.broken:
-            slugs = [s[8:] for s in content.read(rel)[1].decode().splitlines()
+            text = content.read(rel)[1].decode(errors='replace')
+            slugs = [s[8:] for s in text.splitlines()
                      if s.startswith('Series: ')]
             if len(slugs) != 1 or slugs[0] not in self.slugs:
                 raise Error(*self.broken[rel].args)
@@ -196,17 +210,16 @@ class Refresh:
 
     def check_last(self, path, before, old, new):
         """The last section must not rewrite what an earlier one adds."""
-        def removed(a, b):
-            return {i for i, line in numbered(path, a, b, b'-')}
-        added = {i for i, line in numbered(path, self.base.data(path),
-                                           before[1], b'+')}
-        hit = (removed(before[1], new) - removed(before[1], old)) & added
+        if self.args.into and path in self.args.into[1:]:
+            return
+        slug, data = before
+        added = numbers(path, self.base.data(path), data, b'+')
+        hit = added & (numbers(path, data, new, b'-') -
+                       numbers(path, data, old, b'-'))
         if hit:
-            raise Error('%s: the edit changes what section "%s" adds (its line '
-                        '%d); say --into %s %s, or name the last section to '
-                        'have it there' % (path, before[0], min(hit),
-                                           before[0], path)) \
-                if not self.args.into else None
+            raise Error('%s: the edit changes what section "%s" adds: say '
+                        '--into with that section, or with the last one to '
+                        'have it there' % (path, slug))
 
     def write(self):
         """Does what was planned."""
@@ -222,3 +235,56 @@ class Refresh:
             else:
                 write_file(path, data, mode)
                 say('wrote ' + rel)
+
+    def mirrors(self):
+        """Says if a copy is not as its original would have it."""
+        files = content.load(manifest.patches(), self.base)
+        for path in content.MIRRORS.values():
+            f = files.get(path)
+            have = f.data if f else self.base.data(path)
+            if self.work.data(path) != have:
+                say('WARNING: %s is not as its original, scripts/tree.sh '
+                    'makes it so' % path)
+
+
+def main():
+    """See the top of the file."""
+    parser = argparse.ArgumentParser(usage=__doc__[7:])
+    parser.add_argument('--series', metavar='SLUG')
+    parser.add_argument('--force', action='store_true')
+    parser.add_argument('--into', nargs='+', metavar=('SLUG', 'FILE'))
+    args = parser.parse_args()
+    need_base()
+    held = lock('tree')
+    refresh = Refresh(args)
+    index = os.path.join(CACHE, 'refresh.index')
+    try:
+        tree = snapshot(index)
+    finally:
+        if os.path.exists(index):
+            os.unlink(index)
+    paths = refresh.differing(tree)
+    for path in args.into[1:] if args.into else []:
+        if path not in paths:
+            raise Error('%s: it has no edit to carry' % path)
+    errors = []
+    for path in paths:
+        try:
+            refresh.plan(path)
+        except Error as e:
+            errors += e.args
+    if errors:
+        raise Error(*errors)
+    refresh.write()
+    commit = git_id('commit-tree', tree, '-p', rev('base'), env=IDENT,
+                    data=b'Carried back to the repository\n')
+    git('update-ref', APPLIED, commit)
+    refresh.mirrors()
+    if not paths:
+        say('the repository has it all')
+    held.close()
+    return 0
+
+
+if __name__ == '__main__':
+    run(main)

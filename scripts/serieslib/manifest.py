@@ -106,7 +106,8 @@ def other():
     return Globs(_read('other').splitlines())
 
 
-def claim(slug, path):
-    """Contents of SLUG.txt with one more path claimed, and its name."""
+def claim(slug, paths):
+    """Name and contents of SLUG.txt with more files claimed."""
     name = slug + '.txt'
-    return '%s/%s' % (DIR, name), _read(name).rstrip('\n') + '\n%s\n' % path
+    lines = _read(name).rstrip('\n').split('\n') + sorted(paths)
+    return '%s/%s' % (DIR, name), '\n'.join(lines) + '\n'

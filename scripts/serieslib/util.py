@@ -75,7 +75,8 @@ def git(*args, data=None, env=None, cwd=None, fails=False):
     if fails:
         return None
     text = r.stderr.decode(errors='replace').strip().splitlines()
-    raise Error('git %s: %s' % (args[0], text[-1] if text else
+    text = [t for t in text if t.startswith(('error:', 'fatal:'))] + text
+    raise Error('git %s: %s' % (args[0], text[0] if text else
                                 'status %d' % r.returncode))
 
 

@@ -42,7 +42,8 @@ def snapshot(index):
 
     The work tree and its own index stay as they are.
     """
-    shutil.copyfile(os.path.join(TREE, '.git/index'), index)
+    # with its time, by which git tells what it has to compare by contents
+    shutil.copy2(os.path.join(TREE, '.git/index'), index)
     env = {'GIT_INDEX_FILE': index}
     # a file that git was told of, and that is gone, is gone here as well
     git('add', '-u', env=env)

@@ -23,10 +23,10 @@
 
 /* what the process tells the test */
 struct exit_shared {
-	volatile int submitted;
-	volatile int handled;
-	volatile int user_ran;
-	volatile pid_t other;
+	int submitted;
+	int handled;
+	int user_ran;
+	pid_t other;
 };
 
 FIXTURE(exit_flow) {
@@ -98,8 +98,11 @@ FIXTURE_TEARDOWN(exit_flow)
 
 static inline __u64 exit_runs(FIXTURE_DATA(exit_flow) *self)
 {
-	return *(volatile __u64 *)&self->skel->bss->nr_runs;
+	return IO_URING_READ_ONCE(self->skel->bss->nr_runs);
 }
+
+/* What the process has told so far. */
+#define exit_told(self, field)	IO_URING_READ_ONCE((self)->shared->field)
 
 /* Until @cond, which must be so within LIMIT_MS. */
 #define exit_until(cond) ({						\
@@ -158,7 +161,7 @@ static inline void exit_child(FIXTURE_DATA(exit_flow) *self,
 	iou_queue_bpf(&ring, 0, FLOW);
 	if (io_uring_submit(&ring) != 1)
 		_exit(GONE_WRONG);
-	self->shared->submitted = 1;
+	IO_URING_WRITE_ONCE(self->shared->submitted, 1);
 	act(self, &ring);
 	_exit(0);
 }
@@ -190,7 +193,7 @@ static inline bool exit_waitpid(pid_t pid, int *status, int options)
 		exit_child(self, variant, before, act);			\
 	/* so that the flow's child is the last to keep it open */	\
 	close(self->pipe[0]);						\
-	ASSERT_TRUE(exit_until(self->shared->submitted));		\
+	ASSERT_TRUE(exit_until(exit_told(self, submitted)));		\
 	ASSERT_TRUE(exit_until(exit_runs(self) > 0));			\
 } while (0)
 

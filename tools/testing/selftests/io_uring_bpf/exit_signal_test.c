@@ -6,7 +6,8 @@ static struct exit_shared *handler_shared;
 
 static void handler(int sig)
 {
-	handler_shared->handled++;
+	IO_URING_WRITE_ONCE(handler_shared->handled,
+			    handler_shared->handled + 1);
 }
 
 static void before_handler(FIXTURE_DATA(exit_flow) *self)
@@ -32,8 +33,8 @@ static void before_masked(FIXTURE_DATA(exit_flow) *self)
 /* No system calls. */
 static void act_compute(FIXTURE_DATA(exit_flow) *self, struct io_uring *ring)
 {
-	for (;;)
-		self->shared->user_ran++;
+	for (int i = 0;; i++)
+		IO_URING_WRITE_ONCE(self->shared->user_ran, i);
 }
 
 /* Lets the signal in only while it waits. */
@@ -62,9 +63,9 @@ static bool goes_on(FIXTURE_DATA(exit_flow) *self,
 
 static bool user_runs(FIXTURE_DATA(exit_flow) *self)
 {
-	int ran = self->shared->user_ran;
+	int ran = exit_told(self, user_ran);
 
-	return exit_until(self->shared->user_ran != ran);
+	return exit_until(exit_told(self, user_ran) != ran);
 }
 
 TEST_F(exit_flow, handler)
@@ -72,7 +73,7 @@ TEST_F(exit_flow, handler)
 	exit_start(before_handler, exit_act_wait);
 	for (int i = 1; i <= 3; i++) {
 		ASSERT_EQ(0, kill(self->pid, SIGUSR1));
-		ASSERT_TRUE(exit_until(self->shared->handled == i));
+		ASSERT_TRUE(exit_until(exit_told(self, handled) == i));
 		ASSERT_TRUE(goes_on(self, variant));
 	}
 	exit_kill(SIGTERM);
@@ -83,7 +84,7 @@ TEST_F(exit_flow, handler_while_waiting_only)
 	exit_start(before_masked, act_wait_unmasked);
 	for (int i = 1; i <= 3; i++) {
 		ASSERT_EQ(0, kill(self->pid, SIGUSR1));
-		ASSERT_TRUE(exit_until(self->shared->handled == i));
+		ASSERT_TRUE(exit_until(exit_told(self, handled) == i));
 		ASSERT_TRUE(goes_on(self, variant));
 	}
 	exit_kill(SIGTERM);
@@ -95,7 +96,7 @@ TEST_F(exit_flow, signal_blocked)
 	exit_start(before_masked, exit_act_wait);
 	ASSERT_EQ(0, kill(self->pid, SIGUSR1));
 	ASSERT_TRUE(goes_on(self, variant));
-	ASSERT_EQ(0, self->shared->handled);
+	ASSERT_EQ(0, exit_told(self, handled));
 	exit_kill(SIGKILL);
 }
 
@@ -134,7 +135,7 @@ TEST_F(exit_flow, user_code)
 	for (int i = 1; i <= 3; i++) {
 		ASSERT_TRUE(user_runs(self));
 		ASSERT_EQ(0, kill(self->pid, SIGUSR1));
-		ASSERT_TRUE(exit_until(self->shared->handled == i));
+		ASSERT_TRUE(exit_until(exit_told(self, handled) == i));
 	}
 	ASSERT_TRUE(user_runs(self));
 	/* only a task that asks for it runs the work of such a ring */

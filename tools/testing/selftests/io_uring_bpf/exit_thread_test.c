@@ -72,7 +72,7 @@ static void queue_futex_wait(FIXTURE_DATA(exit_thread) *self)
 
 static __u64 nr_runs(FIXTURE_DATA(exit_thread) *self)
 {
-	return *(volatile __u64 *)&self->skel->bss->nr_runs;
+	return IO_URING_READ_ONCE(self->skel->bss->nr_runs);
 }
 
 /* It creates the ring, and so is the only one who may submit to it. */
@@ -188,8 +188,11 @@ TEST_F(exit_thread, detach_after_end)
 	ASSERT_EQ(1, self->err);
 	ASSERT_EQ(0, bpf_link__destroy(self->link));
 	self->link = NULL;
-	if (!variant->setup)
+	ASSERT_EQ(4, write(self->pipe[1], "late", 4));
+	if (!variant->setup) {
 		ASSERT_CQE(&self->ring, FLOW, -ECANCELED);
+		ASSERT_NO_CQE(&self->ring);
+	}
 	ASSERT_EQ(1, nr_runs(self));
 }
 

@@ -47,7 +47,7 @@ static const struct issue_case issue_cases[] = {
 	  .flags = IOSQE_BUFFER_SELECT },
 };
 
-#define NR_CASES	((int)(sizeof(issue_cases) / sizeof(issue_cases[0])))
+#define NR_CASES	((int)ARRAY_SIZE(issue_cases))
 
 TEST_F(issue, refused)
 {

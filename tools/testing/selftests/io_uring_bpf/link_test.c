@@ -97,14 +97,13 @@ static bool link_fdinfo_has(struct bpf_link *link, const char *line)
 
 TEST_F(link, info)
 {
+	int prog_fd = bpf_program__fd(self->skel->progs.link_a);
 	struct bpf_prog_info prog_info = {};
 	__u32 len = sizeof(prog_info);
 	struct bpf_link_info info;
 
 	self->link = IOU_ATTACH(self->skel->progs.link_a, &self->ring, 11);
-	ASSERT_EQ(0, bpf_prog_get_info_by_fd(
-			bpf_program__fd(self->skel->progs.link_a),
-			&prog_info, &len));
+	ASSERT_EQ(0, bpf_prog_get_info_by_fd(prog_fd, &prog_info, &len));
 	ASSERT_EQ(0, link_get_info(self->link, &info));
 	EXPECT_EQ(BPF_LINK_TYPE_IOURING, info.type);
 	EXPECT_NE(0, info.id);
@@ -142,9 +141,9 @@ TEST_F(link, update)
 
 TEST_F(link, update_replace)
 {
+	LIBBPF_OPTS(bpf_link_update_opts, opts, .flags = BPF_F_REPLACE);
 	int a = bpf_program__fd(self->skel->progs.link_a);
 	int b = bpf_program__fd(self->skel->progs.link_b);
-	LIBBPF_OPTS(bpf_link_update_opts, opts, .flags = BPF_F_REPLACE);
 	int fd;
 
 	self->link = IOU_ATTACH(self->skel->progs.link_a, &self->ring, 0);

@@ -91,7 +91,7 @@ TEST_F(load, other_return_values)
 {
 	static const int bad[] = { 4, 5, -1, 0x10000, INT32_MIN };
 
-	for (int i = 0; i < (int)(sizeof(bad) / sizeof(bad[0])); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		EXPECT_EQ(-EINVAL, load_return(bad[i], 0));
 		EXPECT_NE(NULL, strstr(iou_verifier_log,
 				       "should have been in [0, 3]"));

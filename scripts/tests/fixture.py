@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A tiny kernel and a tiny repository for the tests."""
+import atexit
+import os
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+SCRIPTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ENV = {k: v for k, v in os.environ.items()
+       if not k.startswith(('GIT_', 'IOU_BPF_'))}
+ENV.update(GIT_CONFIG_GLOBAL='/dev/null', GIT_CONFIG_SYSTEM='/dev/null',
+           GIT_AUTHOR_NAME='t', GIT_AUTHOR_EMAIL='t@localhost',
+           GIT_COMMITTER_NAME='t', GIT_COMMITTER_EMAIL='t@localhost',
+           PYTHONDONTWRITEBYTECODE='1', LC_ALL='C.UTF-8', NO_COLOR='1')
+
+# functions of five lines each, so that there is something to edit
+CODE = ''.join('int f%d(void)\n{\n\treturn %d;\n}\n\n' % (i, i)
+               for i in range(20))
+UAPI = ''.join('#define BPF_%d %d\n' % (i, i) for i in range(30))
+KERNEL = {
+    '.gitignore': '*.o\n/*\n',
+    'io_uring/core.c': CODE,
+    'io_uring/Kconfig': 'config IO_URING_BPF_OPS\n\tdef_bool y\n',
+    'include/uapi/linux/bpf.h': UAPI,
+    'tools/include/uapi/linux/bpf.h': UAPI,
+    'kernel/other.c': CODE,
+    'MAINTAINERS': 'IO_URING\nS:\tx\n\nIO_URING ZCRX\nS:\tx\n\n'
+                   'IO_URING BPF-OPS\nS:\tx\n\nIPMI\nS:\tx\n',
+}
+
+SELFTESTS = 'tools/testing/selftests/io_uring_bpf/'
+REPO = {
+    'scripts/series/order': 'one\ntwo\ntests\n',
+    'scripts/series/other': '.git/\nMakefile\nbuild/\nscripts/\n',
+    'scripts/series/cover.txt': 'a cover\n\nWhy all of it.\n',
+    'scripts/series/one.txt': 'io_uring: one\n\nWhy one.\n---\n'
+                              'io_uring/bpf.c\nMAINTAINERS\n',
+    'scripts/series/two.txt': 'io_uring: two\n\nWhy two.\n---\n',
+    'scripts/series/tests.txt': 'selftests: tests\n\nWhy tests.\n---\n%s**\n' %
+                                SELFTESTS,
+    'Makefile': 'all:\n',
+    'MAINTAINERS': 'IO_URING BPF PROGRAMS\nS:\tx\n',
+    'io_uring/bpf.c': 'int bpf;\n',
+    'Kconfig.patch': '''Series: two
+--- a/io_uring/Kconfig
++++ b/io_uring/Kconfig
+@@ -1,2 +1,5 @@
+ config IO_URING_BPF_OPS
+ \tdef_bool y
++
++config OURS
++\tbool
+''',
+    'io_uring/core.c.patch': '''Series: one
+--- a/io_uring/core.c
++++ b/io_uring/core.c
+@@ -20,7 +20,8 @@ int f3(void)
+ 
+ int f4(void)
+ {
+-\treturn 4;
++\tint x = 40;
++\treturn x;
+ }
+ 
+ int f5(void)
+Series: two
+--- a/io_uring/core.c
++++ b/io_uring/core.c
+@@ -51,7 +51,7 @@ int f9(void)
+ 
+ int f10(void)
+ {
+-\treturn 10;
++\treturn 100;
+ }
+ 
+ int f11(void)
+''',
+    'include/uapi/linux/bpf.h.patch': '''Series: one
+--- a/include/uapi/linux/bpf.h
++++ b/include/uapi/linux/bpf.h
+@@ -9,5 +9,6 @@
+ #define BPF_8 8
+ #define BPF_9 9
+ #define BPF_10 10
++#define BPF_IOURING 99
+ #define BPF_11 11
+ #define BPF_12 12
+''',
+    SELFTESTS + '.gitignore': '/build/\n/*_test\n/made.c\n',
+    SELFTESTS + 'Makefile': 'all:\n',
+    SELFTESTS + 'run.sh': '#!/bin/sh\n',
+}
+
+
+def write(top, files):
+    """Writes files below a folder."""
+    for rel, text in files.items():
+        path = os.path.join(top, rel)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, 'w', encoding='utf-8') as f:
+            f.write(text)
+        if rel.endswith('.sh'):
+            os.chmod(path, 0o755)
+
+
+def git(tree, *args):
+    """Output of a git command."""
+    return subprocess.run(['git', '-C', tree] + list(args), check=True,
+                          env=ENV, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE).stdout.decode()
+
+
+def _template(made=[]):
+    """A kernel to copy, made once."""
+    if not made:
+        top = tempfile.mkdtemp(prefix='iou-bpf-test.')
+        atexit.register(shutil.rmtree, top, True)
+        write(top, KERNEL)
+        git(top, 'init', '-q', '-b', 'base')
+        git(top, 'add', '-A', '-f')
+        git(top, 'commit', '-q', '-m', 'Linux')
+        made.append(top)
+    return made[0]
+
+
+class Case(unittest.TestCase):
+    """A test with a kernel in self.tree and a repository in self.top."""
+
+    maxDiff = None
+
+    def setUp(self):
+        self.tmp = tempfile.mkdtemp(prefix='iou-bpf-test.')
+        self.addCleanup(shutil.rmtree, self.tmp, True)
+        self.cache = os.path.join(self.tmp, 'cache')
+        self.tree = os.path.join(self.cache, 'linux')
+        self.top = os.path.join(self.tmp, 'top')
+        shutil.copytree(_template(), self.tree)
+        write(self.top, REPO)
+
+    def script(self, name, *args):
+        """Runs a script: (exit status, output, error output)."""
+        env = dict(ENV, IOU_BPF_CACHE=self.cache, IOU_BPF_TOP=self.top)
+        r = subprocess.run([os.path.join(SCRIPTS, name)] + list(args), env=env,
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        return r.returncode, r.stdout.decode(), r.stderr.decode()
+
+    def good(self, name, *args):
+        """Runs a script that has to succeed, returns what it says."""
+        rc, _, err = self.script(name, *args)
+        self.assertEqual(rc, 0, err)
+        return err
+
+    def bad(self, *args, says):
+        """Runs a script that has to fail and say why."""
+        rc, _, err = self.script(*args)
+        self.assertEqual(rc, 1, err)
+        self.assertIn('error: ' + says, err)
+        self.assertNotIn('Traceback', err)
+        return err
+
+    def put(self, rel, text):
+        """Writes a file of the repository."""
+        write(self.top, {rel: text})
+
+    def get(self, rel):
+        """Reads a file of the repository."""
+        with open(os.path.join(self.top, rel), encoding='utf-8') as f:
+            return f.read()
+
+    def edit(self, rel, old, new):
+        """Edits a file of the work tree."""
+        path = os.path.join(self.tree, rel)
+        with open(path, encoding='utf-8') as f:
+            text = f.read()
+        self.assertEqual(text.count(old), 1, rel)
+        write(self.tree, {rel: text.replace(old, new)})
+
+    def show(self, rel, commit='series'):
+        """A file as it is in a commit."""
+        return git(self.tree, 'show', '%s:%s' % (commit, rel))
+
+    def files(self, folder):
+        """{path: contents} of what is below a folder."""
+        found = {}
+        for where, _, names in os.walk(folder):
+            for n in names:
+                path = os.path.join(where, n)
+                with open(path, 'rb') as f:
+                    found[os.path.relpath(path, folder)] = f.read()
+        return found

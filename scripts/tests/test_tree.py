@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The series goes on the work tree, and nothing gets lost."""
+import os
+
+from fixture import SELFTESTS, Case, git, write
+
+CORE = 'io_uring/core.c'
+
+
+class Tree(Case):
+    """Putting the series on the work tree."""
+
+    def clean(self, want='series'):
+        """The work tree is what the branch is."""
+        self.assertEqual(git(self.tree, 'symbolic-ref', 'HEAD'),
+                         'refs/heads/series\n')
+        self.assertEqual(git(self.tree, 'status', '--porcelain'), '')
+        self.assertEqual(git(self.tree, 'diff', want), '')
+        # .gitignore or not, the files are git's
+        self.assertIn('io_uring/bpf.c', git(self.tree, 'ls-files'))
+
+    def saved(self):
+        return git(self.tree, 'for-each-ref', '--format=%(refname)',
+                   'refs/saved').split()
+
+    def times(self):
+        found = {}
+        for rel in self.files(self.tree):
+            if not rel.startswith('.git/'):
+                st = os.stat(os.path.join(self.tree, rel))
+                found[rel] = (st.st_mtime_ns, st.st_ino)
+        return found
+
+    def test_from_base(self):
+        self.good('tree.sh')
+        self.clean()
+        self.assertEqual(self.saved(), [])
+
+    def test_only_changed_files_touched(self):
+        before = self.times()
+        self.good('tree.sh')
+        first = self.times()
+        self.assertEqual(first['kernel/other.c'], before['kernel/other.c'])
+        self.good('tree.sh')
+        self.assertEqual(self.times(), first)
+        self.put('io_uring/bpf.c', 'int more;\n')
+        self.good('tree.sh')
+        self.clean()
+        last = self.times()
+        self.assertEqual([r for r in first if last[r] != first[r]],
+                         ['io_uring/bpf.c'])
+        self.assertEqual(self.saved(), [])
+
+    def test_edits_saved(self):
+        self.good('tree.sh')
+        self.edit(CORE, 'return 15;', 'return 150;')
+        write(self.tree, {SELFTESTS + 'mine.h': 'int mine;\n',
+                          'io_uring/bpf.o': 'x'})
+        err = self.good('tree.sh')
+        self.clean()
+        ref, = self.saved()
+        self.assertIn(ref, err)
+        self.assertIn('return 150;', self.show(CORE, ref))
+        self.assertEqual(self.show(SELFTESTS + 'mine.h', ref), 'int mine;\n')
+        self.assertNotIn('bpf.o', git(self.tree, 'ls-tree', '-r', ref))
+        self.assertTrue(os.path.exists(os.path.join(self.tree,
+                                                    'io_uring/bpf.o')))
+
+    def test_edits_on_base_saved(self):
+        write(self.tree, {'io_uring/bpf.c': 'int mine;\n'})
+        self.good('tree.sh')
+        self.clean()
+        ref, = self.saved()
+        self.assertEqual(self.show('io_uring/bpf.c', ref), 'int mine;\n')
+
+    def test_refreshed_edits_stay(self):
+        self.good('tree.sh')
+        self.edit(CORE, 'return 15;', 'return 150;')
+        self.good('refresh.py')
+        before = self.times()
+        self.good('tree.sh')
+        self.clean()
+        self.assertEqual(self.times(), before)
+        self.assertEqual(self.saved(), [])
+
+    def test_commit_on_the_branch_saved(self):
+        self.good('tree.sh')
+        self.edit(CORE, 'return 15;', 'return 150;')
+        git(self.tree, 'commit', '-q', '-a', '-m', 'mine')
+        mine = git(self.tree, 'rev-parse', 'HEAD').strip()
+        self.good('tree.sh')
+        self.clean()
+        self.assertTrue(any(
+            git(self.tree, 'merge-base', ref, mine).strip() == mine
+            for ref in self.saved()))
+
+    def test_upto_and_back(self):
+        self.good('tree.sh', '--upto', 'one')
+        self.clean('refs/patches/one')
+        self.assertFalse(os.path.exists(os.path.join(self.tree, SELFTESTS,
+                                                     'run.sh')))
+        # a part of the series does not count as edits
+        self.assertNotIn('wrote', self.good('refresh.py'))
+        self.good('tree.sh')
+        self.clean()
+        self.assertTrue(os.access(os.path.join(self.tree, SELFTESTS, 'run.sh'),
+                                  os.X_OK))
+        self.assertEqual(self.saved(), [])
+
+    def test_foreign_file_in_the_way(self):
+        write(self.tree, {SELFTESTS + 'flow_test': 'built\n'})
+        self.put(SELFTESTS + 'flow_test', 'x\n')
+        self.bad('tree.sh', says='in the way of the series')
+        with open(os.path.join(self.tree, SELFTESTS, 'flow_test'),
+                  encoding='utf-8') as f:
+            self.assertEqual(f.read(), 'built\n')
+
+    def test_broken_series(self):
+        before = self.times()
+        self.put('Kconfig.patch', 'x\n')
+        self.bad('tree.sh', says='Kconfig.patch:1: malformed')
+        self.assertEqual(self.times(), before)

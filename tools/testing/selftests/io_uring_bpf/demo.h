@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef IOU_DEMO_H
+#define IOU_DEMO_H
+
+#include "iou_bpf.h"
+#include "progs/demo_shared.h"
+
+struct demo;
+
+/* what a way of doing things has cost, and whether it worked */
+struct demo_stats {
+	__u64		bytes;
+	unsigned int	enters;
+	unsigned int	cqes;
+	/* of the program */
+	unsigned int	runs;
+	bool		ok;
+};
+
+/* The pieces in which the pipe of act two delivers, and their sum */
+#define DEMO_PIECES	{ 100, 1, 4000, 3, 2048, 1, 6000, 17, 4214 }
+#define DEMO_WANTED	16384
+
+struct demo_file {
+	int		src;
+	int		dst;
+	__u64		size;
+};
+
+/* act two: what the CQEs said, 0 if there was none */
+struct demo_chain {
+	struct demo_stats	stats;
+	int			read_res;
+	int			write_res;
+};
+
+/*
+ * The only system call for I/O in here. As there is always something to wait
+ * for, io_uring_submit_and_wait() never gets around entering the kernel, and
+ * does so once.
+ */
+static inline int demo_enter(struct io_uring *ring, struct demo_stats *stats)
+{
+	int ret;
+
+	stats->enters++;
+	ret = io_uring_submit_and_wait(ring, 1);
+	return ret < 0 && ret != -EINTR ? ret : 0;
+}
+
+/* All return 0 or a negative error. */
+int demo_copy_flow(struct demo *skel, const struct demo_file *file,
+		   struct demo_stats *stats);
+int demo_copy_loop(const struct demo_file *file, struct demo_stats *stats);
+/* @skel is NULL for the chain without a flow. */
+int demo_chain(struct demo *skel, struct demo_chain *chain);
+/* Digits and a 0 */
+int demo_sha256(int fd, char sum[65]);
+
+#endif

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Whose rights a child has: those of its own personality or, without one, of the
+ * task. Neither the flow's nor those of the request before it are handed down.
+ */
+#include "iou_bpf.h"
+#include "kselftest_harness.h"
+#include "flow.skel.h"
+
+#define FLOW	0xf10aULL
+#define CHILD	0xc41dULL
+#define PRED	0x4eadULL
+
+#define NOBODY	65534
+/* is not registered */
+#define UNKNOWN	4711
+
+FIXTURE(personality) {
+	struct io_uring ring;
+	struct flow *skel;
+	struct bpf_link *link;
+	/* only root may open it */
+	char path[32];
+	int root;
+	int nobody;
+};
+
+IOU_RING_VARIANTS(personality);
+
+FIXTURE_SETUP(personality)
+{
+	int fd;
+
+	IOU_REQUIRE();
+	ASSERT_EQ(0, iou_ring_init(&self->ring, variant->setup));
+	self->skel = flow__open_and_load();
+	ASSERT_NE(NULL, self->skel);
+	self->link = IOU_ATTACH(self->skel->progs.flow_issue, &self->ring, 0);
+
+	strcpy(self->path, "/tmp/io_uring_bpf.XXXXXX");
+	fd = mkstemp(self->path);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, fchmod(fd, 0600));
+	close(fd);
+
+	self->root = io_uring_register_personality(&self->ring);
+	ASSERT_LT(0, self->root);
+	ASSERT_EQ(0, seteuid(NOBODY));
+	self->nobody = io_uring_register_personality(&self->ring);
+	ASSERT_LT(0, self->nobody);
+	ASSERT_EQ(0, seteuid(0));
+}
+
+FIXTURE_TEARDOWN(personality)
+{
+	seteuid(0);
+	unlink(self->path);
+	bpf_link__destroy(self->link);
+	flow__destroy(self->skel);
+	io_uring_queue_exit(&self->ring);
+}
+
+static void set_child(FIXTURE_DATA(personality) *self, unsigned int flags,
+		      int personality)
+{
+	struct io_uring_sqe *sqe = &self->skel->bss->sqes[0];
+
+	memset(sqe, 0, sizeof(*sqe));
+	io_uring_prep_openat(sqe, AT_FDCWD, self->path, O_RDONLY, 0);
+	sqe->user_data = CHILD;
+	sqe->flags = flags;
+	sqe->personality = personality;
+	self->skel->bss->nr_sqes = 1;
+	self->skel->bss->nr_events = 0;
+}
+
+/* What the child's event says. An fd is closed and becomes 0. */
+static int child_res(FIXTURE_DATA(personality) *self)
+{
+	struct iou_event *ev = &self->skel->bss->events[1];
+
+	if (self->skel->bss->nr_events != 2 || ev->user_data != CHILD)
+		return -ENOMSG;
+	if (ev->res < 0)
+		return ev->res;
+	close(ev->res);
+	return 0;
+}
+
+#define assert_flow(flow_personality, res) do {				\
+	iou_queue_bpf(&self->ring, 0, FLOW)->personality =		\
+		flow_personality;					\
+	ASSERT_EQ(1, io_uring_submit(&self->ring));			\
+	ASSERT_CQE(&self->ring, FLOW, res);				\
+	ASSERT_EQ(res, child_res(self));				\
+} while (0)
+
+TEST_F(personality, none)
+{
+	set_child(self, 0, 0);
+	assert_flow(0, 0);
+	ASSERT_EQ(0, seteuid(NOBODY));
+	set_child(self, 0, 0);
+	assert_flow(0, -EACCES);
+}
+
+TEST_F(personality, less_rights)
+{
+	set_child(self, 0, self->nobody);
+	assert_flow(0, -EACCES);
+	set_child(self, 0, self->root);
+	assert_flow(0, 0);
+}
+
+TEST_F(personality, more_rights)
+{
+	ASSERT_EQ(0, seteuid(NOBODY));
+	set_child(self, 0, self->root);
+	assert_flow(0, 0);
+	set_child(self, 0, self->nobody);
+	assert_flow(0, -EACCES);
+}
+
+/* A worker of io-wq takes them on, too. */
+TEST_F(personality, io_wq)
+{
+	set_child(self, IOSQE_ASYNC, self->nobody);
+	assert_flow(0, -EACCES);
+	ASSERT_EQ(0, seteuid(NOBODY));
+	set_child(self, IOSQE_ASYNC, 0);
+	assert_flow(0, -EACCES);
+	set_child(self, IOSQE_ASYNC, self->root);
+	assert_flow(0, 0);
+}
+
+TEST_F(personality, unknown)
+{
+	set_child(self, 0, UNKNOWN);
+	assert_flow(0, -EINVAL);
+	/* nor once it is gone */
+	ASSERT_EQ(0, io_uring_unregister_personality(&self->ring, self->root));
+	set_child(self, 0, self->root);
+	assert_flow(0, -EINVAL);
+}
+
+TEST_F(personality, not_that_of_the_flow)
+{
+	set_child(self, 0, 0);
+	assert_flow(self->nobody, 0);
+	ASSERT_EQ(0, seteuid(NOBODY));
+	set_child(self, 0, 0);
+	assert_flow(self->root, -EACCES);
+}
+
+/* The flow leaves its chain in the middle of that request's completion. */
+TEST_F(personality, not_that_of_the_request_before)
+{
+	struct io_uring_sqe *sqe;
+
+	ASSERT_EQ(0, bpf_link__update_program(self->link,
+					      self->skel->progs.flow_state));
+	ASSERT_EQ(0, seteuid(NOBODY));
+	for (int i = 0; i < 3; i++) {
+		sqe = iou_get_sqe(&self->ring);
+		/* at once, by task work, and from a worker */
+		iou_prep_nop(sqe, 0, i == 1 ? IORING_NOP_TW : 0, PRED);
+		sqe->flags = IOSQE_IO_LINK | (i == 2 ? IOSQE_ASYNC : 0);
+		sqe->personality = self->root;
+		sqe = iou_queue_bpf(&self->ring, 0, FLOW);
+		sqe->off = 1;
+		sqe->personality = self->root;
+		set_child(self, 0, 0);
+		ASSERT_EQ(2, io_uring_submit(&self->ring));
+		ASSERT_CQE(&self->ring, PRED, 0);
+		ASSERT_CQE(&self->ring, FLOW, -EACCES);
+		ASSERT_EQ(-EACCES, child_res(self));
+	}
+}
+
+/* Those of the flow are its own, and don't stay with the task. */
+TEST_F(personality, task_keeps_its_own)
+{
+	ASSERT_EQ(0, seteuid(NOBODY));
+	set_child(self, 0, self->root);
+	assert_flow(self->root, 0);
+	ASSERT_EQ(NOBODY, geteuid());
+	ASSERT_EQ(-1, open(self->path, O_RDONLY));
+	ASSERT_EQ(EACCES, errno);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "iou_log.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+/* thread that the test is, and how often a program ran elsewhere */
+__u64 expected_pid_tgid;
+__u32 nr_elsewhere;
+
+static __always_inline void log_event(struct bpf_io_uring_ctx *ctx)
+{
+	iou_log_event(ctx);
+	if (bpf_get_current_pid_tgid() != expected_pid_tgid)
+		nr_elsewhere++;
+}
+
+/* Issues what the test filled in, at the flow's first event. */
+SEC("iouring")
+int iowq_issue(struct bpf_io_uring_ctx *ctx)
+{
+	log_event(ctx);
+	if (!iou_is_child(ctx))
+		iou_issue_all(ctx);
+	return BPF_IO_URING_DEFAULT;
+}
+
+/* Issues sqes[0] and sqes[1] in turn, state[0] times in all. */
+SEC("iouring")
+int iowq_loop(struct bpf_io_uring_ctx *ctx)
+{
+	log_event(ctx);
+	if (ctx->res < 0)
+		return BPF_IO_URING_DEFAULT;
+	if (ctx->state[1] == ctx->state[0]) {
+		bpf_io_uring_complete(ctx, ctx->state[1]);
+		return BPF_IO_URING_DEFAULT;
+	}
+	iou_issue(ctx, &sqes[ctx->state[1] & 1]);
+	ctx->state[1]++;
+	return BPF_IO_URING_DEFAULT;
+}

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a silent completion must not do: signal an eventfd, or make the ring
+ * readable. And when it runs a program: at the time that the ring's mode says.
+ */
+#include "iou_bpf.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+
+#include "kselftest_harness.h"
+#include "defer.skel.h"
+
+#define FLOW	0xf10aULL
+#define CHILD	0xc41dULL
+
+FIXTURE(silent) {
+	struct io_uring ring;
+	struct defer *skel;
+	struct bpf_link *link;
+	/* the flow reads from it a byte at a time */
+	int pipe[2];
+	char byte;
+	int evfd;
+};
+
+IOU_RING_VARIANTS(silent);
+
+FIXTURE_SETUP(silent)
+{
+	IOU_REQUIRE();
+	ASSERT_EQ(0, iou_ring_init(&self->ring, variant->setup |
+			(variant->setup ? IORING_SETUP_TASKRUN_FLAG : 0)));
+	ASSERT_EQ(0, pipe(self->pipe));
+	self->evfd = eventfd(0, EFD_NONBLOCK);
+	ASSERT_LE(0, self->evfd);
+	self->skel = defer__open_and_load();
+	ASSERT_NE(NULL, self->skel);
+	self->link = IOU_ATTACH(self->skel->progs.defer_hop, &self->ring, 0);
+	iou_prep_read(&self->skel->bss->sqes[0], self->pipe[0], &self->byte, 1,
+		      0, CHILD);
+	self->skel->bss->nr_sqes = 1;
+}
+
+FIXTURE_TEARDOWN(silent)
+{
+	bpf_link__destroy(self->link);
+	defer__destroy(self->skel);
+	close(self->pipe[0]);
+	close(self->pipe[1]);
+	close(self->evfd);
+	io_uring_queue_exit(&self->ring);
+}
+
+static __u32 nr_events(FIXTURE_DATA(silent) *self)
+{
+	return IO_URING_READ_ONCE(self->skel->bss->nr_events);
+}
+
+static bool readable(int fd)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+
+	return poll(&pfd, 1, IOU_IDLE_MS) == 1;
+}
+
+static __u64 read_eventfd(FIXTURE_DATA(silent) *self)
+{
+	__u64 count;
+
+	if (read(self->evfd, &count, sizeof(count)) != sizeof(count))
+		return 0;
+	return count;
+}
+
+static bool wants_taskrun(FIXTURE_DATA(silent) *self)
+{
+	return IO_URING_READ_ONCE(*self->ring.sq.kflags) & IORING_SQ_TASKRUN;
+}
+
+/* Starts a flow of @nr reads, of which @done find their byte at once. */
+static int start_flow(FIXTURE_DATA(silent) *self, int nr, int done)
+{
+	for (int i = 0; i < done; i++) {
+		if (write(self->pipe[1], "b", 1) != 1)
+			return -errno;
+	}
+	iou_queue_bpf(&self->ring, 0, FLOW)->off = nr;
+	return io_uring_submit(&self->ring);
+}
+
+/*
+ * Those that took no detour, and those by way of task work, except that a ring
+ * which defers that says so to whoever waits for the eventfd, as ever.
+ */
+TEST_F(silent, eventfd)
+{
+	ASSERT_EQ(0, io_uring_register_eventfd(&self->ring, self->evfd));
+	ASSERT_EQ(1, start_flow(self, 8, 4));
+	ASSERT_EQ(5, nr_events(self));
+	ASSERT_EQ(0, read_eventfd(self));
+
+	for (int i = 0; i < 3; i++) {
+		ASSERT_EQ(1, write(self->pipe[1], "b", 1));
+		ASSERT_EQ(0, io_uring_get_events(&self->ring));
+		ASSERT_EQ(6 + i, nr_events(self));
+		ASSERT_TRUE(variant->setup || !read_eventfd(self));
+	}
+	/* what is signalled for work may come late */
+	ASSERT_NO_CQE(&self->ring);
+	read_eventfd(self);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(0, read_eventfd(self));
+
+	ASSERT_EQ(1, write(self->pipe[1], "b", 1));
+	ASSERT_CQE(&self->ring, FLOW, 8);
+	ASSERT_LT(0, read_eventfd(self));
+}
+
+/* Nor do those that the program drops or that a worker executed. */
+TEST_F(silent, eventfd_of_worker)
+{
+	ASSERT_EQ(0, io_uring_register_eventfd(&self->ring, self->evfd));
+	self->skel->bss->sqes[0].flags = IOSQE_ASYNC;
+	ASSERT_EQ(1, start_flow(self, 5, 4));
+	do {
+		ASSERT_EQ(0, io_uring_get_events(&self->ring));
+	} while (nr_events(self) < 5);
+	ASSERT_TRUE(variant->setup || !read_eventfd(self));
+	/* what is signalled for work may come late */
+	ASSERT_NO_CQE(&self->ring);
+	read_eventfd(self);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(0, read_eventfd(self));
+	ASSERT_EQ(1, write(self->pipe[1], "b", 1));
+	ASSERT_CQE(&self->ring, FLOW, 5);
+	ASSERT_LT(0, read_eventfd(self));
+}
+
+TEST_F(silent, poll_ring)
+{
+	ASSERT_EQ(1, start_flow(self, 6, 4));
+	ASSERT_FALSE(readable(self->ring.ring_fd));
+	ASSERT_EQ(1, write(self->pipe[1], "b", 1));
+	/* work that waits for a system call makes it readable, then no more */
+	ASSERT_EQ(!!variant->setup, readable(self->ring.ring_fd));
+	ASSERT_EQ(0, io_uring_get_events(&self->ring));
+	ASSERT_EQ(6, nr_events(self));
+	ASSERT_FALSE(readable(self->ring.ring_fd));
+
+	ASSERT_EQ(1, write(self->pipe[1], "b", 1));
+	ASSERT_EQ(0, io_uring_get_events(&self->ring));
+	ASSERT_TRUE(readable(self->ring.ring_fd));
+	ASSERT_CQE(&self->ring, FLOW, 6);
+	ASSERT_FALSE(readable(self->ring.ring_fd));
+}
+
+static void *poll_fn(void *data)
+{
+	FIXTURE_DATA(silent) *self = data;
+	struct pollfd pfd = { .fd = self->ring.ring_fd, .events = POLLIN };
+
+	/* until a CQE is there, and not before */
+	if (poll(&pfd, 1, IOU_WAIT_MS) != 1)
+		return self;
+	return io_uring_cq_ready(&self->ring) == 1 ? NULL : self;
+}
+
+/* A poller that sleeps is woken for the CQE. */
+TEST_F(silent, poller_sleeps)
+{
+	pthread_t thread;
+	void *ret;
+
+	if (variant->setup)
+		SKIP(return, "work wakes the pollers of such a ring");
+	ASSERT_EQ(1, start_flow(self, 6, 2));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, poll_fn, self));
+	for (int i = 0; i < 4; i++) {
+		usleep(20000);
+		ASSERT_EQ(1, write(self->pipe[1], "b", 1));
+	}
+	ASSERT_EQ(0, pthread_join(thread, &ret));
+	ASSERT_EQ(NULL, ret);
+	ASSERT_CQE(&self->ring, FLOW, 6);
+}
+
+static void *enter_fn(void *data)
+{
+	FIXTURE_DATA(silent) *self = data;
+
+	return (void *)(long)io_uring_enter(self->ring.ring_fd, 0, 0,
+					    IORING_ENTER_GETEVENTS, NULL);
+}
+
+/* The program runs when the submitter asks for events, nowhere else. */
+TEST_F(silent, deferred)
+{
+	pthread_t thread;
+	void *ret;
+
+	if (!variant->setup)
+		SKIP(return, "such a ring defers nothing");
+	ASSERT_EQ(1, start_flow(self, 2, 0));
+	ASSERT_EQ(1, nr_events(self));
+	ASSERT_FALSE(wants_taskrun(self));
+
+	ASSERT_EQ(2, write(self->pipe[1], "bb", 2));
+	usleep(IOU_IDLE_MS * 1000);
+	ASSERT_TRUE(wants_taskrun(self));
+	ASSERT_EQ(1, nr_events(self));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, enter_fn, self));
+	ASSERT_EQ(0, pthread_join(thread, &ret));
+	ASSERT_EQ(-EEXIST, (long)ret);
+	ASSERT_EQ(1, nr_events(self));
+	ASSERT_EQ(0, io_uring_cq_ready(&self->ring));
+
+	ASSERT_EQ(0, io_uring_get_events(&self->ring));
+	ASSERT_EQ(3, nr_events(self));
+	ASSERT_EQ(1, io_uring_cq_ready(&self->ring));
+	ASSERT_FALSE(wants_taskrun(self));
+	ASSERT_CQE(&self->ring, FLOW, 2);
+}
+
+/* Submitting is not asking for events, but what it completes is at hand. */
+TEST_F(silent, submit_only)
+{
+	ASSERT_EQ(1, start_flow(self, 3, 3));
+	ASSERT_EQ(4, nr_events(self));
+	ASSERT_EQ(1, io_uring_cq_ready(&self->ring));
+	ASSERT_CQE(&self->ring, FLOW, 3);
+}
+
+TEST_HARNESS_MAIN
