@@ -86,6 +86,8 @@ main()
 		say "the base is there: $(git -C "$TREE" log -1 --format=%s base)"
 		return
 	fi
+	# left by a run that was killed
+	rm -rf "$CACHE"/new.* "$CACHE"/fetch.*
 	fetch
 	new=$(mktemp -d "$CACHE/new.XXXXXX") || die "cannot write to $CACHE"
 	trap 'rm -rf "$new"' EXIT
@@ -93,7 +95,11 @@ main()
 	unpack "$new"
 	say "importing it into git"
 	import "$new/linux"
-	rm -rf "$TREE"
+	# may have edits in it, which are not ours to throw away
+	if [ -d "$TREE" ]; then
+		mv "$TREE" "$TREE.$(date +%Y%m%d-%H%M%S)"
+		say "the kernel tree that was there is kept as $(ls -d "$TREE".2* | tail -n 1)"
+	fi
 	mv "$new/archive.tar.xz" "$CACHE/archive.tar.xz"
 	mv "$new/linux" "$TREE"
 	say "the base is ready: $(git -C "$TREE" log -1 --format='%s, commit %H' base)"

@@ -90,7 +90,7 @@ TEST_F(exit_flow, handler_while_waiting_only)
 	exit_kill(SIGTERM);
 }
 
-/* With a signal pending that nothing lets in, it still runs and can be killed. */
+/* With a signal pending that nothing lets in it runs, and can be killed. */
 TEST_F(exit_flow, signal_blocked)
 {
 	exit_start(before_masked, exit_act_wait);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A thread ends with a flow in flight. Its process goes on, and so may the ring. */
+/* A thread ends with a flow in flight. Its process goes on, the ring may too. */
 #include "iou_bpf.h"
 
 #include <linux/futex.h>

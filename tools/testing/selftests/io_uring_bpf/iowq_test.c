@@ -190,8 +190,11 @@ TEST_F(iowq, many)
 		ASSERT_EQ(1, io_uring_submit(&self->ring));
 		ASSERT_CQE(&self->ring, FLOW, 0);
 		ASSERT_EQ(1 + nr, self->skel->bss->nr_events);
-		for (int j = 0; j < nr; j++)
-			ASSERT_EQ(LEN, child_res(self, j));
+		for (int j = 0; j < nr; j++) {
+			int res = child_res(self, j);
+
+			ASSERT_EQ(LEN, res);
+		}
 	}
 	ASSERT_EQ(0, self->skel->bss->nr_elsewhere);
 }

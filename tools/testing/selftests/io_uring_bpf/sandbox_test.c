@@ -16,8 +16,6 @@
 #define CHILD	0xc41dULL
 #define APP	0xa44ULL
 
-#define MAX_RULES	8
-
 FIXTURE(sandbox) {
 	struct io_uring ring;
 	struct flow *skel;
@@ -147,7 +145,7 @@ static int enable_ring(FIXTURE_DATA(sandbox) *self)
 	ASSERT_EQ(0, enable_ring(self));				\
 } while (0)
 
-/* Returns 0 or a negative error. @fd is -1 for all rings of this task to come. */
+/* Returns 0 or an error. @fd is -1 for all rings that the task creates later. */
 static int add_filter(int fd, unsigned int op, unsigned int flags,
 		      struct sock_filter *insns, unsigned int len)
 {
@@ -301,8 +299,11 @@ TEST_F(sandbox, filter_user_data)
 	for (int i = 0; i < 3; i++)
 		add_nop(self, 0);
 	run_flow(&self->ring, 0);
-	for (int i = 0; i < 3; i++)
-		ASSERT_EQ(i == 1 ? 0 : -EACCES, child_res(self, i));
+	for (int i = 0; i < 3; i++) {
+		int res = child_res(self, i);
+
+		ASSERT_EQ(i == 1 ? 0 : -EACCES, res);
+	}
 }
 
 /* Nor does it look at the opcode only: files may be read but not written. */

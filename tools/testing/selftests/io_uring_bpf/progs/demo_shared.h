@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the demonstration and its programs share. Include the types it needs first. */
+/* What the demonstration and its programs share. Include its types first. */
 #ifndef DEMO_SHARED_H
 #define DEMO_SHARED_H
 

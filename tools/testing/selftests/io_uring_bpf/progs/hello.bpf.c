@@ -21,12 +21,13 @@ int hello(struct bpf_io_uring_ctx *ctx)
 	int i, len = ctx->res;
 
 	if (ctx->event == BPF_IO_URING_COMPLETE) {
-		if (len > (int)sizeof(text) ||
-		    (len > 0 && bpf_copy_from_user(text, len, (void *)ctx->state[1])))
-			len = -EFAULT;
 		/* an error, or the end of the file */
-		if (len <= 0) {
+		if (len <= 0 || len > sizeof(text)) {
 			bpf_io_uring_complete(ctx, len ?: ctx->state[3]);
+			return BPF_IO_URING_DEFAULT;
+		}
+		if (bpf_copy_from_user(text, len, (void *)ctx->state[1])) {
+			bpf_io_uring_complete(ctx, -EFAULT);
 			return BPF_IO_URING_DEFAULT;
 		}
 		bpf_for(i, 0, len)
