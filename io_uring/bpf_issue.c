@@ -144,8 +144,8 @@ void io_bpf_park_work(struct work_struct *work)
 }
 
 /*
- * Only the task itself may search for its requests. Otherwise that task or the
- * ring is on its way out, and everything gets cancelled anyway.
+ * Only the task itself may look into its io-wq. Once it's gone there is nothing
+ * in there, but a ring that others have keeps what waits for an event.
  */
 static void io_bpf_cancel_children(struct io_bpf_flow *flow)
 {
@@ -158,11 +158,14 @@ static void io_bpf_cancel_children(struct io_bpf_flow *flow)
 			  IO_CANCEL_BPF_CHILDREN,
 		.seq	= atomic_inc_return(&ctx->cancel_seq),
 	};
+	int ret;
 
-	if (current->io_uring != tctx)
-		return;
-	while (io_try_cancel(tctx, &cd, 0) != -ENOENT)
-		;
+	do {
+		if (current->io_uring == tctx)
+			ret = io_try_cancel(tctx, &cd, 0);
+		else
+			ret = io_try_cancel_armed(&cd, 0);
+	} while (ret != -ENOENT);
 }
 
 static void io_bpf_issue_ready(struct io_bpf_ring *br)

@@ -63,8 +63,11 @@ vm_run()
 	cmd=$*
 	[ -f "$IMAGE" ] || die "there is no kernel, run: make kernel"
 	mkdir -p "$BUILD" "$(dirname "$log")"
-	vng timeout -k 10 "$limit" --verbose --append 'panic=-1' "${opts[@]}" \
-		--exec "$cmd" </dev/null 2>"$log" || rc=$?
+	# pipes, as QEMU opens its output more than once, and in a file one
+	# would write over the other
+	{ vng timeout -k 10 "$limit" --verbose --append 'panic=-1' "${opts[@]}" \
+		--exec "$cmd" </dev/null 2>&3 | cat; rc=${PIPESTATUS[0]}; } \
+		3> >(cat >"$log") || true
 	if [ $rc = 124 ] || [ $rc = 137 ]; then
 		tail -n 15 "$log" >&2
 		say "the guest was stopped after $limit seconds, see $log"

@@ -218,7 +218,7 @@ static void run_chains(struct demo *skel, struct demo_results *res)
 static void print_usage(FILE *file)
 {
 	fprintf(file,
-		"usage: demo [--json FILE] [--no-color] SOURCE COPY\n\n"
+		"usage: demo [--json FILE] [--color | --no-color] SOURCE COPY\n\n"
 		"Copies SOURCE to COPY, once by a BPF program on an io_uring and once by\n"
 		"a loop. Then does the same to a pipe, with and without a program in the\n"
 		"chain. Ends with 0 if all of it went as it should.\n");
@@ -229,6 +229,7 @@ static const char *parse_args(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "json", required_argument, NULL, 'j' },
+		{ "color", no_argument, NULL, 'c' },
 		{ "no-color", no_argument, NULL, 'n' },
 		{ "help", no_argument, NULL, 'h' },
 		{}
@@ -241,6 +242,9 @@ static const char *parse_args(int argc, char **argv)
 		switch (opt) {
 		case 'j':
 			json = optarg;
+			break;
+		case 'c':
+			in_colour = true;
 			break;
 		case 'n':
 			in_colour = false;

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What bpftool shows of a program and of its link to a ring */
+#include "iou_bpf.h"
+#include "kselftest_harness.h"
+#include "flow.skel.h"
+
+#define SLOT	3
+
+FIXTURE(bpftool) {
+	struct io_uring ring;
+	struct flow *skel;
+	struct bpf_link *link;
+	char tool[256];
+	char out[4096];
+	__u32 prog_id;
+	__u32 link_id;
+};
+
+/* The one beside the test, or that of $BPFTOOL. */
+static bool find_bpftool(FIXTURE_DATA(bpftool) *self)
+{
+	const char *env = getenv("BPFTOOL");
+	char self_path[200];
+	ssize_t len;
+
+	if (env) {
+		snprintf(self->tool, sizeof(self->tool), "%s", env);
+		return !access(self->tool, X_OK);
+	}
+	len = readlink("/proc/self/exe", self_path, sizeof(self_path) - 1);
+	if (len < 0)
+		return false;
+	self_path[len] = '\0';
+	*strrchr(self_path, '/') = '\0';
+	snprintf(self->tool, sizeof(self->tool), "%s/bpftool", self_path);
+	return !access(self->tool, X_OK);
+}
+
+FIXTURE_SETUP(bpftool)
+{
+	struct bpf_link_info info = {};
+	__u32 len = sizeof(info);
+
+	IOU_REQUIRE();
+	if (!find_bpftool(self))
+		SKIP(return, "no bpftool");
+	ASSERT_EQ(0, iou_ring_init(&self->ring, 0));
+	self->skel = flow__open_and_load();
+	ASSERT_NE(NULL, self->skel);
+	self->link = IOU_ATTACH(self->skel->progs.flow_issue, &self->ring, SLOT);
+	ASSERT_EQ(0, bpf_link_get_info_by_fd(bpf_link__fd(self->link), &info,
+					     &len));
+	self->link_id = info.id;
+	self->prog_id = info.prog_id;
+}
+
+FIXTURE_TEARDOWN(bpftool)
+{
+	bpf_link__destroy(self->link);
+	flow__destroy(self->skel);
+	io_uring_queue_exit(&self->ring);
+}
+
+/* Runs bpftool, and returns whether it ended well. */
+static bool run(FIXTURE_DATA(bpftool) *self, const char *what, __u32 id)
+{
+	char cmd[512];
+	size_t len;
+	FILE *f;
+
+	snprintf(cmd, sizeof(cmd), "%s %s id %u 2>&1", self->tool, what, id);
+	f = popen(cmd, "r");
+	if (!f)
+		return false;
+	len = fread(self->out, 1, sizeof(self->out) - 1, f);
+	self->out[len] = '\0';
+	return !pclose(f);
+}
+
+#define ASSERT_SHOWS(text)						\
+	ASSERT_NE(NULL, strstr(self->out, text))			\
+		TH_LOG("\"%s\" is not in: %s", text, self->out)
+
+TEST_F(bpftool, prog)
+{
+	ASSERT_TRUE(run(self, "prog show", self->prog_id));
+	ASSERT_SHOWS(": iouring  name flow_issue");
+}
+
+TEST_F(bpftool, link_plain)
+{
+	ASSERT_TRUE(run(self, "link show", self->link_id));
+	ASSERT_SHOWS(": iouring  prog ");
+	ASSERT_SHOWS("slot 3");
+}
+
+TEST_F(bpftool, link_json)
+{
+	ASSERT_TRUE(run(self, "-j link show", self->link_id));
+	ASSERT_SHOWS("\"type\":\"iouring\"");
+	ASSERT_SHOWS("\"slot\":3");
+}
+
+/* Detached, it is still there to be looked at. */
+TEST_F(bpftool, detach)
+{
+	ASSERT_TRUE(run(self, "link detach", self->link_id));
+	ASSERT_TRUE(run(self, "link show", self->link_id));
+	ASSERT_SHOWS("slot 3");
+}
+
+TEST_HARNESS_MAIN
