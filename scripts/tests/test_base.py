@@ -115,9 +115,12 @@ class Base(unittest.TestCase):
                    IOU_BPF_BASE_ENV=os.path.join(self.tmp, 'base.env'),
                    IOU_BPF_MIRROR='http://mirror.invalid/debian',
                    PATH='%s:%s' % (self.fake, os.environ['PATH']))
+        # what runs in the background of a shell inherits SIGINT as ignored
         return subprocess.Popen([os.path.join(SCRIPTS, 'base.sh')], env=env,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                start_new_session=True)
+                                start_new_session=True,
+                                preexec_fn=lambda: signal.signal(
+                                    signal.SIGINT, signal.SIG_DFL))
 
     def good(self):
         p = self.start()
