@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0
+"""README shows a program and its loader: those of the selftests, word by word."""
+import os
+import unittest
+
+from fixture import SCRIPTS
+
+TOP = os.path.dirname(SCRIPTS)
+TESTS = os.path.join(TOP, 'tools/testing/selftests/io_uring_bpf')
+
+
+def read(*path):
+    with open(os.path.join(*path), encoding='utf-8') as f:
+        return f.read()
+
+
+class Readme(unittest.TestCase):
+
+    def same(self, name):
+        shown = ''.join('    ' + line if line.strip() else line
+                        for line in read(TESTS, name).splitlines(True))
+        self.assertTrue(shown in read(TOP, 'README'),
+                        'README shows another version of ' + name)
+
+    def test_program(self):
+        self.same('progs/hello.bpf.c')
+
+    def test_loader(self):
+        self.same('hello.c')
+
+
+if __name__ == '__main__':
+    unittest.main()

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0
+"""scripts/tap.sh counts, and is not fooled by a program that ends too soon."""
+import os
+import subprocess
+import tempfile
+import unittest
+
+from fixture import SCRIPTS
+
+
+class Tap(unittest.TestCase):
+
+    def counts(self, text, status=0):
+        with tempfile.NamedTemporaryFile('w', suffix='.tap') as f:
+            f.write(text)
+            f.flush()
+            p = subprocess.run([os.path.join(SCRIPTS, 'tap.sh'), f.name,
+                                str(status)], capture_output=True, text=True)
+        self.assertEqual(0, p.returncode, p.stderr)
+        return p.stdout.splitlines()
+
+    def test_all_kinds(self):
+        out = self.counts('TAP version 13\n1..3\nok 1 a\nnot ok 2 b\n'
+                          'ok 3 c # SKIP why\n', 1)
+        self.assertEqual(['1 1 1', '  not ok 2 b'], out)
+
+    def test_plan_at_the_end(self):
+        self.assertEqual(['1 0 0'], self.counts('ok 1 a\n1..1\n'))
+
+    def test_ended_too_soon(self):
+        out = self.counts('1..3\nok 1 a\n', 139)
+        self.assertEqual('1 1 0', out[0])
+        self.assertIn('ended after 1 of 3', out[1])
+
+    def test_bad_status(self):
+        out = self.counts('1..1\nok 1 a\n', 134)
+        self.assertEqual(['1 1 0', '  exit status 134'], out)
+
+    def test_silent(self):
+        self.assertEqual('0 1 0', self.counts('', 0)[0])
+
+    def test_skipped_as_a_whole(self):
+        self.assertEqual(['0 0 1'], self.counts('1..0 # SKIP no option\n', 4))
+
+    def test_diagnostics_do_not_count(self):
+        self.assertEqual(['1 0 0'], self.counts('1..1\n# not ok 1\nok 1 a\n'))
+
+
+if __name__ == '__main__':
+    unittest.main()

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0
+"""scripts/vm.sh stops a guest that hangs, and shows the end of its log."""
+import os
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+from fixture import SCRIPTS
+
+# stands in for virtme-ng: talks, and then hangs or ends
+VNG = '''
+import sys, time
+sys.stderr.write('[ 1.0] the last words\\n')
+sys.stderr.flush()
+print('output')
+sys.stdout.flush()
+if 'hang' in sys.argv[-1]:
+    time.sleep(60)
+sys.exit(3 if 'bad' in sys.argv[-1] else 0)
+'''
+
+
+class Vm(unittest.TestCase):
+
+    def setUp(self):
+        self.cache = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.cache)
+        self.put('vng/usr/bin/vng', VNG)
+        self.put('build/debug/arch/x86/boot/bzImage', 'x')
+        with open('/proc/sys/kernel/random/boot_id', encoding='ascii') as f:
+            self.put('kvm', f.read() + 'tcg\n')
+        self.log = os.path.join(self.cache, 'log')
+
+    def put(self, name, text):
+        path = os.path.join(self.cache, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, 'w', encoding='ascii') as f:
+            f.write(text)
+
+    def run_vm(self, command):
+        script = ('. "%s/lib.sh"; . "%s/vm.sh"; BUILD=$CACHE/out;'
+                  'vm_run 2 "%s" -- %s || exit $?'
+                  % (SCRIPTS, SCRIPTS, self.log, command))
+        return subprocess.run(['bash', '-c', script], text=True,
+                              capture_output=True, timeout=50,
+                              env=dict(os.environ, IOU_BPF_CACHE=self.cache))
+
+    def test_hang(self):
+        p = self.run_vm('hang')
+        self.assertEqual(124, p.returncode, p.stderr)
+        self.assertIn('the last words', p.stderr)
+        self.assertIn('stopped after 2 seconds', p.stderr)
+
+    def test_end(self):
+        p = self.run_vm('good')
+        self.assertEqual((0, 'output\n'), (p.returncode, p.stdout))
+        with open(self.log, encoding='ascii') as f:
+            self.assertIn('the last words', f.read())
+
+    def test_bad_end(self):
+        self.assertEqual(3, self.run_vm('bad').returncode)
+
+    def test_no_kernel(self):
+        os.unlink(os.path.join(self.cache, 'build/debug/arch/x86/boot/bzImage'))
+        p = self.run_vm('good')
+        self.assertEqual(1, p.returncode)
+        self.assertIn('there is no kernel', p.stderr)
+
+
+if __name__ == '__main__':
+    unittest.main()
