@@ -36,13 +36,14 @@ static inline int iou_load_insns(const struct bpf_insn *insns, size_t nr,
 				 enum bpf_attach_type attach_type,
 				 __u32 prog_flags)
 {
+	/* a signal, or task work left by the ring before, makes it -EAGAIN */
 	LIBBPF_OPTS(bpf_prog_load_opts, opts,
 		    .expected_attach_type = attach_type,
 		    .prog_flags = prog_flags,
 		    .log_buf = iou_verifier_log,
 		    .log_size = sizeof(iou_verifier_log),
 		    .log_level = 1,
-		    .attempts = 1);
+		    .attempts = 100);
 	int fd;
 
 	iou_verifier_log[0] = 0;
