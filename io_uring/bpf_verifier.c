@@ -43,7 +43,7 @@ static bool io_bpf_is_valid_access(int off, int size, enum bpf_access_type type,
 				   const struct bpf_prog *prog,
 				   struct bpf_insn_access_aux *info)
 {
-	BUILD_BUG_ON(IO_BPF_CTX_STATE_END != sizeof(struct bpf_io_uring_ctx));
+	BUILD_BUG_ON(sizeof(struct bpf_io_uring_ctx) != IO_BPF_CTX_STATE_END);
 
 	if (off < 0 || off % size || size != io_bpf_field_size(off))
 		return false;
