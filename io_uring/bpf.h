@@ -12,9 +12,9 @@ struct io_cancel_data;
 
 static inline bool io_has_bpf(struct io_ring_ctx *ctx)
 {
-	/* some look without ->uring_lock, which is set before it matters to them */
-	return IS_ENABLED(CONFIG_IO_URING_BPF_PROG) &&
-	       (data_race(ctx->int_flags) & IO_RING_F_BPF);
+	/* some look without ->uring_lock, it's set before it matters to them */
+	return (data_race(ctx->int_flags) & IO_RING_F_BPF) &&
+	       IS_ENABLED(CONFIG_IO_URING_BPF_PROG);
 }
 
 static inline u32 io_bpf_id(struct io_kiocb *req)

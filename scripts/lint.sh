@@ -27,7 +27,7 @@ IGNORE=MISSING_SIGN_OFF,FILE_PATH_CHANGES,RCU_TASKS_TRACE
 # option structs, kselftest_harness's macros and FIXTURE_DATA(x) *self, memory
 # shared by processes.
 IGNORE_USER=$IGNORE,SPACING,LINE_SPACING,VOLATILE,BIT_MACRO,AVOID_EXTERNS
-IGNORE_USER=$IGNORE_USER,COMPLEX_MACRO,MACRO_ARG_REUSE,MACRO_WITH_FLOW_CONTROL
+IGNORE_USER=$IGNORE_USER,COMPLEX_MACRO,MACRO_ARG_REUSE,MACRO_ARG_PRECEDENCE,MACRO_WITH_FLOW_CONTROL
 IGNORE_USER=$IGNORE_USER,MULTISTATEMENT_MACRO_USE_DO_WHILE,ARRAY_SIZE
 
 patches()
@@ -80,8 +80,9 @@ new_warnings()
 		die "sparse is missing, or too old for this kernel"
 	sed -nE 's/^([^ ]*\/)?((io_uring|kernel|include)\/[^:]+:[0-9]+):[0-9]*:? *(.*)/\2 \4/p' \
 		"$BUILD/log/kernel-$config" | sort -u |
-		grep -v 'bpf_kfuncs.c:.* was not declared' |
-		awk 'NR == FNR { added[$1] = 1; next } $1 in added && /warning|error/' \
+		awk 'NR == FNR { added[$1] = 1; next }
+			/bpf_kfuncs.c:.* was not declared/ { next }
+			$1 in added && /warning|error/' \
 			<(added_lines) - >"$log-new"
 	[ ! -s "$log-new" ] || complain "$what, option $config:" "$log-new"
 	rm -f "$BUILD/log/kernel-$config"
