@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # usage: scripts/bisect.sh
 #
-# Builds each prefix of the series, so that a git bisect that lands on it
-# finds a kernel: with the option off, and from the patch that adds the option
-# on as well. One work tree and one build folder each, so a step costs what
-# its patch touches. Ends in one line.
+# Compiles all that the series touches after each of its patches, so that a git
+# bisect that lands there finds something that builds: with the option off, and
+# from the patch that adds the option on as well. The whole is linked by "make
+# kernel". Ends in one line.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -25,7 +25,7 @@ build()
 	cat "$TOP/scripts/config/kernel.config" "$TOP/scripts/config/types.config" >"$out/fragment"
 	[ "$1" = on ] || echo 'CONFIG_IO_URING_BPF_PROG=n' >>"$out/fragment"
 	quiet "$BUILD/log/bisect" kmake "$1" -s KCONFIG_ALLCONFIG="$out/fragment" allnoconfig &&
-	quiet "$BUILD/log/bisect" kmake "$1" vmlinux
+	quiet "$BUILD/log/bisect" kmake "$1" io_uring/ kernel/bpf/
 }
 
 main()
