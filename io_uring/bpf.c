@@ -142,6 +142,20 @@ void io_bpf_mark_killed(struct io_bpf_flow *flow)
 }
 
 /*
+ * A child on its way through task work is nowhere that a cancellation looks.
+ * Before it goes on: has its flow been ended meanwhile?
+ */
+bool io_bpf_child_ending(struct io_kiocb *req)
+{
+	struct io_bpf_flow *flow;
+
+	lockdep_assert_held(&req->ctx->uring_lock);
+
+	flow = xa_load(&req->ctx->bpf_ring->flows, req->bpf_id);
+	return !WARN_ON_ONCE(!flow) && (flow->flags & IO_BPF_F_ENDING);
+}
+
+/*
  * The flow's task is to look after it: to run its START, to issue what was
  * parked, or to cancel its children and complete it.
  */

@@ -150,6 +150,7 @@ void io_bpf_cancel_slot(struct io_bpf_ring *br, u32 slot);
 void io_bpf_update_flag(struct io_ring_ctx *ctx);
 void io_bpf_queue_tw(struct io_bpf_flow *flow);
 void io_bpf_mark_killed(struct io_bpf_flow *flow);
+bool io_bpf_child_ending(struct io_kiocb *req);
 
 /* bpf_run.c */
 void io_bpf_flush_completions(struct io_ring_ctx *ctx);
@@ -214,6 +215,11 @@ static inline int io_bpf_cancel(struct io_ring_ctx *ctx,
 				unsigned int issue_flags)
 {
 	return -ENOENT;
+}
+
+static inline bool io_bpf_child_ending(struct io_kiocb *req)
+{
+	return false;
 }
 
 static inline bool io_bpf_remove_all(struct io_ring_ctx *ctx,

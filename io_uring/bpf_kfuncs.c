@@ -10,6 +10,7 @@
 #include <linux/kernel.h>
 #include <linux/errno.h>
 #include <linux/init.h>
+#include <linux/nospec.h>
 #include <linux/btf.h>
 #include <linux/btf_ids.h>
 #include <linux/io_uring.h>
@@ -49,6 +50,8 @@ static bool io_bpf_is_multishot(const struct io_uring_sqe *sqe)
 
 static int io_bpf_check_sqe(const struct io_uring_sqe *sqe)
 {
+	unsigned int opcode;
+
 	if (sqe->opcode >= IORING_OP_LAST)
 		return -EINVAL;
 	if (sqe->flags & (IOSQE_IO_LINK | IOSQE_IO_HARDLINK |
@@ -66,7 +69,8 @@ static int io_bpf_check_sqe(const struct io_uring_sqe *sqe)
 	case IORING_OP_RECV_ZC:
 		return -EOPNOTSUPP;
 	}
-	if (io_issue_defs[sqe->opcode].is_128 || io_bpf_is_multishot(sqe))
+	opcode = array_index_nospec(sqe->opcode, IORING_OP_LAST);
+	if (io_issue_defs[opcode].is_128 || io_bpf_is_multishot(sqe))
 		return -EOPNOTSUPP;
 	return 0;
 }
@@ -106,14 +110,18 @@ __bpf_kfunc_start_defs();
 __bpf_kfunc int bpf_io_uring_issue(struct bpf_io_uring_ctx *ctx,
 				   const void *sqe, u32 sqe__sz, u64 flags)
 {
+	struct io_uring_sqe copy;
 	int ret;
 
-	if (sqe__sz != sizeof(struct io_uring_sqe) || flags)
+	if (sqe__sz != sizeof(copy) || flags)
 		return -EINVAL;
-	ret = io_bpf_check_sqe(sqe);
+	/* it may be in a map that user space writes to, so look at a copy only */
+	memcpy(&copy, sqe, sizeof(copy));
+	barrier();
+	ret = io_bpf_check_sqe(&copy);
 	if (ret)
 		return ret;
-	return io_bpf_stage(io_bpf_ctx_to_run(ctx), sqe);
+	return io_bpf_stage(io_bpf_ctx_to_run(ctx), &copy);
 }
 
 /**
@@ -123,7 +131,7 @@ __bpf_kfunc int bpf_io_uring_issue(struct bpf_io_uring_ctx *ctx,
  * @cqe__sz: its size in bytes, 16
  *
  * It goes to the CQ right before that of the completion which the program runs
- * for. Once accepted it is not lost.
+ * for. Should others fill the CQ meanwhile, it overflows as any CQE does.
  *
  * Return: 0, or
  * -EINVAL: @cqe__sz is wrong, or IORING_CQE_F_32 or IORING_CQE_F_SKIP is set;
@@ -137,10 +145,13 @@ __bpf_kfunc int bpf_io_uring_post_cqe(struct bpf_io_uring_ctx *ctx,
 	struct io_bpf_run *run = io_bpf_ctx_to_run(ctx);
 	struct io_bpf_ring *br = run->br;
 	const struct io_uring_cqe *src = cqe;
-	u32 used;
+	u32 used, flags;
 
-	if (cqe__sz != sizeof(*src) ||
-	    (src->flags & (IORING_CQE_F_32 | IORING_CQE_F_SKIP)))
+	if (cqe__sz != sizeof(*src))
+		return -EINVAL;
+	/* once: it may be in a map that user space writes to */
+	flags = READ_ONCE(src->flags);
+	if (flags & (IORING_CQE_F_32 | IORING_CQE_F_SKIP))
 		return -EINVAL;
 	if (run->nr_cqes >= IO_BPF_MAX_CQES)
 		return -ENOBUFS;
@@ -155,7 +166,7 @@ __bpf_kfunc int bpf_io_uring_post_cqe(struct bpf_io_uring_ctx *ctx,
 		.before		= run->req,
 		.user_data	= src->user_data,
 		.res		= src->res,
-		.flags		= src->flags,
+		.flags		= flags,
 	};
 	run->nr_cqes++;
 	return 0;

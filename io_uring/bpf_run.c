@@ -197,9 +197,12 @@ static struct io_bpf_flow *io_bpf_take_flow(struct io_kiocb *req)
 	/* cancelled with its chain */
 	if (!nxt)
 		return NULL;
-	io_for_each_link(pos, nxt) {
-		if (pos->flags & REQ_F_FAIL)
-			return NULL;
+	/* such a chain fails at its head, those that go well need no look */
+	if (req->flags & REQ_F_FAIL) {
+		io_for_each_link(pos, nxt) {
+			if (pos->flags & REQ_F_FAIL)
+				return NULL;
+		}
 	}
 	if (WARN_ON_ONCE(nxt->opcode != IORING_OP_BPF))
 		return NULL;
@@ -243,8 +246,10 @@ static void io_bpf_complete(struct io_bpf_ring *br, struct io_kiocb *req)
 		return;
 	}
 	io_bpf_verdict(req, verdict, child);
-	if (!(run.flow->flags & IO_BPF_F_ENDING))
+	if (!(run.flow->flags & IO_BPF_F_ENDING)) {
 		io_bpf_mark_killed(run.flow);
+		list_add_tail(&run.flow->node, &br->kills);
+	}
 	io_bpf_settle(run.flow);
 }
 
@@ -275,6 +280,7 @@ static bool io_bpf_run_events(struct io_bpf_ring *br)
 		}
 		io_bpf_run(&run, false);
 		io_bpf_next(br, flow);
+		cond_resched();
 	}
 	return false;
 }
@@ -303,6 +309,7 @@ static bool io_bpf_run_batch(struct io_ring_ctx *ctx)
 		if (io_bpf_cqes_short(br))
 			break;
 		io_bpf_complete(br, req);
+		cond_resched();
 	}
 	rest.first = node;
 	rest.last = list->last;

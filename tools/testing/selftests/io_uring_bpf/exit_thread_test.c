@@ -181,6 +181,26 @@ TEST_F(exit_thread, spinning_in_front_of_futex)
 	ASSERT_HAS_CQE(cqes, 2, FUTEX, -ECANCELED);
 }
 
+/*
+ * One child ends by itself when nobody is left to run the program. The flow is
+ * over then, and the other child, which waits for ever, has to go with it.
+ */
+TEST_F(exit_thread, children_complete_one_by_one)
+{
+	struct __kernel_timespec ts = { .tv_nsec = 100 * 1000 * 1000 };
+
+	/* nobody could take the CQE off the other kind of ring */
+	if (variant->setup)
+		SKIP(return, "the ring is of no use without its thread");
+	io_uring_prep_timeout(&self->skel->bss->sqes[1], &ts, 0, 0);
+	self->skel->bss->nr_sqes = 2;
+	ASSERT_EQ(0, run_thread(self)) TH_LOG("the thread does not end");
+	ASSERT_EQ(1, self->err);
+	ASSERT_CQE(&self->ring, FLOW, -ECANCELED);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(1, nr_runs(self));
+}
+
 /* The link goes with its last fd, be the thread there or not. */
 TEST_F(exit_thread, detach_after_end)
 {

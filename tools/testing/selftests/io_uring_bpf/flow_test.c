@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The life of a flow: its events, its memory, its end. */
 #include "iou_bpf.h"
+
+#include <sys/socket.h>
+
 #include "kselftest_harness.h"
 #include "flow.skel.h"
 
@@ -219,6 +222,33 @@ TEST_F(flow, complete_cancels_children)
 	/* nobody reads there any more */
 	ASSERT_EQ(4, write(self->pipe[1], "left", 4));
 	ASSERT_EQ(4, read(self->pipe[0], self->buf, sizeof(self->buf)));
+}
+
+/*
+ * The receive finds its poll ready, so it is in task work when the flow is
+ * ended by the other child, where no cancellation finds it. One byte of four is
+ * there, so it would wait for ever afterwards.
+ */
+TEST_F(flow, complete_with_child_in_task_work)
+{
+	struct io_uring_sqe *sqe;
+	int sock[2];
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sock));
+	ASSERT_EQ(1, write(sock[1], "x", 1));
+	self->link = IOU_ATTACH(self->skel->progs.flow_end_at_first,
+				&self->ring, 0);
+	sqe = &self->skel->bss->sqes[self->skel->bss->nr_sqes++];
+	io_uring_prep_recv(sqe, sock[0], self->buf, 4, MSG_WAITALL);
+	sqe->ioprio = IORING_RECVSEND_POLL_FIRST;
+	flow_add_nop(self->skel, 0, 0);
+	self->skel->bss->end_res = 7;
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_CQE(&self->ring, FLOW, 7);
+	ASSERT_NO_CQE(&self->ring);
+	close(sock[0]);
+	close(sock[1]);
 }
 
 TEST_F(flow, skip_success)
