@@ -5,6 +5,8 @@
 #include "flow.skel.h"
 
 #define SLOT	3
+/* in seconds, for a tool that is large on a machine that is emulated */
+#define LIMIT	180
 
 FIXTURE(bpftool) {
 	struct io_uring ring;
@@ -84,20 +86,20 @@ static void run(FIXTURE_DATA(bpftool) *self, const char *what, __u32 id)
 	ASSERT_NE(NULL, strstr(self->out, text))			\
 		TH_LOG("\"%s\" is not in: %s", text, self->out)
 
-TEST_F(bpftool, prog)
+TEST_F_TIMEOUT(bpftool, prog, LIMIT)
 {
 	run(self, "prog show", self->prog_id);
 	ASSERT_SHOWS(": iouring  name flow_issue");
 }
 
-TEST_F(bpftool, link_plain)
+TEST_F_TIMEOUT(bpftool, link_plain, LIMIT)
 {
 	run(self, "link show", self->link_id);
 	ASSERT_SHOWS(": iouring  prog ");
 	ASSERT_SHOWS("slot 3");
 }
 
-TEST_F(bpftool, link_json)
+TEST_F_TIMEOUT(bpftool, link_json, LIMIT)
 {
 	run(self, "-j link show", self->link_id);
 	ASSERT_SHOWS("\"type\":\"iouring\"");
@@ -105,7 +107,7 @@ TEST_F(bpftool, link_json)
 }
 
 /* Detached, it is still there to be looked at. */
-TEST_F(bpftool, detach)
+TEST_F_TIMEOUT(bpftool, detach, LIMIT)
 {
 	struct bpf_link *again;
 
