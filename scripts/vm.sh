@@ -10,7 +10,7 @@ IMAGE=$CACHE/build/debug/arch/x86/boot/bzImage
 vng()
 {
 	local limit=()
-	if [ "$1" = timeout ]; then
+	if [ "${1:-}" = timeout ]; then
 		limit=("${@:1:4}")
 		shift 4
 	fi

@@ -39,9 +39,12 @@ class Vm(unittest.TestCase):
             f.write(text)
 
     def run_vm(self, command):
-        script = ('. "%s/lib.sh"; . "%s/vm.sh"; BUILD=$CACHE/out;'
-                  'vm_run 2 "%s" -- %s || exit $?'
-                  % (SCRIPTS, SCRIPTS, self.log, command))
+        return self.run_with('vm_run 2 "%s" -- %s || exit $?'
+                             % (self.log, command))
+
+    def run_with(self, script):
+        script = ('. "%s/lib.sh"; . "%s/vm.sh"; BUILD=$CACHE/out; '
+                  % (SCRIPTS, SCRIPTS) + script)
         return subprocess.run(['bash', '-c', script], text=True,
                               capture_output=True, timeout=50,
                               env=dict(os.environ, IOU_BPF_CACHE=self.cache))
@@ -60,6 +63,11 @@ class Vm(unittest.TestCase):
 
     def test_bad_end(self):
         self.assertEqual(3, self.run_vm('bad').returncode)
+
+    def test_shell(self):
+        # no command and no option, as scripts/shell.sh has it
+        p = self.run_with('vng')
+        self.assertEqual((0, 'output\n'), (p.returncode, p.stdout), p.stderr)
 
     def test_no_kernel(self):
         os.unlink(os.path.join(self.cache, 'build/debug/arch/x86/boot/bzImage'))
