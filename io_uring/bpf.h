@@ -158,7 +158,6 @@ void io_bpf_settle(struct io_bpf_flow *flow);
 bool io_bpf_can_run(struct io_bpf_flow *flow);
 
 /* bpf_issue.c */
-bool io_bpf_may_issue(struct io_bpf_flow *flow);
 void io_bpf_refill_spare(struct io_bpf_ring *br);
 void io_bpf_return_spare(struct io_ring_ctx *ctx);
 int io_bpf_stage(struct io_bpf_run *run, const struct io_uring_sqe *sqe);

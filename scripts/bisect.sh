@@ -10,13 +10,6 @@
 
 wt=$CACHE/bisect
 
-kmake()
-{
-	make -C "$wt" O="$CACHE/build/bisect-$1" CC='ccache gcc' -j"$JOBS" \
-		KBUILD_BUILD_TIMESTAMP='1970-01-01' KBUILD_BUILD_USER=x \
-		KBUILD_BUILD_HOST=x "${@:2}"
-}
-
 # build on|off
 build()
 {
@@ -24,8 +17,8 @@ build()
 	mkdir -p "$out"
 	cat "$TOP/scripts/config/kernel.config" "$TOP/scripts/config/types.config" >"$out/fragment"
 	[ "$1" = on ] || echo 'CONFIG_IO_URING_BPF_PROG=n' >>"$out/fragment"
-	quiet "$BUILD/log/bisect" kmake "$1" -s KCONFIG_ALLCONFIG="$out/fragment" allnoconfig &&
-	quiet "$BUILD/log/bisect" kmake "$1" io_uring/ kernel/bpf/
+	quiet "$BUILD/log/bisect" kmake "$wt" "$out" -s KCONFIG_ALLCONFIG="$out/fragment" allnoconfig &&
+	quiet "$BUILD/log/bisect" kmake "$wt" "$out" io_uring/ kernel/bpf/
 }
 
 main()

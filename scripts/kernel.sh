@@ -29,23 +29,14 @@ fragments()
 	esac
 }
 
-# Fixed build identity: otherwise each build differs in what it says of itself,
-# and the compiler cache is of no use for those files.
-kmake()
-{
-	make -C "$TREE" O="$out" CC='ccache gcc' -j"$JOBS" \
-		KBUILD_BUILD_TIMESTAMP='1970-01-01' KBUILD_BUILD_USER=x \
-		KBUILD_BUILD_HOST=x "$@"
-}
-
 configure()
 {
 	local want
 	fragments >"$out/fragment"
-	kmake -s KCONFIG_ALLCONFIG="$out/fragment" allnoconfig >"$log" 2>&1 ||
+	kmake "$TREE" "$out" -s KCONFIG_ALLCONFIG="$out/fragment" allnoconfig >"$log" 2>&1 ||
 		{ tail -n 25 "$log" >&2; die "cannot configure the kernel"; }
 	# allnoconfig is silent about what it can't honour
-	[ "${IOU_BPF_NO_CONFIG_CHECK:-}" ] || while read -r want; do
+	while read -r want; do
 		grep -qxF "$want" "$out/.config" ||
 			die "the kernel does not take $want"
 	done < <(grep -E '^CONFIG_.*=[^n]' "$out/fragment" |
@@ -71,7 +62,7 @@ main()
 	configure
 	[ $# != 0 ] || set -- bzImage
 	say "building the kernel ($config), log in build/log/kernel-$config"
-	if ! kmake "$@" 2>&1 | progress >>"$log"; then
+	if ! kmake "$TREE" "$out" "$@" 2>&1 | progress >>"$log"; then
 		grep -E -m5 'error|Error|undefined' "$log" >&2 || tail -n 25 "$log" >&2
 		die "the kernel does not build, see build/log/kernel-$config"
 	fi

@@ -26,6 +26,16 @@ else
 	BOLD='' RED='' OFF=''
 fi
 
+# kmake TREE BUILD_FOLDER ARGUMENT...: make of a kernel. Fixed build identity:
+# otherwise each build differs in what it says of itself, and the compiler cache
+# is of no use for those files.
+kmake()
+{
+	make -C "$1" O="$2" CC='ccache gcc' -j"$JOBS" \
+		KBUILD_BUILD_TIMESTAMP='1970-01-01' KBUILD_BUILD_USER=x \
+		KBUILD_BUILD_HOST=x "${@:3}"
+}
+
 # say TEXT: one line of progress
 say()
 {

@@ -73,7 +73,7 @@ new_warnings()
 	local what=$1 config=$2
 	shift 2
 	# shellcheck disable=SC2046 # a list
-	IOU_BPF_NO_CONFIG_CHECK=1 "$TOP/scripts/kernel.sh" --config "$config" \
+	"$TOP/scripts/kernel.sh" --config "$config" \
 		-k "$@" $(objects "$config") >"$log-$what-$config" 2>&1 ||
 		complain "$what: does not build with the option $config" "$log-$what-$config"
 	! grep -q 'sparse is not available' "$BUILD/log/kernel-$config" ||
