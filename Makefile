@@ -36,6 +36,21 @@ demo: kernel		## one flow copies a file, in the booted kernel
 check: series kernel	## demo and all tests, on a kernel with lock debugging and KASAN
 	@$(S)/check.sh
 
+bench: tree		## count instructions and events, of the kernel with the series and without
+	@$(S)/deps.sh bench
+	@$(S)/bench.sh run
+
+bench-record:		## keep the last figures, for bench-compare and the repository
+	@$(S)/bench/compare.py --record build/bench/results.json $(S)/bench/recorded.json
+
+bench-profile:		## instructions by function: WORKLOAD=nop ARM="flow link" [KERNEL=base]
+	@$(S)/bench.sh profile "$(WORKLOAD)" "$(ARM)" $(KERNEL)
+
+A := $(S)/bench/recorded.json
+B := build/bench/results.json
+bench-compare:		## two result files side by side: A=FILE B=FILE, or the last one and the recorded one
+	@$(S)/bench/compare.py $(A) $(B)
+
 check-scripts:		## only the tests of the scripts
 	@$(S)/tests/run
 
@@ -52,4 +67,5 @@ distclean: clean	## remove the cache as well: downloads, kernel trees, objects
 	@$(S)/distclean.sh
 
 .PHONY: help deps base series tree refresh kernel shell demo check \
-	check-scripts lint bisect clean distclean
+	bench bench-record bench-profile bench-compare check-scripts lint \
+	bisect clean distclean

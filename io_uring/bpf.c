@@ -5,24 +5,32 @@
  * The request owns the flow, it is not a step of it. A step is an ordinary
  * request, a child, which the program issued. Its completion runs the program
  * again, see bpf_run.c. The flow ends when nothing of it is left in flight.
+ *
+ * All that there is of a flow is in its request, protected by ->uring_lock.
  */
 #include <linux/kernel.h>
 #include <linux/errno.h>
 #include <linux/nospec.h>
+#include <linux/slab.h>
 #include <linux/io_uring.h>
 
 #include <uapi/linux/io_uring.h>
 
 #include "io_uring.h"
-#include "cancel.h"
+#include "slist.h"
 #include "timeout.h"
 #include "bpf.h"
+
+/* an entry of ->flows that is not in use: where the next of them is */
+#define IO_BPF_FREE_FLOW(next)	((struct io_kiocb *)((unsigned long)(next) << 1 | 1))
+#define IO_BPF_NEXT_FREE(flow)	((unsigned int)((unsigned long)(flow) >> 1))
+#define IO_BPF_MIN_FLOWS	8
 
 /* Ring-wide: does any flush have to look for programs to run? */
 void io_bpf_update_flag(struct io_ring_ctx *ctx)
 {
 	struct io_bpf_ring *br = ctx->bpf_ring;
-	bool active = !xa_empty(&br->flows);
+	bool active = br->nr_flows;
 	int i;
 
 	lockdep_assert_held(&ctx->uring_lock);
@@ -35,13 +43,57 @@ void io_bpf_update_flag(struct io_ring_ctx *ctx)
 		ctx->int_flags &= ~IO_RING_F_BPF;
 }
 
+static int io_bpf_grow_flows(struct io_bpf_ring *br)
+{
+	unsigned int i, max = max(2 * br->max_flows, IO_BPF_MIN_FLOWS);
+	struct io_kiocb **flows;
+
+	if (max > IO_BPF_MAX_FLOWS)
+		return -EBUSY;
+	flows = kvrealloc(br->flows, array_size(max, sizeof(*flows)),
+			  GFP_KERNEL_ACCOUNT);
+	if (!flows)
+		return -ENOMEM;
+	for (i = br->max_flows; i < max; i++)
+		flows[i] = IO_BPF_FREE_FLOW(i + 1);
+	br->flows = flows;
+	br->max_flows = max;
+	return 0;
+}
+
+static int io_bpf_get_id(struct io_bpf_ring *br, struct io_kiocb *flow)
+{
+	u32 id = br->free_flow;
+	int ret;
+
+	if (id == br->max_flows) {
+		ret = io_bpf_grow_flows(br);
+		if (ret)
+			return ret;
+	}
+	br->free_flow = IO_BPF_NEXT_FREE(br->flows[id]);
+	br->flows[id] = flow;
+	br->nr_flows++;
+	flow->bpf_flow.id = id;
+	return 0;
+}
+
+static void io_bpf_put_id(struct io_bpf_ring *br, struct io_kiocb *flow)
+{
+	u32 id = flow->bpf_flow.id;
+
+	br->flows[id] = IO_BPF_FREE_FLOW(br->free_flow);
+	br->free_flow = id;
+	br->nr_flows--;
+}
+
 /*
  * Makes the completion of the request before the flow its first event. A chain
  * with a member that failed to prepare is cut, whatever a program may want.
  */
-static void io_bpf_mark_pred(struct io_bpf_flow *flow)
+static void io_bpf_mark_pred(struct io_kiocb *flow)
 {
-	struct io_submit_link *link = &flow->req->ctx->submit_state.link;
+	struct io_submit_link *link = &flow->ctx->submit_state.link;
 	struct io_kiocb *pred = link->last;
 
 	if (!link->head || (link->head->flags & REQ_F_FAIL))
@@ -50,14 +102,13 @@ static void io_bpf_mark_pred(struct io_bpf_flow *flow)
 		pred = io_link_timeout_head(pred);
 	pred->bpf_id = IO_BPF_ID_PRED;
 	pred->flags |= REQ_F_BPF;
-	flow->flags |= IO_BPF_F_PRED;
+	flow->bpf_flow.flags |= IO_BPF_F_PRED;
 }
 
 int io_bpf_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe)
 {
-	struct io_ring_ctx *ctx = req->ctx;
-	struct io_bpf_ring *br = ctx->bpf_ring;
-	struct io_bpf_flow *flow;
+	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(req);
+	struct io_bpf_ring *br = req->ctx->bpf_ring;
 	u32 slot;
 	int ret;
 
@@ -71,88 +122,61 @@ int io_bpf_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe)
 	if (slot >= IO_BPF_MAX_SLOTS)
 		return -EINVAL;
 	slot = array_index_nospec(slot, IO_BPF_MAX_SLOTS);
-	if (!br || !br->progs[slot])
+	if (!br || !br->progs[slot] || (br->match_slots & BIT(slot)))
 		return -ENOENT;
 
-	flow = io_uring_alloc_async_data(NULL, req);
-	if (!flow)
-		return -ENOMEM;
-	*flow = (struct io_bpf_flow) {
-		.req		= req,
-		.slot		= slot,
-		.state[0]	= READ_ONCE(sqe->off),
-		.state[1]	= READ_ONCE(sqe->addr),
-		.state[2]	= READ_ONCE(sqe->addr3),
-		.state[3]	= READ_ONCE(sqe->bpf_arg),
-	};
-	INIT_LIST_HEAD(&flow->node);
+	memset(bctx, 0, sizeof(req->cmd.data));
+	bctx->state[0] = READ_ONCE(sqe->off);
+	bctx->state[1] = READ_ONCE(sqe->addr);
+	bctx->state[2] = READ_ONCE(sqe->addr3);
+	bctx->state[3] = READ_ONCE(sqe->bpf_arg);
+	req->bpf_flow.slot = slot;
+	req->bpf_flow.flags = 0;
 	INIT_HLIST_NODE(&req->hash_node);
 
-	ret = xa_alloc(&br->flows, &flow->id, flow,
-		       XA_LIMIT(0, IO_BPF_MAX_FLOWS - 1), GFP_KERNEL_ACCOUNT);
+	ret = io_bpf_get_id(br, req);
 	if (ret)
 		return ret;
 	req->flags |= REQ_F_NEED_CLEANUP;
-	io_bpf_update_flag(ctx);
-	io_bpf_mark_pred(flow);
+	req->ctx->int_flags |= IO_RING_F_BPF;
+	io_bpf_mark_pred(req);
 	return 0;
 }
 
 void io_bpf_cleanup(struct io_kiocb *req)
 {
-	struct io_bpf_flow *flow = req->async_data;
-	struct io_ring_ctx *ctx = req->ctx;
-
-	lockdep_assert_held(&ctx->uring_lock);
-
-	/* cut off with its chain, it hasn't been issued */
-	if (!(flow->flags & IO_BPF_F_DONE))
-		xa_erase(&ctx->bpf_ring->flows, flow->id);
-	io_bpf_update_flag(ctx);
-}
-
-/*
- * No more events, and nothing behind it in its chain will run. That part can't
- * wait for the children: a member may be tracked as in flight since it was
- * prepared, and an exiting task waits for those.
- */
-void io_bpf_mark_killed(struct io_bpf_flow *flow)
-{
-	struct io_kiocb *req = flow->req;
-	struct io_ring_ctx *ctx = req->ctx;
-
-	lockdep_assert_held(&ctx->uring_lock);
-
-	if (flow->flags & IO_BPF_F_KILLED)
-		return;
-	flow->flags |= IO_BPF_F_KILLED | IO_BPF_F_ENDING;
-	flow->res = -ECANCELED;
-	hlist_del_init(&req->hash_node);
-	list_del_init(&flow->node);
-	io_bpf_drop_staged(flow);
-
-	req_set_fail(req);
-	if (req->flags & REQ_F_HARDLINK) {
-		req->flags &= ~REQ_F_HARDLINK;
-		req->flags |= REQ_F_LINK;
-	}
-	spin_lock(&ctx->completion_lock);
-	io_disarm_next(req);
-	spin_unlock(&ctx->completion_lock);
-}
-
-/*
- * A child on its way through task work is nowhere that a cancellation looks.
- * Before it goes on: has its flow been ended meanwhile?
- */
-bool io_bpf_child_ending(struct io_kiocb *req)
-{
-	struct io_bpf_flow *flow;
+	struct io_bpf_ring *br = req->ctx->bpf_ring;
 
 	lockdep_assert_held(&req->ctx->uring_lock);
 
-	flow = xa_load(&req->ctx->bpf_ring->flows, req->bpf_id);
-	return !WARN_ON_ONCE(!flow) && (flow->flags & IO_BPF_F_ENDING);
+	/* cut off with its chain, it hasn't been issued */
+	if (!(req->bpf_flow.flags & IO_BPF_F_DONE))
+		io_bpf_put_id(br, req);
+	if (!br->nr_flows)
+		io_bpf_update_flag(req->ctx);
+}
+
+/*
+ * Completes a flow that is ending and has nothing in flight. Its CQE goes out
+ * with the flush that is under way, or the next one.
+ */
+void io_bpf_settle(struct io_kiocb *flow)
+{
+	u16 *flags = &flow->bpf_flow.flags;
+
+	lockdep_assert_held(&flow->ctx->uring_lock);
+
+	if (io_bpf_ctx(flow)->nr_children || !(*flags & IO_BPF_F_ENDING) ||
+	    (*flags & (IO_BPF_F_QUEUED | IO_BPF_F_EVENT | IO_BPF_F_DONE)))
+		return;
+	*flags |= IO_BPF_F_DONE;
+	hlist_del_init(&flow->hash_node);
+	io_bpf_put_id(flow->ctx->bpf_ring, flow);
+
+	if (flow->cqe.res < 0)
+		req_set_fail(flow);
+	flow->cqe.flags = 0;
+	io_req_complete_defer(flow);
 }
 
 /*
@@ -161,117 +185,58 @@ bool io_bpf_child_ending(struct io_kiocb *req)
  */
 static void io_bpf_tw(struct io_tw_req tw_req, io_tw_token_t tw)
 {
-	struct io_kiocb *req = tw_req.req;
-	struct io_bpf_flow *flow = req->async_data;
-	struct io_ring_ctx *ctx = req->ctx;
+	struct io_kiocb *flow = tw_req.req;
+	struct io_ring_ctx *ctx = flow->ctx;
+	struct io_bpf_ring *br = ctx->bpf_ring;
 
 	io_tw_lock(ctx, tw);
 
-	flow->flags &= ~IO_BPF_F_QUEUED;
-	if (!(flow->flags & IO_BPF_F_ENDING) && !io_bpf_can_run(flow))
+	flow->bpf_flow.flags &= ~IO_BPF_F_QUEUED;
+	io_bpf_unpark(br);
+	if (!(flow->bpf_flow.flags & IO_BPF_F_ENDING) && !io_bpf_can_run(flow))
 		io_bpf_mark_killed(flow);
-	if (flow->flags & IO_BPF_F_ENDING) {
-		list_move_tail(&flow->node, &ctx->bpf_ring->kills);
-		io_bpf_settle(flow);
-	} else if (!wq_list_empty(&flow->staged)) {
-		list_move_tail(&flow->node, &ctx->bpf_ring->ready);
-	}
+	if (flow->bpf_flow.flags & IO_BPF_F_ENDING)
+		io_bpf_end(br, flow);
 	ctx->submit_state.cq_flush = true;
 }
 
-void io_bpf_queue_tw(struct io_bpf_flow *flow)
+void io_bpf_queue_tw(struct io_kiocb *flow)
 {
-	lockdep_assert_held(&flow->req->ctx->uring_lock);
+	lockdep_assert_held(&flow->ctx->uring_lock);
 
-	if (flow->flags & IO_BPF_F_QUEUED)
+	if (flow->bpf_flow.flags & IO_BPF_F_QUEUED)
 		return;
-	flow->flags |= IO_BPF_F_QUEUED;
-	flow->req->io_task_work.func = io_bpf_tw;
-	io_req_task_work_add(flow->req);
+	flow->bpf_flow.flags |= IO_BPF_F_QUEUED;
+	flow->io_task_work.func = io_bpf_tw;
+	io_req_task_work_add(flow);
 }
 
-/* The flow completes in its own task, as any other request does. */
-static bool io_bpf_cancel_flow(struct io_kiocb *req)
+static int io_bpf_start(struct io_kiocb *req, unsigned int issue_flags)
 {
-	struct io_bpf_flow *flow = req->async_data;
-
-	if (flow->flags & IO_BPF_F_KILLED)
-		return false;
-	io_bpf_mark_killed(flow);
-	io_bpf_queue_tw(flow);
-	return true;
-}
-
-/* Cancels one flow, as io_poll_cancel() does: who wants all comes again. */
-int io_bpf_cancel(struct io_ring_ctx *ctx, struct io_cancel_data *cd,
-		  unsigned int issue_flags)
-{
-	struct io_kiocb *req;
-	int ret = -ENOENT;
-
-	if (!io_has_bpf(ctx))
-		return ret;
-	io_ring_submit_lock(ctx, issue_flags);
-	hlist_for_each_entry(req, &ctx->bpf_ring->active, hash_node) {
-		if (!io_cancel_req_match(req, cd))
-			continue;
-		/* it's off the list now */
-		io_bpf_cancel_flow(req);
-		ret = 0;
-		break;
-	}
-	io_ring_submit_unlock(ctx, issue_flags);
-	return ret;
-}
-
-bool io_bpf_remove_all(struct io_ring_ctx *ctx, struct io_uring_task *tctx,
-		       bool cancel_all)
-{
-	if (!io_has_bpf(ctx))
-		return false;
-	return io_cancel_remove_all(ctx, tctx, &ctx->bpf_ring->active,
-				    cancel_all, io_bpf_cancel_flow);
-}
-
-/* A program is gone from its slot, and so are the flows that it steered. */
-void io_bpf_cancel_slot(struct io_bpf_ring *br, u32 slot)
-{
-	struct hlist_node *tmp;
-	struct io_kiocb *req;
-
-	lockdep_assert_held(&br->ctx->uring_lock);
-
-	hlist_for_each_entry_safe(req, tmp, &br->active, hash_node) {
-		struct io_bpf_flow *flow = req->async_data;
-
-		if (flow->slot == slot)
-			io_bpf_cancel_flow(req);
-	}
-}
-
-static int io_bpf_start(struct io_bpf_flow *flow, unsigned int issue_flags)
-{
-	struct io_kiocb *req = flow->req;
 	struct io_bpf_ring *br = req->ctx->bpf_ring;
+
+	lockdep_assert_held(&req->ctx->uring_lock);
 
 	/*
 	 * Its program was detached since it was prepared, it was cancelled in
 	 * io-wq, or nobody could show the program the completion before it
 	 * because the task or the ring goes away.
 	 */
-	if (!br->progs[flow->slot] || io_wq_cancel_seen(req, issue_flags) ||
-	    (flow->flags & IO_BPF_F_PRED))
+	if (!br->progs[req->bpf_flow.slot] ||
+	    io_wq_cancel_seen(req, issue_flags) ||
+	    (req->bpf_flow.flags & IO_BPF_F_PRED))
 		return -ECANCELED;
 
-	flow->flags |= IO_BPF_F_ACTIVE;
+	req->bpf_flow.flags |= IO_BPF_F_ACTIVE;
 	hlist_add_head(&req->hash_node, &br->active);
-	if (flow->flags & IO_BPF_F_TAKEN)
+	if (req->bpf_flow.flags & IO_BPF_F_TAKEN)
 		return 0;
 
-	list_add_tail(&flow->node, &br->events);
+	req->bpf_flow.flags |= IO_BPF_F_EVENT;
+	wq_list_add_tail(&req->comp_list, &br->events);
 	/* deferred by a drain it comes here from io-wq, programs never run there */
 	if (issue_flags & IO_URING_F_UNLOCKED)
-		io_bpf_queue_tw(flow);
+		io_bpf_queue_tw(req);
 	else
 		req->ctx->submit_state.cq_flush = true;
 	return 0;
@@ -283,7 +248,7 @@ int io_bpf_issue(struct io_kiocb *req, unsigned int issue_flags)
 	int ret;
 
 	io_ring_submit_lock(ctx, issue_flags);
-	ret = io_bpf_start(req->async_data, issue_flags);
+	ret = io_bpf_start(req, issue_flags);
 	io_ring_submit_unlock(ctx, issue_flags);
 	if (!ret)
 		return IOU_ISSUE_SKIP_COMPLETE;

@@ -7,14 +7,21 @@
 
 struct io_cancel_data;
 
-/* ->bpf_id of the request before a flow in its chain, flows have others */
-#define IO_BPF_ID_PRED		U32_MAX
+/*
+ * ->bpf_id: the flow that a child belongs to, the request before a flow in its
+ * chain, or the slot whose filter a request has matched
+ */
+#define IO_BPF_MAX_FLOWS	65536
+/* of a child that wasn't prepared, or not allowed, and can't be issued */
+#define IO_BPF_ID_REFUSED	BIT(16)
+#define IO_BPF_ID_MATCH		BIT(30)
+#define IO_BPF_ID_PRED		BIT(31)
 
 static inline bool io_has_bpf(struct io_ring_ctx *ctx)
 {
 	/* some look without ->uring_lock, it's set before it matters to them */
-	return (data_race(ctx->int_flags) & IO_RING_F_BPF) &&
-	       IS_ENABLED(CONFIG_IO_URING_BPF_PROG);
+	return IS_ENABLED(CONFIG_IO_URING_BPF_PROG) &&
+	       (data_race(ctx->int_flags) & IO_RING_F_BPF);
 }
 
 static inline u32 io_bpf_id(struct io_kiocb *req)
@@ -29,23 +36,32 @@ static inline u32 io_bpf_id(struct io_kiocb *req)
 /* Did a BPF program issue @req? Holds from its preparation to its completion. */
 static inline bool io_bpf_is_child(struct io_kiocb *req)
 {
-	return (req->flags & REQ_F_BPF) && io_bpf_id(req) != IO_BPF_ID_PRED;
+	return (req->flags & REQ_F_BPF) && io_bpf_id(req) < IO_BPF_ID_MATCH;
 }
 
 #ifdef CONFIG_IO_URING_BPF_PROG
 
 #define IO_BPF_MAX_SLOTS	16
-#define IO_BPF_MAX_FLOWS	65536
 /* what one run of a program may stage */
 #define IO_BPF_MAX_SQES		32
 #define IO_BPF_MAX_CQES		16
-/* CQEs of a flush; a run starts only if it can have IO_BPF_MAX_CQES of them */
+/*
+ * CQEs of a flush. A run starts only if it can have IO_BPF_MAX_CQES of them, and
+ * one for the completion of a child that it issues again.
+ */
 #define IO_BPF_FLUSH_CQES	64
 /* requests that are issued until others have had a go, see io_bpf_must_park() */
-#define IO_BPF_BUDGET		256
+#define IO_BPF_BUDGET		1024
+/*
+ * Requests at hand. A staged SQE is in one of them, and becomes another: those
+ * of a run, and one that is there as long as anything is staged.
+ */
+#define IO_BPF_MIN_SPARE	(IO_BPF_MAX_SQES + 1)
+#define IO_BPF_MAX_SPARE	(2 * IO_BPF_MIN_SPARE)
 
+/* ->bpf_flow.flags of an IORING_OP_BPF request */
 enum {
-	/* has been issued: it's on ->active and its program may run */
+	/* has been issued: its program may run */
 	IO_BPF_F_ACTIVE		= 1U << 0,
 	/* a request before it in its chain is its first event, hence no START */
 	IO_BPF_F_PRED		= 1U << 1,
@@ -53,40 +69,49 @@ enum {
 	IO_BPF_F_TAKEN		= 1U << 2,
 	/* its own task work is queued, and has to run before the flow completes */
 	IO_BPF_F_QUEUED		= 1U << 3,
-	/* completes with ->res once its children have, runs no program any more */
+	/*
+	 * completes with ->cqe.res once its children have, and runs no program;
+	 * always set on what stands in for a flow when a program watches
+	 */
 	IO_BPF_F_ENDING		= 1U << 4,
 	/* ENDING by force, the chain behind it has been failed */
 	IO_BPF_F_KILLED		= 1U << 5,
 	/* has completed, nothing refers to it any more */
 	IO_BPF_F_DONE		= 1U << 6,
+	/* on ->events of the ring, and has to leave it before it completes */
+	IO_BPF_F_EVENT		= 1U << 7,
 };
 
-/*
- * ->async_data of an IORING_OP_BPF request. Everything in it is protected by
- * ->uring_lock.
- */
-struct io_bpf_flow {
-	struct io_kiocb		*req;
-	u32			id;
-	u32			slot;
-	u32			flags;
-	/* of the flow's CQE, as far as is known */
-	s32			res;
-	/* staged or in flight */
-	u32			nr_children;
-	u64			state[4];
-	/* staged requests, the SQE is in ->cmd */
-	struct io_wq_work_list	staged;
-	/* on one of ->events, ->ready, ->parked and ->kills of the ring, or empty */
-	struct list_head	node;
-};
-
-/* A CQE that a program staged, to be posted right before that of @before. */
+/* A CQE that a program staged, to be posted before the @pos-th of the batch. */
 struct io_bpf_cqe {
-	struct io_kiocb		*before;
+	unsigned int		pos;
 	u64			user_data;
 	s32			res;
 	u32			flags;
+};
+
+/* Which requests a watching program gets to see. */
+struct io_bpf_match {
+	u64			opcodes[2];
+	u64			user_data;
+	u64			user_data_mask;
+};
+
+/* The run of a program, for its kfuncs. */
+struct io_bpf_run {
+	/* NULL on BPF_IO_URING_START */
+	struct io_kiocb		*req;
+	unsigned int		nr_sqes;
+	unsigned int		nr_cqes;
+	/* @req is staged, to be issued once more with that length */
+	bool			again;
+	u32			again_len;
+};
+
+enum io_bpf_section {
+	IO_BPF_SECTION_NONE,
+	IO_BPF_SECTION_RCU,
+	IO_BPF_SECTION_SLEEPABLE,
 };
 
 /*
@@ -95,75 +120,124 @@ struct io_bpf_cqe {
  * but ->ctx is protected by ->uring_lock.
  */
 struct io_bpf_ring {
-	refcount_t		refs;
-	/* protects ->ctx, which is NULL when the ring is gone */
-	struct mutex		lock;
-	struct io_ring_ctx	*ctx;
+	/* of the flush: whose flows may run, and what its programs run under */
+	struct io_uring_task	*tctx;
+	enum io_bpf_section	section;
+	struct io_bpf_run	run;
 
-	struct bpf_prog		*progs[IO_BPF_MAX_SLOTS];
 	/* by ->bpf_id of their children, from preparation to completion */
-	struct xarray		flows;
-	/* issued flows, for cancellation */
-	struct hlist_head	active;
-	/* flows whose START has not run */
-	struct list_head	events;
-	/* flows with staged requests */
-	struct list_head	ready;
-	/* same, but ->park_work comes first */
-	struct list_head	parked;
-	/* flows whose children are to be cancelled */
-	struct list_head	kills;
-	struct delayed_work	park_work;
+	struct io_kiocb		**flows;
+	struct bpf_prog		*progs[IO_BPF_MAX_SLOTS];
 
-	/* IO_BPF_MAX_SQES requests at the start of a run, if there is memory */
+	/* what programs have staged, see bpf_stage.c */
+	struct io_wq_work_list	ready;
+	/* same, but the task has to come by again */
+	struct io_wq_work_list	parked;
+	/* requests to stage in, at least IO_BPF_MIN_SPARE when a program runs */
 	struct io_wq_work_node	spare;
 	unsigned int		nr_spare;
-	/* requests that may be issued before io_bpf_park_work() has to run */
+	/* requests that may be issued before the task must have come by again */
 	unsigned int		budget;
 	/* in a flush that must not issue, as a handler further up is active */
 	unsigned int		nested;
 
+	/* staged CQEs, and how many requests of the batch are to be posted */
 	unsigned int		nr_cqes;
+	unsigned int		nr_post;
 	struct io_bpf_cqe	cqes[IO_BPF_FLUSH_CQES];
+
+	/* slots whose programs watch, and what they do */
+	unsigned int		match_slots;
+	struct io_bpf_match	matches[IO_BPF_MAX_SLOTS];
+	/* stands in for a flow when a program watches */
+	struct io_kiocb		watch;
+
+	/* entries of ->flows, those in use, and the first of those that are not */
+	unsigned int		max_flows;
+	unsigned int		nr_flows;
+	unsigned int		free_flow;
+
+	/* issued flows, for cancellation */
+	struct hlist_head	active;
+	/* flows whose START has not run */
+	struct io_wq_work_list	events;
+	/* flows whose children are to be cancelled */
+	struct hlist_head	kills;
+	struct delayed_work	park_work;
+
+	refcount_t		refs;
+	/* protects ->ctx, which is NULL when the ring is gone */
+	struct mutex		lock;
+	struct io_ring_ctx	*ctx;
 };
 
-/* One run of a program. Kfuncs get to it from the context. */
-struct io_bpf_run {
-	struct bpf_io_uring_ctx	ctx;
-	struct io_bpf_ring	*br;
-	struct io_bpf_flow	*flow;
-	/* NULL on BPF_IO_URING_START */
-	struct io_kiocb		*req;
-	unsigned int		nr_sqes;
-	unsigned int		nr_cqes;
-};
+/*
+ * The context of a flow's program is in the flow's request: ->cmd has it all but
+ * ->flow_user_data, which is ->cqe.user_data, see io_bpf_convert_ctx_access().
+ */
+static inline struct bpf_io_uring_ctx *io_bpf_ctx(struct io_kiocb *flow)
+{
+	BUILD_BUG_ON(offsetof(struct bpf_io_uring_ctx, flow_user_data) !=
+		     sizeof(flow->cmd.data));
+	return (struct bpf_io_uring_ctx *)flow->cmd.data;
+}
+
+static inline struct io_kiocb *io_bpf_ctx_to_flow(struct bpf_io_uring_ctx *ctx)
+{
+	return container_of((void *)ctx, struct io_kiocb, cmd.data[0]);
+}
+
+static inline struct io_kiocb *io_bpf_child_flow(struct io_bpf_ring *br,
+						 struct io_kiocb *child)
+{
+	return br->flows[(u16)child->bpf_id];
+}
 
 int io_bpf_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe);
 int io_bpf_issue(struct io_kiocb *req, unsigned int issue_flags);
 void io_bpf_cleanup(struct io_kiocb *req);
+void io_bpf_update_flag(struct io_ring_ctx *ctx);
+void io_bpf_queue_tw(struct io_kiocb *flow);
+void io_bpf_settle(struct io_kiocb *flow);
 
+/* bpf_cancel.c */
 int io_bpf_cancel(struct io_ring_ctx *ctx, struct io_cancel_data *cd,
 		  unsigned int issue_flags);
 bool io_bpf_remove_all(struct io_ring_ctx *ctx, struct io_uring_task *tctx,
 		       bool cancel_all);
 void io_bpf_cancel_slot(struct io_bpf_ring *br, u32 slot);
-void io_bpf_update_flag(struct io_ring_ctx *ctx);
-void io_bpf_queue_tw(struct io_bpf_flow *flow);
-void io_bpf_mark_killed(struct io_bpf_flow *flow);
+void io_bpf_mark_killed(struct io_kiocb *flow);
+void io_bpf_end(struct io_bpf_ring *br, struct io_kiocb *flow);
+void io_bpf_cancel_ending(struct io_bpf_ring *br);
 bool io_bpf_child_ending(struct io_kiocb *req);
 
-/* bpf_run.c */
+/* bpf_flush.c */
 void io_bpf_flush_completions(struct io_ring_ctx *ctx);
-void io_bpf_settle(struct io_bpf_flow *flow);
-bool io_bpf_can_run(struct io_bpf_flow *flow);
 
-/* bpf_issue.c */
+/* bpf_run.c */
+bool io_bpf_may_run(struct io_ring_ctx *ctx, struct io_uring_task *tctx);
+bool io_bpf_can_run(struct io_kiocb *flow);
+void io_bpf_run_start(struct io_bpf_ring *br, struct io_kiocb *flow);
+bool io_bpf_complete(struct io_bpf_ring *br, struct io_kiocb *req);
+void io_bpf_leave(struct io_bpf_ring *br);
+
+/* bpf_match.c */
+void io_bpf_match_req(struct io_ring_ctx *ctx, struct io_kiocb *req);
+void io_bpf_set_match(struct io_bpf_ring *br, u32 slot,
+		      const struct io_bpf_match *match);
+
+/* bpf_stage.c */
 void io_bpf_refill_spare(struct io_bpf_ring *br);
 void io_bpf_return_spare(struct io_ring_ctx *ctx);
-int io_bpf_stage(struct io_bpf_run *run, const struct io_uring_sqe *sqe);
-void io_bpf_drop_staged(struct io_bpf_flow *flow);
+void io_bpf_drop_staged(struct io_bpf_ring *br, struct io_kiocb *flow);
+
+/* bpf_issue.c */
 void io_bpf_apply(struct io_bpf_ring *br);
+void io_bpf_unpark(struct io_bpf_ring *br);
 void io_bpf_park_work(struct work_struct *work);
+
+/* bpf_again.c */
+void io_bpf_issue_again(struct io_bpf_ring *br, struct io_kiocb *req);
 
 /* bpf_link.c */
 void io_bpf_ring_exit(struct io_ring_ctx *ctx);
@@ -173,7 +247,13 @@ void io_bpf_post_completions(struct io_ring_ctx *ctx,
 			     const struct io_bpf_cqe *cqe, unsigned int nr);
 void io_bpf_submit_child(struct io_kiocb *req, struct io_ring_ctx *ctx,
 			 const struct io_uring_sqe *sqe, u32 id);
-void io_bpf_issue_flow(struct io_kiocb *req);
+void io_bpf_queue_req(struct io_kiocb *req);
+bool io_bpf_retire_silent(struct io_kiocb *req);
+
+static inline bool io_bpf_is_watch(struct io_kiocb *flow)
+{
+	return flow == &flow->ctx->bpf_ring->watch;
+}
 
 static inline void io_bpf_nest(struct io_ring_ctx *ctx)
 {
@@ -187,9 +267,30 @@ static inline void io_bpf_unnest(struct io_ring_ctx *ctx)
 		ctx->bpf_ring->nested--;
 }
 
+static inline struct io_kiocb *io_bpf_get_spare(struct io_bpf_ring *br)
+{
+	struct io_wq_work_node *node = br->spare.next;
+
+	br->spare.next = node->next;
+	br->nr_spare--;
+	return container_of(node, struct io_kiocb, comp_list);
+}
+
+static inline void io_bpf_add_spare(struct io_bpf_ring *br, struct io_kiocb *req)
+{
+	req->comp_list.next = br->spare.next;
+	br->spare.next = &req->comp_list;
+	br->nr_spare++;
+}
+
 #else
 
 static inline void io_bpf_flush_completions(struct io_ring_ctx *ctx)
+{
+}
+
+static inline void io_bpf_match_req(struct io_ring_ctx *ctx,
+				    struct io_kiocb *req)
 {
 }
 

@@ -2,9 +2,10 @@
 /*
  * Issuing what BPF programs have staged
  *
- * A staged SQE lives in the request that it is going to be. It becomes one in
- * io_bpf_submit_child(), past all checks that the application's SQEs go
- * through.
+ * Of a staged SQE, in ->cmd of a request, another request is made by
+ * io_bpf_submit_child(), past all checks that the application's SQEs go through.
+ * A child that is to be issued again is staged as what it is, and has REQ_F_BPF
+ * set.
  */
 #include <linux/kernel.h>
 #include <linux/errno.h>
@@ -16,117 +17,58 @@
 
 #include "io_uring.h"
 #include "slist.h"
-#include "cancel.h"
 #include "bpf.h"
-
-/* Allocates, so that the program doesn't have to. It may sleep, here not there. */
-void io_bpf_refill_spare(struct io_bpf_ring *br)
-{
-	struct io_kiocb *req;
-
-	lockdep_assert_held(&br->ctx->uring_lock);
-
-	while (br->nr_spare < IO_BPF_MAX_SQES && io_alloc_req(br->ctx, &req)) {
-		wq_stack_add_head(&req->comp_list, &br->spare);
-		br->nr_spare++;
-	}
-}
-
-static void io_bpf_free_unissued(struct io_ring_ctx *ctx, struct io_kiocb *req)
-{
-	wq_stack_add_head(&req->comp_list, &ctx->submit_state.free_list);
-}
-
-void io_bpf_return_spare(struct io_ring_ctx *ctx)
-{
-	struct io_bpf_ring *br = ctx->bpf_ring;
-
-	lockdep_assert_held(&ctx->uring_lock);
-
-	if (!br)
-		return;
-	for (; br->nr_spare; br->nr_spare--) {
-		struct io_wq_work_node *node = wq_stack_extract(&br->spare);
-
-		io_bpf_free_unissued(ctx, container_of(node, struct io_kiocb,
-						       comp_list));
-	}
-}
-
-static struct io_kiocb *io_bpf_pop_staged(struct io_bpf_flow *flow)
-{
-	struct io_wq_work_node *node = flow->staged.first;
-
-	if (!node)
-		return NULL;
-	wq_list_cut(&flow->staged, node, NULL);
-	return container_of(node, struct io_kiocb, comp_list);
-}
-
-void io_bpf_drop_staged(struct io_bpf_flow *flow)
-{
-	struct io_ring_ctx *ctx = flow->req->ctx;
-	struct io_kiocb *req;
-
-	lockdep_assert_held(&ctx->uring_lock);
-
-	while ((req = io_bpf_pop_staged(flow))) {
-		io_bpf_free_unissued(ctx, req);
-		flow->nr_children--;
-	}
-}
-
-/*
- * The part of issue() that can't fail later. May be called with preemption or
- * interrupts off, hence takes what is at hand.
- */
-int io_bpf_stage(struct io_bpf_run *run, const struct io_uring_sqe *sqe)
-{
-	struct io_bpf_flow *flow = run->flow;
-	struct io_bpf_ring *br = run->br;
-	struct io_kiocb *req;
-
-	BUILD_BUG_ON(sizeof(*sqe) > sizeof(req->cmd));
-
-	if ((flow->flags & IO_BPF_F_ENDING) || fatal_signal_pending(current))
-		return -ECANCELED;
-	if (run->nr_sqes >= IO_BPF_MAX_SQES)
-		return -ENOBUFS;
-	if (flow->nr_children >= br->ctx->cq_entries)
-		return -EAGAIN;
-	if (!br->nr_spare)
-		return -ENOMEM;
-
-	br->nr_spare--;
-	req = container_of(wq_stack_extract(&br->spare), struct io_kiocb,
-			   comp_list);
-	memcpy(&req->cmd, sqe, sizeof(*sqe));
-	wq_list_add_tail(&req->comp_list, &flow->staged);
-	flow->nr_children++;
-	run->nr_sqes++;
-	return 0;
-}
 
 /*
  * Task work runs before signals are looked at, and as long as there is any. A
  * child that completes in place or in task work brings the task back here, so
  * programs that never stop would keep it from its signals and from user space.
- * Hence the budget isn't one of a flush: only io_bpf_park_work() grants more.
+ * Hence the budget isn't one of a flush: only the way around grants more.
  */
 static bool io_bpf_must_park(struct io_bpf_ring *br)
 {
-	return !br->budget || task_sigpending(current) || need_resched();
+	return !br->budget || task_sigpending(current);
+}
+
+static struct io_kiocb *io_bpf_staged_flow(struct io_bpf_ring *br,
+					   struct io_wq_work_node *node)
+{
+	return io_bpf_child_flow(br, container_of(node, struct io_kiocb,
+						  comp_list));
+}
+
+static void io_bpf_splice(struct io_wq_work_list *from,
+			  struct io_wq_work_list *to)
+{
+	if (!from->first)
+		return;
+	if (to->first)
+		to->last->next = from->first;
+	else
+		to->first = from->first;
+	to->last = from->last;
+	INIT_WQ_LIST(from);
 }
 
 /*
- * Task work that the task adds from task work would run at once. Something else
- * has to add it, later, so that the task gets out of there in between.
+ * Who waits for CQEs of a DEFER_TASKRUN ring looks for signals between two runs
+ * of its task work, and user space comes before. Elsewhere, task work that is
+ * added from task work would run at once: something else has to add it, later,
+ * so that the task gets out of there in between.
  */
 static void io_bpf_park(struct io_bpf_ring *br)
 {
-	list_splice_tail_init(&br->ready, &br->parked);
-	queue_delayed_work(system_dfl_wq, &br->park_work,
-			   task_sigpending(current) ? 1 : 0);
+	struct io_kiocb *flow = io_bpf_staged_flow(br, br->ready.first);
+
+	io_bpf_splice(&br->ready, &br->parked);
+	if (task_sigpending(current)) {
+		queue_delayed_work(system_dfl_wq, &br->park_work, 1);
+	} else if (br->ctx->flags & IORING_SETUP_DEFER_TASKRUN) {
+		br->budget = IO_BPF_BUDGET;
+		io_bpf_queue_tw(flow);
+	} else {
+		queue_delayed_work(system_dfl_wq, &br->park_work, 0);
+	}
 }
 
 /* ->ctx is alive: io_bpf_ring_exit() waits for this to end */
@@ -134,95 +76,112 @@ void io_bpf_park_work(struct work_struct *work)
 {
 	struct io_bpf_ring *br = container_of(to_delayed_work(work),
 					      struct io_bpf_ring, park_work);
-	struct io_bpf_flow *flow;
+	struct io_uring_task *last = NULL;
+	struct io_wq_work_node *node;
 
 	guard(mutex)(&br->ctx->uring_lock);
 
 	br->budget = IO_BPF_BUDGET;
-	list_for_each_entry(flow, &br->parked, node)
-		io_bpf_queue_tw(flow);
+	/* one of the flows of a task brings back all of them */
+	__wq_list_for_each(node, &br->parked) {
+		struct io_kiocb *flow = io_bpf_staged_flow(br, node);
+
+		if (flow->tctx != last)
+			io_bpf_queue_tw(flow);
+		last = flow->tctx;
+	}
 }
 
-/*
- * Only the task itself may look into its io-wq. Once it's gone there is nothing
- * in there, but a ring that others have keeps what waits for an event.
- */
-static void io_bpf_cancel_children(struct io_bpf_flow *flow)
+/* The task has come by again: what it has parked can be issued. */
+void io_bpf_unpark(struct io_bpf_ring *br)
 {
-	struct io_uring_task *tctx = flow->req->tctx;
-	struct io_ring_ctx *ctx = flow->req->ctx;
-	struct io_cancel_data cd = {
-		.ctx	= ctx,
-		.data	= flow->id,
-		.flags	= IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY |
-			  IO_CANCEL_BPF_CHILDREN,
-		.seq	= atomic_inc_return(&ctx->cancel_seq),
-	};
-	int ret;
+	struct io_wq_work_list all = br->parked;
+	struct io_wq_work_node *node, *next;
 
-	do {
-		if (current->io_uring == tctx)
-			ret = io_try_cancel(tctx, &cd, 0);
-		else
-			ret = io_try_cancel_armed(&cd, 0);
-	} while (ret != -ENOENT);
+	lockdep_assert_held(&br->ctx->uring_lock);
+
+	INIT_WQ_LIST(&br->parked);
+	for (node = all.first; node; node = next) {
+		bool ours = io_bpf_staged_flow(br, node)->tctx == current->io_uring;
+
+		next = node->next;
+		wq_list_add_tail(node, ours ? &br->ready : &br->parked);
+	}
+}
+
+static void io_bpf_issue_one(struct io_bpf_ring *br, struct io_kiocb *staged)
+{
+	struct io_kiocb *req;
+
+	if (staged->flags & REQ_F_BPF) {
+		io_bpf_issue_again(br, staged);
+		return;
+	}
+	req = io_bpf_get_spare(br);
+	/* may complete the flow, and stages more if a handler flushes */
+	io_bpf_submit_child(req, br->ctx, (struct io_uring_sqe *)&staged->cmd,
+			    staged->bpf_id);
+	io_bpf_add_spare(br, staged);
 }
 
 static void io_bpf_issue_ready(struct io_bpf_ring *br)
 {
-	struct io_bpf_flow *flow;
+	struct io_wq_work_node *node;
 
-	while ((flow = list_first_entry_or_null(&br->ready, struct io_bpf_flow,
-						node))) {
-		struct io_uring_sqe sqe;
-		struct io_kiocb *req;
-		u32 id = flow->id;
-
+	while ((node = br->ready.first) && likely(hlist_empty(&br->kills))) {
 		if (unlikely(io_bpf_must_park(br))) {
 			io_bpf_park(br);
 			return;
 		}
 		br->budget--;
-		req = io_bpf_pop_staged(flow);
-		if (wq_list_empty(&flow->staged))
-			list_del_init(&flow->node);
-		/* the SQE gets overwritten as the request is set up */
-		memcpy(&sqe, &req->cmd, sizeof(sqe));
-		/* may complete the flow */
-		io_bpf_submit_child(req, br->ctx, &sqe, id);
+		br->ready.first = node->next;
+		io_bpf_issue_one(br, container_of(node, struct io_kiocb,
+						  comp_list));
+		cond_resched();
 	}
 }
 
-static bool io_bpf_several_ready(struct io_bpf_ring *br)
+static void io_bpf_issue_plugged(struct io_bpf_ring *br)
 {
-	struct io_bpf_flow *flow;
+	struct blk_plug plug;
 
-	if (list_empty(&br->ready))
-		return false;
-	flow = list_first_entry(&br->ready, struct io_bpf_flow, node);
-	return flow->staged.first->next || !list_is_singular(&br->ready);
+	blk_start_plug(&plug);
+	io_bpf_issue_ready(br);
+	blk_finish_plug(&plug);
 }
 
-/* Does what the programs asked for, after they have returned. */
+/* The task or the ring goes away: its flows come to an end instead. */
+static void io_bpf_kill_ready(struct io_bpf_ring *br)
+{
+	struct io_wq_work_node *node;
+
+	__wq_list_for_each(node, &br->ready) {
+		struct io_kiocb *flow = io_bpf_staged_flow(br, node);
+
+		if (!(flow->bpf_flow.flags & IO_BPF_F_ENDING))
+			io_bpf_mark_killed(flow);
+		io_bpf_end(br, flow);
+	}
+}
+
+/*
+ * Does what the programs asked for, after they have returned. A handler that
+ * flushes may make more of that.
+ */
 void io_bpf_apply(struct io_bpf_ring *br)
 {
-	struct io_bpf_flow *flow;
-
 	lockdep_assert_held(&br->ctx->uring_lock);
 
-	while ((flow = list_first_entry_or_null(&br->kills, struct io_bpf_flow,
-						node))) {
-		list_del_init(&flow->node);
-		io_bpf_cancel_children(flow);
-	}
-
-	if (io_bpf_several_ready(br)) {
-		struct blk_plug plug;
-
-		blk_start_plug(&plug);
-		io_bpf_issue_ready(br);
-		blk_finish_plug(&plug);
-	} else {
-		io_bpf_issue_ready(br);
+	for (;;) {
+		if (unlikely(!br->tctx))
+			io_bpf_kill_ready(br);
+		if (unlikely(!hlist_empty(&br->kills)))
+			io_bpf_cancel_ending(br);
+		if (!br->ready.first)
+			break;
+		if (br->ready.first->next)
+			io_bpf_issue_plugged(br);
+		else
+			io_bpf_issue_ready(br);
 	}
 }

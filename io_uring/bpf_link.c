@@ -22,6 +22,9 @@ struct io_bpf_link {
 	/* the link has a reference */
 	struct io_bpf_ring	*br;
 	u32			slot;
+	/* BPF_F_IOURING_*, and with BPF_F_IOURING_MATCH what the program watches */
+	u32			flags;
+	struct io_bpf_match	match;
 	/* protected by ->br->lock: is the program in the slot ours? */
 	bool			attached;
 };
@@ -35,6 +38,7 @@ static void io_bpf_ring_put(struct io_bpf_ring *br)
 {
 	if (refcount_dec_and_test(&br->refs)) {
 		mutex_destroy(&br->lock);
+		kvfree(br->flows);
 		kfree(br);
 	}
 }
@@ -49,13 +53,14 @@ static struct io_bpf_ring *io_bpf_ring_alloc(struct io_ring_ctx *ctx)
 	refcount_set(&br->refs, 1);
 	mutex_init(&br->lock);
 	br->ctx = ctx;
+	br->watch.ctx = ctx;
+	br->watch.bpf_flow.flags = IO_BPF_F_ENDING;
 	br->budget = IO_BPF_BUDGET;
-	xa_init_flags(&br->flows, XA_FLAGS_ALLOC);
+	INIT_WQ_LIST(&br->ready);
+	INIT_WQ_LIST(&br->parked);
+	INIT_WQ_LIST(&br->events);
 	INIT_HLIST_HEAD(&br->active);
-	INIT_LIST_HEAD(&br->events);
-	INIT_LIST_HEAD(&br->ready);
-	INIT_LIST_HEAD(&br->parked);
-	INIT_LIST_HEAD(&br->kills);
+	INIT_HLIST_HEAD(&br->kills);
 	INIT_DELAYED_WORK(&br->park_work, io_bpf_park_work);
 	return br;
 }
@@ -77,9 +82,8 @@ void io_bpf_ring_exit(struct io_ring_ctx *ctx)
 	}
 	/* nobody else is left who could look at these */
 	ctx->bpf_ring = NULL;
-	ctx->int_flags &= ~IO_RING_F_BPF;
-	WARN_ON_ONCE(!xa_empty(&br->flows));
-	xa_destroy(&br->flows);
+	ctx->int_flags &= ~(IO_RING_F_BPF | IO_RING_F_BPF_MATCH);
+	WARN_ON_ONCE(br->nr_flows);
 	io_bpf_ring_put(br);
 }
 
@@ -144,6 +148,8 @@ static int io_bpf_link_fill_slot(struct io_bpf_link *l)
 	if (br->progs[l->slot])
 		return -EBUSY;
 	br->progs[l->slot] = l->link.prog;
+	io_bpf_set_match(br, l->slot,
+			 l->flags & BPF_F_IOURING_MATCH ? &l->match : NULL);
 	l->attached = true;
 	io_bpf_update_flag(br->ctx);
 	return 0;
@@ -165,6 +171,7 @@ static void io_bpf_link_release(struct bpf_link *link)
 	guard(mutex)(&br->ctx->uring_lock);
 
 	br->progs[l->slot] = NULL;
+	io_bpf_set_match(br, l->slot, NULL);
 	io_bpf_cancel_slot(br, l->slot);
 	io_bpf_update_flag(br->ctx);
 }
@@ -229,14 +236,29 @@ static int io_bpf_link_update(struct bpf_link *link, struct bpf_prog *new_prog,
 static void io_bpf_link_show_fdinfo(const struct bpf_link *link,
 				    struct seq_file *seq)
 {
-	seq_printf(seq, "slot:\t%u\n", io_bpf_to_link(link)->slot);
+	const struct io_bpf_link *l = io_bpf_to_link(link);
+
+	seq_printf(seq, "slot:\t%u\n", l->slot);
+	seq_printf(seq, "flags:\t%#x\n", l->flags);
+	if (!(l->flags & BPF_F_IOURING_MATCH))
+		return;
+	seq_printf(seq, "opcodes:\t%#llx %#llx\n", l->match.opcodes[0],
+		   l->match.opcodes[1]);
+	seq_printf(seq, "user_data:\t%#llx\n", l->match.user_data);
+	seq_printf(seq, "user_data_mask:\t%#llx\n", l->match.user_data_mask);
 }
 
 static int io_bpf_link_fill_info(const struct bpf_link *link,
 				 struct bpf_link_info *info)
 {
-	info->iouring.slot = io_bpf_to_link(link)->slot;
-	info->iouring.flags = 0;
+	const struct io_bpf_link *l = io_bpf_to_link(link);
+
+	info->iouring.slot = l->slot;
+	info->iouring.flags = l->flags;
+	info->iouring.opcodes[0] = l->match.opcodes[0];
+	info->iouring.opcodes[1] = l->match.opcodes[1];
+	info->iouring.user_data = l->match.user_data;
+	info->iouring.user_data_mask = l->match.user_data_mask;
 	return 0;
 }
 
@@ -249,17 +271,37 @@ static const struct bpf_link_ops io_bpf_link_ops = {
 	.fill_link_info	= io_bpf_link_fill_info,
 };
 
-static int io_bpf_link_create(struct io_ring_ctx *ctx, u32 slot,
+/* What user space asks for, or -EINVAL. */
+static int io_bpf_link_parse(struct io_bpf_link *l, const union bpf_attr *attr)
+{
+	struct io_bpf_match *m = &l->match;
+
+	l->slot = attr->link_create.iouring.slot;
+	l->flags = attr->link_create.iouring.flags;
+	m->opcodes[0] = attr->link_create.iouring.opcodes[0];
+	m->opcodes[1] = attr->link_create.iouring.opcodes[1];
+	m->user_data = attr->link_create.iouring.user_data;
+	m->user_data_mask = attr->link_create.iouring.user_data_mask;
+
+	if (attr->link_create.flags || l->slot >= IO_BPF_MAX_SLOTS ||
+	    (l->flags & ~BPF_F_IOURING_MATCH))
+		return -EINVAL;
+	if (!(l->flags & BPF_F_IOURING_MATCH))
+		return mem_is_zero(m, sizeof(*m)) ? 0 : -EINVAL;
+	/* nothing could ever match these */
+	if (m->opcodes[IORING_OP_LAST / 64] >> (IORING_OP_LAST % 64) ||
+	    (m->user_data & ~m->user_data_mask))
+		return -EINVAL;
+	return 0;
+}
+
+/* Takes @l over. */
+static int io_bpf_link_create(struct io_ring_ctx *ctx, struct io_bpf_link *l,
 			      struct bpf_prog *prog)
 {
 	struct bpf_link_primer primer;
-	struct io_bpf_link *l;
 	int ret;
 
-	l = kzalloc_obj(*l, GFP_USER);
-	if (!l)
-		return -ENOMEM;
-	l->slot = slot;
 	l->br = io_bpf_ring_get(ctx);
 	if (IS_ERR(l->br)) {
 		ret = PTR_ERR(l->br);
@@ -284,12 +326,16 @@ static int io_bpf_link_create(struct io_ring_ctx *ctx, u32 slot,
 
 /**
  * bpf_io_uring_link_attach - BPF_LINK_CREATE for BPF_PROG_TYPE_IOURING
- * @attr: ->link_create: target_fd is the ring, iouring.slot is 0 to 15, flags
- *	and iouring.flags are 0
+ * @attr: ->link_create: target_fd is the ring, flags is 0, and in iouring there
+ *	are slot, 0 to 15, and flags. With BPF_F_IOURING_MATCH the program
+ *	watches requests whose opcode has its bit set in opcodes, be it that no
+ *	bit is set at all, and whose user_data, masked with user_data_mask, is
+ *	user_data. Otherwise these are 0, and flows name the slot.
  * @prog: the program; the link takes the reference over on success
  *
  * Return: the link's fd, or
- * -EINVAL: flags are set or there is no such slot;
+ * -EINVAL: there is no such slot or flag, something is set that has to be 0, or
+ * nothing can ever match;
  * -EBADF, -EOPNOTSUPP: target_fd is no file, or not a ring;
  * -EPERM: the ring was created by another process;
  * -EEXIST: it has another task as its only submitter;
@@ -301,18 +347,23 @@ static int io_bpf_link_create(struct io_ring_ctx *ctx, u32 slot,
  */
 int bpf_io_uring_link_attach(const union bpf_attr *attr, struct bpf_prog *prog)
 {
-	u32 slot = attr->link_create.iouring.slot;
+	struct io_bpf_link *l;
 	struct file *file;
 	int ret;
 
-	if (attr->link_create.flags || attr->link_create.iouring.flags ||
-	    slot >= IO_BPF_MAX_SLOTS)
-		return -EINVAL;
-
-	file = io_uring_ctx_get_file(attr->link_create.target_fd, false);
-	if (IS_ERR(file))
-		return PTR_ERR(file);
-	ret = io_bpf_link_create(file->private_data, slot, prog);
+	l = kzalloc_obj(*l, GFP_USER);
+	if (!l)
+		return -ENOMEM;
+	ret = io_bpf_link_parse(l, attr);
+	if (!ret) {
+		file = io_uring_ctx_get_file(attr->link_create.target_fd, false);
+		ret = PTR_ERR_OR_ZERO(file);
+	}
+	if (ret) {
+		kfree(l);
+		return ret;
+	}
+	ret = io_bpf_link_create(file->private_data, l, prog);
 	fput(file);
 	return ret;
 }

@@ -5,6 +5,9 @@
  * All of it happens in __io_submit_flush_completions(), in the task that the
  * requests belong to and under ->uring_lock. A program only stages what it
  * wants done, bpf_issue.c does it when the program has returned.
+ *
+ * Of a flow whose only request completes silently and is followed by another
+ * one, which is the case that has to be fast, the ring does not get to know.
  */
 #include <linux/kernel.h>
 #include <linux/errno.h>
@@ -26,155 +29,242 @@
 #define IO_BPF_CFLAGS_BUF	(IORING_CQE_F_BUFFER | IORING_CQE_F_BUF_MORE | \
 				 ~0U << IORING_CQE_BUFFER_SHIFT)
 
+bool io_bpf_may_run(struct io_ring_ctx *ctx, struct io_uring_task *tctx)
+{
+	return tctx && current->io_uring == tctx && !io_should_terminate_tw(ctx) &&
+	       !atomic_read(&tctx->in_cancel);
+}
+
 /*
  * May a program run for the flow? In its own task only, whose files, memory and
  * credentials its children get, and not while that task or the ring goes away:
  * a cancellation must not meet new requests.
  */
-bool io_bpf_can_run(struct io_bpf_flow *flow)
+bool io_bpf_can_run(struct io_kiocb *flow)
 {
-	struct io_uring_task *tctx = flow->req->tctx;
-	struct io_ring_ctx *ctx = flow->req->ctx;
-
-	return current->io_uring == tctx && !io_should_terminate_tw(ctx) &&
-	       !atomic_read(&tctx->in_cancel) &&
-	       ctx->bpf_ring->progs[flow->slot] &&
-	       !(flow->flags & IO_BPF_F_ENDING);
+	return io_bpf_may_run(flow->ctx, flow->tctx) &&
+	       flow->ctx->bpf_ring->progs[flow->bpf_flow.slot] &&
+	       !(flow->bpf_flow.flags & IO_BPF_F_ENDING);
 }
 
-static u32 io_bpf_run_prog(const struct bpf_prog *prog, struct io_bpf_run *run)
+/* The same in a flush, which has looked at the task and the ring. */
+static struct bpf_prog *io_bpf_flow_prog(struct io_bpf_ring *br,
+					 struct io_kiocb *flow)
 {
-	u32 ret;
+	if (unlikely(flow->tctx != br->tctx ||
+		     (flow->bpf_flow.flags & IO_BPF_F_ENDING)))
+		return NULL;
+	return br->progs[flow->bpf_flow.slot];
+}
 
+void io_bpf_leave(struct io_bpf_ring *br)
+{
+	if (br->section == IO_BPF_SECTION_RCU) {
+		rcu_read_unlock_migrate();
+	} else if (br->section == IO_BPF_SECTION_SLEEPABLE) {
+		migrate_enable();
+		rcu_read_unlock_trace();
+	}
+	br->section = IO_BPF_SECTION_NONE;
+}
+
+/* What one program runs under, the next one may as well. */
+static __always_inline void io_bpf_enter(struct io_bpf_ring *br, const struct bpf_prog *prog)
+{
+	enum io_bpf_section want = prog->sleepable ? IO_BPF_SECTION_SLEEPABLE :
+						     IO_BPF_SECTION_RCU;
+
+	if (br->section == want)
+		return;
+	if (br->section != IO_BPF_SECTION_NONE)
+		io_bpf_leave(br);
 	if (prog->sleepable) {
 		rcu_read_lock_trace();
 		migrate_disable();
-		might_fault();
-		ret = bpf_prog_run(prog, &run->ctx);
-		migrate_enable();
-		rcu_read_unlock_trace();
 	} else {
 		rcu_read_lock_dont_migrate();
-		ret = bpf_prog_run(prog, &run->ctx);
-		rcu_read_unlock_migrate();
 	}
-	return ret;
+	br->section = want;
 }
 
-/*
- * Completes a flow that is ending and has nothing in flight. Its CQE goes out
- * with the flush that is under way, or the next one.
- */
-void io_bpf_settle(struct io_bpf_flow *flow)
+static __always_inline u32 io_bpf_run_prog(struct io_bpf_ring *br,
+					   const struct bpf_prog *prog,
+					   struct bpf_io_uring_ctx *bctx)
 {
-	struct io_kiocb *req = flow->req;
+	if (unlikely(br->nr_spare < IO_BPF_MIN_SPARE || need_resched())) {
+		io_bpf_leave(br);
+		cond_resched();
+		io_bpf_refill_spare(br);
+	}
+	br->run.nr_sqes = 0;
+	br->run.nr_cqes = 0;
+	br->run.again = false;
+	io_bpf_enter(br, prog);
+	return bpf_prog_run(prog, bctx);
+}
 
-	lockdep_assert_held(&req->ctx->uring_lock);
-
-	if (flow->nr_children || !(flow->flags & IO_BPF_F_ENDING) ||
-	    (flow->flags & (IO_BPF_F_QUEUED | IO_BPF_F_DONE)))
+/* The program has returned, and may have left nothing to be waited for. */
+static __always_inline void io_bpf_next(struct io_bpf_ring *br,
+					struct io_kiocb *flow)
+{
+	if (likely(io_bpf_ctx(flow)->nr_children &&
+		   !(flow->bpf_flow.flags & IO_BPF_F_ENDING)))
 		return;
-	flow->flags |= IO_BPF_F_DONE;
-	list_del_init(&flow->node);
-	hlist_del_init(&req->hash_node);
-	xa_erase(&req->ctx->bpf_ring->flows, flow->id);
-
-	if (flow->res < 0)
-		req_set_fail(req);
-	io_req_set_res(req, flow->res, 0);
-	io_req_complete_defer(req);
-}
-
-/* The program has returned: issue what it staged, or end what it is done with. */
-static void io_bpf_next(struct io_bpf_ring *br, struct io_bpf_flow *flow)
-{
-	if (!flow->nr_children)
-		flow->flags |= IO_BPF_F_ENDING;
-	if (flow->flags & IO_BPF_F_ENDING) {
-		io_bpf_drop_staged(flow);
-		list_move_tail(&flow->node, &br->kills);
-		io_bpf_settle(flow);
-	} else if (!wq_list_empty(&flow->staged) && list_empty(&flow->node)) {
-		list_add_tail(&flow->node, &br->ready);
-	}
+	flow->bpf_flow.flags |= IO_BPF_F_ENDING;
+	io_bpf_end(br, flow);
 }
 
 /* Does anything wait behind the flow, other than its own time limit? */
-static bool io_bpf_has_next(struct io_bpf_flow *flow)
+static u16 io_bpf_next_flag(struct io_kiocb *flow)
 {
-	struct io_kiocb *nxt = READ_ONCE(flow->req->link);
+	struct io_kiocb *nxt = READ_ONCE(flow->link);
 
 	/* unlinked by its timer under our hands, but freed in this task only */
-	if (nxt && nxt->opcode == IORING_OP_LINK_TIMEOUT)
+	if (unlikely(nxt) && nxt->opcode == IORING_OP_LINK_TIMEOUT)
 		nxt = READ_ONCE(nxt->link);
-	return nxt;
+	return nxt ? BPF_IO_URING_F_NEXT : 0;
 }
 
-static u32 io_bpf_run(struct io_bpf_run *run, bool child)
+static __always_inline u32 io_bpf_run(struct io_bpf_ring *br,
+				      const struct bpf_prog *prog,
+				      struct io_kiocb *flow,
+				      struct io_kiocb *req, u16 flags)
 {
-	struct io_bpf_flow *flow = run->flow;
-	struct io_kiocb *req = run->req ?: flow->req;
-	struct bpf_io_uring_ctx *ctx = &run->ctx;
+	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(flow);
 	u32 verdict;
 
-	ctx->user_data = req->cqe.user_data;
-	ctx->opcode = req->opcode;
-	if (run->req) {
-		ctx->event = BPF_IO_URING_COMPLETE;
-		ctx->res = req->cqe.res;
-		ctx->cflags = req->cqe.flags;
-	}
-	if (child)
-		ctx->flags |= BPF_IO_URING_F_CHILD;
-	if (io_bpf_has_next(flow))
-		ctx->flags |= BPF_IO_URING_F_NEXT;
-	ctx->nr_children = flow->nr_children;
-	ctx->flow_user_data = flow->req->cqe.user_data;
-	memcpy(ctx->state, flow->state, sizeof(ctx->state));
+	bctx->user_data = req->cqe.user_data;
+	bctx->res = req->cqe.res;
+	bctx->cflags = req->cqe.flags;
+	bctx->event = BPF_IO_URING_COMPLETE;
+	bctx->opcode = req->opcode;
+	bctx->flags = flags | io_bpf_next_flag(flow);
 
-	io_bpf_refill_spare(run->br);
-	verdict = io_bpf_run_prog(run->br->progs[flow->slot], run);
+	br->run.req = req;
+	verdict = io_bpf_run_prog(br, prog, bctx);
 
-	memcpy(flow->state, ctx->state, sizeof(ctx->state));
 	/* a flow that nobody ends by hand fails if its last completion has */
-	if (!(flow->flags & IO_BPF_F_ENDING))
-		flow->res = run->req ? min(ctx->res, 0) : 0;
+	if (likely(!(flow->bpf_flow.flags & IO_BPF_F_ENDING)))
+		flow->cqe.res = min(bctx->res, 0);
 	return verdict;
 }
 
-/*
- * What becomes of the CQE. REQ_F_CQE_SKIP is set as late as here, as several
- * opcodes refuse it in their preparation. A buffer id is dropped only for a
- * program that takes it over.
- */
-static void io_bpf_verdict(struct io_kiocb *req, u32 verdict, bool child)
+/* The first event of a flow that no request stands before. */
+void io_bpf_run_start(struct io_bpf_ring *br, struct io_kiocb *flow)
 {
-	bool drop = verdict >= BPF_IO_URING_DROP;
+	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(flow);
 
-	if (verdict == BPF_IO_URING_DEFAULT) {
-		if (!child)
-			return;
-		drop = true;
-	}
-	if ((req->cqe.flags & IORING_CQE_F_BUFFER) &&
-	    verdict != BPF_IO_URING_DROP_BUF)
-		drop = false;
-	if (drop)
-		req->flags |= REQ_F_CQE_SKIP;
-	else
-		req->flags &= ~REQ_F_CQE_SKIP;
+	bctx->user_data = flow->cqe.user_data;
+	bctx->event = BPF_IO_URING_START;
+	bctx->opcode = IORING_OP_BPF;
+	bctx->flags = io_bpf_next_flag(flow);
+
+	br->run.req = NULL;
+	flow->cqe.res = 0;
+	io_bpf_run_prog(br, br->progs[flow->bpf_flow.slot], bctx);
+	io_bpf_next(br, flow);
+}
+
+/*
+ * What becomes of the CQE. A buffer id is dropped only for a program that takes
+ * it over.
+ */
+static bool io_bpf_drops(struct io_kiocb *req, u32 verdict, bool child)
+{
+	if (unlikely(req->cqe.flags & IORING_CQE_F_BUFFER))
+		return verdict == BPF_IO_URING_DROP_BUF;
+	if (verdict == BPF_IO_URING_DEFAULT)
+		return child || (req->flags & REQ_F_CQE_SKIP);
+	return verdict >= BPF_IO_URING_DROP;
 }
 
 static void io_bpf_change_cqe(struct io_kiocb *req,
-			      const struct bpf_io_uring_ctx *ctx)
+			      const struct bpf_io_uring_ctx *bctx)
 {
 	u32 keep = IO_BPF_CFLAGS_RO;
 
 	if (req->cqe.flags & IORING_CQE_F_BUFFER)
 		keep |= IO_BPF_CFLAGS_BUF;
-	req->cqe.user_data = ctx->user_data;
-	req->cqe.res = ctx->res;
-	req->cqe.flags = (req->cqe.flags & keep) | (ctx->cflags & ~keep);
+	req->cqe.user_data = bctx->user_data;
+	req->cqe.res = bctx->res;
+	req->cqe.flags = (req->cqe.flags & keep) | (bctx->cflags & ~keep);
+}
+
+/*
+ * REQ_F_CQE_SKIP is set as late as here, as several opcodes refuse it in their
+ * preparation. Returns true if the request remains in the batch.
+ */
+static bool io_bpf_verdict(struct io_bpf_ring *br, struct io_kiocb *req,
+			   bool drop)
+{
+	if (!drop) {
+		req->flags &= ~REQ_F_CQE_SKIP;
+		return true;
+	}
+	req->flags |= REQ_F_CQE_SKIP;
+	if (!io_bpf_retire_silent(req))
+		return true;
+	if (br->nr_spare < IO_BPF_MAX_SPARE)
+		io_bpf_add_spare(br, req);
+	else
+		wq_stack_add_head(&req->comp_list,
+				  &br->ctx->submit_state.free_list);
+	return false;
+}
+
+/* The request goes on, so the CQE of this step has to be a copy. */
+static void io_bpf_post_step(struct io_bpf_ring *br, struct io_kiocb *req)
+{
+	br->cqes[br->nr_cqes++] = (struct io_bpf_cqe) {
+		.pos		= br->nr_post,
+		.user_data	= req->cqe.user_data,
+		.res		= req->cqe.res,
+		.flags		= req->cqe.flags,
+	};
+}
+
+/* Nobody is there who could be shown the completion. */
+static bool io_bpf_child_unseen(struct io_bpf_ring *br, struct io_kiocb *flow,
+				struct io_kiocb *req)
+{
+	bool stays;
+
+	stays = io_bpf_verdict(br, req, !(req->cqe.flags & IORING_CQE_F_BUFFER));
+	if (!(flow->bpf_flow.flags & IO_BPF_F_ENDING)) {
+		io_bpf_mark_killed(flow);
+		io_bpf_end(br, flow);
+	}
+	io_bpf_settle(flow);
+	return stays;
+}
+
+static bool io_bpf_child_complete(struct io_bpf_ring *br, struct io_kiocb *req)
+{
+	struct io_kiocb *flow = io_bpf_child_flow(br, req);
+	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(flow);
+	const struct bpf_prog *prog;
+	bool drop, stays = false;
+	u32 verdict;
+
+	bctx->nr_children--;
+	prog = io_bpf_flow_prog(br, flow);
+	if (unlikely(!prog))
+		return io_bpf_child_unseen(br, flow, req);
+
+	verdict = io_bpf_run(br, prog, flow, req, BPF_IO_URING_F_CHILD);
+	drop = io_bpf_drops(req, verdict, true);
+	if (unlikely(!drop))
+		io_bpf_change_cqe(req, bctx);
+	if (br->run.again) {
+		if (unlikely(!drop))
+			io_bpf_post_step(br, req);
+		req->cqe.user_data = bctx->user_data;
+		req->cqe.res = br->run.again_len;
+	} else {
+		stays = io_bpf_verdict(br, req, drop);
+	}
+	io_bpf_next(br, flow);
+	return stays;
 }
 
 /*
@@ -183,166 +273,102 @@ static void io_bpf_change_cqe(struct io_kiocb *req,
  * @req nor the worker that ran it can reach it. With a member that was never
  * prepared the chain is cut as ever, and no program sees it.
  */
-static struct io_bpf_flow *io_bpf_take_flow(struct io_kiocb *req)
+static struct io_kiocb *io_bpf_take_flow(struct io_kiocb *req)
 {
 	struct io_ring_ctx *ctx = req->ctx;
-	struct io_kiocb *nxt, *pos;
-	struct io_bpf_flow *flow;
+	struct io_kiocb *flow, *pos;
 
 	spin_lock(&ctx->completion_lock);
 	io_disarm_linked_timeout(req);
 	spin_unlock(&ctx->completion_lock);
 
-	nxt = req->link;
+	flow = req->link;
 	/* cancelled with its chain */
-	if (!nxt)
+	if (!flow)
 		return NULL;
 	/* such a chain fails at its head, those that go well need no look */
 	if (req->flags & REQ_F_FAIL) {
-		io_for_each_link(pos, nxt) {
+		io_for_each_link(pos, flow) {
 			if (pos->flags & REQ_F_FAIL)
 				return NULL;
 		}
 	}
-	if (WARN_ON_ONCE(nxt->opcode != IORING_OP_BPF))
+	if (WARN_ON_ONCE(flow->opcode != IORING_OP_BPF))
 		return NULL;
-	flow = nxt->async_data;
 	if (!io_bpf_can_run(flow))
 		return NULL;
 
 	req->link = NULL;
 	req->flags &= ~IO_REQ_LINK_FLAGS;
-	flow->flags &= ~IO_BPF_F_PRED;
-	flow->flags |= IO_BPF_F_TAKEN;
+	/* a drain that is over by now may have set it, and this is no worker */
+	flow->flags &= ~REQ_F_FORCE_ASYNC;
+	flow->bpf_flow.flags &= ~IO_BPF_F_PRED;
+	flow->bpf_flow.flags |= IO_BPF_F_TAKEN;
 	/* not just put on the list: mind creds, audit and a timeout behind it */
-	io_bpf_issue_flow(nxt);
-	return flow->flags & IO_BPF_F_ACTIVE ? flow : NULL;
+	io_bpf_queue_req(flow);
+	return flow->bpf_flow.flags & IO_BPF_F_ACTIVE ? flow : NULL;
 }
 
-static void io_bpf_complete(struct io_bpf_ring *br, struct io_kiocb *req)
+static bool io_bpf_pred_complete(struct io_bpf_ring *br, struct io_kiocb *req)
 {
-	bool child = io_bpf_is_child(req);
-	struct io_bpf_run run = { .br = br, .req = req };
-	u32 verdict = BPF_IO_URING_DEFAULT;
+	const struct bpf_prog *prog;
+	struct io_kiocb *flow;
+	u32 verdict;
+	bool drop;
 
-	/* it may come here once more, to be freed */
+	/* issuing the flow may sleep */
+	io_bpf_leave(br);
+	flow = io_bpf_take_flow(req);
+	if (!flow)
+		return true;
+	prog = io_bpf_flow_prog(br, flow);
+	if (!prog) {
+		io_bpf_mark_killed(flow);
+		io_bpf_end(br, flow);
+		return true;
+	}
+	verdict = io_bpf_run(br, prog, flow, req, 0);
+	drop = io_bpf_drops(req, verdict, false);
+	io_bpf_change_cqe(req, io_bpf_ctx(flow));
+	io_bpf_next(br, flow);
+	return io_bpf_verdict(br, req, drop);
+}
+
+/* A completion that the filter of a slot has matched. */
+static bool io_bpf_match_complete(struct io_bpf_ring *br, struct io_kiocb *req)
+{
+	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(&br->watch);
+	u32 verdict, slot = req->bpf_id & ~IO_BPF_ID_MATCH;
+
+	/* detached meanwhile, or this is not the task that has submitted it */
+	if (unlikely(!(br->match_slots & BIT(slot)) || req->tctx != br->tctx))
+		return true;
+
+	bctx->user_data = req->cqe.user_data;
+	bctx->res = req->cqe.res;
+	bctx->cflags = req->cqe.flags;
+	bctx->event = BPF_IO_URING_COMPLETE;
+	bctx->opcode = req->opcode;
+	bctx->flags = BPF_IO_URING_F_MATCH;
+	bctx->nr_children = 0;
+	memset(bctx->state, 0, sizeof(bctx->state));
+
+	br->run.req = req;
+	verdict = io_bpf_run_prog(br, br->progs[slot], bctx);
+	io_bpf_change_cqe(req, bctx);
+	return io_bpf_verdict(br, req, io_bpf_drops(req, verdict, false));
+}
+
+/*
+ * Returns true if the request remains in the batch, to be posted or freed. It
+ * may come here once more to be freed, so REQ_F_BPF goes.
+ */
+bool io_bpf_complete(struct io_bpf_ring *br, struct io_kiocb *req)
+{
 	req->flags &= ~REQ_F_BPF;
-	if (child) {
-		run.flow = xa_load(&br->flows, req->bpf_id);
-		if (WARN_ON_ONCE(!run.flow))
-			return;
-		run.flow->nr_children--;
-	} else {
-		run.flow = io_bpf_take_flow(req);
-		if (!run.flow)
-			return;
-	}
-
-	if (io_bpf_can_run(run.flow)) {
-		verdict = io_bpf_run(&run, child);
-		io_bpf_verdict(req, verdict, child);
-		io_bpf_change_cqe(req, &run.ctx);
-		io_bpf_next(br, run.flow);
-		return;
-	}
-	io_bpf_verdict(req, verdict, child);
-	if (!(run.flow->flags & IO_BPF_F_ENDING)) {
-		io_bpf_mark_killed(run.flow);
-		list_add_tail(&run.flow->node, &br->kills);
-	}
-	io_bpf_settle(run.flow);
-}
-
-static bool io_bpf_cqes_short(struct io_bpf_ring *br)
-{
-	return br->nr_cqes > IO_BPF_FLUSH_CQES - IO_BPF_MAX_CQES;
-}
-
-/* Returns true if some are left for lack of room. */
-static bool io_bpf_run_events(struct io_bpf_ring *br)
-{
-	struct io_bpf_flow *flow, *tmp;
-
-	list_for_each_entry_safe(flow, tmp, &br->events, node) {
-		struct io_bpf_run run = { .br = br, .flow = flow };
-
-		if (current->io_uring != flow->req->tctx) {
-			io_bpf_queue_tw(flow);
-			continue;
-		}
-		if (io_bpf_cqes_short(br))
-			return true;
-		list_del_init(&flow->node);
-		if (!io_bpf_can_run(flow)) {
-			io_bpf_mark_killed(flow);
-			io_bpf_settle(flow);
-			continue;
-		}
-		io_bpf_run(&run, false);
-		io_bpf_next(br, flow);
-		cond_resched();
-	}
-	return false;
-}
-
-/*
- * Runs programs over ->compl_reqs, which may grow at its end meanwhile, and
- * posts the CQEs. Each run may stage as many CQEs as the other, whatever else
- * is in the batch, so the list is cut where there is no room for one.
- */
-static bool io_bpf_run_batch(struct io_ring_ctx *ctx)
-{
-	struct io_wq_work_list *list = &ctx->submit_state.compl_reqs;
-	struct io_bpf_ring *br = ctx->bpf_ring;
-	struct io_wq_work_node *node, *prev;
-	struct io_wq_work_list rest;
-	bool more;
-
-	br->nr_cqes = 0;
-	more = io_bpf_run_events(br);
-	wq_list_for_each(node, prev, list) {
-		struct io_kiocb *req = container_of(node, struct io_kiocb,
-						    comp_list);
-
-		if (!(req->flags & REQ_F_BPF) || (req->flags & REQ_F_REISSUE))
-			continue;
-		if (io_bpf_cqes_short(br))
-			break;
-		io_bpf_complete(br, req);
-		cond_resched();
-	}
-	rest.first = node;
-	rest.last = list->last;
-	if (node) {
-		if (prev)
-			prev->next = NULL;
-		else
-			list->first = NULL;
-		list->last = prev;
-	}
-	io_bpf_post_completions(ctx, br->cqes, br->nr_cqes);
-	if (node)
-		*list = rest;
-	return more || node;
-}
-
-/*
- * Stands in for the plain flush on a ring with programs. Called from within a
- * handler it runs programs only. What they stage is for the flush that follows,
- * the handler's caller sees to that.
- */
-void io_bpf_flush_completions(struct io_ring_ctx *ctx)
-{
-	struct io_bpf_ring *br = ctx->bpf_ring;
-	bool more;
-
-	lockdep_assert_held(&ctx->uring_lock);
-
-	do {
-		more = io_bpf_run_batch(ctx);
-		if (!br->nested)
-			io_bpf_apply(br);
-		/* an opcode may have posted CQEs in place, those want a commit */
-	} while (more || !wq_list_empty(&ctx->submit_state.compl_reqs) ||
-		 ctx->submit_state.cq_flush);
+	if (likely(req->bpf_id < IO_BPF_ID_MATCH))
+		return io_bpf_child_complete(br, req);
+	if (req->bpf_id & IO_BPF_ID_MATCH)
+		return io_bpf_match_complete(br, req);
+	return io_bpf_pred_complete(br, req);
 }

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# usage: scripts/deps.sh
+# usage: scripts/deps.sh [bench]
 #
 # Installs what building and booting the kernel takes: packages of the
 # machine's own Debian (12 or 13), and virtme-ng into the cache, as Debian 12
-# has none. Ends at once if everything is there.
+# has none. Ends at once if everything is there. For the benchmark, with what
+# draws its plots.
 
 . "$(dirname "$0")/lib.sh"
 . "$TOP/scripts/apt-private.sh"
@@ -21,6 +22,8 @@ PACKAGES=(
 	# checks of the series
 	sparse perl codespell python3-ply python3-git
 )
+
+[ "${1:-}" != bench ] || PACKAGES+=(python3-matplotlib)
 
 missing()
 {

@@ -5,8 +5,10 @@
 # scripts/tree.sh has put the series on. Build folder: build/NAME in the cache.
 #
 #   debug   (default) lockdep, KASAN and the like: what the tests boot
-#   plain   without them, for counting instructions
-#   off     the same with CONFIG_IO_URING_BPF_PROG off, for lint and bisect
+#   bench   without them and with mitigations, for counting instructions
+#   bench-base  the same of the kernel without the series
+#   bench-off   like bench, with CONFIG_IO_URING_BPF_PROG off
+#   off     like debug without debugging, and with CONFIG_IO_URING_BPF_PROG off
 
 . "$(dirname "$0")/lib.sh"
 
@@ -15,25 +17,41 @@ if [ "${1:-}" = --config ]; then
 	config=$2
 	shift 2
 fi
+tree=$TREE
 out=$CACHE/build/$config
 log=$BUILD/log/kernel-$config
 
 fragments()
 {
-	cat "$TOP/scripts/config/kernel.config" "$TOP/scripts/config/types.config"
+	local dir=$TOP/scripts/config
 	case $config in
-	debug)	cat "$TOP/scripts/config/debug.config" ;;
-	off)	echo 'CONFIG_IO_URING_BPF_PROG=n' ;;
-	plain)	;;
+	debug)	cat "$dir/kernel.config" "$dir/types.config" "$dir/debug.config" ;;
+	bench)	grep -v '^CONFIG_CPU_MITIGATIONS' "$dir/kernel.config"
+		cat "$dir/bench.config" ;;
+	bench-base | bench-off)
+		grep -vE '^CONFIG_(CPU_MITIGATIONS|IO_URING_BPF_PROG)' "$dir/kernel.config"
+		cat "$dir/bench.config" ;;
+	off)	cat "$dir/kernel.config" "$dir/types.config"
+		echo 'CONFIG_IO_URING_BPF_PROG=n' ;;
 	*)	die "no such configuration: $config" ;;
 	esac
+}
+
+# Without the series: a work tree of its own.
+base_tree()
+{
+	tree=$CACHE/bench-base
+	git -C "$TREE" worktree prune
+	{ [ -d "$tree" ] || git -C "$TREE" worktree add -q --detach "$tree" base; } &&
+		git -C "$tree" checkout -q -f --detach base ||
+		die "cannot make a work tree of the kernel without the series"
 }
 
 configure()
 {
 	local want
 	fragments >"$out/fragment"
-	kmake "$TREE" "$out" -s KCONFIG_ALLCONFIG="$out/fragment" allnoconfig >"$log" 2>&1 ||
+	kmake "$tree" "$out" -s KCONFIG_ALLCONFIG="$out/fragment" allnoconfig >"$log" 2>&1 ||
 		{ tail -n 25 "$log" >&2; die "cannot configure the kernel"; }
 	# allnoconfig is silent about what it can't honour
 	while read -r want; do
@@ -58,11 +76,12 @@ progress()
 main()
 {
 	lock tree
+	[ "$config" != bench-base ] || base_tree
 	mkdir -p "$out" "$BUILD/log" || die "cannot make $out"
 	configure
 	[ $# != 0 ] || set -- bzImage
 	say "building the kernel ($config), log in build/log/kernel-$config"
-	if ! kmake "$TREE" "$out" "$@" 2>&1 | progress >>"$log"; then
+	if ! kmake "$tree" "$out" "$@" 2>&1 | progress >>"$log"; then
 		grep -E -m5 'error|Error|undefined' "$log" >&2 || tail -n 25 "$log" >&2
 		die "the kernel does not build, see build/log/kernel-$config"
 	fi

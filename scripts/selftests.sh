@@ -1,13 +1,20 @@
 #!/usr/bin/env bash
-# usage: scripts/selftests.sh
+# usage: scripts/selftests.sh [--config NAME PROGRAM...]
 #
 # Builds the selftests, and the programs that come with them, against the
-# kernel that scripts/kernel.sh has built. Result: build/kselftest.
+# kernel that scripts/kernel.sh has built. Result: build/kselftest. With a
+# configuration of that kernel (default: debug), only these programs, in
+# build/kselftest-NAME.
 
 . "$(dirname "$0")/lib.sh"
 
-out=$CACHE/build/debug
-log=$BUILD/log/selftests
+config=debug
+if [ "${1:-}" = --config ]; then
+	config=$2
+	shift 2
+fi
+out=$CACHE/build/$config
+log=$BUILD/log/selftests-$config
 
 clang()
 {
@@ -31,20 +38,41 @@ upstream()
 		-o "$BUILD/kselftest/io_uring_bpf/$1"
 }
 
-main()
+programs()
 {
-	lock tree
-	say "building the selftests, log in build/log/selftests"
-	quiet "$log" make -C "$TREE" O="$out" -j"$JOBS" headers ||
-		die "cannot install the kernel's headers"
+	local dir=$out/kselftest/io_uring_bpf dest=$BUILD/kselftest-$config/io_uring_bpf p
+	mkdir -p "$dir" "$dest"
+	for p; do
+		quiet "$log" make -C "$TREE/tools/testing/selftests/io_uring_bpf" O="$out" \
+			OUTPUT="$dir" CLANG="$(clang)" -j"$JOBS" "$dir/$p" ||
+			die "$p does not build, see build/log/selftests-$config"
+		cp "$dir/$p" "$dest/"
+	done
+}
+
+all()
+{
 	rm -rf "$BUILD/kselftest"
 	quiet "$log" make -C "$TREE/tools/testing/selftests" O="$out" \
 		TARGETS=io_uring_bpf CLANG="$(clang)" FORCE_TARGETS=1 \
 		INSTALL_PATH="$BUILD/kselftest" -j"$JOBS" install ||
-		die "the selftests do not build, see build/log/selftests"
+		die "the selftests do not build, see build/log/selftests-$config"
 	quiet "$log-upstream" upstream libbpf_str test_libbpf_str &&
 	quiet "$log-upstream" upstream libbpf_probes test_libbpf_probe_prog_types ||
-		die "the kernel tree's own tests do not build, see build/log/selftests-upstream"
+		die "the kernel tree's own tests do not build, see build/log/selftests-$config-upstream"
 }
 
-main
+main()
+{
+	lock tree
+	say "building the selftests ($config), log in build/log/selftests-$config"
+	quiet "$log" make -C "$TREE" O="$out" -j"$JOBS" headers ||
+		die "cannot install the kernel's headers"
+	if [ $# != 0 ]; then
+		programs "$@"
+	else
+		all
+	fi
+}
+
+main "$@"

@@ -43,10 +43,13 @@ enum bpf_io_uring_verdict {
  * @BPF_IO_URING_F_CHILD: a program issued it for this flow. If clear on
  *	BPF_IO_URING_COMPLETE, it is the request before the flow in its chain.
  * @BPF_IO_URING_F_NEXT: requests wait behind the flow in its chain
+ * @BPF_IO_URING_F_MATCH: the application has issued it, and the program watches.
+ *	There is no flow.
  */
 enum bpf_io_uring_ctx_flags {
 	BPF_IO_URING_F_CHILD	= 1U << 0,
 	BPF_IO_URING_F_NEXT	= 1U << 1,
+	BPF_IO_URING_F_MATCH	= 1U << 2,
 };
 
 /**
@@ -61,9 +64,10 @@ enum bpf_io_uring_ctx_flags {
  * @opcode: of the completed request, enum io_uring_op; IORING_OP_BPF on START
  * @flags: enum bpf_io_uring_ctx_flags
  * @nr_children: requests of the flow in flight, without the one just completed
- * @flow_user_data: user_data of the flow
  * @state: the flow's memory. It starts as the SQE's off, addr, addr3 and
- *	bpf_arg, and lives until the flow has ended. Writable.
+ *	bpf_arg, and lives until the flow has ended. Zero, and forgotten, if
+ *	there is no flow. Writable.
+ * @flow_user_data: user_data of the flow, 0 if there is none
  *
  * A program may load whole fields only, naturally aligned, and store to those
  * said to be writable. It is described by BTF and is not UAPI.
@@ -72,12 +76,12 @@ struct bpf_io_uring_ctx {
 	__u64	user_data;
 	__s32	res;
 	__u32	cflags;
-	__u32	event;
-	__u32	opcode;
-	__u32	flags;
+	__u8	event;
+	__u8	opcode;
+	__u16	flags;
 	__u32	nr_children;
-	__u64	flow_user_data;
 	__u64	state[4];
+	__u64	flow_user_data;
 };
 
 #ifdef CONFIG_IO_URING_BPF_PROG

@@ -43,6 +43,7 @@ enum {
 
 	BPF_IO_URING_F_CHILD	= 1U << 0,
 	BPF_IO_URING_F_NEXT	= 1U << 1,
+	BPF_IO_URING_F_MATCH	= 1U << 2,
 };
 
 #define IOU_MAX_SLOTS		16

@@ -26,6 +26,19 @@ extern int bpf_io_uring_issue(struct bpf_io_uring_ctx *ctx, const void *sqe,
 extern int bpf_io_uring_post_cqe(struct bpf_io_uring_ctx *ctx, const void *cqe,
 				 __u32 cqe__sz) __ksym;
 extern int bpf_io_uring_complete(struct bpf_io_uring_ctx *ctx, __s32 res) __ksym;
+extern int bpf_io_uring_again(struct bpf_io_uring_ctx *ctx, __u64 off,
+			      __u64 addr, __u32 len) __ksym;
+extern const __u8 *bpf_io_uring_buf_data(struct bpf_io_uring_ctx *ctx,
+					 __u32 index, __u64 offset,
+					 const __u32 rdonly_buf_size) __ksym;
+extern __u8 *bpf_io_uring_buf_data_rw(struct bpf_io_uring_ctx *ctx,
+				      __u32 index, __u64 offset,
+				      const __u32 rdwr_buf_size) __ksym;
+extern int bpf_io_uring_buf_read(struct bpf_io_uring_ctx *ctx, __u32 index,
+				 __u64 offset, void *dst, __u32 dst__sz) __ksym;
+extern int bpf_io_uring_buf_write(struct bpf_io_uring_ctx *ctx, __u32 index,
+				  __u64 offset, const void *src,
+				  __u32 src__sz) __ksym;
 
 static __always_inline bool iou_is_start(struct bpf_io_uring_ctx *ctx)
 {

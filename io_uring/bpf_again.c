@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Issuing a child of a BPF flow once more
+ *
+ * What was checked of the child still holds: opcode, flags, file, buffer and
+ * credentials are the same, and only offset, address and length differ. So all
+ * that is left of the preparation is what an opcode makes of those, and of the
+ * request, that it looks as if it had not been issued.
+ */
+#include <linux/kernel.h>
+#include <linux/errno.h>
+#include <linux/cred.h>
+#include <linux/file.h>
+#include <linux/init.h>
+#include <linux/btf.h>
+#include <linux/btf_ids.h>
+#include <linux/io_uring.h>
+
+#include <uapi/linux/io_uring.h>
+
+#include "io_uring.h"
+#include "slist.h"
+#include "opdef.h"
+#include "rsrc.h"
+#include "bpf_filter.h"
+#include "bpf.h"
+
+/* what a child may carry on with */
+#define IO_BPF_AGAIN_KEEP	(REQ_F_FIXED_FILE | REQ_F_FORCE_ASYNC |		\
+				 REQ_F_NOWAIT | REQ_F_ISREG |			\
+				 REQ_F_SUPPORT_NOWAIT | REQ_F_CAN_POLL |	\
+				 REQ_F_CLEAR_POLLIN | REQ_F_BUF_NODE |		\
+				 REQ_F_CREDS)
+/* and what may be on one that is to be issued for the first time, in effect */
+#define IO_BPF_AGAIN_CLEAR	(REQ_F_BPF | REQ_F_FAIL | REQ_F_CUR_POS |	\
+				 REQ_F_CQE_SKIP | REQ_F_SQE_COPIED)
+/* chosen, prepared or tracked for a single issue */
+#define IO_BPF_AGAIN_REFUSE	(REQ_F_BUFFER_SELECT | REQ_F_HAS_METADATA |	\
+				 REQ_F_INFLIGHT)
+
+static void io_bpf_clone_refs(struct io_kiocb *new, struct io_kiocb *old)
+{
+	if (new->flags & REQ_F_FIXED_FILE) {
+		new->file_node = old->file_node;
+		if (new->file_node)
+			new->file_node->refs++;
+	} else if (new->file) {
+		get_file(new->file);
+	}
+	if (new->flags & REQ_F_BUF_NODE) {
+		new->buf_node = old->buf_node;
+		new->buf_node->refs++;
+	}
+	if (new->flags & REQ_F_CREDS)
+		new->creds = get_cred(old->creds);
+}
+
+/*
+ * A request that was polled for, or in io-wq, is more than its command: a worker
+ * may be looking at it still. Its place is taken by another one, and it retires
+ * as any request does.
+ */
+static struct io_kiocb *io_bpf_clone(struct io_bpf_ring *br,
+				     struct io_kiocb *old)
+{
+	struct io_kiocb *new;
+
+	/* one has to remain for what else is staged */
+	if (br->nr_spare < 2)
+		io_bpf_refill_spare(br);
+	if (br->nr_spare < 2)
+		return NULL;
+	new = io_bpf_get_spare(br);
+	io_get_task_refs(1);
+
+	memcpy(&new->cmd, &old->cmd, sizeof(new->cmd));
+	new->ctx = old->ctx;
+	new->opcode = old->opcode;
+	new->buf_index = old->buf_index;
+	new->bpf_id = old->bpf_id;
+	new->flags = old->flags & IO_BPF_AGAIN_KEEP;
+	new->cqe.user_data = old->cqe.user_data;
+	new->tctx = old->tctx;
+	new->async_data = NULL;
+	io_bpf_clone_refs(new, old);
+
+	old->flags &= ~REQ_F_BPF;
+	old->flags |= REQ_F_CQE_SKIP;
+	io_req_complete_defer(old);
+	return new;
+}
+
+static void io_bpf_again_failed(struct io_kiocb *req, int ret)
+{
+	req_set_fail(req);
+	io_req_set_res(req, ret, 0);
+	io_req_complete_defer(req);
+}
+
+/* A failure comes as a completion, as that of a staged SQE does. */
+void io_bpf_issue_again(struct io_bpf_ring *br, struct io_kiocb *req)
+{
+	u64 off = req->big_cqe.extra1, addr = req->big_cqe.extra2;
+	u32 len = req->cqe.res;
+	int ret;
+
+	lockdep_assert_held(&br->ctx->uring_lock);
+
+	req->big_cqe.extra1 = 0;
+	req->big_cqe.extra2 = 0;
+	if (unlikely(req->flags & ~(IO_BPF_AGAIN_KEEP | IO_BPF_AGAIN_CLEAR))) {
+		struct io_kiocb *new = io_bpf_clone(br, req);
+
+		if (!new) {
+			io_bpf_again_failed(req, -ENOMEM);
+			return;
+		}
+		req = new;
+	}
+	req->flags = (req->flags & IO_BPF_AGAIN_KEEP) | REQ_F_BPF;
+	req->cancel_seq_set = false;
+
+	ret = io_issue_defs[req->opcode].again(req, off, addr, len);
+	if (!ret && unlikely(br->ctx->bpf_filters))
+		ret = io_uring_run_bpf_filters(br->ctx->bpf_filters, req);
+	if (likely(!ret))
+		io_bpf_queue_req(req);
+	else
+		io_bpf_again_failed(req, ret);
+}
+
+__bpf_kfunc_start_defs();
+
+/**
+ * bpf_io_uring_again - issue the child that has completed once more
+ * @ctx: context of the program
+ * @off: offset in the file, as in the SQE; 0 for an opcode that has none
+ * @addr: of the buffer or the vector, as in the SQE; 0 for IORING_OP_NOP
+ * @len: length in bytes, segments of a vector, or the result of a NOP that has
+ *	IORING_NOP_INJECT_RESULT
+ *
+ * What was checked of the child holds: its opcode, flags, file, registered
+ * buffer and personality are the same, be it that the tables have changed
+ * meanwhile. It saves what preparing and checking an SQE takes. Filters of the
+ * ring are asked again. Its completion runs the program; so does a failure to
+ * prepare, as -EINVAL for an argument that the opcode has no use for, -EFAULT or
+ * -ENOMEM. It carries the user_data that @ctx has when the program returns, and
+ * a verdict about the present completion is carried out as ever.
+ *
+ * IORING_OP_NOP, READ, WRITE, READV, WRITEV, READ_FIXED, WRITE_FIXED,
+ * READV_FIXED, WRITEV_FIXED, SEND and RECV can be issued again.
+ *
+ * Return: 0, or
+ * -EINVAL: it isn't a child that has completed, or one that was refused and has
+ * never been issued;
+ * -EOPNOTSUPP: another opcode, a request that selects a provided buffer, has
+ * metadata or is for a ring's own file, or the program watches;
+ * -EALREADY: this run has done so already;
+ * -ECANCELED: the flow is ending.
+ */
+__bpf_kfunc int bpf_io_uring_again(struct bpf_io_uring_ctx *ctx, u64 off,
+				   u64 addr, u32 len)
+{
+	struct io_kiocb *flow = io_bpf_ctx_to_flow(ctx);
+	struct io_bpf_ring *br = flow->ctx->bpf_ring;
+	struct io_kiocb *req = br->run.req;
+	const struct io_issue_def *def;
+
+	if (unlikely(flow->bpf_flow.flags & IO_BPF_F_ENDING))
+		return io_bpf_is_watch(flow) ? -EOPNOTSUPP : -ECANCELED;
+	if (unlikely(!(ctx->flags & BPF_IO_URING_F_CHILD)))
+		return -EINVAL;
+	def = &io_issue_defs[req->opcode];
+	if (unlikely(!def->again || (req->flags & IO_BPF_AGAIN_REFUSE)))
+		return -EOPNOTSUPP;
+	/* was refused, or found no file, and the CQE is where the fd was */
+	if (unlikely((req->bpf_id & IO_BPF_ID_REFUSED) ||
+		     (def->needs_file && !req->file)))
+		return -EINVAL;
+	if (unlikely(br->run.again))
+		return -EALREADY;
+
+	/* only the opcode knows which of these it has a use for */
+	req->big_cqe.extra1 = off;
+	req->big_cqe.extra2 = addr;
+	br->run.again_len = len;
+	br->run.again = true;
+	req->flags |= REQ_F_BPF;
+	wq_list_add_tail(&req->comp_list, &br->ready);
+	ctx->nr_children++;
+	return 0;
+}
+
+__bpf_kfunc_end_defs();
+
+BTF_KFUNCS_START(io_bpf_again_kfunc_ids)
+BTF_ID_FLAGS(func, bpf_io_uring_again)
+BTF_KFUNCS_END(io_bpf_again_kfunc_ids)
+
+static const struct btf_kfunc_id_set io_bpf_again_kfunc_set = {
+	.owner	= THIS_MODULE,
+	.set	= &io_bpf_again_kfunc_ids,
+};
+
+static int __init io_bpf_again_init(void)
+{
+	return register_btf_kfunc_id_set(BPF_PROG_TYPE_IOURING,
+					 &io_bpf_again_kfunc_set);
+}
+late_initcall(io_bpf_again_init);

@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# usage: scripts/bench.sh [run | profile WORKLOAD "ARM..." [KERNEL]]
+#
+# Counts what an operation costs, with the series (patched) and without (base),
+# in emulated guests: a count of instructions is the same on each machine.
+#
+#   run      all workloads on both kernels, with tables, plots and the bars that
+#            the figures have to pass; results in build/bench
+#   profile  instructions by function of the kernel, of what is built already
+#
+# Environment: REPEATS (3) measured repeats of each row.
+
+. "$(dirname "$0")/lib.sh"
+. "$TOP/scripts/vm.sh"
+. "$TOP/scripts/bench/boot.sh"
+
+repeats=${REPEATS:-3}
+py=$TOP/scripts/bench
+
+folder_of()
+{
+	case $1 in
+	patched) echo bench ;;
+	base)	 echo bench-base ;;
+	*)	 die "no such kernel: $1 (base or patched)" ;;
+	esac
+}
+
+# Wall time, where the machine can give it.
+time_bench()
+{
+	[ "$(vm_accel)" = kvm ] || return 0
+	boot_bench time bench -- "--repeat $repeats --time"
+	$PYTHON "$py/times.py" "$BENCH/time.rows" | tee -a "$BENCH/table.txt"
+}
+
+run()
+{
+	local rc=0 kernel
+	"$TOP/scripts/kernel.sh" --config bench
+	"$TOP/scripts/kernel.sh" --config bench-base
+	"$TOP/scripts/selftests.sh" --config bench iou_bench
+	for kernel in base patched; do
+		count_bench $kernel "$(folder_of $kernel)" \
+			"--repeat $repeats" "--repeat $repeats --scaling"
+	done
+	$PYTHON "$py/merge.py" "$BENCH"
+	"$py/bloat.sh" >/dev/null
+	$PYTHON "$py/table.py" "$BENCH" >"$BENCH/table.txt" || rc=$?
+	cat "$BENCH/table.txt"
+	$PYTHON "$py/plot.py" "$BENCH"
+	time_bench
+	return $rc
+}
+
+profile()
+{
+	local options=() arm
+	[ "${1:-}" ] && [ "${2:-}" ] || die "which workload and arm? make bench-profile WORKLOAD=nop ARM=flow"
+	for arm in $2; do
+		options+=("--repeat $repeats --workload $1 --arm $arm")
+	done
+	count_bench profile "$(folder_of "${3:-patched}")" "${options[@]}"
+	$PYTHON "$py/profile.py" "$BENCH/profile.rows" "$BENCH/profile.counts"
+}
+
+main()
+{
+	mkdir -p "$BENCH" "$BUILD/log"
+	case ${1:-run} in
+	run)	 run ;;
+	profile) profile "${@:2}" ;;
+	*)	 die "usage: scripts/bench.sh [run | profile WORKLOAD \"ARM...\" [KERNEL]]" ;;
+	esac
+}
+
+main "$@"

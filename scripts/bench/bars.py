@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the figures have to reach: bars that fail the run, and goals that don't."""
+
+FLOWS = ('flow', 'flow-again')
+
+
+class Bar:
+    """One line: what is asked for, what was measured."""
+
+    def __init__(self, text, measured, limit, goal=None, gating=True):
+        self.text = text
+        self.measured = measured
+        self.limit = limit
+        self.goal = goal
+        self.gating = gating
+
+    def verdict(self):
+        """One word."""
+        if self.measured is None:
+            return 'missing'
+        if self.measured > self.limit:
+            return 'FAILED' if self.gating else 'missed'
+        if self.goal is not None and self.measured > self.goal:
+            return 'ok'
+        return 'ok' if self.goal is None else 'goal'
+
+    def failed(self):
+        """Does the run fail?"""
+        return self.gating and self.verdict() in ('FAILED', 'missing')
+
+
+class Rows:
+    """Figures by kernel, workload and arm."""
+
+    def __init__(self, rows):
+        self.rows = {(r['kernel'], r['workload'], r['arm'], r.get('base')): r
+                     for r in rows if not r.get('walks')}
+
+    def get(self, workload, arm, column='insn', kernel='patched', base=None):
+        """A figure, or None."""
+        row = self.rows.get((kernel, workload, arm, base))
+        return None if row is None else row[column]
+
+    def best(self, workload):
+        """The cheaper one of the two kinds of flow."""
+        found = [self.get(workload, arm) for arm in FLOWS]
+        return min((v for v in found if v is not None), default=None)
+
+    def workloads(self, arm):
+        """Those that have this arm."""
+        return sorted({w for k, w, a, _ in self.rows if a == arm and k == 'patched'})
+
+
+def versus(text, measured, limit, **kwargs):
+    """A bar that another row sets, there or not."""
+    if limit is None:
+        measured, limit = None, 0
+    return Bar(text, measured, limit, **kwargs)
+
+
+def ratio(a, b):
+    """a/b of figures that may not be there."""
+    return None if a is None or not b else a / b
+
+
+def difference(a, b):
+    """a-b of figures that may not be there."""
+    return None if a is None or b is None else a - b
+
+
+def dependent(rows):
+    """Chains of requests against the other ways to do them."""
+    flow, step = rows.get('nop', 'flow'), rows.get('nop', 'loop_step-qd1')
+    yield Bar('nop: flow, instructions (the ratio decides)', flow, 340, goal=311,
+              gating=False)
+    yield Bar('nop: flow / loop_step-qd1', ratio(flow, step), 0.6)
+    yield versus('nop: flow-again against loop_step-b32', rows.get('nop', 'flow-again'),
+                 rows.get('nop', 'loop_step-b32'), goal=200)
+    for workload, goal in ('read64', 800), ('nullblk512', 3600):
+        yield versus('%s: best flow against loop_step-b32' % workload,
+                     rows.best(workload), rows.get(workload, 'loop_step-b32'), goal=goal)
+    for workload in rows.workloads('link'):
+        yield versus('%s: flow against link' % workload, rows.get(workload, 'flow'),
+                     rows.get(workload, 'link'))
+
+
+def btree(rows):
+    """A walk is one system call, and cheaper than one for each level."""
+    yield Bar('btree: system calls per walk', rows.get('btree', 'flow', 'enters'), 1)
+    yield Bar('btree: CQEs per walk', rows.get('btree', 'flow', 'cqes'), 1)
+    yield Bar('btree: flow / loop-qd1',
+              ratio(rows.best('btree'), rows.get('btree', 'loop-qd1')), 0.86)
+
+
+def idle(rows):
+    """What a ring without a program pays. A flush covers one request in one of
+    the rows and 32 in the other, and a timer's interrupts are noise."""
+    qd1, b32 = [difference(rows.get(w, arm), rows.get(w, arm, kernel='base'))
+                for w, arm in (('idle-qd1', 'loop-qd1'), ('idle-b32', 'loop-b32'))]
+    request = None if qd1 is None or b32 is None else (32 * b32 - qd1) / 31
+    flush = difference(qd1, request)
+    yield Bar('no program: instructions more per request', request, 0.5)
+    yield Bar('no program: instructions more per flush', flush, 2.5)
+
+
+def watching(rows):
+    """What a program that does nothing costs per completion."""
+    for arm in 'loop-qd1', 'loop-b32':
+        tax = difference(rows.get('passthrough', 'flow', base=arm),
+                         rows.get('passthrough', arm))
+        yield Bar('passthrough: more per completion, %s' % arm, tax, 90, goal=60)
+
+
+def spread(values):
+    """Per cent between the least and the greatest."""
+    return 100 * (max(values) / min(values) - 1) if len(values) > 1 else None
+
+
+def per_flow(series):
+    """What a flow costs by itself, from its shortest chains."""
+    if len(series) < 2:
+        return 0
+    a, b = series[:2]
+    return (a['insn'] - b['insn']) / (1 / a['length'] - 1 / b['length'])
+
+
+def by_length(rows):
+    """Rows of one flow at once."""
+    return sorted((r for r in rows if r['flows'] == 1), key=lambda r: r['length'])
+
+
+def by_flows(rows):
+    """Rows that differ by the number of flows, and not by their length."""
+    like = {(r['workload'], r['length']) for r in rows if r['flows'] > 1}
+    return sorted((r for r in rows if (r['workload'], r['length']) in like),
+                  key=lambda r: r['flows'])
+
+
+def flat(scaling):
+    """The cost of a hop stays, however long the chain and however many flows.
+    What a flow costs by itself is told apart."""
+    for arm in FLOWS:
+        mine = [r for r in scaling if r['arm'] == arm and r['kernel'] == 'patched']
+        chain = by_length(mine)
+        once = per_flow(chain)
+        for name, series in (('chain length', chain),
+                             ('flows at once', by_flows(mine))):
+            yield Bar('%s, by %s, per cent' % (arm, name),
+                      spread([r['insn'] - once / r['length'] for r in series]), 2, goal=1)
+
+
+def all_bars(results, scaling, bloat):
+    """Every bar. bloat: bytes of text that the option costs if it is off."""
+    rows = Rows(results)
+    for part in dependent, btree, idle, watching:
+        yield from part(rows)
+    yield from flat(scaling)
+    yield Bar('option off: bytes of text more', bloat, 0)

@@ -1,0 +1,87 @@
+# Booting a kernel for the benchmark, with QEMU counting its instructions;
+# sourced after lib.sh and vm.sh.
+
+BENCH=$BUILD/bench
+# the guest program, and where the guest sees the folder it is in
+BENCH_DIR=$BUILD/kselftest-bench/io_uring_bpf
+GUEST_BENCH=$GUEST_BUILD/kselftest-bench/io_uring_bpf
+
+# The interface for plugins that this QEMU has: see bench/qemu_api.h.
+plugin_api()
+{
+	local major
+	major=$(qemu-system-x86_64 --version | sed -n '1s/.*version \([0-9]*\)\..*/\1/p')
+	[ "${major:-0}" -ge 7 ] || die "cannot tell the version of QEMU, or it is too old"
+	[ "$major" -ge 9 ] && echo 3 || echo 1
+}
+
+build_plugin()
+{
+	quiet "$BUILD/log/bench-plugin" gcc -O2 -Wall -fPIC -shared \
+		-fvisibility=hidden -DPLUGIN_API="$(plugin_api)" \
+		-o "$BENCH/counter.so" "$TOP/scripts/bench/counter.c" ||
+		die "the counter does not build, see build/log/bench-plugin"
+}
+
+# guest_command NAME OPTIONS...: runs in the guest, the program once for each
+# string of options. What it writes while it measures goes to memory: 9p would
+# be busy with it. The pause is for what a boot leaves behind.
+guest_command()
+{
+	local out=$GUEST_BUILD/bench/$1 options
+	shift
+	printf '%s; ' \
+		"mkdir -p /run/bench" \
+		"mount -t ext4 /dev/vda /run/bench" \
+		"sleep 3" \
+		"echo selftest: running bench >/dev/kmsg"
+	for options; do
+		printf '%s && ' "$GUEST_BENCH/iou_bench --output /run/rows --dir /run/bench $options 2>>$out.err"
+	done
+	printf '%s; ' \
+		"true" \
+		"echo \$? >$out.status" \
+		"cp /run/rows $out.rows" \
+		"umount /run/bench"
+}
+
+# boot_bench NAME BUILD_FOLDER VNG_OPTION... -- OPTIONS...: runs the guest program
+# on the kernel of that folder. Its lines end up in build/bench/NAME.rows.
+boot_bench()
+{
+	local name=$1 disk=$BENCH/$1.img log=$BUILD/log/console-bench-$1 opts=()
+	IMAGE=$CACHE/build/$2/arch/x86/boot/bzImage
+	shift 2
+	while [ "$1" != -- ]; do
+		opts+=("$1")
+		shift
+	done
+	shift
+	[ -x "$BENCH_DIR/iou_bench" ] || die "the guest program is not built, run: make bench"
+	rm -f "$BENCH/$name".{rows,status,err}
+	"$TOP/scripts/disk.sh" "$disk"
+	say "booting the kernel of build/$(basename "${IMAGE%%/arch/*}"), log in build/log/console-bench-$name"
+	vm_run "${IOU_BPF_BOOT_TIMEOUT:-3600}" "$log" --cpus 1 "${opts[@]}" \
+		--qemu-opts="-drive file=$disk,format=raw,if=virtio,cache=unsafe" -- \
+		"$(guest_command "$name" "$@")" >&2 || true
+	rm -f "$disk"
+	[ -f "$BENCH/$name.status" ] || die "the guest did not come to its end, see build/log/console-bench-$name"
+	[ "$(cat "$BENCH/$name.status")" = 0 ] ||
+		die "the benchmark failed: $(tail -n 1 "$BENCH/$name.err")"
+}
+
+# count_bench NAME BUILD_FOLDER OPTIONS...: the same, with instructions counted.
+# An instruction is a nanosecond of the guest's time, so that a timer's interrupt
+# comes after the same instruction each time. A copy costs an instruction per 8
+# bytes, not per byte.
+count_bench()
+{
+	local name=$1 folder=$2 end
+	shift 2
+	build_plugin
+	end=$($PYTHON "$TOP/scripts/bench/symbols.py" "$CACHE/build/$folder/vmlinux" "$BENCH/$name.symbols") ||
+		die "cannot count on the kernel of build/$folder"
+	rm -f "$BENCH/$name.counts"
+	boot_bench "$name" "$folder" --disable-kvm --qemu-opts="-cpu max,-erms,-fsrm \
+-icount shift=0,sleep=off -plugin $BENCH/counter.so,symbols=$BENCH/$name.symbols,end=$end,out=$BENCH/$name.counts" -- "$@"
+}

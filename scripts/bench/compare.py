@@ -1,0 +1,103 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""usage: scripts/bench/compare.py OLD NEW
+       scripts/bench/compare.py --record RESULTS FILE
+
+Shows two result files side by side. Exit status 1 if a row of the new one falls
+behind: an event (system call, CQE, run of a program, work for io-wq) more than
+before, or, in a row without a program, over 1 per cent and over 3 instructions
+more. A row with a program that takes over 2 per cent more is marked as well. So
+is one that is gone, and that is a failure.
+
+With --record, writes what is compared to a file.
+"""
+import json
+import os
+import sys
+
+from rows import KEYS, Error, key, label
+
+EVENTS = ('enters', 'cqes', 'runs', 'iowq')
+INSN_PERCENT, INSN_MORE, PROGRAM_PERCENT = 1, 3, 2
+RED, YELLOW, OFF = '\033[31m', '\033[33m', '\033[0m'
+FAIL, WARN, SAME = 'behind', 'more', ''
+
+
+def read(path):
+    """The rows of the kernel with the series."""
+    try:
+        with open(path) as f:
+            rows = json.load(f)
+    except (OSError, ValueError) as e:
+        raise Error('cannot read %s: %s' % (path, e))
+    return {key(r): r for r in rows if r['kernel'] == 'patched'}
+
+
+def judge(old, new):
+    """(verdict, why) of a row that is in both files."""
+    for event in EVENTS:
+        if new[event] > old[event]:
+            return FAIL, '%s %g -> %g' % (event, old[event], new[event])
+    more = new['insn'] - old['insn']
+    percent = 100 * more / old['insn']
+    if old['runs'] or new['runs'] or 'flow' in new['arm'] or 'loop_step' in new['arm']:
+        return (WARN, '') if percent > PROGRAM_PERCENT else (SAME, '')
+    return (FAIL, '') if percent > INSN_PERCENT and more > INSN_MORE else (SAME, '')
+
+
+def paint(verdict, text):
+    """In red or yellow, if somebody looks."""
+    color = {FAIL: RED, WARN: YELLOW}.get(verdict)
+    if not color or not sys.stdout.isatty() or os.environ.get('NO_COLOR'):
+        return text
+    return color + text + OFF
+
+
+def compare(old, new):
+    """Prints all rows. Does one fall behind?"""
+    behind = 0
+    print('%-36s%12s%12s%9s' % ('', 'old insn', 'new insn', 'change'))
+    for k in list(old) + [k for k in new if k not in old]:
+        name = label(new.get(k) or old[k])
+        if k not in new:
+            verdict, text = FAIL, '%-36s%12.1f%12s' % (name, old[k]['insn'], 'gone')
+        elif k not in old:
+            verdict, text = SAME, '%-36s%12s%12.1f' % (name, 'new', new[k]['insn'])
+        else:
+            verdict, why = judge(old[k], new[k])
+            a, b = old[k]['insn'], new[k]['insn']
+            text = '%-36s%12.1f%12.1f%+8.2f%%  %s' % (
+                name, a, b, 100 * (b / a - 1), ' '.join(filter(None, (verdict, why))))
+        behind += verdict == FAIL
+        print(paint(verdict, text.rstrip()))
+    print('%d rows fall behind' % behind if behind else 'no row falls behind')
+    return bool(behind)
+
+
+def record(rows, path):
+    """Keeps what is compared."""
+    keep = [k for k in KEYS] + ['kernel', 'insn'] + list(EVENTS)
+    lines = [json.dumps({k: row[k] for k in keep if k in row}) for row in rows.values()]
+    with open(path, 'w') as f:
+        f.write('[\n%s\n]\n' % ',\n'.join(lines))
+
+
+def main():
+    """See the top of the file."""
+    args = sys.argv[1:]
+    recording = args[:1] == ['--record']
+    if len(args) != 2 + recording or args[-1].startswith('-'):
+        print(__doc__, end='')
+        return 2
+    try:
+        if recording:
+            record(read(args[1]), args[2])
+            return 0
+        return 1 if compare(read(args[0]), read(args[1])) else 0
+    except Error as e:
+        print('error: %s' % e, file=sys.stderr)
+        return 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())

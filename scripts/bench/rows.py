@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Rows of the benchmark: one workload done one way (an "arm"), on one kernel."""
+import json
+
+from counters import events
+
+# what tells one row from another
+KEYS = ('workload', 'arm', 'base', 'walks', 'length', 'flows')
+KERNELS = ('base', 'patched')
+
+
+class Error(Exception):
+    """What the user is told."""
+
+
+def key(row):
+    """Identity of a row within one kernel."""
+    return tuple(row.get(k) for k in KEYS)
+
+
+def label(row):
+    """A row's name for humans."""
+    extra = ['%s=%s' % (k, row[k]) for k in KEYS[2:] if row.get(k) is not None]
+    return ' '.join(['%s/%s' % (row['workload'], row['arm'])] + extra)
+
+
+def read_lines(path):
+    """The objects of a file that has one a line."""
+    try:
+        with open(path) as f:
+            return [json.loads(line) for line in f if line.strip()]
+    except (OSError, ValueError) as e:
+        raise Error('cannot read %s: %s' % (path, e))
+
+
+def read_run(rows_path, counts_path):
+    """Repeats of each row, as {key: [row, ...]}. The guest's n-th line about a
+    measurement belongs to the n-th pair of markers."""
+    rows = [r for r in read_lines(rows_path) if 'missing' not in r]
+    counts = read_lines(counts_path)
+    if len(rows) != len(counts):
+        raise Error('%d measurements in %s, but %d in %s' %
+                    (len(rows), rows_path, len(counts), counts_path))
+    groups = {}
+    for row, count in zip(rows, counts):
+        groups.setdefault(key(row), []).append(dict(row, counts=count))
+    return groups
+
+
+def kernel_insns(count):
+    """Instructions of the kernel's own text."""
+    return count['other'] + sum(i for i, _ in count['functions'].values())
+
+
+def insns(run):
+    """All instructions of a repeat, per operation."""
+    count = run['counts']
+    return (count['user'] + count['jit'] + kernel_insns(count)) / run['ops']
+
+
+def best(group):
+    """The repeat with the fewest instructions."""
+    return min(group, key=insns)
+
+
+def reduce(group, kernel):
+    """Repeats of a row made one: figures per operation of the best one, and by
+    how many per cent the worst is above it."""
+    run = best(group)
+    count, ops = run['counts'], run['ops']
+    row = {k: run[k] for k in KEYS if k in run}
+    row.update(kernel=kernel, ops=ops, repeats=len(group),
+               insn=round(insns(run), 3),
+               insn_user=round(count['user'] / ops, 3),
+               insn_kernel=round(kernel_insns(count) / ops, 3),
+               insn_jit=round(count['jit'] / ops, 3),
+               spread=round(100 * (max(map(insns, group)) / insns(run) - 1), 4))
+    for column in ('cqes', 'runs'):
+        row[column] = round(run.get(column, 0) / ops, 6)
+    for column, n in events(count['functions']).items():
+        row[column] = round(n / ops, 6)
+    return row

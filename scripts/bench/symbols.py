@@ -1,0 +1,58 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""usage: scripts/bench/symbols.py VMLINUX FILE
+
+Writes the functions of a kernel for the counter: "ADDRESS NAME", in order, one
+name for an address. Prints where the kernel's image ends. Exit status 1, and a
+line that says which, if a function that the benchmark counts is not there.
+"""
+import subprocess
+import sys
+
+from counters import NAMES, plain, wanted
+
+
+def read_nm(vmlinux):
+    """All symbols, as (address, type, name), in order of address."""
+    out = subprocess.run(['nm', '-n', vmlinux], check=True, text=True,
+                         stdout=subprocess.PIPE).stdout
+    for line in out.splitlines():
+        fields = line.split()
+        if len(fields) == 3:
+            yield int(fields[0], 16), fields[1], fields[2]
+
+
+def functions(symbols):
+    """{address: name}: of several names the one that is counted, or else the
+    first. What the linker puts before a function for a probe is none."""
+    found = {}
+    for addr, kind, name in symbols:
+        if kind not in 'tTwW' or addr >> 63 == 0 or name.startswith('__pfx_'):
+            continue
+        if addr not in found or wanted(name):
+            found[addr] = name
+    return found
+
+
+def main():
+    """See the top of the file."""
+    if len(sys.argv) != 3:
+        print(__doc__, end='')
+        return 2
+    symbols = list(read_nm(sys.argv[1]))
+    found = functions(symbols)
+    missing = NAMES - {plain(n) for n in found.values() if wanted(n)}
+    end = [addr for addr, _, name in symbols if name == '_end']
+    if missing or not end:
+        print('error: %s has no function %s' %
+              (sys.argv[1], ', '.join(sorted(missing)) or '_end'), file=sys.stderr)
+        return 1
+    with open(sys.argv[2], 'w') as f:
+        for addr, name in sorted(found.items()):
+            f.write('%x %s\n' % (addr, name))
+    print('%x' % end[0])
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

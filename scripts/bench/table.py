@@ -1,0 +1,142 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""usage: scripts/bench/table.py FOLDER
+
+Prints tables of results.json and scaling.json: what an operation costs by
+workload and arm, what else happens meanwhile, and the bars. Exit status 1 if a
+bar is not reached.
+
+The column "model" is no measurement: nanoseconds of an operation if an
+instruction takes 0.31, a system call 130 more, and a switch of tasks 1200.
+"""
+import json
+import os
+import sys
+
+from bars import all_bars
+
+MODEL = {'insn': 0.31, 'enters': 130, 'switches': 1200}
+WIDTHS = (15, 9, 9, 9, 9, 9, 8, 7, 7)
+
+
+def load(folder, name):
+    """A result file, or nothing."""
+    try:
+        with open(os.path.join(folder, name)) as f:
+            return json.load(f)
+    except FileNotFoundError:
+        return []
+
+
+def number(value):
+    """As many digits as mean something."""
+    if value is None:
+        return '-'
+    if value == 0:
+        return '0'
+    if value < 0.001:
+        return '~0'
+    if value < 10:
+        return ('%.3f' % value).rstrip('0').rstrip('.')
+    return '%.1f' % value
+
+
+def line(cells):
+    """One line, the first cell to the left."""
+    print('  %-*s%s' % (WIDTHS[0], cells[0],
+                        ''.join('%*s' % (w, c) for w, c in zip(WIDTHS[1:], cells[1:]))))
+
+
+def name(row):
+    """Of an arm, within its workload."""
+    extra = [row['base'].replace('loop-', '')] if row.get('base') else []
+    extra += ['x%d' % row['walks']] if row.get('walks') else []
+    return ' '.join([row['arm']] + extra)
+
+
+def by_workload(results):
+    """(workload, its rows), in the guest program's order."""
+    for workload in dict.fromkeys(r['workload'] for r in results):
+        yield workload, [r for r in results if r['workload'] == workload]
+
+
+def costs(results):
+    """Instructions of each arm."""
+    line(['', 'insn', 'kernel', 'program', 'enters', 'CQEs', 'runs', 'ratio', 'model'])
+    for workload, mine in by_workload(results):
+        step = [r['insn'] for r in mine if r['arm'] == 'loop_step-qd1']
+        print(workload)
+        for row in mine:
+            model = sum(row[k] * v for k, v in MODEL.items())
+            line([name(row)] +
+                 [number(row[k]) for k in ('insn', 'insn_kernel', 'insn_jit',
+                                           'enters', 'cqes', 'runs')] +
+                 ['%.2f' % (row['insn'] / step[0]) if step else '-', '%.0f' % model])
+    print('per operation; ratio: to loop_step-qd1; model: nanoseconds, not measured\n')
+
+
+def happenings(results, base):
+    """Events, and the same arm on the kernel without the series."""
+    line(['', 'task wk', 'io-wq', 'switches', 'allocs', 'base', 'more'])
+    for workload, mine in by_workload(results):
+        print(workload)
+        for row in mine:
+            old = base.get((workload, name(row)))
+            line([name(row)] +
+                 [number(row[k]) for k in ('taskwork', 'iowq', 'switches', 'allocs')] +
+                 [number(old), '-' if old is None else '%+.1f' % (row['insn'] - old)])
+    print('per operation; base: instructions on the kernel without the series\n')
+
+
+def series(scaling):
+    """Cost of a hop by length and number of flows, a column an arm."""
+    mine = [r for r in scaling if r['kernel'] == 'patched']
+    places = dict.fromkeys((r['workload'], r['length'], r['flows']) for r in mine)
+    arms = list(dict.fromkeys(r['arm'] for r in mine))
+    found = {(r['workload'], r['length'], r['flows'], r['arm']): r['insn'] for r in mine}
+    print('  %-14s%10s%8s' % ('', 'length', 'flows') + ''.join('%12s' % a for a in arms))
+    for place in places:
+        print('  %-14s%10d%8d' % place +
+              ''.join('%12s' % number(found.get(place + (a,))) for a in arms))
+    print('instructions per hop\n')
+
+
+def verdicts(bars):
+    """The bars. How many are not reached?"""
+    print('  %-46s%10s%10s%10s  %s' % ('bar', 'measured', 'limit', 'goal', ''))
+    failed = 0
+    for bar in bars:
+        failed += bar.failed()
+        print('  %-46s%10s%10s%10s  %s' % (
+            bar.text, '-' if bar.measured is None else '%.2f' % bar.measured,
+            '%.2f' % bar.limit, '' if bar.goal is None else '%g' % bar.goal, bar.verdict()))
+    print('%s' % ('%d bars are not reached' % failed if failed else 'all bars are reached'))
+    return failed
+
+
+def bloat_of(folder):
+    """Bytes that bloat.sh found, or None if it has not run."""
+    try:
+        with open(os.path.join(folder, 'bloat.bytes')) as f:
+            return int(f.read())
+    except FileNotFoundError:
+        return None
+
+
+def main():
+    """See the top of the file."""
+    if len(sys.argv) != 2:
+        print(__doc__, end='')
+        return 2
+    folder = sys.argv[1]
+    results, scaling = load(folder, 'results.json'), load(folder, 'scaling.json')
+    patched = [r for r in results if r['kernel'] == 'patched']
+    base = {(r['workload'], name(r)): r['insn'] for r in results if r['kernel'] == 'base'}
+    costs(patched)
+    happenings(patched, base)
+    series(scaling)
+    return 1 if verdicts(all_bars(results, scaling, bloat_of(folder))) else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

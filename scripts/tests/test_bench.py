@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: GPL-2.0
+"""scripts/bench: joining, the spread of repeats, bars, and falling behind."""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+from fixture import SCRIPTS
+
+BENCH = os.path.join(SCRIPTS, 'bench')
+sys.path.insert(0, BENCH)
+
+import bars  # noqa: E402 (needs the path)
+import symbols  # noqa: E402
+from counters import COUNTERS, NAMES, events  # noqa: E402
+
+
+def row(**kwargs):
+    """A row of a result file."""
+    made = {'workload': 'nop', 'arm': 'loop-qd1', 'kernel': 'patched',
+            'insn': 800, 'enters': 1, 'cqes': 1, 'runs': 0, 'iowq': 0}
+    made.update(kwargs)
+    return made
+
+
+def count(user=0, jit=0, **functions):
+    """A line of the counter."""
+    return {'user': user, 'jit': jit, 'other': 0, 'functions': functions}
+
+
+class Folder(unittest.TestCase):
+    """Tests that run a script on files."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.dir = folder.name
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def write(self, name, value):
+        with open(self.path(name), 'w') as f:
+            json.dump(value, f)
+        return self.path(name)
+
+    def lines(self, name, values):
+        with open(self.path(name), 'w') as f:
+            f.writelines(json.dumps(v) + '\n' for v in values)
+
+    def read(self, name):
+        with open(self.path(name)) as f:
+            return json.load(f)
+
+    def script(self, name, *args):
+        p = subprocess.run([os.path.join(BENCH, name)] + list(args),
+                           capture_output=True, text=True)
+        return p.returncode, p.stdout, p.stderr
+
+
+class Compare(Folder):
+
+    def compare(self, old, new):
+        return self.script('compare.py', self.write('old', old), self.write('new', new))
+
+    def test_same(self):
+        rc, out, _ = self.compare([row()], [row()])
+        self.assertEqual(0, rc)
+        self.assertIn('no row falls behind', out)
+
+    def test_instructions(self):
+        self.assertEqual(1, self.compare([row()], [row(insn=809)])[0])
+        # not over 1 per cent, and not over 3
+        self.assertEqual(0, self.compare([row()], [row(insn=807)])[0])
+        self.assertEqual(0, self.compare([row(insn=100)], [row(insn=103)])[0])
+
+    def test_event(self):
+        rc, out, _ = self.compare([row(arm='flow')], [row(arm='flow', enters=1.01)])
+        self.assertEqual(1, rc)
+        self.assertIn('enters 1 -> 1.01', out)
+        self.assertEqual(0, self.compare([row()], [row(enters=0.5)])[0])
+
+    def test_program_is_only_marked(self):
+        rc, out, _ = self.compare([row(arm='flow', runs=1)],
+                                  [row(arm='flow', runs=1, insn=900)])
+        self.assertEqual(0, rc)
+        self.assertIn('more', out)
+
+    def test_gone_and_new(self):
+        rc, out, _ = self.compare([row(), row(arm='link')], [row()])
+        self.assertEqual(1, rc)
+        self.assertIn('gone', out)
+        self.assertEqual(0, self.compare([row()], [row(), row(arm='link')])[0])
+
+    def test_unpatched_kernel_is_no_matter(self):
+        self.assertEqual(0, self.compare([row()], [row(), row(kernel='base', insn=9999)])[0])
+
+    def test_record(self):
+        results = self.write('results', [row(spread=0.01), row(kernel='base')])
+        self.assertEqual(0, self.script('compare.py', '--record', results,
+                                        self.path('recorded'))[0])
+        self.assertEqual([row()], self.read('recorded'))
+        self.assertEqual(0, self.script('compare.py', self.path('recorded'), results)[0])
+
+    def test_no_file(self):
+        rc, _, err = self.script('compare.py', '/nowhere', '/nowhere')
+        self.assertEqual(1, rc)
+        self.assertIn('error: cannot read /nowhere', err)
+
+
+class Merge(Folder):
+
+    def merge(self, rows, counts):
+        for kernel in 'base', 'patched':
+            self.lines(kernel + '.rows', rows)
+            self.lines(kernel + '.counts', counts)
+        return self.script('merge.py', self.dir)
+
+    def guest(self, **kwargs):
+        return dict({'workload': 'nop', 'arm': 'flow', 'ops': 10, 'cqes': 10, 'runs': 20},
+                    **kwargs)
+
+    def test_best_of_repeats(self):
+        rc, _, err = self.merge(
+            [self.guest(repeat=0), self.guest(repeat=1)],
+            [count(user=100, jit=20, f=[1000, 1]),
+             count(user=100, jit=20, f=[880, 1], __x64_sys_io_uring_enter=[5, 30])])
+        self.assertEqual(0, rc)
+        got = self.read('results.json')
+        self.assertEqual(['base', 'patched'], [r['kernel'] for r in got])
+        self.assertEqual((100.5, 10, 2, 88.5, 3, 1, 2),
+                         tuple(got[1][k] for k in ('insn', 'insn_user', 'insn_jit',
+                                                   'insn_kernel', 'enters', 'cqes', 'runs')))
+        self.assertIn('note: nop/flow (patched): repeats differ by 11.44 %', err)
+
+    def test_missing_verb(self):
+        rc, _, err = self.merge(
+            [{'workload': 'nop', 'arm': 'flow-again', 'missing': 'no again'}, self.guest()],
+            [count(f=[1000, 1])])
+        self.assertEqual(0, rc)
+        self.assertEqual(['flow'] * 2, [r['arm'] for r in self.read('results.json')])
+        self.assertIn('nop/flow-again: not measured, no again', err)
+
+    def test_markers_and_lines_differ(self):
+        rc, _, err = self.merge([self.guest()], [])
+        self.assertEqual(1, rc)
+        self.assertIn('1 measurements', err)
+
+    def test_series(self):
+        self.merge([self.guest(), self.guest(length=10, flows=1)],
+                   [count(f=[1000, 1]), count(f=[2000, 1])])
+        self.assertEqual(2, len(self.read('results.json')))
+        self.assertEqual([200, 200], [r['insn'] for r in self.read('scaling.json')])
+
+
+class Symbols(unittest.TestCase):
+
+    def test_one_name_an_address(self):
+        top = 0xffffffff81000000
+        found = symbols.functions([
+            (0x1000, 'T', 'percpu'), (top, 't', '__pfx_f'), (top + 16, 't', 'f'),
+            (top + 32, 'T', '__se_sys_io_uring_enter'),
+            (top + 32, 'T', '__x64_sys_io_uring_enter'), (top + 48, 'D', 'data')])
+        self.assertEqual({top + 16: 'f', top + 32: '__x64_sys_io_uring_enter'}, found)
+
+    def test_missing_function(self):
+        with tempfile.TemporaryDirectory() as d:
+            obj = os.path.join(d, 'x.o')
+            subprocess.run(['gcc', '-x', 'c', '-c', '-o', obj, '-'], check=True,
+                           input='int io_queue_iowq(void) { return 0; }', text=True)
+            p = subprocess.run([os.path.join(BENCH, 'symbols.py'), obj,
+                                os.path.join(d, 'out')], capture_output=True, text=True)
+        self.assertEqual(1, p.returncode)
+        self.assertIn('__x64_sys_io_uring_enter', p.stderr)
+
+    def test_renamed_function_counts(self):
+        name = COUNTERS['taskwork'][0]
+        self.assertIn(name, NAMES)
+        self.assertEqual(7, events({name + '.isra.0': [50, 7],
+                                    name + '.cold': [50, 7]})['taskwork'])
+
+
+class Bars(unittest.TestCase):
+
+    def verdicts(self, *rows):
+        return {b.text: b for b in bars.all_bars(list(rows), [], 0)}
+
+    def test_ratio(self):
+        text = 'nop: flow / loop_step-qd1'
+        step = row(arm='loop_step-qd1', insn=600)
+        self.assertFalse(self.verdicts(row(arm='flow', insn=360), step)[text].failed())
+        self.assertTrue(self.verdicts(row(arm='flow', insn=361), step)[text].failed())
+        self.assertTrue(self.verdicts(step)[text].failed())
+
+    def test_goal_does_not_fail(self):
+        text = 'nop: flow-again against loop_step-b32'
+        bar = self.verdicts(row(arm='flow-again', insn=250),
+                            row(arm='loop_step-b32', insn=284))[text]
+        self.assertEqual(('ok', False), (bar.verdict(), bar.failed()))
+
+    def test_no_program(self):
+        both = [row(workload=w, arm=a, kernel=k, insn=n) for w, a, k, n in (
+            ('idle-qd1', 'loop-qd1', 'base', 800), ('idle-qd1', 'loop-qd1', 'patched', 802),
+            ('idle-b32', 'loop-b32', 'base', 300), ('idle-b32', 'loop-b32', 'patched', 302))]
+        found = self.verdicts(*both)
+        # two more for each of 32 requests is no matter of flushes
+        self.assertTrue(found['no program: instructions more per request'].failed())
+        both[3]['insn'] = 300 + 2 / 32
+        found = self.verdicts(*both)
+        self.assertFalse(found['no program: instructions more per request'].failed())
+        self.assertFalse(found['no program: instructions more per flush'].failed())
+
+    def test_flat(self):
+        # 350 a hop, and 1000 a flow
+        chain = [row(arm='flow', length=n, flows=1, insn=350 + 1000 / n)
+                 for n in (10, 100, 100000)]
+        name = 'flow, by chain length, per cent'
+        found = {b.text: b for b in bars.flat(chain)}
+        self.assertEqual('goal', found[name].verdict())
+        chain.append(row(arm='flow', length=1000000, flows=1, insn=360))
+        self.assertTrue({b.text: b for b in bars.flat(chain)}[name].failed())
+
+
+if __name__ == '__main__':
+    unittest.main()

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Cancelling flows, and children, that have been issued again and wait. */
+#include "again.h"
+
+#include <poll.h>
+
+/* the second user_data that the child has */
+#define SECOND	0x2222ULL
+
+/*
+ * A read of the pipe that has been issued again, once or twice, and waits. How
+ * it came there differs: polled, or out of a worker.
+ */
+static void start_waiting(struct __test_metadata *_metadata,
+			  FIXTURE_DATA(again) *self, unsigned int flags)
+{
+	again_attach(again_steps);
+	again_add_read(self, self->pipe[0], self->got, 4, 0)->flags = flags;
+	again_add_step(self, 0, self->got + 4, 4);
+	again_add_step(self, 0, self->got + 8, 4)->user_data = SECOND;
+	again_add_step(self, 0, self->got + 12, 4);
+	ASSERT_EQ(8, write(self->pipe[1], "12345678", 8));
+	again_start()->flags = IOSQE_IO_LINK;
+	iou_prep_nop(iou_get_sqe(&self->ring), 0, 0, OTHER);
+	ASSERT_EQ(2, io_uring_submit(&self->ring));
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(3, self->skel->bss->nr_events);
+}
+
+static void queue_cancel(FIXTURE_DATA(again) *self, __u64 user_data)
+{
+	struct io_uring_sqe *sqe = iou_get_sqe(&self->ring);
+
+	io_uring_prep_cancel64(sqe, user_data, 0);
+	sqe->user_data = CANCEL;
+}
+
+/* What is written now stays there: nobody reads from the pipe any more. */
+#define ASSERT_UNUSED() do {						\
+	char __buf[8] = {};						\
+									\
+	ASSERT_EQ(4, write(self->pipe[1], "left", 4));			\
+	ASSERT_NO_CQE(&self->ring);					\
+	ASSERT_EQ(4, read(self->pipe[0], __buf, sizeof(__buf)));	\
+	ASSERT_EQ(0, memcmp(__buf, "left", 4));				\
+} while (0)
+
+#define ASSERT_CANCELLED() do {						\
+	struct io_uring_cqe __cqes[3];					\
+									\
+	ASSERT_EQ(0, iou_wait_cqes(&self->ring, __cqes, 3));		\
+	ASSERT_HAS_CQE(__cqes, 3, FLOW, -ECANCELED);			\
+	ASSERT_HAS_CQE(__cqes, 3, OTHER, -ECANCELED);			\
+	ASSERT_HAS_CQE(__cqes, 3, CANCEL, 0);				\
+	/* to its program that was no event */				\
+	ASSERT_EQ(3, self->skel->bss->nr_events);			\
+	ASSERT_UNUSED();						\
+} while (0)
+
+TEST_F(again, flow)
+{
+	start_waiting(_metadata, self, 0);
+	queue_cancel(self, FLOW);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_CANCELLED();
+}
+
+TEST_F(again, flow_in_io_wq)
+{
+	start_waiting(_metadata, self, IOSQE_ASYNC);
+	queue_cancel(self, FLOW);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_CANCELLED();
+}
+
+/* It is found by what it is called now. */
+TEST_F(again, child_by_user_data)
+{
+	struct io_uring_cqe cqes[2];
+
+	start_waiting(_metadata, self, 0);
+	queue_cancel(self, CHILD);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_CQE(&self->ring, CANCEL, -ENOENT);
+	ASSERT_NO_CQE(&self->ring);
+
+	/* the program goes on, with the last step that it has */
+	queue_cancel(self, SECOND);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_CQE(&self->ring, CANCEL, 0);
+	ASSERT_NO_CQE(&self->ring);
+	again_expect_res(2, -ECANCELED);
+	ASSERT_EQ(SECOND, again_event(self, 2)->user_data);
+	ASSERT_EQ(4, write(self->pipe[1], "data", 4));
+	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));
+	ASSERT_HAS_CQE(cqes, 2, FLOW, 0);
+	ASSERT_HAS_CQE(cqes, 2, OTHER, 0);
+	again_expect_steps();
+	ASSERT_EQ(0, memcmp(self->got + 12, "data", 4));
+}
+
+TEST_F(again, child_by_fd)
+{
+	struct io_uring_sqe *sqe;
+
+	start_waiting(_metadata, self, 0);
+	sqe = iou_get_sqe(&self->ring);
+	io_uring_prep_cancel_fd(sqe, self->pipe[0], 0);
+	sqe->user_data = CANCEL;
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_CQE(&self->ring, CANCEL, 0);
+	ASSERT_NO_CQE(&self->ring);
+	again_expect_res(2, -ECANCELED);
+	ASSERT_EQ(4, self->skel->bss->nr_events);
+}
+
+TEST_F(again, detach)
+{
+	struct io_uring_cqe cqes[2];
+
+	start_waiting(_metadata, self, 0);
+	bpf_link__destroy(self->link);
+	self->link = NULL;
+	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));
+	ASSERT_HAS_CQE(cqes, 2, FLOW, -ECANCELED);
+	ASSERT_HAS_CQE(cqes, 2, OTHER, -ECANCELED);
+	ASSERT_EQ(3, self->skel->bss->nr_events);
+	ASSERT_UNUSED();
+}
+
+TEST_F(again, link_timeout)
+{
+	struct __kernel_timespec ts = { .tv_nsec = 20000000 };
+	struct io_uring_sqe *sqe;
+
+	again_attach(again_steps);
+	again_add_read(self, self->pipe[0], self->got, 4, 0);
+	again_add_step(self, 0, self->got + 4, 4);
+	ASSERT_EQ(4, write(self->pipe[1], "1234", 4));
+	again_start()->flags = IOSQE_IO_LINK;
+	sqe = iou_get_sqe(&self->ring);
+	io_uring_prep_link_timeout(sqe, &ts, 0);
+	sqe->user_data = OTHER;
+	ASSERT_EQ(2, io_uring_submit(&self->ring));
+	for (int i = 0; i < 2; i++) {
+		struct io_uring_cqe cqe = {};
+
+		ASSERT_EQ(0, iou_wait_cqe(&self->ring, &cqe));
+		ASSERT_EQ(cqe.user_data == FLOW ? -ECANCELED : -ETIME, cqe.res);
+	}
+	ASSERT_EQ(2, self->skel->bss->nr_events);
+	ASSERT_UNUSED();
+}
+
+/* A program that calls again() for ever is cancelled like any. */
+static void cancel_spin(struct __test_metadata *_metadata,
+			FIXTURE_DATA(again) *self, unsigned int nop_flags)
+{
+	struct io_uring_cqe cqes[2];
+
+	again_attach(again_spin);
+	again_add_nop(self, 0, nop_flags);
+	again_start();
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	queue_cancel(self, FLOW);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));
+	ASSERT_HAS_CQE(cqes, 2, FLOW, -ECANCELED);
+	ASSERT_HAS_CQE(cqes, 2, CANCEL, 0);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_LT(100, self->skel->bss->nr_runs);
+}
+
+TEST_F(again, spinning)
+{
+	cancel_spin(_metadata, self, 0);
+}
+
+TEST_F(again, spinning_task_work)
+{
+	cancel_spin(_metadata, self, IORING_NOP_TW);
+}
+
+/* Whoever waits with a limit gets out when it's over. */
+TEST_F(again, wait_times_out)
+{
+	struct __kernel_timespec ts = { .tv_nsec = 50000000 };
+	struct io_uring_cqe *cqe;
+	__u64 start;
+
+	again_attach(again_spin);
+	again_add_nop(self, 0, 0);
+	again_start();
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	start = iou_now_ms();
+	ASSERT_EQ(-ETIME, io_uring_wait_cqe_timeout(&self->ring, &cqe, &ts));
+	ASSERT_GT(5000, iou_now_ms() - start);
+}
+
+/* The ring's last reference is gone, which ends what waits. */
+TEST_F(again, ring_closed)
+{
+	struct pollfd pfd = { .fd = self->pipe[1] };
+
+	start_waiting(_metadata, self, 0);
+	close(self->pipe[0]);
+	self->pipe[0] = -1;
+	ASSERT_EQ(0, poll(&pfd, 1, 0));
+	io_uring_queue_exit(&self->ring);
+	self->ring.ring_fd = -1;
+	ASSERT_EQ(1, poll(&pfd, 1, IOU_WAIT_MS));
+	ASSERT_TRUE(pfd.revents & POLLERR);
+	ASSERT_EQ(3, self->skel->bss->nr_events);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A request that is issued again is no way around what applies to the first. */
+#include "again.h"
+
+#include <linux/filter.h>
+#include <linux/io_uring/bpf_filter.h>
+#include <stddef.h>
+
+#define NOBODY	65534
+
+/* missing from some versions of liburing */
+static int add_filter(FIXTURE_DATA(again) *self, unsigned int op,
+		      struct sock_filter *insns, unsigned int len)
+{
+	struct io_uring_bpf reg = {
+		.cmd_type		= IO_URING_BPF_CMD_FILTER,
+		.filter.opcode		= op,
+		.filter.filter_len	= len,
+		.filter.filter_ptr	= (unsigned long)insns,
+	};
+
+	return iou_register(&self->ring, IORING_REGISTER_BPF_FILTER, &reg, 1);
+}
+
+#define FILTER(op, ...) do {						\
+	struct sock_filter __insns[] = { __VA_ARGS__ };			\
+	int __ret = add_filter(self, op, __insns, ARRAY_SIZE(__insns));	\
+									\
+	if (__ret == -EINVAL)						\
+		SKIP(return, "no filters, is CONFIG_IO_URING_BPF set?");\
+	ASSERT_EQ(0, __ret);						\
+} while (0)
+
+/* How much is in the pipe. */
+static int pipe_bytes(FIXTURE_DATA(again) *self)
+{
+	fcntl(self->pipe[0], F_SETFL, O_NONBLOCK);
+	return read(self->pipe[0], self->got, BLOCK);
+}
+
+/* A child that was refused has not become a good one by having completed. */
+TEST_F(again, refused_by_restriction)
+{
+	struct io_uring_restriction rules[] = {
+		{ .opcode = IORING_RESTRICTION_SQE_OP,
+		  .sqe_op = IORING_OP_BPF },
+	};
+
+	io_uring_queue_exit(&self->ring);
+	ASSERT_EQ(0, iou_ring_init(&self->ring, variant->setup |
+				   IORING_SETUP_R_DISABLED));
+	ASSERT_EQ(0, iou_register(&self->ring, IORING_REGISTER_RESTRICTIONS,
+				  rules, ARRAY_SIZE(rules)));
+	again_attach(again_steps);
+	ASSERT_EQ(0, iou_enable_ring(&self->ring));
+	ASSERT_EQ(4, write(self->pipe[1], "data", 4));
+	again_add_read(self, self->pipe[0], self->got, 16, 0);
+	/* whatever is taken for the fd */
+	again_add_step(self, 0, self->got, self->pipe[0]);
+	again_run(-EACCES);
+	ASSERT_NO_CQE(&self->ring);
+	again_expect_res(0, -EACCES);
+	ASSERT_EQ(4, pipe_bytes(self));
+}
+
+TEST_F(again, refused_by_filter)
+{
+	FILTER(IORING_OP_READ, BPF_STMT(BPF_RET | BPF_K, 0));
+	again_attach(again_steps);
+	ASSERT_EQ(4, write(self->pipe[1], "data", 4));
+	again_add_read(self, self->pipe[0], self->got, 16, 0);
+	/* whatever is taken for the fd */
+	again_add_step(self, 0, self->got, self->pipe[0]);
+	again_run(-EACCES);
+	ASSERT_NO_CQE(&self->ring);
+	again_expect_res(0, -EACCES);
+	ASSERT_EQ(4, pipe_bytes(self));
+}
+
+/* A filter that came after the first issue counts for all that follow. */
+TEST_F(again, filter_added_later)
+{
+	again_attach(again_steps);
+	again_add_read(self, self->pipe[0], self->got, 16, 0);
+	again_add_step(self, 0, self->got, 16);
+	again_start();
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_NO_CQE(&self->ring);
+
+	FILTER(IORING_OP_READ, BPF_STMT(BPF_RET | BPF_K, 0));
+	ASSERT_EQ(8, write(self->pipe[1], "datadata", 8));
+	ASSERT_CQE(&self->ring, FLOW, -EACCES);
+	ASSERT_NO_CQE(&self->ring);
+	again_expect_res(0, 8);
+	ASSERT_EQ(0, self->skel->bss->steps[0].ret);
+	again_expect_res(1, -EACCES);
+}
+
+/* The one thing that a filter looks at and that changes. */
+TEST_F(again, filter_user_data)
+{
+	FILTER(IORING_OP_NOP,
+	       BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			offsetof(struct io_uring_bpf_ctx, user_data)),
+	       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x1111, 0, 1),
+	       BPF_STMT(BPF_RET | BPF_K, 0),
+	       BPF_STMT(BPF_RET | BPF_K, 1));
+	again_attach(again_steps);
+	again_add_nop(self, 1, 0);
+	again_add_step(self, 0, NULL, 2)->user_data = 0x2222;
+	again_add_step(self, 0, NULL, 3)->user_data = 0x1111;
+	again_run(-EACCES);
+	ASSERT_NO_CQE(&self->ring);
+	again_expect_steps();
+	again_expect_res(0, 1);
+	again_expect_res(1, 2);
+	again_expect_res(2, -EACCES);
+}
+
+/* Who has sent the message, as the kernel says. -1 if nobody knows. */
+static int sender_uid(int fd)
+{
+	char control[CMSG_SPACE(sizeof(struct ucred))], byte;
+	struct iovec iov = { &byte, 1 };
+	struct msghdr msg = {
+		.msg_iov	= &iov,
+		.msg_iovlen	= 1,
+		.msg_control	= control,
+		.msg_controllen	= sizeof(control),
+	};
+	struct cmsghdr *cmsg;
+	struct ucred cred;
+
+	if (recvmsg(fd, &msg, MSG_DONTWAIT) != 1)
+		return -1;
+	cmsg = CMSG_FIRSTHDR(&msg);
+	if (!cmsg || cmsg->cmsg_type != SCM_CREDENTIALS)
+		return -1;
+	memcpy(&cred, CMSG_DATA(cmsg), sizeof(cred));
+	return cred.uid;
+}
+
+static void run_personality(struct __test_metadata *_metadata,
+			    FIXTURE_DATA(again) *self, unsigned int flags)
+{
+	struct io_uring_sqe *sqe;
+	int nobody, one = 1;
+
+	ASSERT_EQ(0, setsockopt(self->sock[1], SOL_SOCKET, SO_PASSCRED, &one,
+				sizeof(one)));
+	/* the real one is what a message carries */
+	ASSERT_EQ(0, setresuid(NOBODY, NOBODY, 0));
+	nobody = io_uring_register_personality(&self->ring);
+	ASSERT_EQ(0, setresuid(0, 0, 0));
+	ASSERT_LT(0, nobody);
+
+	again_attach(again_steps);
+	sqe = again_add_child(self);
+	io_uring_prep_send(sqe, self->sock[0], self->data, 1, 0);
+	sqe->personality = nobody;
+	sqe->flags = flags;
+	for (int i = 0; i < 3; i++)
+		again_add_step(self, 0, self->data, 1);
+	again_run(0);
+	again_expect_steps();
+
+	ASSERT_EQ(1, send(self->sock[0], self->data, 1, 0));
+	for (int i = 0; i < 4; i++) {
+		int uid = sender_uid(self->sock[1]);
+
+		ASSERT_EQ(NOBODY, uid) TH_LOG("message %d", i);
+	}
+	ASSERT_EQ(0, sender_uid(self->sock[1]));
+	ASSERT_EQ(0, getuid());
+}
+
+/* Those of the child hold, however often and when it is issued. */
+TEST_F(again, personality)
+{
+	run_personality(_metadata, self, 0);
+}
+
+TEST_F(again, personality_io_wq)
+{
+	run_personality(_metadata, self, IOSQE_ASYNC);
+}
+
+/* It is gone from the ring, but not from the request. */
+TEST_F(again, personality_unregistered)
+{
+	struct io_uring_sqe *sqe;
+	int id;
+
+	id = io_uring_register_personality(&self->ring);
+	ASSERT_LT(0, id);
+	again_attach(again_steps);
+	sqe = again_add_read(self, self->pipe[0], self->got, 4, 0);
+	sqe->personality = id;
+	for (int i = 0; i < 3; i++)
+		again_add_step(self, 0, self->got, 4);
+	again_start();
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(0, io_uring_unregister_personality(&self->ring, id));
+	for (int i = 0; i < 4; i++) {
+		ASSERT_EQ(4, write(self->pipe[1], "data", 4));
+		ASSERT_EQ(0, io_uring_get_events(&self->ring));
+	}
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	again_expect_steps();
+}
+
+TEST_HARNESS_MAIN

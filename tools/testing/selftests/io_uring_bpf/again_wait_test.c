@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Requests that wait for a pipe or a socket, and do so again. */
+#include "again.h"
+
+#include <pthread.h>
+#include <sys/un.h>
+
+/* more than the number of times that a request may wait to no avail */
+#define HOPS	300
+
+#define LARGE	(1 << 20)
+
+static void add_recv(FIXTURE_DATA(again) *self, unsigned int len, int flags,
+		     unsigned int ioprio)
+{
+	struct io_uring_sqe *sqe = again_add_child(self);
+
+	io_uring_prep_recv(sqe, self->sock[1], self->got, len, flags);
+	sqe->ioprio = ioprio;
+	sqe->user_data = CHILD;
+	self->skel->bss->stream = 1;
+}
+
+static __u32 nr_events(FIXTURE_DATA(again) *self)
+{
+	return IO_URING_READ_ONCE(self->skel->bss->nr_events);
+}
+
+/* Lets the kernel work until the program has run @nr times. */
+static bool wait_events(FIXTURE_DATA(again) *self, __u32 nr)
+{
+	__u64 end = iou_now_ms() + IOU_WAIT_MS;
+
+	while (nr_events(self) < nr) {
+		if (iou_now_ms() > end)
+			return false;
+		io_uring_get_events(&self->ring);
+	}
+	return nr_events(self) == nr;
+}
+
+/* Starts a flow that reads @total bytes, @len in one go. */
+static void start_read_all(struct __test_metadata *_metadata,
+			   FIXTURE_DATA(again) *self, unsigned int len,
+			   unsigned int total)
+{
+	struct io_uring_sqe *sqe;
+
+	again_attach(again_read_all);
+	sqe = again_start();
+	sqe->addr = len;
+	sqe->addr3 = (unsigned long)self->got;
+	sqe->bpf_arg = total;
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+}
+
+/*
+ * One byte at a time, with nothing there when the request is issued again. The
+ * next one goes out when the program has seen the one before.
+ */
+static void hop_and_wait(struct __test_metadata *_metadata,
+			 FIXTURE_DATA(again) *self, int fd)
+{
+	start_read_all(_metadata, self, 1, HOPS);
+	for (int i = 0; i < HOPS; i++) {
+		ASSERT_EQ(1 + i, nr_events(self));
+		ASSERT_EQ(1, write(fd, self->data + i, 1));
+		ASSERT_TRUE(wait_events(self, 2 + i));
+	}
+	ASSERT_CQE(&self->ring, FLOW, HOPS);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(0, memcmp(self->got, self->data, HOPS));
+}
+
+TEST_F_TIMEOUT(again, pipe, 120)
+{
+	again_add_read(self, self->pipe[0], self->got, 1, 0);
+	hop_and_wait(_metadata, self, self->pipe[1]);
+}
+
+TEST_F_TIMEOUT(again, socket, 120)
+{
+	add_recv(self, 1, 0, 0);
+	hop_and_wait(_metadata, self, self->sock[0]);
+}
+
+TEST_F_TIMEOUT(again, socket_poll_first, 120)
+{
+	add_recv(self, 1, 0, IORING_RECVSEND_POLL_FIRST);
+	hop_and_wait(_metadata, self, self->sock[0]);
+}
+
+/* A file that nobody waits for. */
+TEST_F(again, nonblocking)
+{
+	ASSERT_EQ(0, fcntl(self->pipe[0], F_SETFL, O_NONBLOCK));
+	again_attach(again_steps);
+	again_add_read(self, self->pipe[0], self->got, 4, 0);
+	again_add_step(self, 0, self->got, 4);
+	again_add_step(self, 0, self->got, 4);
+	again_run(-EAGAIN);
+	again_expect_steps();
+	for (int i = 0; i < 3; i++)
+		again_expect_res(i, -EAGAIN);
+}
+
+/* A worker waits, or gives it back to be waited for. */
+TEST_F(again, pipe_in_io_wq)
+{
+	again_add_read(self, self->pipe[0], self->got, 4, 0)->flags =
+		IOSQE_ASYNC;
+	start_read_all(_metadata, self, 4, 40);
+	for (int i = 0; i < 10; i++) {
+		ASSERT_EQ(1 + i, nr_events(self));
+		ASSERT_EQ(4, write(self->pipe[1], self->data + 4 * i, 4));
+		ASSERT_TRUE(wait_events(self, 2 + i));
+	}
+	ASSERT_CQE(&self->ring, FLOW, 40);
+	ASSERT_EQ(0, memcmp(self->got, self->data, 40));
+}
+
+/* All of it is there: nobody waits, and the flow goes on to its end. */
+TEST_F(again, data_is_there)
+{
+	ASSERT_EQ(1000, write(self->sock[0], self->data, 1000));
+	add_recv(self, 10, 0, 0);
+	start_read_all(_metadata, self, 10, 1000);
+	ASSERT_CQE(&self->ring, FLOW, 1000);
+	ASSERT_EQ(101, nr_events(self));
+	ASSERT_EQ(0, memcmp(self->got, self->data, 1000));
+}
+
+/* Each comes in two halves. Neither counts for the request that follows. */
+TEST_F(again, recv_waitall)
+{
+	add_recv(self, 8, MSG_WAITALL, 0);
+	start_read_all(_metadata, self, 8, 40);
+	for (int i = 0; i < 10; i++) {
+		ASSERT_TRUE(wait_events(self, 1 + i / 2));
+		ASSERT_EQ(4, write(self->sock[0], self->data + 4 * i, 4));
+		ASSERT_EQ(0, io_uring_get_events(&self->ring));
+	}
+	ASSERT_CQE(&self->ring, FLOW, 40);
+	ASSERT_EQ(6, nr_events(self));
+	for (int i = 0; i < 5; i++)
+		again_expect_res(i, 8);
+	ASSERT_EQ(0, memcmp(self->got, self->data, 40));
+}
+
+/* The other side is gone: an end like any other. */
+TEST_F(again, recv_end)
+{
+	ASSERT_EQ(10, write(self->sock[0], self->data, 10));
+	add_recv(self, 8, 0, 0);
+	start_read_all(_metadata, self, 8, 0);
+	ASSERT_NO_CQE(&self->ring);
+	close(self->sock[0]);
+	self->sock[0] = -1;
+	ASSERT_CQE(&self->ring, FLOW, 10);
+	ASSERT_EQ(0, memcmp(self->got, self->data, 10));
+}
+
+struct sink {
+	pthread_t thread;
+	int fd;
+	const char *want;
+	size_t left;
+};
+
+/* Takes what comes in, a bit at a time and not at once. */
+static void *sink_fn(void *arg)
+{
+	struct sink *sink = arg;
+	char buf[20000];
+
+	while (sink->left) {
+		ssize_t len;
+
+		usleep(1000);
+		len = read(sink->fd, buf, sizeof(buf));
+		if (len <= 0 || len > sink->left ||
+		    memcmp(buf, sink->want, len))
+			break;
+		sink->want += len;
+		sink->left -= len;
+	}
+	return NULL;
+}
+
+/* More than the other side takes, so it goes out in pieces, each by itself. */
+static void send_all(struct __test_metadata *_metadata,
+		     FIXTURE_DATA(again) *self, struct io_uring_sqe *sqe,
+		     int reader)
+{
+	struct sink sink = { .fd = reader, .left = LARGE };
+	char *large = malloc(LARGE);
+
+	ASSERT_NE(NULL, large);
+	for (int i = 0; i < LARGE; i++)
+		large[i] = (i * 2654435761U) >> 13;
+	sink.want = large;
+	sqe->addr = (unsigned long)large;
+	sqe->len = LARGE;
+	again_attach(again_send_all);
+	sqe = again_start();
+	sqe->off = LARGE;
+	sqe->addr = (unsigned long)large;
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(0, pthread_create(&sink.thread, NULL, sink_fn, &sink));
+	ASSERT_CQE(&self->ring, FLOW, LARGE);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(0, pthread_join(sink.thread, NULL));
+	ASSERT_EQ(0, sink.left);
+	/* it was worth it */
+	ASSERT_LT(2, nr_events(self));
+	free(large);
+}
+
+TEST_F_TIMEOUT(again, send_in_pieces, 60)
+{
+	struct io_uring_sqe *sqe = again_add_child(self);
+
+	io_uring_prep_send(sqe, self->sock[0], NULL, 0, 0);
+	send_all(_metadata, self, sqe, self->sock[1]);
+}
+
+TEST_F_TIMEOUT(again, write_to_pipe_in_pieces, 60)
+{
+	struct io_uring_sqe *sqe = again_add_child(self);
+
+	iou_prep_write(sqe, self->pipe[1], NULL, 0, 0, CHILD);
+	send_all(_metadata, self, sqe, self->pipe[0]);
+}
+
+/* Nobody reads any more. */
+TEST_F(again, send_fails)
+{
+	again_attach(again_steps);
+	io_uring_prep_send(again_add_child(self), self->sock[0], self->data, 4,
+			   MSG_NOSIGNAL);
+	again_add_step(self, 0, self->data, 4);
+	close(self->sock[1]);
+	self->sock[1] = -1;
+	again_run(-EPIPE);
+	again_expect_steps();
+	again_expect_res(0, -EPIPE);
+	again_expect_res(1, -EPIPE);
+}
+
+/* The address is not known any more, and must not be left out. */
+TEST_F(again, send_to_address)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct io_uring_sqe *sqe;
+	int from, to;
+
+	snprintf(addr.sun_path + 1, sizeof(addr.sun_path) - 1, "iou_bpf.%d",
+		 getpid());
+	from = socket(AF_UNIX, SOCK_DGRAM, 0);
+	to = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	ASSERT_LE(0, from);
+	ASSERT_EQ(0, bind(to, (struct sockaddr *)&addr, sizeof(addr)));
+	again_attach(again_steps);
+	sqe = again_add_child(self);
+	io_uring_prep_send(sqe, from, self->data, 4, 0);
+	sqe->addr2 = (unsigned long)&addr;
+	sqe->addr_len = sizeof(addr);
+	again_add_step(self, 0, self->data + 4, 4);
+	again_run(-EOPNOTSUPP);
+	again_expect_steps();
+	again_expect_res(0, 4);
+	again_expect_res(1, -EOPNOTSUPP);
+	ASSERT_EQ(4, read(to, self->got, 16));
+	ASSERT_EQ(-1, read(to, self->got, 16));
+	close(from);
+	close(to);
+}
+
+static void fixed_buffer(struct __test_metadata *_metadata,
+			 FIXTURE_DATA(again) *self, struct io_uring_sqe *sqe,
+			 char *buf)
+{
+	sqe->ioprio = IORING_RECVSEND_FIXED_BUF;
+	sqe->buf_index = 0;
+	again_attach(again_steps);
+	again_add_step(self, 0, buf + 4, 4);
+	again_add_step(self, 0, buf + BLOCK - 2, 4);
+	again_add_step(self, 0, buf + 8, 4);
+	again_run(0);
+	again_expect_steps();
+	again_expect_res(0, 4);
+	again_expect_res(1, 4);
+	again_expect_res(2, -EFAULT);
+	again_expect_res(3, 4);
+}
+
+TEST_F(again, fixed_buffer_send_recv)
+{
+	struct iovec iovs[] = { { self->data, BLOCK }, { self->got, BLOCK } };
+	struct io_uring_sqe *sqe;
+
+	ASSERT_EQ(0, io_uring_register_buffers(&self->ring, iovs, 1));
+	sqe = again_add_child(self);
+	io_uring_prep_send(sqe, self->sock[0], self->data, 4, 0);
+	fixed_buffer(_metadata, self, sqe, self->data);
+	ASSERT_EQ(0, io_uring_unregister_buffers(&self->ring));
+	bpf_link__destroy(self->link);
+
+	again_reset(self);
+	ASSERT_EQ(0, io_uring_register_buffers(&self->ring, iovs + 1, 1));
+	sqe = again_add_child(self);
+	io_uring_prep_recv(sqe, self->sock[1], self->got, 4, 0);
+	fixed_buffer(_metadata, self, sqe, self->got);
+	ASSERT_EQ(0, memcmp(self->got, self->data, 12));
+}
+
+TEST_HARNESS_MAIN

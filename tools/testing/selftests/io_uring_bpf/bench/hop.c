@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Requests that don't change, one after the other or a batch at a time. An
+ * operation is one request.
+ *
+ * NOPs complete in place, or in task work with IORING_NOP_TW. Reads of
+ * /dev/zero complete in place, those of null_blk in a soft interrupt.
+ */
+#include "loop.h"
+
+#define ZERO_LEN	64
+#define BLOCK_LEN	512
+
+static void nop_prep(struct bench *b, struct io_uring_sqe *sqe)
+{
+	io_uring_prep_nop(sqe);
+}
+
+static void nop_tw_prep(struct bench *b, struct io_uring_sqe *sqe)
+{
+	io_uring_prep_nop(sqe);
+	sqe->nop_flags = IORING_NOP_TW;
+}
+
+static void nop_open(struct bench *b)
+{
+	b->want = 0;
+}
+
+static void read_prep(struct bench *b, struct io_uring_sqe *sqe)
+{
+	io_uring_prep_read(sqe, b->fd[0], b->buf, b->want, 0);
+}
+
+static void read_open(struct bench *b, const char *path, int flags, int len)
+{
+	b->want = len;
+	b->fd[0] = open(path, O_RDONLY | flags);
+	if (b->fd[0] < 0)
+		bench_die(b, "cannot open %s", path);
+	memset(bench_alloc(b, 4096), 0xff, 4096);
+}
+
+static void zero_open(struct bench *b)
+{
+	read_open(b, "/dev/zero", 0, ZERO_LEN);
+}
+
+static void null_open(struct bench *b)
+{
+	read_open(b, "/dev/nullb0", O_DIRECT, BLOCK_LEN);
+}
+
+/* Something was read, and not more than there should be. */
+static void zero_exit(struct bench *b)
+{
+	bench_check(b, !b->buf[0] && !b->buf[ZERO_LEN - 1] &&
+		       b->buf[ZERO_LEN] == 0xff);
+}
+
+static void run_pread(struct bench *b, unsigned int ops)
+{
+	for (; ops; ops--)
+		bench_check(b, pread(b->fd[0], b->buf, b->want, 0) == b->want);
+}
+
+static void run_flow(struct bench *b, unsigned int ops)
+{
+	bench_flow(b, 0, ops, 0, 0, 0);
+}
+
+/* the loops of user space for the request that @prep fills in */
+#define HOP_LOOPS(id, prep)						\
+static void id##_qd1(struct bench *b, unsigned int ops)			\
+{									\
+	bench_loop(b, ops, 1, 0, prep);					\
+}									\
+static void id##_b32(struct bench *b, unsigned int ops)			\
+{									\
+	bench_loop(b, ops, BENCH_BATCH, 0, prep);				\
+}									\
+static void id##_link(struct bench *b, unsigned int ops)		\
+{									\
+	bench_loop(b, ops, BENCH_LINK, IOSQE_IO_LINK, prep);		\
+}
+
+HOP_LOOPS(nop, nop_prep)
+HOP_LOOPS(nop_tw, nop_tw_prep)
+HOP_LOOPS(read, read_prep)
+
+#define HOP_ARMS(id)							\
+	BENCH_LOOP("loop-qd1", id##_qd1),				\
+	BENCH_LOOP("loop-b32", id##_b32),				\
+	BENCH_LOOP("link", id##_link),					\
+	BENCH_LOOP_STEP("loop_step-qd1", "hop_qd1"),			\
+	BENCH_LOOP_STEP("loop_step-b32", "hop_b32"),			\
+	BENCH_FLOW("flow", 0, "hop", run_flow),					\
+	BENCH_FLOW("flow-again", NEED_AGAIN, "hop_again", run_flow)
+
+static const struct bench_arm nop_arms[] = {
+	HOP_ARMS(nop), {}
+};
+
+static const struct bench_arm nop_tw_arms[] = {
+	HOP_ARMS(nop_tw), {}
+};
+
+static const struct bench_arm read_arms[] = {
+	BENCH_SYSCALL(run_pread), HOP_ARMS(read), {}
+};
+
+/* what a ring pays that has no program, on a kernel that knows them or not */
+static const struct bench_arm idle_qd1_arms[] = {
+	BENCH_LOOP("loop-qd1", nop_qd1), {}
+};
+
+static const struct bench_arm idle_b32_arms[] = {
+	BENCH_LOOP("loop-b32", nop_b32), {}
+};
+
+/* many at once, and all arms can do that */
+static const struct bench_arm parallel_arms[] = {
+	BENCH_LOOP("loop-b32", read_b32),
+	BENCH_LOOP_STEP("loop_step-b32", "hop_b32"),
+	BENCH_FLOW("flow", 0, "hop_batch", run_flow), {}
+};
+
+const struct bench_workload bench_hop_workloads[] = {
+	{ "nop", .ops = BENCH_OPS, .arms = nop_arms,
+	  .open = nop_open, .prep = nop_prep },
+	{ "nop-tw", .ops = BENCH_OPS, .arms = nop_tw_arms,
+	  .open = nop_open, .prep = nop_tw_prep },
+	{ "read64", .ops = BENCH_OPS, .arms = read_arms,
+	  .open = zero_open, .prep = read_prep, .exit = zero_exit },
+	{ "nullblk512", .ops = BENCH_OPS_HEAVY, .need = NEED_NULL_BLK,
+	  .arms = read_arms, .open = null_open, .prep = read_prep },
+	{ "parallel32", .ops = BENCH_OPS, .arms = parallel_arms,
+	  .open = zero_open, .prep = read_prep, .exit = zero_exit },
+	{ "idle-qd1", .ops = BENCH_OPS, .arms = idle_qd1_arms,
+	  .open = nop_open, .prep = nop_prep },
+	{ "idle-b32", .ops = BENCH_OPS, .arms = idle_b32_arms,
+	  .open = nop_open, .prep = nop_prep },
+	{}
+};

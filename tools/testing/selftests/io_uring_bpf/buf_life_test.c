@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Buffers that come and go while programs look at them. */
+#include "buf.h"
+
+/* Attaches a program that looks at byte 5 to 20 of buffer @index at each event. */
+#define attach_look(index) do {						\
+	buf_attach("buf_look_16");					\
+	buf_add_case(self, index, 5);					\
+} while (0)
+
+/* The flow's child is in flight now, the program has run once. */
+#define start_flow() do {						\
+	buf_add_read(self);						\
+	iou_queue_bpf(&self->ring, 0, FLOW);				\
+	ASSERT_EQ(1, io_uring_submit(&self->ring));			\
+	ASSERT_EQ(1, self->skel->bss->nr_events);			\
+} while (0)
+
+/* The child completes, and the program runs once more. */
+#define end_flow() do {							\
+	ASSERT_EQ(4, write(self->pipe[1], "data", 4));			\
+	ASSERT_CQE(&self->ring, FLOW, 0);				\
+	ASSERT_EQ(2, self->skel->bss->nr_events);			\
+} while (0)
+
+TEST_F(buf, replaced_between_runs)
+{
+	ASSERT_EQ(0, buf_register(self, self->mem, PAGE));
+	attach_look(0);
+	buf_run();
+	buf_expect(0, buf_byte(5), buf_byte(20));
+	ASSERT_EQ(1, buf_update(self, 0, self->mem + PAGE, PAGE));
+	buf_run();
+	buf_expect(0, buf_byte(PAGE + 5), buf_byte(PAGE + 20));
+	/* by one that is too small, by none, and by the first */
+	ASSERT_EQ(1, buf_update(self, 0, self->mem, 20));
+	buf_run();
+	buf_expect_null(0);
+	ASSERT_EQ(1, buf_update(self, 0, NULL, 0));
+	buf_run();
+	buf_expect_null(0);
+	ASSERT_EQ(1, buf_update(self, 0, self->mem, PAGE));
+	buf_run();
+	buf_expect(0, buf_byte(5), buf_byte(20));
+}
+
+TEST_F(buf, unregistered_while_flow_runs)
+{
+	ASSERT_EQ(0, buf_register(self, self->mem, PAGE));
+	attach_look(0);
+	start_flow();
+	buf_expect(0, buf_byte(5), buf_byte(20));
+	ASSERT_EQ(0, io_uring_unregister_buffers(&self->ring));
+	end_flow();
+	buf_expect_null(0);
+}
+
+TEST_F(buf, registered_while_flow_runs)
+{
+	attach_look(SPARSE);
+	start_flow();
+	buf_expect_null(0);
+	ASSERT_EQ(0, buf_register(self, self->mem, PAGE));
+	ASSERT_EQ(1, buf_update(self, SPARSE, self->mem + PAGE, PAGE));
+	end_flow();
+	buf_expect(0, buf_byte(PAGE + 5), buf_byte(PAGE + 20));
+}
+
+TEST_F(buf, copy_of_unregistered)
+{
+	ASSERT_EQ(0, buf_register(self, self->mem, PAGE));
+	buf_attach("buf_copy_out");
+	buf_add_copy(self, 0, 5, 16);
+	start_flow();
+	ASSERT_EQ(0, self->skel->bss->copies[0].ret);
+	ASSERT_EQ(1, buf_update(self, 0, NULL, 0));
+	end_flow();
+	ASSERT_EQ(-ENOENT, self->skel->bss->copies[0].ret);
+}
+
+/* The buffer is the memory that there was, whatever is at its address now. */
+TEST_F(buf, unmapped)
+{
+	ASSERT_EQ(0, buf_register(self, self->mem, PAGE));
+	attach_look(0);
+	ASSERT_EQ(0, munmap(self->mem, PAGE));
+	buf_run();
+	buf_expect(0, buf_byte(5), buf_byte(20));
+	buf_attach("buf_put_16");
+	self->skel->bss->cases[0].put = 0x99;
+	buf_run();
+	buf_run();
+	buf_expect(0, 0x99, 0x99);
+}
+
+/* Of another ring, which may be gone by now. */
+TEST_F(buf, cloned)
+{
+	struct io_uring_clone_buffers clone = {};
+	struct io_uring src;
+	struct iovec iov = { self->mem, PAGE };
+
+	ASSERT_EQ(0, iou_ring_init(&src, 0));
+	ASSERT_EQ(0, io_uring_register_buffers(&src, &iov, 1));
+	clone.src_fd = src.ring_fd;
+	ASSERT_EQ(0, iou_register(&self->ring, IORING_REGISTER_CLONE_BUFFERS,
+				  &clone, 1));
+	io_uring_queue_exit(&src);
+	attach_look(0);
+	buf_run();
+	buf_expect(0, buf_byte(5), buf_byte(20));
+}
+
+/* The application and the program share it, there is no copy to go stale. */
+TEST_F(buf, contents_change)
+{
+	ASSERT_EQ(0, buf_register(self, self->mem, PAGE));
+	attach_look(0);
+	for (int i = 0; i < 100; i++) {
+		self->mem[5] = i;
+		self->mem[20] = i + 1;
+		buf_run();
+		buf_expect(0, i, i + 1);
+	}
+}
+
+/* What a child reads is there when its completion runs the program. */
+TEST_F(buf, child_fills_it)
+{
+	struct io_uring_sqe *sqe = &self->skel->bss->sqes[0];
+	const int pages = 20, words = pages * PAGE / 4;
+	char path[128];
+	__u64 sum = 0;
+	__u32 *data;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/iou_bpf.XXXXXX",
+		 getenv("TMPDIR") ?: "/tmp");
+	fd = mkstemp(path);
+	ASSERT_LE(0, fd);
+	unlink(path);
+	data = malloc(pages * PAGE);
+	ASSERT_NE(NULL, data);
+	for (int i = 0; i < words; i++) {
+		data[i] = i * 2654435761U;
+		sum += data[i];
+	}
+	ASSERT_EQ(pages * PAGE, write(fd, data, pages * PAGE));
+
+	ASSERT_EQ(0, buf_register(self, self->mem, PAGE));
+	buf_attach("buf_sum_file");
+	io_uring_prep_read_fixed(sqe, fd, self->mem, PAGE, 0, 0);
+	sqe->user_data = CHILD;
+	iou_queue_bpf(&self->ring, 0, FLOW)->addr3 = (unsigned long)self->mem;
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_EQ(2 + pages, self->skel->bss->nr_events);
+	ASSERT_EQ(sum, self->skel->bss->events[1 + pages].state[1]);
+	free(data);
+	close(fd);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What the verifier lets a program do with slices, copies and again(). */
+#include "iou_bpf.h"
+#include "kselftest_harness.h"
+#include "iou_caps.h"
+#include "buf_verifier.skel.h"
+
+#define LOG_SIZE	(64 * 1024)
+
+static char verifier_log[LOG_SIZE];
+
+static const char * const good[] = {
+	"good", "good_sleepable", "good_variable_offset",
+};
+
+/* The programs of progs/buf_verifier.bpf.c, and why each of them is rejected. */
+static const struct {
+	const char *prog;
+	const char *msg;
+} bad[] = {
+	{ "no_null_check", "invalid mem access 'rdonly_mem_or_null'" },
+	{ "no_null_check_rw", "invalid mem access 'mem_or_null'" },
+	{ "store_to_read_only", "cannot write into rdonly_mem" },
+	{ "atomic_on_read_only", "cannot write into rdonly_mem" },
+	{ "copy_to_read_only", "rdonly_mem" },
+	{ "load_past_end", "mem_size=64 off=64 size=1" },
+	{ "load_across_end", "mem_size=64 off=57 size=8" },
+	{ "load_before_start", "mem_size=64 off=-1 size=1" },
+	{ "store_past_end", "mem_size=64 off=64 size=1" },
+	{ "load_at_unknown_offset", "mem_size=64 off=127 size=1" },
+	{ "size_unknown", "R4 is not a const" },
+	{ "size_unknown_rw", "R4 is not a const" },
+	{ "size_zero", "mem_size=0 off=0 size=1" },
+	{ "copy_beyond_memory",
+	  "memory, len pair leads to invalid memory access" },
+	{ "copy_size_unknown",
+	  "memory, len pair leads to invalid memory access" },
+	{ "again_is_moved", "dereference of modified ctx ptr R1" },
+	{ "other_type",
+	  "calling kernel function bpf_io_uring_again is not allowed" },
+	{ "other_type_buf",
+	  "calling kernel function bpf_io_uring_buf_read is not allowed" },
+};
+
+/* Loads one program of the skeleton. */
+static int load(const char *name)
+{
+	struct buf_verifier *skel = buf_verifier__open();
+	struct bpf_program *prog;
+	int ret = -ENOENT;
+
+	verifier_log[0] = 0;
+	if (!skel)
+		return ret;
+	prog = bpf_object__find_program_by_name(skel->obj, name);
+	if (prog) {
+		bpf_program__set_autoload(prog, true);
+		bpf_program__set_log_level(prog, 1);
+		bpf_program__set_log_buf(prog, verifier_log,
+					 sizeof(verifier_log));
+		ret = buf_verifier__load(skel);
+	}
+	buf_verifier__destroy(skel);
+	return ret;
+}
+
+FIXTURE(buf_verifier) {
+};
+
+FIXTURE_SETUP(buf_verifier)
+{
+	IOU_REQUIRE();
+	libbpf_set_print(NULL);
+}
+
+FIXTURE_TEARDOWN(buf_verifier)
+{
+}
+
+TEST_F_TIMEOUT(buf_verifier, accepted, 60)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		EXPECT_EQ(0, load(good[i])) {
+			TH_LOG("%s: %s", good[i], verifier_log);
+		}
+	}
+}
+
+TEST_F_TIMEOUT(buf_verifier, rejected, 120)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		EXPECT_NE(0, load(bad[i].prog)) {
+			TH_LOG("%s", bad[i].prog);
+		}
+		EXPECT_NE(NULL, strstr(verifier_log, bad[i].msg)) {
+			TH_LOG("%s: %s", bad[i].prog, verifier_log);
+		}
+	}
+}
+
+/* Addresses are no data: one can be stored only by whoever may see them. */
+TEST_F(buf_verifier, pointer_leak)
+{
+	ASSERT_EQ(0, load("slice_in_context")) {
+		TH_LOG("%s", verifier_log);
+	}
+	ASSERT_EQ(0, iou_keep_caps(IOU_CAP(CAP_BPF)));
+	ASSERT_NE(0, load("slice_in_context"));
+	ASSERT_NE(NULL, strstr(verifier_log, "leaks addr into ctx")) {
+		TH_LOG("%s", verifier_log);
+	}
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What a watching program makes of the CQE, and what it can't do. */
+#include "match.h"
+
+#define GROUP	5
+#define BUF_ID	9
+#define BUF_CFLAGS	(IORING_CQE_F_BUFFER | BUF_ID << IORING_CQE_BUFFER_SHIFT)
+
+#define CQ_ENTRIES	32U
+
+TEST_F(match, verdict)
+{
+	self->link = MATCH_ALL(match_as_told);
+	for (int i = 0; i <= BPF_IO_URING_DROP_BUF; i++) {
+		self->skel->bss->verdict = i;
+		match_queue_nop(self, 3, APP);
+		MATCH_SUBMIT(1);
+		if (i < BPF_IO_URING_DROP)
+			ASSERT_CQE(&self->ring, APP, 3);
+		ASSERT_NO_CQE(&self->ring);
+		ASSERT_EQ(1 + i, match_nr_events(self));
+	}
+}
+
+TEST_F(match, verdict_on_failure)
+{
+	self->link = MATCH_ALL(match_as_told);
+	for (int i = 0; i <= BPF_IO_URING_DROP_BUF; i++) {
+		self->skel->bss->verdict = i;
+		match_queue_nop(self, -EIO, APP)->flags =
+			IOSQE_CQE_SKIP_SUCCESS;
+		MATCH_SUBMIT(1);
+		if (i < BPF_IO_URING_DROP)
+			ASSERT_CQE(&self->ring, APP, -EIO);
+		ASSERT_NO_CQE(&self->ring);
+	}
+}
+
+/* IOSQE_CQE_SKIP_SUCCESS is the application's default. */
+TEST_F(match, skip_success)
+{
+	self->link = MATCH_ALL(match_as_told);
+	for (int i = 0; i <= BPF_IO_URING_DROP_BUF; i++) {
+		self->skel->bss->verdict = i;
+		match_queue_nop(self, 3, APP)->flags = IOSQE_CQE_SKIP_SUCCESS;
+		MATCH_SUBMIT(1);
+		if (i == BPF_IO_URING_POST)
+			ASSERT_CQE(&self->ring, APP, 3);
+		ASSERT_NO_CQE(&self->ring);
+		ASSERT_EQ(1 + i, match_nr_events(self));
+	}
+}
+
+TEST_F(match, changed)
+{
+	self->link = MATCH_ALL(match_as_told);
+	match_change(self, -ENXIO, 0xabcd0000);
+	for (int i = 0; i <= BPF_IO_URING_POST; i++) {
+		self->skel->bss->verdict = i;
+		match_queue_nop(self, 3, APP);
+		MATCH_SUBMIT(1);
+		ASSERT_CQE_FLAGS(&self->ring, CHANGED, -ENXIO, 0xabcd0000);
+		ASSERT_NO_CQE(&self->ring);
+	}
+}
+
+TEST_F(match, reserved_cflags)
+{
+	self->link = MATCH_ALL(match_as_told);
+	match_change(self, 1, IORING_CQE_F_32 | IORING_CQE_F_SKIP);
+	match_queue_nop(self, 3, APP);
+	MATCH_SUBMIT(1);
+	ASSERT_CQE(&self->ring, CHANGED, 1);
+}
+
+/* CQEs of its own come right before the request's, others keep their places. */
+TEST_F(match, post_cqe)
+{
+	self->link = MATCH_ATTACH(match_as_told, .slot = 0, .user_data = APP,
+				  .user_data_mask = ~0ULL);
+	self->skel->bss->nr_posts = 2;
+	match_queue_nop(self, 1, APP + 1);
+	match_queue_nop(self, 2, APP);
+	match_queue_nop(self, 3, APP + 3);
+	MATCH_SUBMIT(3);
+	ASSERT_CQE(&self->ring, APP + 1, 1);
+	ASSERT_CQE_FLAGS(&self->ring, MARKER, 0, 0);
+	ASSERT_CQE_FLAGS(&self->ring, MARKER + 1, 1, 1 << 16);
+	ASSERT_CQE(&self->ring, APP, 2);
+	ASSERT_CQE(&self->ring, APP + 3, 3);
+
+	/* also if that is dropped */
+	self->skel->bss->verdict = BPF_IO_URING_DROP;
+	match_queue_nop(self, 2, APP);
+	MATCH_SUBMIT(1);
+	ASSERT_CQE_FLAGS(&self->ring, MARKER + 2, 0, 0);
+	ASSERT_CQE_FLAGS(&self->ring, MARKER + 3, 1, 1 << 16);
+	ASSERT_NO_CQE(&self->ring);
+}
+
+/* More requests in one go than a flush has room for posted CQEs. */
+TEST_F(match, post_cqe_many)
+{
+	const int nr = 40;
+	__u64 markers = 0;
+
+	self->link = MATCH_ALL(match_as_told);
+	self->skel->bss->nr_posts = 2;
+	for (int i = 0; i < nr; i++)
+		match_queue_nop(self, i, APP + i);
+	MATCH_SUBMIT(nr);
+	for (int i = 0; i < nr; i++) {
+		for (int n = 0; n < 2; n++)
+			ASSERT_CQE_FLAGS(&self->ring, MARKER + markers++, n,
+					 n << 16);
+		ASSERT_CQE(&self->ring, APP + i, i);
+	}
+	ASSERT_NO_CQE(&self->ring);
+}
+
+/* There is no flow that could own what it asks for. */
+TEST_F(match, no_flow)
+{
+	iou_prep_nop(&self->skel->bss->sqes[0], 7, 0, CHILD);
+	self->link = MATCH_ALL(match_verbs);
+	match_run_nop(APP, 1);
+	ASSERT_EQ(-EOPNOTSUPP, self->skel->bss->ret_issue);
+	ASSERT_EQ(-EOPNOTSUPP, self->skel->bss->ret_again);
+	ASSERT_EQ(-EOPNOTSUPP, self->skel->bss->ret_complete);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(1, match_nr_events(self));
+}
+
+static int provide(FIXTURE_DATA(match) *self)
+{
+	struct io_uring_sqe *sqe = iou_get_sqe(&self->ring);
+	struct io_uring_cqe cqe;
+	int ret;
+
+	io_uring_prep_provide_buffers(sqe, self->buf, sizeof(self->buf), 1,
+				      GROUP, BUF_ID);
+	io_uring_submit(&self->ring);
+	ret = iou_wait_cqe(&self->ring, &cqe);
+	return ret ?: cqe.res;
+}
+
+/* Nobody else would tell the application where its data is. */
+TEST_F(match, provided_buffer)
+{
+	struct io_uring_sqe *sqe;
+
+	self->link = MATCH_ATTACH(match_as_told, .slot = 0,
+				  MATCH_OP(IORING_OP_READ));
+	for (int i = 0; i <= BPF_IO_URING_DROP_BUF; i++) {
+		self->skel->bss->verdict = i;
+		ASSERT_EQ(0, provide(self));
+		sqe = match_queue_read(self, APP);
+		sqe->addr = 0;
+		sqe->flags = IOSQE_BUFFER_SELECT;
+		sqe->buf_group = GROUP;
+		MATCH_SUBMIT(1);
+		ASSERT_EQ(4, write(self->pipe[1], "data", 4));
+		if (i != BPF_IO_URING_DROP_BUF)
+			ASSERT_CQE_FLAGS(&self->ring, APP, 4, BUF_CFLAGS);
+		ASSERT_NO_CQE(&self->ring);
+		ASSERT_EQ(BUF_CFLAGS, match_event(self, i)->cflags);
+		ASSERT_EQ(1 + i, match_nr_events(self));
+	}
+}
+
+/* It said that it does not want to know. */
+TEST_F(match, provided_buffer_skip_success)
+{
+	struct io_uring_sqe *sqe;
+
+	self->link = MATCH_ATTACH(match_as_told, .slot = 0,
+				  MATCH_OP(IORING_OP_READ));
+	ASSERT_EQ(0, provide(self));
+	sqe = match_queue_read(self, APP);
+	sqe->addr = 0;
+	sqe->flags = IOSQE_BUFFER_SELECT | IOSQE_CQE_SKIP_SUCCESS;
+	sqe->buf_group = GROUP;
+	MATCH_SUBMIT(1);
+	ASSERT_EQ(4, write(self->pipe[1], "data", 4));
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(BUF_CFLAGS, match_event(self, 0)->cflags);
+}
+
+/* Those of a poll that goes on are none of its business, the last one is. */
+TEST_F(match, multishot)
+{
+	struct io_uring_sqe *sqe = iou_get_sqe(&self->ring);
+
+	self->link = MATCH_ATTACH(match_as_told, .slot = 0,
+				  MATCH_OP(IORING_OP_POLL_ADD));
+	self->skel->bss->verdict = BPF_IO_URING_DROP;
+	io_uring_prep_poll_multishot(sqe, self->pipe[0], POLLIN);
+	sqe->user_data = APP;
+	MATCH_SUBMIT(1);
+	for (int i = 0; i < 3; i++) {
+		ASSERT_EQ(1, write(self->pipe[1], "x", 1));
+		ASSERT_CQE_FLAGS(&self->ring, APP, POLLIN, IORING_CQE_F_MORE);
+		ASSERT_EQ(1, read(self->pipe[0], self->buf, 1));
+	}
+	ASSERT_EQ(0, match_nr_events(self));
+
+	sqe = iou_get_sqe(&self->ring);
+	io_uring_prep_cancel64(sqe, APP, 0);
+	sqe->user_data = CANCEL;
+	MATCH_SUBMIT(1);
+	ASSERT_CQE(&self->ring, CANCEL, 0);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(1, match_nr_events(self));
+	ASSERT_EQ(-ECANCELED, match_event(self, 0)->res);
+}
+
+static void small_ring(struct __test_metadata *_metadata,
+		       FIXTURE_DATA(match) *self, unsigned int setup)
+{
+	io_uring_queue_exit(&self->ring);
+	ASSERT_EQ(0, iou_ring_init_size(&self->ring, setup, CQ_ENTRIES,
+					CQ_ENTRIES));
+	ASSERT_EQ(CQ_ENTRIES, self->ring.cq.ring_entries);
+}
+
+/* What does not fit in comes later, all of it and in order. */
+TEST_F(match, overflow)
+{
+	const int nr = 10 * CQ_ENTRIES;
+
+	small_ring(_metadata, self, variant->setup);
+	self->link = MATCH_ALL(match_as_told);
+	self->skel->bss->verdict = BPF_IO_URING_POST;
+	for (int i = 0; i < nr; i++) {
+		match_queue_nop(self, i, APP + i)->flags =
+			i % 2 ? IOSQE_CQE_SKIP_SUCCESS : 0;
+		MATCH_SUBMIT(1);
+	}
+	ASSERT_EQ(nr, match_nr_events(self));
+	for (int i = 0; i < nr; i++)
+		ASSERT_CQE(&self->ring, APP + i, i);
+	ASSERT_NO_CQE(&self->ring);
+}
+
+/* Its own CQEs don't overflow, it is told that there is no room. */
+TEST_F(match, post_cqe_to_full_cq)
+{
+	small_ring(_metadata, self, variant->setup);
+	self->link = MATCH_ATTACH(match_as_told, .slot = 0, .user_data = APP,
+				  .user_data_mask = ~0ULL);
+	self->skel->bss->nr_posts = 1;
+	for (unsigned int i = 1; i <= CQ_ENTRIES; i++)
+		match_queue_nop(self, 0, APP + i);
+	MATCH_SUBMIT(CQ_ENTRIES);
+	match_queue_nop(self, 3, APP);
+	MATCH_SUBMIT(1);
+	ASSERT_EQ(-EBUSY, self->skel->bss->post_ret);
+	for (unsigned int i = 1; i <= CQ_ENTRIES; i++)
+		ASSERT_CQE(&self->ring, APP + i, 0);
+	ASSERT_CQE(&self->ring, APP, 3);
+	ASSERT_NO_CQE(&self->ring);
+}
+
+TEST_HARNESS_MAIN

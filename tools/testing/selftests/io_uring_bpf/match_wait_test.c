@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Who waits for CQEs, in all modes of task work, of which a program drops some:
+ * a wait must neither end for those nor go on for ever because of them.
+ */
+#include "iou_bpf.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+
+#include "kselftest_harness.h"
+#include "match.skel.h"
+
+#define APP	0xa00ULL
+/* requests of a round, every other one is dropped */
+#define NR	20
+
+FIXTURE(match_wait) {
+	struct io_uring ring;
+	struct match *skel;
+	struct bpf_link *link;
+	pthread_t thread;
+	int pipe[2];
+	/* how long to wait between two writes */
+	unsigned int pause_us;
+	int nr_writes;
+	char buf[NR];
+};
+
+FIXTURE_VARIANT(match_wait) {
+	unsigned int setup;
+};
+
+FIXTURE_VARIANT_ADD(match_wait, plain) {
+};
+
+FIXTURE_VARIANT_ADD(match_wait, coop) {
+	.setup = IORING_SETUP_COOP_TASKRUN,
+};
+
+FIXTURE_VARIANT_ADD(match_wait, defer) {
+	.setup = IOU_DEFER,
+};
+
+FIXTURE_VARIANT_ADD(match_wait, defer_flag) {
+	.setup = IOU_DEFER | IORING_SETUP_TASKRUN_FLAG,
+};
+
+FIXTURE_SETUP(match_wait)
+{
+	LIBBPF_OPTS(bpf_iouring_opts, opts, .flags = BPF_F_IOURING_MATCH);
+	struct bpf_program *prog;
+
+	IOU_REQUIRE();
+	ASSERT_EQ(0, iou_ring_init(&self->ring, variant->setup));
+	ASSERT_EQ(0, pipe(self->pipe));
+	self->skel = match__open_and_load();
+	ASSERT_NE(NULL, self->skel);
+	prog = self->skel->progs.match_drop_odd;
+	self->link = bpf_program__attach_iouring(prog, self->ring.ring_fd,
+						 &opts);
+	ASSERT_NE(NULL, self->link);
+}
+
+FIXTURE_TEARDOWN(match_wait)
+{
+	bpf_link__destroy(self->link);
+	match__destroy(self->skel);
+	close(self->pipe[0]);
+	close(self->pipe[1]);
+	io_uring_queue_exit(&self->ring);
+}
+
+/* Requests that wait for a byte each, in the order of their user_data. */
+static void queue_reads(FIXTURE_DATA(match_wait) *self, int nr)
+{
+	for (int i = 0; i < nr; i++)
+		iou_prep_read(iou_get_sqe(&self->ring), self->pipe[0],
+			      &self->buf[i], 1, 0, APP + i);
+}
+
+static void *write_fn(void *data)
+{
+	FIXTURE_DATA(match_wait) *self = data;
+
+	for (int i = 0; i < self->nr_writes; i++) {
+		usleep(self->pause_us);
+		if (write(self->pipe[1], "x", 1) != 1)
+			return self;
+	}
+	return NULL;
+}
+
+#define start_writing(nr, us) do {					\
+	self->nr_writes = nr;						\
+	self->pause_us = us;						\
+	ASSERT_EQ(0, pthread_create(&self->thread, NULL, write_fn,	\
+				    self));				\
+} while (0)
+
+#define join_writer() do {						\
+	void *__ret;							\
+									\
+	ASSERT_EQ(0, pthread_join(self->thread, &__ret));		\
+	ASSERT_EQ(NULL, __ret);						\
+} while (0)
+
+/* Waits for @nr CQEs in one go. Returns 0 or -ETIME. */
+static int wait_nr(FIXTURE_DATA(match_wait) *self, unsigned int nr)
+{
+	struct __kernel_timespec ts = { .tv_sec = IOU_WAIT_MS / 1000 };
+	struct io_uring_cqe *cqe;
+	int ret;
+
+	do {
+		ret = io_uring_wait_cqes(&self->ring, &cqe, nr, &ts, NULL);
+	} while (ret == -EINTR);
+	return ret;
+}
+
+#define expect_even_cqes(nr) do {					\
+	struct io_uring_cqe __cqes[NR];					\
+									\
+	ASSERT_EQ((nr) / 2, io_uring_cq_ready(&self->ring));		\
+	ASSERT_EQ(0, iou_wait_cqes(&self->ring, __cqes, (nr) / 2));	\
+	for (int __i = 0; __i < (nr); __i += 2)				\
+		ASSERT_HAS_CQE(__cqes, (nr) / 2, APP + __i, 1);		\
+	ASSERT_NO_CQE(&self->ring);					\
+	ASSERT_EQ(nr, self->skel->bss->nr_events);			\
+} while (0)
+
+/* All of those that there will be: the last one is dropped after it. */
+TEST_F(match_wait, for_half)
+{
+	queue_reads(self, NR);
+	ASSERT_EQ(NR, io_uring_submit(&self->ring));
+	start_writing(NR, 1000);
+	ASSERT_EQ(0, wait_nr(self, NR / 2));
+	join_writer();
+	ASSERT_EQ(0, io_uring_get_events(&self->ring));
+	expect_even_cqes(NR);
+}
+
+/* In bursts, so that several completions come in one batch. */
+TEST_F(match_wait, for_half_in_bursts)
+{
+	for (int round = 0; round < 20; round++) {
+		self->skel->bss->nr_events = 0;
+		queue_reads(self, NR);
+		ASSERT_EQ(NR, io_uring_submit(&self->ring));
+		start_writing(NR, 0);
+		ASSERT_EQ(0, wait_nr(self, NR / 2));
+		join_writer();
+		while (IO_URING_READ_ONCE(self->skel->bss->nr_events) < NR)
+			ASSERT_EQ(0, io_uring_get_events(&self->ring));
+		expect_even_cqes(NR);
+	}
+}
+
+/* Those that are dropped don't count for one that is awaited. */
+TEST_F(match_wait, not_for_dropped)
+{
+	struct __kernel_timespec ts = { .tv_nsec = 200000000 };
+	struct io_uring_cqe *cqe;
+	__u64 start;
+	int ret;
+
+	for (int i = 0; i < 4; i++)
+		iou_prep_read(iou_get_sqe(&self->ring), self->pipe[0],
+			      &self->buf[i], 1, 0, APP + 2 * i + 1);
+	ASSERT_EQ(4, io_uring_submit(&self->ring));
+	start_writing(4, 1000);
+	start = iou_now_ms();
+	do {
+		ret = io_uring_wait_cqe_timeout(&self->ring, &cqe, &ts);
+	} while (ret == -EINTR);
+	ASSERT_EQ(-ETIME, ret);
+	ASSERT_LE(190, iou_now_ms() - start);
+	join_writer();
+	ASSERT_EQ(4, self->skel->bss->nr_events);
+	ASSERT_EQ(0, io_uring_cq_ready(&self->ring));
+}
+
+/* One call, which completes requests and drops some while it submits. */
+TEST_F(match_wait, submit_and_wait)
+{
+	for (int i = 0; i < NR; i++)
+		iou_prep_nop(iou_get_sqe(&self->ring), 1,
+			     i % 3 ? IORING_NOP_TW : 0, APP + i);
+	ASSERT_EQ(NR, io_uring_submit_and_wait(&self->ring, NR / 2));
+	expect_even_cqes(NR);
+}
+
+/* Workers of io-wq bring them in any order. */
+TEST_F(match_wait, workers)
+{
+	for (int i = 0; i < NR; i++) {
+		struct io_uring_sqe *sqe = iou_get_sqe(&self->ring);
+
+		iou_prep_nop(sqe, 1, 0, APP + i);
+		sqe->flags = IOSQE_ASYNC;
+	}
+	ASSERT_EQ(NR, io_uring_submit(&self->ring));
+	ASSERT_EQ(0, wait_nr(self, NR / 2));
+	while (IO_URING_READ_ONCE(self->skel->bss->nr_events) < NR)
+		ASSERT_EQ(0, io_uring_get_events(&self->ring));
+	expect_even_cqes(NR);
+}
+
+/* A timeout that is there for a number of CQEs counts those that there are. */
+TEST_F(match_wait, timeout_sequence)
+{
+	struct __kernel_timespec ts = { .tv_sec = 60 };
+	struct io_uring_sqe *sqe;
+
+	sqe = iou_get_sqe(&self->ring);
+	io_uring_prep_timeout(sqe, &ts, 2, 0);
+	sqe->user_data = 0x7000;
+	for (int i = 0; i < 4; i++)
+		iou_prep_nop(iou_get_sqe(&self->ring), 1, 0, APP + i);
+	ASSERT_EQ(5, io_uring_submit(&self->ring));
+	ASSERT_CQE(&self->ring, APP, 1);
+	ASSERT_CQE(&self->ring, APP + 2, 1);
+	ASSERT_CQE(&self->ring, 0x7000, 0);
+	ASSERT_NO_CQE(&self->ring);
+}
+
+/* One system call, which does not come back before there is a CQE. */
+TEST_F(match_wait, dropped_timeout)
+{
+	struct __kernel_timespec ts = { .tv_nsec = 20000000 };
+	struct io_uring_sqe *sqe = iou_get_sqe(&self->ring);
+
+	io_uring_prep_timeout(sqe, &ts, 0, 0);
+	sqe->user_data = APP + 1;
+	queue_reads(self, 1);
+	start_writing(1, 200000);
+	ASSERT_EQ(2, io_uring_submit_and_wait(&self->ring, 1));
+	ASSERT_EQ(2, self->skel->bss->nr_events);
+	ASSERT_EQ(1, io_uring_cq_ready(&self->ring));
+	ASSERT_CQE(&self->ring, APP, 1);
+	ASSERT_NO_CQE(&self->ring);
+	join_writer();
+}
+
+TEST_F(match_wait, eventfd)
+{
+	int evfd = eventfd(0, EFD_NONBLOCK);
+	__u64 count;
+
+	ASSERT_LE(0, evfd);
+	ASSERT_EQ(0, io_uring_register_eventfd(&self->ring, evfd));
+	iou_prep_nop(iou_get_sqe(&self->ring), 1, 0, APP + 1);
+	iou_prep_nop(iou_get_sqe(&self->ring), 1, 0, APP + 3);
+	ASSERT_EQ(2, io_uring_submit(&self->ring));
+	ASSERT_EQ(2, self->skel->bss->nr_events);
+	ASSERT_EQ(-1, read(evfd, &count, sizeof(count)));
+	iou_prep_nop(iou_get_sqe(&self->ring), 1, 0, APP + 2);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(sizeof(count), read(evfd, &count, sizeof(count)));
+	ASSERT_CQE(&self->ring, APP + 2, 1);
+	close(evfd);
+}
+
+TEST_F(match_wait, poll_ring)
+{
+	struct pollfd pfd = { .fd = self->ring.ring_fd, .events = POLLIN };
+
+	iou_prep_nop(iou_get_sqe(&self->ring), 1, 0, APP + 1);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, self->skel->bss->nr_events);
+	ASSERT_EQ(0, poll(&pfd, 1, IOU_IDLE_MS));
+	iou_prep_nop(iou_get_sqe(&self->ring), 1, 0, APP);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, poll(&pfd, 1, IOU_IDLE_MS));
+	ASSERT_CQE(&self->ring, APP, 1);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the programs of buf.bpf.c are told by their tests. */
+#ifndef BUF_CASE_H
+#define BUF_CASE_H
+
+#define BUF_MAX_CASES	32
+#define BUF_COPY_SIZE	8192
+
+/* one slice, and what the program found there */
+struct buf_case {
+	__u64	offset;
+	__u32	index;
+	/* to be written to both ends, by those that write */
+	__u8	put;
+	/* the pointer was not NULL */
+	__u8	got;
+	__u8	first;
+	__u8	last;
+};
+
+/* one copy, into or out of copy_data */
+struct buf_copy {
+	__u64	offset;
+	__u32	index;
+	__u32	size;
+	__s32	ret;
+	__u32	pad;
+};
+
+#endif

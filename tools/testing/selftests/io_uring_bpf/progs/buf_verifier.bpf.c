@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Uses of slices and copies that, but for the first two programs, have to be
+ * rejected. What the verifier says to them is in the table of
+ * buf_verifier_test.c.
+ */
+#include "iou_bpf.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+__u8 data[64];
+__u64 sum;
+
+static __always_inline int good_calls(struct bpf_io_uring_ctx *ctx)
+{
+	const __u8 *p;
+	__u8 *q;
+
+	p = bpf_io_uring_buf_data(ctx, ctx->cflags, ctx->state[0], 64);
+	if (p)
+		sum += p[0] + p[63] + *(const __u64 *)(p + 56);
+	q = bpf_io_uring_buf_data_rw(ctx, ctx->cflags, ctx->state[0], 64);
+	if (q)
+		q[63] = q[0];
+	bpf_io_uring_buf_read(ctx, 0, ctx->state[1], data, sizeof(data));
+	bpf_io_uring_buf_write(ctx, 0, ctx->state[1], data, sizeof(data));
+	return BPF_IO_URING_DEFAULT;
+}
+
+SEC("?iouring")
+int good(struct bpf_io_uring_ctx *ctx)
+{
+	return good_calls(ctx);
+}
+
+SEC("?iouring.s")
+int good_sleepable(struct bpf_io_uring_ctx *ctx)
+{
+	return good_calls(ctx);
+}
+
+/* A slice with room for all that the program knows it has. */
+SEC("?iouring")
+int good_variable_offset(struct bpf_io_uring_ctx *ctx)
+{
+	const __u8 *p = bpf_io_uring_buf_data(ctx, 0, 0, 64);
+
+	if (p)
+		sum += p[ctx->state[0] & 63];
+	return BPF_IO_URING_DEFAULT;
+}
+
+SEC("?iouring")
+int no_null_check(struct bpf_io_uring_ctx *ctx)
+{
+	sum += *bpf_io_uring_buf_data(ctx, 0, 0, 64);
+	return BPF_IO_URING_DEFAULT;
+}
+
+SEC("?iouring")
+int no_null_check_rw(struct bpf_io_uring_ctx *ctx)
+{
+	*bpf_io_uring_buf_data_rw(ctx, 0, 0, 64) = 1;
+	return BPF_IO_URING_DEFAULT;
+}
+
+SEC("?iouring")
+int store_to_read_only(struct bpf_io_uring_ctx *ctx)
+{
+	__u8 *p = (__u8 *)bpf_io_uring_buf_data(ctx, 0, 0, 64);
+
+	if (p)
+		p[0] = 1;
+	return BPF_IO_URING_DEFAULT;
+}
+
+SEC("?iouring")
+int atomic_on_read_only(struct bpf_io_uring_ctx *ctx)
+{
+	__u64 *p = (__u64 *)bpf_io_uring_buf_data(ctx, 0, 0, 64);
+
+	if (p)
+		__sync_fetch_and_add(p, 1);
+	return BPF_IO_URING_DEFAULT;
+}
+
+/* A kfunc that writes is no better. */
+SEC("?iouring")
+int copy_to_read_only(struct bpf_io_uring_ctx *ctx)
+{
+	void *p = (void *)bpf_io_uring_buf_data(ctx, 0, 0, 64);
+
+	if (p)
+		bpf_io_uring_buf_read(ctx, 0, 0, p, 64);
+	return BPF_IO_URING_DEFAULT;
+}
+
+SEC("?iouring")
+int load_past_end(struct bpf_io_uring_ctx *ctx)
+{
+	const __u8 *p = bpf_io_uring_buf_data(ctx, 0, 0, 64);
+
+	if (p)
+		sum += p[64];
+	return BPF_IO_URING_DEFAULT;
+}
+
+SEC("?iouring")
+int load_across_end(struct bpf_io_uring_ctx *ctx)
+{
+	const __u8 *p = bpf_io_uring_buf_data(ctx, 0, 0, 64);
+
+	if (p)
+		sum += *(const __u64 *)(p + 57);
+	return BPF_IO_URING_DEFAULT;
+}
+
+SEC("?iouring")
+int load_before_start(struct bpf_io_uring_ctx *ctx)
+{
+	const __u8 *p = bpf_io_uring_buf_data(ctx, 0, 0, 64);
+
+	if (p)
+		sum += p[-1];
+	return BPF_IO_URING_DEFAULT;
+}
+
+SEC("?iouring")
+int store_past_end(struct bpf_io_uring_ctx *ctx)
+{
+	__u8 *p = bpf_io_uring_buf_data_rw(ctx, 0, 0, 64);
+
+	if (p)
+		p[64] = 1;
+	return BPF_IO_URING_DEFAULT;
+}
+
+SEC("?iouring")
+int load_at_unknown_offset(struct bpf_io_uring_ctx *ctx)
+{
+	const __u8 *p = bpf_io_uring_buf_data(ctx, 0, 0, 64);
+
+	if (p)
+		sum += p[ctx->state[0] & 127];
+	return BPF_IO_URING_DEFAULT;
+}
+
+SEC("?iouring")
+int size_unknown(struct bpf_io_uring_ctx *ctx)
+{
+	const __u8 *p = bpf_io_uring_buf_data(ctx, 0, 0, ctx->cflags & 63);
+
+	if (p)
+		sum += (__u64)p;
+	return BPF_IO_URING_DEFAULT;
+}
+
+SEC("?iouring")
+int size_unknown_rw(struct bpf_io_uring_ctx *ctx)
+{
+	__u8 *p = bpf_io_uring_buf_data_rw(ctx, 0, 0, ctx->cflags & 63);
+
+	if (p)
+		sum += (__u64)p;
+	return BPF_IO_URING_DEFAULT;
+}
+
+SEC("?iouring")
+int size_zero(struct bpf_io_uring_ctx *ctx)
+{
+	const __u8 *p = bpf_io_uring_buf_data(ctx, 0, 0, 0);
+
+	if (p)
+		sum += p[0];
+	return BPF_IO_URING_DEFAULT;
+}
+
+/* An address that user space could read: only for those who may see it. */
+SEC("?iouring")
+int slice_in_context(struct bpf_io_uring_ctx *ctx)
+{
+	ctx->state[0] = (__u64)bpf_io_uring_buf_data(ctx, 0, 0, 64);
+	return BPF_IO_URING_DEFAULT;
+}
+
+SEC("?iouring")
+int copy_beyond_memory(struct bpf_io_uring_ctx *ctx)
+{
+	char half[32];
+
+	bpf_io_uring_buf_read(ctx, 0, 0, half, 64);
+	return half[0] & 3;
+}
+
+SEC("?iouring")
+int copy_size_unknown(struct bpf_io_uring_ctx *ctx)
+{
+	bpf_io_uring_buf_write(ctx, 0, 0, data, ctx->cflags);
+	return BPF_IO_URING_DEFAULT;
+}
+
+SEC("?iouring")
+int again_is_moved(struct bpf_io_uring_ctx *ctx)
+{
+	void *moved = ctx;
+
+	asm volatile ("%0 += 8" : "+r" (moved));
+	bpf_io_uring_again(moved, 0, 0, 0);
+	return BPF_IO_URING_DEFAULT;
+}
+
+SEC("?socket")
+int other_type(struct __sk_buff *skb)
+{
+	bpf_io_uring_again((void *)skb, 0, 0, 0);
+	return 0;
+}
+
+SEC("?syscall")
+int other_type_buf(void *ctx)
+{
+	bpf_io_uring_buf_read(ctx, 0, 0, data, sizeof(data));
+	return 0;
+}

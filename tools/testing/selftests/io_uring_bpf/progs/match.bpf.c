@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "iou_log.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+#define MARKER	0x3a24e4
+
+/* what to return, and what to put in the CQE if change is set */
+__u32 verdict;
+__u32 change;
+__u64 new_user_data;
+__s32 new_res;
+__u32 new_cflags;
+
+/* CQEs to post before, with user_data MARKER + n, n counts them all */
+__u32 nr_posts;
+__u32 nr_posted;
+__s32 post_ret;
+
+__s32 ret_issue;
+__s32 ret_again;
+__s32 ret_complete;
+
+/* how often which of the other programs has run */
+__u32 nr_other;
+__u32 nr_flow;
+/* runs of the flow's program for what it has nothing to do with */
+__u32 nr_wrong;
+
+static __always_inline int match_run(struct bpf_io_uring_ctx *ctx)
+{
+	__u32 i;
+
+	iou_log_event(ctx);
+	bpf_for(i, 0, nr_posts) {
+		post_ret = iou_post_cqe(ctx, MARKER + nr_posted, i, i << 16);
+		if (!post_ret)
+			nr_posted++;
+	}
+	if (change) {
+		ctx->user_data = new_user_data;
+		ctx->res = new_res;
+		ctx->cflags = new_cflags;
+	}
+	/* nobody is to find these */
+	ctx->state[0] = ~0ULL;
+	ctx->state[1] = ~0ULL;
+	ctx->state[2] = ~0ULL;
+	ctx->state[3] = ~0ULL;
+	return verdict & 3;
+}
+
+SEC("iouring")
+int match_as_told(struct bpf_io_uring_ctx *ctx)
+{
+	return match_run(ctx);
+}
+
+SEC("iouring.s")
+int match_as_told_s(struct bpf_io_uring_ctx *ctx)
+{
+	return match_run(ctx);
+}
+
+/* Leaves its mark on the CQE. */
+SEC("iouring")
+int match_other(struct bpf_io_uring_ctx *ctx)
+{
+	nr_other++;
+	ctx->cflags = 0xbb << 16;
+	return BPF_IO_URING_DEFAULT;
+}
+
+/* All that takes a flow. */
+SEC("iouring")
+int match_verbs(struct bpf_io_uring_ctx *ctx)
+{
+	iou_log_event(ctx);
+	ret_issue = iou_issue(ctx, &sqes[0]);
+	ret_again = bpf_io_uring_again(ctx, 0, 0, 0);
+	ret_complete = bpf_io_uring_complete(ctx, 42);
+	return BPF_IO_URING_DEFAULT;
+}
+
+/* No watching program: issues what the test filled in, and counts. */
+SEC("iouring")
+int match_flow(struct bpf_io_uring_ctx *ctx)
+{
+	nr_flow++;
+	if (ctx->flags & BPF_IO_URING_F_MATCH)
+		nr_wrong++;
+	if (!iou_is_child(ctx))
+		iou_issue_all(ctx);
+	return BPF_IO_URING_DEFAULT;
+}
+
+/* Half of the requests are of no interest. */
+SEC("iouring")
+int match_drop_odd(struct bpf_io_uring_ctx *ctx)
+{
+	iou_log_event(ctx);
+	return ctx->user_data & 1 ? BPF_IO_URING_DROP : BPF_IO_URING_DEFAULT;
+}
+
+/* The application gets what is in the buffer, it need not look there. */
+SEC("iouring")
+int match_buf(struct bpf_io_uring_ctx *ctx)
+{
+	const __u8 *p = bpf_io_uring_buf_data(ctx, 0, 0, 4);
+
+	iou_log_event(ctx);
+	if (p)
+		ctx->res = *(const __u32 *)p;
+	return BPF_IO_URING_DEFAULT;
+}
