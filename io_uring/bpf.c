@@ -114,8 +114,9 @@ int io_bpf_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe)
 
 	if (sqe->fd != -1 || sqe->bpf_flags || sqe->buf_index || sqe->file_index)
 		return -EINVAL;
-	/* not REQ_F_FORCE_ASYNC, a drain sets it and is fine */
-	if (sqe->flags & (IOSQE_FIXED_FILE | IOSQE_ASYNC))
+	/* a drain sets REQ_F_FORCE_ASYNC as well, and io_bpf_issue() is ready */
+	if ((req->flags & REQ_F_FIXED_FILE) ||
+	    (READ_ONCE(sqe->flags) & IOSQE_ASYNC))
 		return -EINVAL;
 
 	slot = READ_ONCE(sqe->len);
@@ -222,7 +223,7 @@ static int io_bpf_start(struct io_kiocb *req, unsigned int issue_flags)
 	 * io-wq, or nobody could show the program the completion before it
 	 * because the task or the ring goes away.
 	 */
-	if (!br->progs[req->bpf_flow.slot] ||
+	if (!io_bpf_slot_prog(br, req) ||
 	    io_wq_cancel_seen(req, issue_flags) ||
 	    (req->bpf_flow.flags & IO_BPF_F_PRED))
 		return -ECANCELED;

@@ -5,6 +5,8 @@
 #include <linux/io_uring_types.h>
 #include <linux/bpf_io_uring.h>
 
+#include "slist.h"
+
 struct io_cancel_data;
 
 /*
@@ -14,6 +16,8 @@ struct io_cancel_data;
 #define IO_BPF_MAX_FLOWS	65536
 /* of a child that wasn't prepared, or not allowed, and can't be issued */
 #define IO_BPF_ID_REFUSED	BIT(16)
+/* of a child that has got its credentials from a personality */
+#define IO_BPF_ID_CREDS		BIT(17)
 #define IO_BPF_ID_MATCH		BIT(30)
 #define IO_BPF_ID_PRED		BIT(31)
 
@@ -24,19 +28,24 @@ static inline bool io_has_bpf(struct io_ring_ctx *ctx)
 	       (data_race(ctx->int_flags) & IO_RING_F_BPF);
 }
 
-static inline u32 io_bpf_id(struct io_kiocb *req)
-{
-#ifdef CONFIG_IO_URING_BPF_PROG
-	return req->bpf_id;
-#else
-	return IO_BPF_ID_PRED;
-#endif
-}
-
 /* Did a BPF program issue @req? Holds from its preparation to its completion. */
 static inline bool io_bpf_is_child(struct io_kiocb *req)
 {
-	return (req->flags & REQ_F_BPF) && io_bpf_id(req) < IO_BPF_ID_MATCH;
+#ifdef CONFIG_IO_URING_BPF_PROG
+	return (req->flags & REQ_F_BPF) && req->bpf_id < IO_BPF_ID_MATCH;
+#else
+	return false;
+#endif
+}
+
+/* Did it for the flow with that index? */
+static inline bool io_bpf_is_child_of(struct io_kiocb *req, u64 id)
+{
+#ifdef CONFIG_IO_URING_BPF_PROG
+	return io_bpf_is_child(req) && (u16)req->bpf_id == id;
+#else
+	return false;
+#endif
 }
 
 #ifdef CONFIG_IO_URING_BPF_PROG
@@ -101,17 +110,13 @@ struct io_bpf_match {
 struct io_bpf_run {
 	/* NULL on BPF_IO_URING_START */
 	struct io_kiocb		*req;
-	unsigned int		nr_sqes;
-	unsigned int		nr_cqes;
-	/* @req is staged, to be issued once more with that length */
+	u8			nr_sqes;
+	u8			nr_cqes;
+	/* the first SQE has to wait, else it goes to ->sqe of the ring */
+	bool			walk;
+	/* @req is to be issued once more, with that length */
 	bool			again;
 	u32			again_len;
-};
-
-enum io_bpf_section {
-	IO_BPF_SECTION_NONE,
-	IO_BPF_SECTION_RCU,
-	IO_BPF_SECTION_SLEEPABLE,
 };
 
 /*
@@ -120,10 +125,11 @@ enum io_bpf_section {
  * but ->ctx is protected by ->uring_lock.
  */
 struct io_bpf_ring {
-	/* of the flush: whose flows may run, and what its programs run under */
+	/* of the flush: whose flows may run, and has it entered RCU? */
 	struct io_uring_task	*tctx;
-	enum io_bpf_section	section;
+	bool			in_rcu;
 	struct io_bpf_run	run;
+	struct io_uring_sqe	sqe;
 
 	/* by ->bpf_id of their children, from preparation to completion */
 	struct io_kiocb		**flows;
@@ -141,9 +147,14 @@ struct io_bpf_ring {
 	/* in a flush that must not issue, as a handler further up is active */
 	unsigned int		nested;
 
-	/* staged CQEs, and how many requests of the batch are to be posted */
-	unsigned int		nr_cqes;
+	/* requests to be posted or freed, how many, and CQEs in between */
+	struct io_wq_work_list	post;
 	unsigned int		nr_post;
+	unsigned int		nr_cqes;
+	/* both */
+	unsigned int		nr_pending;
+	/* there is something to be done before the next hop */
+	bool			interrupt;
 	struct io_bpf_cqe	cqes[IO_BPF_FLUSH_CQES];
 
 	/* slots whose programs watch, and what they do */
@@ -172,13 +183,16 @@ struct io_bpf_ring {
 };
 
 /*
- * The context of a flow's program is in the flow's request: ->cmd has it all but
- * ->flow_user_data, which is ->cqe.user_data, see io_bpf_convert_ctx_access().
+ * The context of a flow's program lies in the flow's request: in ->cmd, and for
+ * ->flow_user_data in ->cqe. The gap between is no part of the context.
  */
 static inline struct bpf_io_uring_ctx *io_bpf_ctx(struct io_kiocb *flow)
 {
-	BUILD_BUG_ON(offsetof(struct bpf_io_uring_ctx, flow_user_data) !=
+	BUILD_BUG_ON(offsetofend(struct bpf_io_uring_ctx, state) !=
 		     sizeof(flow->cmd.data));
+	BUILD_BUG_ON(offsetof(struct bpf_io_uring_ctx, flow_user_data) !=
+		     offsetof(struct io_kiocb, cqe.user_data) -
+		     offsetof(struct io_kiocb, cmd.data));
 	return (struct bpf_io_uring_ctx *)flow->cmd.data;
 }
 
@@ -191,6 +205,15 @@ static inline struct io_kiocb *io_bpf_child_flow(struct io_bpf_ring *br,
 						 struct io_kiocb *child)
 {
 	return br->flows[(u16)child->bpf_id];
+}
+
+/* The program that steers @flow, unless it's gone, or one that watches came. */
+static inline struct bpf_prog *io_bpf_slot_prog(struct io_bpf_ring *br,
+						struct io_kiocb *flow)
+{
+	if (unlikely(br->match_slots & BIT(flow->bpf_flow.slot)))
+		return NULL;
+	return br->progs[flow->bpf_flow.slot];
 }
 
 int io_bpf_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe);
@@ -217,9 +240,12 @@ void io_bpf_flush_completions(struct io_ring_ctx *ctx);
 /* bpf_run.c */
 bool io_bpf_may_run(struct io_ring_ctx *ctx, struct io_uring_task *tctx);
 bool io_bpf_can_run(struct io_kiocb *flow);
-void io_bpf_run_start(struct io_bpf_ring *br, struct io_kiocb *flow);
-bool io_bpf_complete(struct io_bpf_ring *br, struct io_kiocb *req);
+void io_bpf_enter(struct io_bpf_ring *br);
 void io_bpf_leave(struct io_bpf_ring *br);
+void io_bpf_run_start(struct io_bpf_ring *br, struct io_kiocb *flow);
+bool io_bpf_child_complete(struct io_bpf_ring *br, struct io_kiocb *req);
+bool io_bpf_pred_complete(struct io_bpf_ring *br, struct io_kiocb *req);
+bool io_bpf_match_complete(struct io_bpf_ring *br, struct io_kiocb *req);
 
 /* bpf_match.c */
 void io_bpf_match_req(struct io_ring_ctx *ctx, struct io_kiocb *req);
@@ -233,11 +259,17 @@ void io_bpf_drop_staged(struct io_bpf_ring *br, struct io_kiocb *flow);
 
 /* bpf_issue.c */
 void io_bpf_apply(struct io_bpf_ring *br);
+bool io_bpf_must_park(struct io_bpf_ring *br);
+void io_bpf_park(struct io_bpf_ring *br);
 void io_bpf_unpark(struct io_bpf_ring *br);
 void io_bpf_park_work(struct work_struct *work);
 
+/* bpf_hop.c */
+void io_bpf_issue_ready(struct io_bpf_ring *br);
+
 /* bpf_again.c */
-void io_bpf_issue_again(struct io_bpf_ring *br, struct io_kiocb *req);
+struct io_kiocb *io_bpf_issue_again(struct io_bpf_ring *br,
+				    struct io_kiocb *req, u32 len);
 
 /* bpf_link.c */
 void io_bpf_ring_exit(struct io_ring_ctx *ctx);
@@ -245,10 +277,51 @@ void io_bpf_ring_exit(struct io_ring_ctx *ctx);
 /* io_uring.c */
 void io_bpf_post_completions(struct io_ring_ctx *ctx,
 			     const struct io_bpf_cqe *cqe, unsigned int nr);
-void io_bpf_submit_child(struct io_kiocb *req, struct io_ring_ctx *ctx,
-			 const struct io_uring_sqe *sqe, u32 id);
-void io_bpf_queue_req(struct io_kiocb *req);
-bool io_bpf_retire_silent(struct io_kiocb *req);
+bool io_bpf_issue_child(struct io_kiocb *req);
+bool io_bpf_submit_child(struct io_kiocb *req, struct io_ring_ctx *ctx,
+			 const struct io_uring_sqe *sqe);
+void io_bpf_issue_flow(struct io_kiocb *req);
+
+/* The child that has completed is to be issued once more. */
+static inline void io_bpf_stage_again(struct io_bpf_ring *br,
+				      struct io_kiocb *flow,
+				      struct io_kiocb *req)
+{
+	req->cqe.user_data = io_bpf_ctx(flow)->user_data;
+	req->cqe.res = br->run.again_len;
+	req->flags |= REQ_F_BPF;
+	io_bpf_ctx(flow)->nr_children++;
+	wq_list_add_tail(&req->comp_list, &br->ready);
+}
+
+/* To be posted or freed, after what is there already. */
+static inline void io_bpf_add_post(struct io_bpf_ring *br, struct io_kiocb *req)
+{
+	wq_list_add_tail(&req->comp_list, &br->post);
+	br->nr_post++;
+	br->nr_pending++;
+	br->interrupt = true;
+}
+
+/* A CQE before what is to be posted next. Callers know that there is room. */
+static inline void io_bpf_add_cqe(struct io_bpf_ring *br, u64 user_data,
+				  s32 res, u32 flags)
+{
+	br->cqes[br->nr_cqes++] = (struct io_bpf_cqe) {
+		.pos		= br->nr_post,
+		.user_data	= user_data,
+		.res		= res,
+		.flags		= flags,
+	};
+	br->nr_pending++;
+	br->interrupt = true;
+}
+
+/* Is there no room for what a run may post, and for the step of an again()? */
+static inline bool io_bpf_cqes_short(struct io_bpf_ring *br)
+{
+	return br->nr_cqes > IO_BPF_FLUSH_CQES - IO_BPF_MAX_CQES - 1;
+}
 
 static inline bool io_bpf_is_watch(struct io_kiocb *flow)
 {

@@ -79,6 +79,9 @@ static struct io_kiocb *io_bpf_clone(struct io_bpf_ring *br,
 	new->buf_index = old->buf_index;
 	new->bpf_id = old->bpf_id;
 	new->flags = old->flags & IO_BPF_AGAIN_KEEP;
+	/* io-wq had those of the task, which may have changed since */
+	if (!(old->bpf_id & IO_BPF_ID_CREDS))
+		new->flags &= ~REQ_F_CREDS;
 	new->cqe.user_data = old->cqe.user_data;
 	new->tctx = old->tctx;
 	new->async_data = NULL;
@@ -90,43 +93,57 @@ static struct io_kiocb *io_bpf_clone(struct io_bpf_ring *br,
 	return new;
 }
 
-static void io_bpf_again_failed(struct io_kiocb *req, int ret)
+static struct io_kiocb *io_bpf_again_failed(struct io_kiocb *req, int ret)
 {
 	req_set_fail(req);
 	io_req_set_res(req, ret, 0);
-	io_req_complete_defer(req);
+	return req;
 }
 
-/* A failure comes as a completion, as that of a staged SQE does. */
-void io_bpf_issue_again(struct io_bpf_ring *br, struct io_kiocb *req)
+static __always_inline struct io_kiocb *
+__io_bpf_issue_again(struct io_bpf_ring *br, struct io_kiocb *req, u64 off,
+		     u64 addr, u32 len)
 {
-	u64 off = req->big_cqe.extra1, addr = req->big_cqe.extra2;
-	u32 len = req->cqe.res;
 	int ret;
 
-	lockdep_assert_held(&br->ctx->uring_lock);
-
-	req->big_cqe.extra1 = 0;
-	req->big_cqe.extra2 = 0;
-	if (unlikely(req->flags & ~(IO_BPF_AGAIN_KEEP | IO_BPF_AGAIN_CLEAR))) {
-		struct io_kiocb *new = io_bpf_clone(br, req);
-
-		if (!new) {
-			io_bpf_again_failed(req, -ENOMEM);
-			return;
-		}
-		req = new;
-	}
 	req->flags = (req->flags & IO_BPF_AGAIN_KEEP) | REQ_F_BPF;
 	req->cancel_seq_set = false;
 
 	ret = io_issue_defs[req->opcode].again(req, off, addr, len);
 	if (!ret && unlikely(br->ctx->bpf_filters))
 		ret = io_uring_run_bpf_filters(br->ctx->bpf_filters, req);
-	if (likely(!ret))
-		io_bpf_queue_req(req);
-	else
-		io_bpf_again_failed(req, ret);
+	if (unlikely(ret))
+		return io_bpf_again_failed(req, ret);
+	return io_bpf_issue_child(req) ? req : NULL;
+}
+
+static noinline struct io_kiocb *
+io_bpf_issue_clone(struct io_bpf_ring *br, struct io_kiocb *req, u64 off,
+		   u64 addr, u32 len)
+{
+	struct io_kiocb *new = io_bpf_clone(br, req);
+
+	if (!new)
+		return io_bpf_again_failed(req, -ENOMEM);
+	return __io_bpf_issue_again(br, new, off, addr, len);
+}
+
+/*
+ * Returns the request if it has completed in place, and leaves it to the caller
+ * then. A failure is a completion, as that of a staged SQE is.
+ */
+struct io_kiocb *io_bpf_issue_again(struct io_bpf_ring *br,
+				    struct io_kiocb *req, u32 len)
+{
+	u64 off = req->big_cqe.extra1, addr = req->big_cqe.extra2;
+
+	lockdep_assert_held(&br->ctx->uring_lock);
+
+	req->big_cqe.extra1 = 0;
+	req->big_cqe.extra2 = 0;
+	if (unlikely(req->flags & ~(IO_BPF_AGAIN_KEEP | IO_BPF_AGAIN_CLEAR)))
+		return io_bpf_issue_clone(br, req, off, addr, len);
+	return __io_bpf_issue_again(br, req, off, addr, len);
 }
 
 __bpf_kfunc_start_defs();
@@ -185,9 +202,6 @@ __bpf_kfunc int bpf_io_uring_again(struct bpf_io_uring_ctx *ctx, u64 off,
 	req->big_cqe.extra2 = addr;
 	br->run.again_len = len;
 	br->run.again = true;
-	req->flags |= REQ_F_BPF;
-	wq_list_add_tail(&req->comp_list, &br->ready);
-	ctx->nr_children++;
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 #include <linux/init.h>
 #include <linux/bvec.h>
 #include <linux/highmem.h>
+#include <linux/nospec.h>
 #include <linux/btf.h>
 #include <linux/btf_ids.h>
 #include <linux/io_uring.h>
@@ -58,11 +59,12 @@ static void *io_bpf_buf_slice(struct bpf_io_uring_ctx *bctx, u32 index,
 {
 	struct io_mapped_ubuf *imu = io_bpf_buf(bctx, index);
 	const struct bio_vec *bvec;
-	size_t seg_off = off;
+	size_t seg_off;
 
 	if (unlikely(!imu || !(imu->dir & dir) || !len || off >= imu->len ||
 		     len > imu->len - off))
 		return NULL;
+	seg_off = array_index_nospec(off, imu->len);
 	bvec = io_bpf_buf_seg(imu, &seg_off);
 	if (unlikely(len > bvec->bv_len - seg_off))
 		return NULL;

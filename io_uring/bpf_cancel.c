@@ -28,7 +28,10 @@ void io_bpf_mark_killed(struct io_kiocb *flow)
 		return;
 	flow->bpf_flow.flags |= IO_BPF_F_KILLED | IO_BPF_F_ENDING;
 	flow->cqe.res = -ECANCELED;
+	/* the flush has to know, if it's this task's and about to issue for it */
 	hlist_del_init(&flow->hash_node);
+	hlist_add_head(&flow->hash_node, &ctx->bpf_ring->kills);
+	ctx->bpf_ring->interrupt = true;
 
 	req_set_fail(flow);
 	if (flow->flags & REQ_F_HARDLINK) {
@@ -51,6 +54,8 @@ void io_bpf_end(struct io_bpf_ring *br, struct io_kiocb *flow)
 	hlist_del_init(&flow->hash_node);
 	hlist_add_head(&flow->hash_node, &br->kills);
 	io_bpf_settle(flow);
+	if (!hlist_empty(&br->kills))
+		br->interrupt = true;
 }
 
 /*
@@ -84,7 +89,7 @@ int io_bpf_cancel(struct io_ring_ctx *ctx, struct io_cancel_data *cd,
 	struct io_kiocb *req;
 	int ret = -ENOENT;
 
-	if (!io_has_bpf(ctx))
+	if (!io_has_bpf(ctx) || (cd->flags & IO_CANCEL_NO_BPF))
 		return ret;
 	io_ring_submit_lock(ctx, issue_flags);
 	hlist_for_each_entry(req, &ctx->bpf_ring->active, hash_node) {

@@ -13,15 +13,8 @@
 #include <uapi/linux/io_uring.h>
 
 #include "io_uring.h"
-#include "slist.h"
-#include "wait.h"
 #include "bpf.h"
-
-/* Is there no room for what a run may post, and for the step of an again()? */
-static bool io_bpf_cqes_short(struct io_bpf_ring *br)
-{
-	return br->nr_cqes > IO_BPF_FLUSH_CQES - IO_BPF_MAX_CQES - 1;
-}
+#include "bpf_run.h"
 
 /* Returns true if some are left for lack of room. */
 static bool io_bpf_run_events(struct io_bpf_ring *br)
@@ -50,6 +43,7 @@ static bool io_bpf_run_events(struct io_bpf_ring *br)
 		flow->bpf_flow.flags &= ~IO_BPF_F_EVENT;
 		if (io_bpf_can_run(flow)) {
 			io_bpf_run_start(br, flow);
+			cond_resched();
 			continue;
 		}
 		io_bpf_mark_killed(flow);
@@ -59,13 +53,26 @@ static bool io_bpf_run_events(struct io_bpf_ring *br)
 }
 
 /*
+ * Returns true if the request remains in the batch, to be posted or freed. It
+ * may come here once more to be freed, so REQ_F_BPF goes.
+ */
+static bool io_bpf_complete(struct io_bpf_ring *br, struct io_kiocb *req)
+{
+	req->flags &= ~REQ_F_BPF;
+	if (likely(req->bpf_id < IO_BPF_ID_MATCH))
+		return io_bpf_child_complete(br, req);
+	if (req->bpf_id & IO_BPF_ID_MATCH)
+		return io_bpf_match_complete(br, req);
+	return io_bpf_pred_complete(br, req);
+}
+
+/*
  * Runs programs over ->compl_reqs, which may grow at its end meanwhile. Returns
  * true if some are left: each run may stage as many CQEs as the other, whatever
  * else is in the batch, so the list is cut where there is no room for one.
  */
 static bool io_bpf_run_batch(struct io_bpf_ring *br,
-			     struct io_wq_work_list *list,
-			     struct io_wq_work_list *post)
+			     struct io_wq_work_list *list)
 {
 	struct io_wq_work_node *node;
 
@@ -73,53 +80,52 @@ static bool io_bpf_run_batch(struct io_bpf_ring *br,
 		struct io_kiocb *req = container_of(node, struct io_kiocb,
 						    comp_list);
 
-		if (req->flags & REQ_F_BPF && !(req->flags & REQ_F_REISSUE)) {
+		if ((req->flags & REQ_F_BPF) && !(req->flags & REQ_F_REISSUE)) {
 			if (unlikely(io_bpf_cqes_short(br)))
 				return true;
+			if (unlikely(need_resched())) {
+				io_bpf_leave(br);
+				cond_resched();
+			}
 			list->first = node->next;
 			if (!io_bpf_complete(br, req))
 				continue;
 		} else {
 			list->first = node->next;
 		}
-		wq_list_add_tail(node, post);
-		br->nr_post++;
+		io_bpf_add_post(br, req);
 	}
 	return false;
 }
 
-/* Posts and frees what a batch has left, and nothing else. */
-static void io_bpf_post_batch(struct io_bpf_ring *br,
-			      const struct io_wq_work_list *post)
+/* Posts and frees what the programs have left, and nothing else. */
+static void io_bpf_post_batch(struct io_bpf_ring *br)
 {
 	struct io_submit_state *state = &br->ctx->submit_state;
 	struct io_wq_work_list rest = state->compl_reqs;
 
-	state->compl_reqs = *post;
+	state->compl_reqs = br->post;
 	io_bpf_post_completions(br->ctx, br->cqes, br->nr_cqes);
 	state->compl_reqs = rest;
+	INIT_WQ_LIST(&br->post);
+	br->nr_post = 0;
+	br->nr_cqes = 0;
+	br->nr_pending = 0;
 }
 
 static bool io_bpf_flush_batch(struct io_bpf_ring *br)
 {
-	struct io_ring_ctx *ctx = br->ctx;
-	struct io_wq_work_list post;
+	struct io_submit_state *state = &br->ctx->submit_state;
 	bool more = false;
 
-	INIT_WQ_LIST(&post);
-	br->nr_cqes = 0;
-	br->nr_post = 0;
 	if (unlikely(br->events.first))
 		more = io_bpf_run_events(br);
-	if (io_bpf_run_batch(br, &ctx->submit_state.compl_reqs, &post))
+	if (state->compl_reqs.first && io_bpf_run_batch(br, &state->compl_reqs))
 		more = true;
 	io_bpf_leave(br);
 
-	if (post.first || br->nr_cqes || ctx->submit_state.cq_flush)
-		io_bpf_post_batch(br, &post);
-	else if (!(ctx->int_flags & IO_RING_F_LOCKLESS_CQ))
-		/* io_sync_cancel() waits for a request, not for its CQE */
-		io_cqring_wake(ctx);
+	if (br->nr_pending || state->cq_flush)
+		io_bpf_post_batch(br);
 	return more;
 }
 
@@ -149,7 +155,12 @@ void io_bpf_flush_completions(struct io_ring_ctx *ctx)
 		if (!br->nested)
 			io_bpf_apply(br);
 		/* an opcode may have posted CQEs in place, those want a commit */
-	} while (more || !wq_list_empty(&state->compl_reqs) || state->cq_flush);
+	} while (more || !wq_list_empty(&state->compl_reqs) ||
+		 state->cq_flush || br->nr_pending);
 	state->link.head = head;
 	state->need_plug = need_plug;
+
+	/* io_sync_cancel() waits for requests, and those may post no CQE */
+	if (!(ctx->int_flags & IO_RING_F_LOCKLESS_CQ))
+		io_cqring_wake(ctx);
 }

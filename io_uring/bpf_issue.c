@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Issuing what BPF programs have staged
+ * What BPF programs have asked for, and when it's done
  *
  * Of a staged SQE, in ->cmd of a request, another request is made by
  * io_bpf_submit_child(), past all checks that the application's SQEs go through.
  * A child that is to be issued again is staged as what it is, and has REQ_F_BPF
- * set.
+ * set. See bpf_hop.c for the loop over them.
  */
 #include <linux/kernel.h>
 #include <linux/errno.h>
@@ -16,8 +16,8 @@
 #include <uapi/linux/io_uring.h>
 
 #include "io_uring.h"
-#include "slist.h"
 #include "bpf.h"
+#include "slist.h"
 
 /*
  * Task work runs before signals are looked at, and as long as there is any. A
@@ -25,7 +25,7 @@
  * programs that never stop would keep it from its signals and from user space.
  * Hence the budget isn't one of a flush: only the way around grants more.
  */
-static bool io_bpf_must_park(struct io_bpf_ring *br)
+bool io_bpf_must_park(struct io_bpf_ring *br)
 {
 	return !br->budget || task_sigpending(current);
 }
@@ -56,7 +56,7 @@ static void io_bpf_splice(struct io_wq_work_list *from,
  * added from task work would run at once: something else has to add it, later,
  * so that the task gets out of there in between.
  */
-static void io_bpf_park(struct io_bpf_ring *br)
+void io_bpf_park(struct io_bpf_ring *br)
 {
 	struct io_kiocb *flow = io_bpf_staged_flow(br, br->ready.first);
 
@@ -100,44 +100,17 @@ void io_bpf_unpark(struct io_bpf_ring *br)
 
 	lockdep_assert_held(&br->ctx->uring_lock);
 
+	/* there is only one task */
+	if (br->ctx->flags & IORING_SETUP_DEFER_TASKRUN) {
+		io_bpf_splice(&br->parked, &br->ready);
+		return;
+	}
 	INIT_WQ_LIST(&br->parked);
 	for (node = all.first; node; node = next) {
 		bool ours = io_bpf_staged_flow(br, node)->tctx == current->io_uring;
 
 		next = node->next;
 		wq_list_add_tail(node, ours ? &br->ready : &br->parked);
-	}
-}
-
-static void io_bpf_issue_one(struct io_bpf_ring *br, struct io_kiocb *staged)
-{
-	struct io_kiocb *req;
-
-	if (staged->flags & REQ_F_BPF) {
-		io_bpf_issue_again(br, staged);
-		return;
-	}
-	req = io_bpf_get_spare(br);
-	/* may complete the flow, and stages more if a handler flushes */
-	io_bpf_submit_child(req, br->ctx, (struct io_uring_sqe *)&staged->cmd,
-			    staged->bpf_id);
-	io_bpf_add_spare(br, staged);
-}
-
-static void io_bpf_issue_ready(struct io_bpf_ring *br)
-{
-	struct io_wq_work_node *node;
-
-	while ((node = br->ready.first) && likely(hlist_empty(&br->kills))) {
-		if (unlikely(io_bpf_must_park(br))) {
-			io_bpf_park(br);
-			return;
-		}
-		br->budget--;
-		br->ready.first = node->next;
-		io_bpf_issue_one(br, container_of(node, struct io_kiocb,
-						  comp_list));
-		cond_resched();
 	}
 }
 
@@ -177,7 +150,7 @@ void io_bpf_apply(struct io_bpf_ring *br)
 			io_bpf_kill_ready(br);
 		if (unlikely(!hlist_empty(&br->kills)))
 			io_bpf_cancel_ending(br);
-		if (!br->ready.first)
+		if (!br->ready.first || br->nr_pending)
 			break;
 		if (br->ready.first->next)
 			io_bpf_issue_plugged(br);

@@ -59,12 +59,7 @@ __bpf_kfunc int bpf_io_uring_post_cqe(struct bpf_io_uring_ctx *ctx,
 	    test_bit(IO_CHECK_CQ_OVERFLOW_BIT, &br->ctx->check_cq))
 		return -EBUSY;
 
-	br->cqes[br->nr_cqes++] = (struct io_bpf_cqe) {
-		.pos		= br->nr_post,
-		.user_data	= src->user_data,
-		.res		= src->res,
-		.flags		= flags,
-	};
+	io_bpf_add_cqe(br, src->user_data, src->res, flags);
 	run->nr_cqes++;
 	return 0;
 }

@@ -8,6 +8,7 @@
  */
 #include <linux/kernel.h>
 #include <linux/errno.h>
+#include <linux/nospec.h>
 #include <linux/bpf.h>
 #include <linux/file.h>
 #include <linux/io_uring.h>
@@ -286,6 +287,7 @@ static int io_bpf_link_parse(struct io_bpf_link *l, const union bpf_attr *attr)
 	if (attr->link_create.flags || l->slot >= IO_BPF_MAX_SLOTS ||
 	    (l->flags & ~BPF_F_IOURING_MATCH))
 		return -EINVAL;
+	l->slot = array_index_nospec(l->slot, IO_BPF_MAX_SLOTS);
 	if (!(l->flags & BPF_F_IOURING_MATCH))
 		return mem_is_zero(m, sizeof(*m)) ? 0 : -EINVAL;
 	/* nothing could ever match these */

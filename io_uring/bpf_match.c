@@ -39,6 +39,11 @@ void io_bpf_match_req(struct io_ring_ctx *ctx, struct io_kiocb *req)
 	}
 }
 
+static void io_bpf_unwatch(struct io_bpf_match *m, unsigned int opcode)
+{
+	m->opcodes[opcode / 64] &= ~BIT_ULL(opcode % 64);
+}
+
 /* @match is NULL for a slot that gets empty, or that flows name. */
 void io_bpf_set_match(struct io_bpf_ring *br, u32 slot,
 		      const struct io_bpf_match *match)
@@ -51,10 +56,11 @@ void io_bpf_set_match(struct io_bpf_ring *br, u32 slot,
 		*m = *match;
 		if (!m->opcodes[0] && !m->opcodes[1])
 			m->opcodes[0] = m->opcodes[1] = ~0ULL;
-		/* a flow is no step, and the CQEs of RECV_ZC pass by here */
-		m->opcodes[IORING_OP_BPF / 64] &= ~BIT_ULL(IORING_OP_BPF % 64);
-		m->opcodes[IORING_OP_RECV_ZC / 64] &=
-			~BIT_ULL(IORING_OP_RECV_ZC % 64);
+		io_bpf_unwatch(m, IORING_OP_BPF);
+		/* its CQEs pass by here */
+		io_bpf_unwatch(m, IORING_OP_RECV_ZC);
+		/* ends a wait for CQEs by firing, be there a CQE or not */
+		io_bpf_unwatch(m, IORING_OP_TIMEOUT);
 		br->match_slots |= BIT(slot);
 	} else {
 		br->match_slots &= ~BIT(slot);

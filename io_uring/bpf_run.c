@@ -4,10 +4,8 @@
  *
  * All of it happens in __io_submit_flush_completions(), in the task that the
  * requests belong to and under ->uring_lock. A program only stages what it
- * wants done, bpf_issue.c does it when the program has returned.
- *
- * Of a flow whose only request completes silently and is followed by another
- * one, which is the case that has to be fast, the ring does not get to know.
+ * wants done, bpf_issue.c does it when the program has returned. What has to be
+ * fast is in bpf_run.h.
  */
 #include <linux/kernel.h>
 #include <linux/errno.h>
@@ -18,10 +16,10 @@
 #include <uapi/linux/io_uring.h>
 
 #include "io_uring.h"
-#include "slist.h"
 #include "timeout.h"
 #include "tw.h"
 #include "bpf.h"
+#include "bpf_run.h"
 
 /* decided by the kernel: the size of the CQE, and whether it counts as one */
 #define IO_BPF_CFLAGS_RO	(IORING_CQE_F_32 | IORING_CQE_F_SKIP)
@@ -43,11 +41,11 @@ bool io_bpf_may_run(struct io_ring_ctx *ctx, struct io_uring_task *tctx)
 bool io_bpf_can_run(struct io_kiocb *flow)
 {
 	return io_bpf_may_run(flow->ctx, flow->tctx) &&
-	       flow->ctx->bpf_ring->progs[flow->bpf_flow.slot] &&
+	       io_bpf_slot_prog(flow->ctx->bpf_ring, flow) &&
 	       !(flow->bpf_flow.flags & IO_BPF_F_ENDING);
 }
 
-/* The same in a flush, which has looked at the task and the ring. */
+/* The same in a flush, which has looked at task and ring. */
 static struct bpf_prog *io_bpf_flow_prog(struct io_bpf_ring *br,
 					 struct io_kiocb *flow)
 {
@@ -57,96 +55,61 @@ static struct bpf_prog *io_bpf_flow_prog(struct io_bpf_ring *br,
 	return br->progs[flow->bpf_flow.slot];
 }
 
+/* Programs of a walk over completions run in one go under RCU. */
+void io_bpf_enter(struct io_bpf_ring *br)
+{
+	rcu_read_lock_dont_migrate();
+	br->in_rcu = true;
+}
+
+/* What comes next may sleep. */
 void io_bpf_leave(struct io_bpf_ring *br)
 {
-	if (br->section == IO_BPF_SECTION_RCU) {
-		rcu_read_unlock_migrate();
-	} else if (br->section == IO_BPF_SECTION_SLEEPABLE) {
-		migrate_enable();
-		rcu_read_unlock_trace();
-	}
-	br->section = IO_BPF_SECTION_NONE;
-}
-
-/* What one program runs under, the next one may as well. */
-static __always_inline void io_bpf_enter(struct io_bpf_ring *br, const struct bpf_prog *prog)
-{
-	enum io_bpf_section want = prog->sleepable ? IO_BPF_SECTION_SLEEPABLE :
-						     IO_BPF_SECTION_RCU;
-
-	if (br->section == want)
+	if (!br->in_rcu)
 		return;
-	if (br->section != IO_BPF_SECTION_NONE)
-		io_bpf_leave(br);
-	if (prog->sleepable) {
-		rcu_read_lock_trace();
-		migrate_disable();
-	} else {
-		rcu_read_lock_dont_migrate();
-	}
-	br->section = want;
+	rcu_read_unlock_migrate();
+	br->in_rcu = false;
 }
 
-static __always_inline u32 io_bpf_run_prog(struct io_bpf_ring *br,
-					   const struct bpf_prog *prog,
-					   struct bpf_io_uring_ctx *bctx)
+/* The program that runs next is to find requests that it can stage in. */
+void io_bpf_make_spare(struct io_bpf_ring *br)
 {
-	if (unlikely(br->nr_spare < IO_BPF_MIN_SPARE || need_resched())) {
-		io_bpf_leave(br);
-		cond_resched();
-		io_bpf_refill_spare(br);
-	}
-	br->run.nr_sqes = 0;
-	br->run.nr_cqes = 0;
-	br->run.again = false;
-	io_bpf_enter(br, prog);
-	return bpf_prog_run(prog, bctx);
+	io_bpf_leave(br);
+	io_bpf_refill_spare(br);
 }
 
-/* The program has returned, and may have left nothing to be waited for. */
-static __always_inline void io_bpf_next(struct io_bpf_ring *br,
-					struct io_kiocb *flow)
+u32 io_bpf_run_sleepable(struct io_bpf_ring *br, const struct bpf_prog *prog,
+			 struct bpf_io_uring_ctx *bctx)
 {
-	if (likely(io_bpf_ctx(flow)->nr_children &&
-		   !(flow->bpf_flow.flags & IO_BPF_F_ENDING)))
-		return;
+	u32 verdict;
+
+	io_bpf_leave(br);
+	rcu_read_lock_trace();
+	migrate_disable();
+	might_fault();
+	verdict = bpf_prog_run(prog, bctx);
+	migrate_enable();
+	rcu_read_unlock_trace();
+	return verdict;
+}
+
+/* A flow is over: its program said so, or has left nothing to be waited for. */
+void io_bpf_flow_done(struct io_bpf_ring *br, struct io_kiocb *flow)
+{
+	/* if nobody ends it by hand, it fails if its last completion has */
+	if (!(flow->bpf_flow.flags & IO_BPF_F_ENDING))
+		flow->cqe.res = min(io_bpf_ctx(flow)->res, 0);
 	flow->bpf_flow.flags |= IO_BPF_F_ENDING;
 	io_bpf_end(br, flow);
 }
 
-/* Does anything wait behind the flow, other than its own time limit? */
-static u16 io_bpf_next_flag(struct io_kiocb *flow)
+/* The program has returned, and may have left nothing to be waited for. */
+static void io_bpf_next(struct io_bpf_ring *br,
+					struct io_kiocb *flow)
 {
-	struct io_kiocb *nxt = READ_ONCE(flow->link);
-
-	/* unlinked by its timer under our hands, but freed in this task only */
-	if (unlikely(nxt) && nxt->opcode == IORING_OP_LINK_TIMEOUT)
-		nxt = READ_ONCE(nxt->link);
-	return nxt ? BPF_IO_URING_F_NEXT : 0;
-}
-
-static __always_inline u32 io_bpf_run(struct io_bpf_ring *br,
-				      const struct bpf_prog *prog,
-				      struct io_kiocb *flow,
-				      struct io_kiocb *req, u16 flags)
-{
-	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(flow);
-	u32 verdict;
-
-	bctx->user_data = req->cqe.user_data;
-	bctx->res = req->cqe.res;
-	bctx->cflags = req->cqe.flags;
-	bctx->event = BPF_IO_URING_COMPLETE;
-	bctx->opcode = req->opcode;
-	bctx->flags = flags | io_bpf_next_flag(flow);
-
-	br->run.req = req;
-	verdict = io_bpf_run_prog(br, prog, bctx);
-
-	/* a flow that nobody ends by hand fails if its last completion has */
-	if (likely(!(flow->bpf_flow.flags & IO_BPF_F_ENDING)))
-		flow->cqe.res = min(bctx->res, 0);
-	return verdict;
+	if (unlikely(!io_bpf_ctx(flow)->nr_children ||
+		     (flow->bpf_flow.flags & IO_BPF_F_ENDING)))
+		io_bpf_flow_done(br, flow);
 }
 
 /* The first event of a flow that no request stands before. */
@@ -158,10 +121,9 @@ void io_bpf_run_start(struct io_bpf_ring *br, struct io_kiocb *flow)
 	bctx->event = BPF_IO_URING_START;
 	bctx->opcode = IORING_OP_BPF;
 	bctx->flags = io_bpf_next_flag(flow);
-
-	br->run.req = NULL;
-	flow->cqe.res = 0;
-	io_bpf_run_prog(br, br->progs[flow->bpf_flow.slot], bctx);
+	io_bpf_run_prog(br, br->progs[flow->bpf_flow.slot], bctx, NULL, true);
+	/* there is no result that this one could have failed with */
+	bctx->res = 0;
 	io_bpf_next(br, flow);
 }
 
@@ -171,11 +133,11 @@ void io_bpf_run_start(struct io_bpf_ring *br, struct io_kiocb *flow)
  */
 static bool io_bpf_drops(struct io_kiocb *req, u32 verdict, bool child)
 {
+	if (verdict == BPF_IO_URING_DEFAULT && !child)
+		return req->flags & REQ_F_CQE_SKIP;
 	if (unlikely(req->cqe.flags & IORING_CQE_F_BUFFER))
 		return verdict == BPF_IO_URING_DROP_BUF;
-	if (verdict == BPF_IO_URING_DEFAULT)
-		return child || (req->flags & REQ_F_CQE_SKIP);
-	return verdict >= BPF_IO_URING_DROP;
+	return verdict != BPF_IO_URING_POST;
 }
 
 static void io_bpf_change_cqe(struct io_kiocb *req,
@@ -201,26 +163,28 @@ static bool io_bpf_verdict(struct io_bpf_ring *br, struct io_kiocb *req,
 		req->flags &= ~REQ_F_CQE_SKIP;
 		return true;
 	}
+	if (io_bpf_retire_silent(br, req))
+		return false;
 	req->flags |= REQ_F_CQE_SKIP;
-	if (!io_bpf_retire_silent(req))
-		return true;
-	if (br->nr_spare < IO_BPF_MAX_SPARE)
-		io_bpf_add_spare(br, req);
-	else
-		wq_stack_add_head(&req->comp_list,
-				  &br->ctx->submit_state.free_list);
-	return false;
+	return true;
 }
 
-/* The request goes on, so the CQE of this step has to be a copy. */
-static void io_bpf_post_step(struct io_bpf_ring *br, struct io_kiocb *req)
+/* The program has said something about the CQE, or it has a buffer. */
+bool io_bpf_child_posts(struct io_bpf_ring *br, struct io_kiocb *flow,
+			struct io_kiocb *req, u32 verdict)
 {
-	br->cqes[br->nr_cqes++] = (struct io_bpf_cqe) {
-		.pos		= br->nr_post,
-		.user_data	= req->cqe.user_data,
-		.res		= req->cqe.res,
-		.flags		= req->cqe.flags,
-	};
+	bool drop = io_bpf_drops(req, verdict, true);
+
+	if (!drop)
+		io_bpf_change_cqe(req, io_bpf_ctx(flow));
+	if (!br->run.again)
+		return io_bpf_verdict(br, req, drop);
+	/* the request goes on, so the CQE of this step has to be a copy */
+	if (!drop)
+		io_bpf_add_cqe(br, req->cqe.user_data, req->cqe.res,
+			       req->cqe.flags);
+	io_bpf_stage_again(br, flow, req);
+	return false;
 }
 
 /* Nobody is there who could be shown the completion. */
@@ -238,12 +202,16 @@ static bool io_bpf_child_unseen(struct io_bpf_ring *br, struct io_kiocb *flow,
 	return stays;
 }
 
-static bool io_bpf_child_complete(struct io_bpf_ring *br, struct io_kiocb *req)
+/*
+ * The completion of a child, in a walk over many. Returns true if it remains to
+ * be posted or freed by the flush.
+ */
+bool io_bpf_child_complete(struct io_bpf_ring *br, struct io_kiocb *req)
 {
 	struct io_kiocb *flow = io_bpf_child_flow(br, req);
 	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(flow);
 	const struct bpf_prog *prog;
-	bool drop, stays = false;
+	bool stays = false;
 	u32 verdict;
 
 	bctx->nr_children--;
@@ -251,17 +219,17 @@ static bool io_bpf_child_complete(struct io_bpf_ring *br, struct io_kiocb *req)
 	if (unlikely(!prog))
 		return io_bpf_child_unseen(br, flow, req);
 
-	verdict = io_bpf_run(br, prog, flow, req, BPF_IO_URING_F_CHILD);
-	drop = io_bpf_drops(req, verdict, true);
-	if (unlikely(!drop))
-		io_bpf_change_cqe(req, bctx);
-	if (br->run.again) {
-		if (unlikely(!drop))
-			io_bpf_post_step(br, req);
-		req->cqe.user_data = bctx->user_data;
-		req->cqe.res = br->run.again_len;
-	} else {
-		stays = io_bpf_verdict(br, req, drop);
+	io_bpf_fill_ctx(bctx, req, BPF_IO_URING_F_CHILD | io_bpf_next_flag(flow));
+	verdict = io_bpf_run_prog(br, prog, bctx, req, true);
+
+	if (unlikely(verdict != BPF_IO_URING_DEFAULT ||
+		     (req->cqe.flags & IORING_CQE_F_BUFFER))) {
+		stays = io_bpf_child_posts(br, flow, req, verdict);
+	} else if (br->run.again) {
+		io_bpf_stage_again(br, flow, req);
+	} else if (unlikely(!io_bpf_retire_silent(br, req))) {
+		req->flags |= REQ_F_CQE_SKIP;
+		stays = true;
 	}
 	io_bpf_next(br, flow);
 	return stays;
@@ -300,17 +268,17 @@ static struct io_kiocb *io_bpf_take_flow(struct io_kiocb *req)
 
 	req->link = NULL;
 	req->flags &= ~IO_REQ_LINK_FLAGS;
-	/* a drain that is over by now may have set it, and this is no worker */
-	flow->flags &= ~REQ_F_FORCE_ASYNC;
 	flow->bpf_flow.flags &= ~IO_BPF_F_PRED;
 	flow->bpf_flow.flags |= IO_BPF_F_TAKEN;
 	/* not just put on the list: mind creds, audit and a timeout behind it */
-	io_bpf_queue_req(flow);
+	io_bpf_issue_flow(flow);
 	return flow->bpf_flow.flags & IO_BPF_F_ACTIVE ? flow : NULL;
 }
 
-static bool io_bpf_pred_complete(struct io_bpf_ring *br, struct io_kiocb *req)
+/* The completion of the request before a flow, which is its first event. */
+bool io_bpf_pred_complete(struct io_bpf_ring *br, struct io_kiocb *req)
 {
+	struct bpf_io_uring_ctx *bctx;
 	const struct bpf_prog *prog;
 	struct io_kiocb *flow;
 	u32 verdict;
@@ -327,15 +295,17 @@ static bool io_bpf_pred_complete(struct io_bpf_ring *br, struct io_kiocb *req)
 		io_bpf_end(br, flow);
 		return true;
 	}
-	verdict = io_bpf_run(br, prog, flow, req, 0);
+	bctx = io_bpf_ctx(flow);
+	io_bpf_fill_ctx(bctx, req, io_bpf_next_flag(flow));
+	verdict = io_bpf_run_prog(br, prog, bctx, req, true);
 	drop = io_bpf_drops(req, verdict, false);
-	io_bpf_change_cqe(req, io_bpf_ctx(flow));
+	io_bpf_change_cqe(req, bctx);
 	io_bpf_next(br, flow);
 	return io_bpf_verdict(br, req, drop);
 }
 
-/* A completion that the filter of a slot has matched. */
-static bool io_bpf_match_complete(struct io_bpf_ring *br, struct io_kiocb *req)
+/* The completion of a request of the application that a program watches. */
+bool io_bpf_match_complete(struct io_bpf_ring *br, struct io_kiocb *req)
 {
 	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(&br->watch);
 	u32 verdict, slot = req->bpf_id & ~IO_BPF_ID_MATCH;
@@ -344,31 +314,9 @@ static bool io_bpf_match_complete(struct io_bpf_ring *br, struct io_kiocb *req)
 	if (unlikely(!(br->match_slots & BIT(slot)) || req->tctx != br->tctx))
 		return true;
 
-	bctx->user_data = req->cqe.user_data;
-	bctx->res = req->cqe.res;
-	bctx->cflags = req->cqe.flags;
-	bctx->event = BPF_IO_URING_COMPLETE;
-	bctx->opcode = req->opcode;
-	bctx->flags = BPF_IO_URING_F_MATCH;
-	bctx->nr_children = 0;
+	io_bpf_fill_ctx(bctx, req, BPF_IO_URING_F_MATCH);
 	memset(bctx->state, 0, sizeof(bctx->state));
-
-	br->run.req = req;
-	verdict = io_bpf_run_prog(br, br->progs[slot], bctx);
+	verdict = io_bpf_run_prog(br, br->progs[slot], bctx, req, true);
 	io_bpf_change_cqe(req, bctx);
 	return io_bpf_verdict(br, req, io_bpf_drops(req, verdict, false));
-}
-
-/*
- * Returns true if the request remains in the batch, to be posted or freed. It
- * may come here once more to be freed, so REQ_F_BPF goes.
- */
-bool io_bpf_complete(struct io_bpf_ring *br, struct io_kiocb *req)
-{
-	req->flags &= ~REQ_F_BPF;
-	if (likely(req->bpf_id < IO_BPF_ID_MATCH))
-		return io_bpf_child_complete(br, req);
-	if (req->bpf_id & IO_BPF_ID_MATCH)
-		return io_bpf_match_complete(br, req);
-	return io_bpf_pred_complete(br, req);
 }

@@ -9,7 +9,6 @@
 #include <linux/kernel.h>
 #include <linux/errno.h>
 #include <linux/init.h>
-#include <linux/nospec.h>
 #include <linux/btf.h>
 #include <linux/btf_ids.h>
 #include <linux/io_uring.h>
@@ -28,7 +27,8 @@ enum {
 	IO_BPF_OP_NEVER		= 2,
 };
 
-static const u8 io_bpf_ops[IORING_OP_LAST] = {
+/* for each value of the field, so that it's no matter of speculation either */
+static const u8 io_bpf_ops[U8_MAX + 1] = {
 	[IORING_OP_POLL_ADD]		= IO_BPF_OP_MULTISHOT,
 	[IORING_OP_TIMEOUT]		= IO_BPF_OP_MULTISHOT,
 	[IORING_OP_ACCEPT]		= IO_BPF_OP_MULTISHOT,
@@ -86,7 +86,7 @@ static __always_inline int io_bpf_check_sqe(const struct io_uring_sqe *sqe)
 	if (unlikely(sqe->flags & (IOSQE_IO_LINK | IOSQE_IO_HARDLINK |
 				   IOSQE_CQE_SKIP_SUCCESS | IOSQE_IO_DRAIN)))
 		return io_bpf_check_flags(sqe);
-	op = io_bpf_ops[array_index_nospec(op, IORING_OP_LAST)];
+	op = io_bpf_ops[op];
 	if (unlikely(op != IO_BPF_OP_ANY) &&
 	    (op == IO_BPF_OP_NEVER || io_bpf_is_multishot(sqe)))
 		return -EOPNOTSUPP;
@@ -138,7 +138,7 @@ static void io_bpf_drop_staged_from(struct io_bpf_ring *br,
 						    comp_list);
 
 		next = node->next;
-		if (req->bpf_id != flow->bpf_flow.id) {
+		if ((u16)req->bpf_id != flow->bpf_flow.id) {
 			wq_list_add_tail(node, list);
 		} else if (req->flags & REQ_F_BPF) {
 			io_req_set_res(req, -ECANCELED, 0);
@@ -159,17 +159,38 @@ void io_bpf_drop_staged(struct io_bpf_ring *br, struct io_kiocb *flow)
 	io_bpf_drop_staged_from(br, &br->parked, flow);
 }
 
-static __always_inline int io_bpf_may_stage(struct io_bpf_ring *br,
-					    struct io_kiocb *flow)
+/* User space may write to what the SQE is in, so only the copy counts. */
+static __always_inline int io_bpf_copy_sqe(struct io_uring_sqe *to,
+					   const void *sqe)
 {
-	if (unlikely(flow->bpf_flow.flags & IO_BPF_F_ENDING))
-		return io_bpf_is_watch(flow) ? -EOPNOTSUPP : -ECANCELED;
+	memcpy(to, sqe, sizeof(*to));
+	barrier();
+	return io_bpf_check_sqe(to);
+}
+
+static noinline int io_bpf_stage(struct io_bpf_ring *br, struct io_kiocb *flow,
+				 const void *sqe)
+{
+	struct io_kiocb *req;
+	int ret;
+
+	BUILD_BUG_ON(sizeof(struct io_uring_sqe) > sizeof(req->cmd));
+
 	if (unlikely(br->run.nr_sqes >= IO_BPF_MAX_SQES))
 		return -ENOBUFS;
 	if (unlikely(io_bpf_ctx(flow)->nr_children >= br->ctx->cq_entries))
 		return -EAGAIN;
 	if (unlikely(br->nr_spare <= 1))
 		return -ENOMEM;
+	req = io_bpf_get_spare(br);
+	ret = io_bpf_copy_sqe((struct io_uring_sqe *)&req->cmd, sqe);
+	if (unlikely(ret)) {
+		io_bpf_add_spare(br, req);
+		return ret;
+	}
+	req->bpf_id = flow->bpf_flow.id;
+	req->flags = 0;
+	wq_list_add_tail(&req->comp_list, &br->ready);
 	return 0;
 }
 
@@ -203,29 +224,21 @@ __bpf_kfunc_start_defs();
 __bpf_kfunc int bpf_io_uring_issue(struct bpf_io_uring_ctx *ctx,
 				   const void *sqe, u32 sqe__sz, u64 flags)
 {
-	struct io_kiocb *req, *flow = io_bpf_ctx_to_flow(ctx);
+	struct io_kiocb *flow = io_bpf_ctx_to_flow(ctx);
 	struct io_bpf_ring *br = flow->ctx->bpf_ring;
 	int ret;
 
-	BUILD_BUG_ON(sizeof(struct io_uring_sqe) > sizeof(req->cmd));
-
 	if (unlikely(sqe__sz != sizeof(struct io_uring_sqe) || flags))
 		return -EINVAL;
-	ret = io_bpf_may_stage(br, flow);
+	if (unlikely(flow->bpf_flow.flags & IO_BPF_F_ENDING))
+		return io_bpf_is_watch(flow) ? -EOPNOTSUPP : -ECANCELED;
+	/* of limits, it's within that of the child that has just completed */
+	if (likely(!br->run.walk && !br->run.nr_sqes))
+		ret = io_bpf_copy_sqe(&br->sqe, sqe);
+	else
+		ret = io_bpf_stage(br, flow, sqe);
 	if (unlikely(ret))
 		return ret;
-
-	/* user space may write to what it is in, so only the copy counts */
-	req = io_bpf_get_spare(br);
-	memcpy(&req->cmd, sqe, sizeof(struct io_uring_sqe));
-	ret = io_bpf_check_sqe((struct io_uring_sqe *)&req->cmd);
-	if (unlikely(ret)) {
-		io_bpf_add_spare(br, req);
-		return ret;
-	}
-	req->bpf_id = flow->bpf_flow.id;
-	req->flags = 0;
-	wq_list_add_tail(&req->comp_list, &br->ready);
 	ctx->nr_children++;
 	br->run.nr_sqes++;
 	return 0;

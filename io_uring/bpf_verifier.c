@@ -7,8 +7,6 @@
 #include <linux/bpf_verifier.h>
 #include <linux/bpf_io_uring.h>
 
-#include "bpf.h"
-
 /* Size of the field that starts at @off, or 0. */
 static int io_bpf_field_size(int off)
 {
@@ -51,32 +49,9 @@ static bool io_bpf_is_valid_access(int off, int size, enum bpf_access_type type,
 	return type == BPF_READ || io_bpf_field_writable(off);
 }
 
-/*
- * All fields are where the program believes them to be, in the request of its
- * flow, but for one that this request has anyway. A trusted pointer, as
- * bpf_cast_to_kern_ctx() returns it, isn't converted: there the opcode and the
- * like of that request are read instead, no pointer.
- */
-static u32 io_bpf_convert_ctx_access(enum bpf_access_type type,
-				     const struct bpf_insn *si,
-				     struct bpf_insn *insn_buf,
-				     struct bpf_prog *prog, u32 *target_size)
-{
-	BUILD_BUG_ON(offsetof(struct io_kiocb, cmd.data) +
-		     sizeof(struct bpf_io_uring_ctx) >
-		     offsetof(struct io_kiocb, flags));
-
-	*insn_buf = *si;
-	if (si->off == offsetof(struct bpf_io_uring_ctx, flow_user_data))
-		insn_buf->off = offsetof(struct io_kiocb, cqe.user_data) -
-				offsetof(struct io_kiocb, cmd.data);
-	return 1;
-}
-
 const struct bpf_verifier_ops io_uring_verifier_ops = {
 	.get_func_proto		= bpf_base_func_proto,
 	.is_valid_access	= io_bpf_is_valid_access,
-	.convert_ctx_access	= io_bpf_convert_ctx_access,
 };
 
 const struct bpf_prog_ops io_uring_prog_ops = {

@@ -1,20 +1,21 @@
 #!/usr/bin/env bash
-# usage: scripts/bench.sh [run | profile WORKLOAD "ARM..." [KERNEL]]
+# usage: scripts/bench.sh [run | count | profile WORKLOAD "ARM..." [KERNEL]]
 #
 # Counts what an operation costs, with the series (patched) and without (base),
 # in emulated guests: a count of instructions is the same on each machine.
 #
 #   run      all workloads on both kernels, with tables, plots and the bars that
 #            the figures have to pass; results in build/bench
+#   count    the same of what is built already
 #   profile  instructions by function of the kernel, of what is built already
 #
-# Environment: REPEATS (3) measured repeats of each row.
+# Environment: REPEATS (5) measured repeats of each row.
 
 . "$(dirname "$0")/lib.sh"
 . "$TOP/scripts/vm.sh"
 . "$TOP/scripts/bench/boot.sh"
 
-repeats=${REPEATS:-3}
+repeats=${REPEATS:-5}
 py=$TOP/scripts/bench
 
 folder_of()
@@ -34,18 +35,22 @@ time_bench()
 	$PYTHON "$py/times.py" "$BENCH/time.rows" | tee -a "$BENCH/table.txt"
 }
 
-run()
+build()
 {
-	local rc=0 kernel
 	"$TOP/scripts/kernel.sh" --config bench
 	"$TOP/scripts/kernel.sh" --config bench-base
 	"$TOP/scripts/selftests.sh" --config bench iou_bench
+	"$py/bloat.sh" >/dev/null
+}
+
+count()
+{
+	local rc=0 kernel
 	for kernel in base patched; do
 		count_bench $kernel "$(folder_of $kernel)" \
 			"--repeat $repeats" "--repeat $repeats --scaling"
 	done
 	$PYTHON "$py/merge.py" "$BENCH"
-	"$py/bloat.sh" >/dev/null
 	$PYTHON "$py/table.py" "$BENCH" >"$BENCH/table.txt" || rc=$?
 	cat "$BENCH/table.txt"
 	$PYTHON "$py/plot.py" "$BENCH"
@@ -56,7 +61,7 @@ run()
 profile()
 {
 	local options=() arm
-	[ "${1:-}" ] && [ "${2:-}" ] || die "which workload and arm? make bench-profile WORKLOAD=nop ARM=flow"
+	[ -n "${1:-}" ] && [ -n "${2:-}" ] || die "which workload and arm? make bench-profile WORKLOAD=nop ARM=flow"
 	for arm in $2; do
 		options+=("--repeat $repeats --workload $1 --arm $arm")
 	done
@@ -68,9 +73,10 @@ main()
 {
 	mkdir -p "$BENCH" "$BUILD/log"
 	case ${1:-run} in
-	run)	 run ;;
+	run)	 build; count ;;
+	count)	 count ;;
 	profile) profile "${@:2}" ;;
-	*)	 die "usage: scripts/bench.sh [run | profile WORKLOAD \"ARM...\" [KERNEL]]" ;;
+	*)	 die "usage: scripts/bench.sh [run | count | profile WORKLOAD \"ARM...\" [KERNEL]]" ;;
 	esac
 }
 

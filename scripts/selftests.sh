@@ -44,7 +44,8 @@ programs()
 	mkdir -p "$dir" "$dest"
 	for p; do
 		quiet "$log" make -C "$TREE/tools/testing/selftests/io_uring_bpf" O="$out" \
-			OUTPUT="$dir" CLANG="$(clang)" -j"$JOBS" "$dir/$p" ||
+			OUTPUT="$dir" KHDR_INCLUDES="-isystem $out/usr/include" \
+			CLANG="$(clang)" -j"$JOBS" "$dir/$p" ||
 			die "$p does not build, see build/log/selftests-$config"
 		cp "$dir/$p" "$dest/"
 	done

@@ -103,6 +103,18 @@ def idle(rows):
     yield Bar('no program: instructions more per flush', flush, 2.5)
 
 
+def worst(rows):
+    """Of all that has no program, what lost most by the series. The work of
+    io-wq is noise."""
+    found = []
+    for (kernel, workload, arm, _), row in rows.rows.items():
+        old = rows.get(workload, arm, kernel='base')
+        if kernel == 'patched' and old and not row['runs'] and not row['iowq']:
+            found.append((100 * (row['insn'] / old - 1), '%s/%s' % (workload, arm)))
+    percent, name = max(found, default=(None, 'none'))
+    yield Bar('no program: worst, %s, per cent' % name, percent, 1, gating=False)
+
+
 def watching(rows):
     """What a program that does nothing costs per completion."""
     for arm in 'loop-qd1', 'loop-b32':
@@ -111,9 +123,11 @@ def watching(rows):
         yield Bar('passthrough: more per completion, %s' % arm, tax, 90, goal=60)
 
 
-def spread(values):
-    """Per cent between the least and the greatest."""
-    return 100 * (max(values) / min(values) - 1) if len(values) > 1 else None
+def growth(values):
+    """By how many per cent one is above one that comes before it."""
+    if len(values) < 2:
+        return None
+    return max(100 * (v / min(values[:i + 1]) - 1) for i, v in enumerate(values))
 
 
 def per_flow(series):
@@ -138,21 +152,21 @@ def by_flows(rows):
 
 def flat(scaling):
     """The cost of a hop stays, however long the chain and however many flows.
-    What a flow costs by itself is told apart."""
+    What a flow costs by itself is told apart where the length differs."""
     for arm in FLOWS:
         mine = [r for r in scaling if r['arm'] == arm and r['kernel'] == 'patched']
         chain = by_length(mine)
         once = per_flow(chain)
-        for name, series in (('chain length', chain),
-                             ('flows at once', by_flows(mine))):
-            yield Bar('%s, by %s, per cent' % (arm, name),
-                      spread([r['insn'] - once / r['length'] for r in series]), 2, goal=1)
+        yield Bar('%s: growth by length, per cent' % arm,
+                  growth([r['insn'] - once / r['length'] for r in chain]), 2, goal=1)
+        yield Bar('%s: growth by flows at once, per cent' % arm,
+                  growth([r['insn'] for r in by_flows(mine)]), 2, goal=1)
 
 
 def all_bars(results, scaling, bloat):
     """Every bar. bloat: bytes of text that the option costs if it is off."""
     rows = Rows(results)
-    for part in dependent, btree, idle, watching:
+    for part in dependent, btree, idle, worst, watching:
         yield from part(rows)
     yield from flat(scaling)
     yield Bar('option off: bytes of text more', bloat, 0)

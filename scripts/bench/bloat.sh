@@ -22,7 +22,7 @@ main()
 	mkdir -p "$BUILD/bench"
 	objects bench-base
 	objects bench-off
-	$PYTHON "$TREE/scripts/bloat-o-meter" "$BUILD"/bench/bench-{base,off}.o |
+	$PYTHON "$TREE/scripts/bloat-o-meter" -t "$BUILD"/bench/bench-{base,off}.o |
 		tee "$BUILD/bench/bloat.txt"
 	sed -n 's/^Total: Before=\([0-9]*\), After=\([0-9]*\),.*/\2 - \1/p' "$BUILD/bench/bloat.txt" |
 		bc >"$BUILD/bench/bloat.bytes"

@@ -23,26 +23,24 @@ build_plugin()
 		die "the counter does not build, see build/log/bench-plugin"
 }
 
-# guest_command NAME OPTIONS...: runs in the guest, the program once for each
+# guest_script NAME OPTIONS...: what runs in the guest, the program once for each
 # string of options. What it writes while it measures goes to memory: 9p would
 # be busy with it. The pause is for what a boot leaves behind.
-guest_command()
+guest_script()
 {
 	local out=$GUEST_BUILD/bench/$1 options
 	shift
-	printf '%s; ' \
-		"mkdir -p /run/bench" \
-		"mount -t ext4 /dev/vda /run/bench" \
-		"sleep 3" \
-		"echo selftest: running bench >/dev/kmsg"
+	echo "mkdir -p /run/bench"
+	echo "mount -t ext4 /dev/vda /run/bench"
+	echo "sleep 3"
+	echo "echo selftest: running bench >/dev/kmsg"
 	for options; do
-		printf '%s && ' "$GUEST_BENCH/iou_bench --output /run/rows --dir /run/bench $options 2>>$out.err"
+		printf '%s &&\n' "$GUEST_BENCH/iou_bench --output /run/rows --dir /run/bench $options 2>>$out.err"
 	done
-	printf '%s; ' \
-		"true" \
-		"echo \$? >$out.status" \
-		"cp /run/rows $out.rows" \
-		"umount /run/bench"
+	echo "true"
+	echo "echo \$? >$out.status"
+	echo "cp /run/rows $out.rows"
+	echo "umount /run/bench"
 }
 
 # boot_bench NAME BUILD_FOLDER VNG_OPTION... -- OPTIONS...: runs the guest program
@@ -59,11 +57,12 @@ boot_bench()
 	shift
 	[ -x "$BENCH_DIR/iou_bench" ] || die "the guest program is not built, run: make bench"
 	rm -f "$BENCH/$name".{rows,status,err}
+	guest_script "$name" "$@" >"$BENCH/$name.sh"
 	"$TOP/scripts/disk.sh" "$disk"
 	say "booting the kernel of build/$(basename "${IMAGE%%/arch/*}"), log in build/log/console-bench-$name"
 	vm_run "${IOU_BPF_BOOT_TIMEOUT:-3600}" "$log" --cpus 1 "${opts[@]}" \
 		--qemu-opts="-drive file=$disk,format=raw,if=virtio,cache=unsafe" -- \
-		"$(guest_command "$name" "$@")" >&2 || true
+		"sh $GUEST_BUILD/bench/$name.sh" >&2 || true
 	rm -f "$disk"
 	[ -f "$BENCH/$name.status" ] || die "the guest did not come to its end, see build/log/console-bench-$name"
 	[ "$(cat "$BENCH/$name.status")" = 0 ] ||

@@ -5,8 +5,8 @@
 Joins what the guest program said with what the counter saw, for each kernel
 (KERNEL.rows and KERNEL.counts in the folder). Writes results.json, a row for
 each workload and arm with figures per operation, and scaling.json, the same by
-length of a chain and by flows at once. Says which rows did not repeat within
-0.1 per cent, and which could not be measured.
+length of a chain and by flows at once. Says in which rows the two best repeats
+are not within 0.1 per cent, and which could not be measured.
 """
 import json
 import os

@@ -88,6 +88,11 @@ class Compare(Folder):
         self.assertEqual(0, rc)
         self.assertIn('more', out)
 
+    def test_io_wq_is_only_marked(self):
+        rc, out, _ = self.compare([row(iowq=1)], [row(iowq=1.01, insn=900)])
+        self.assertEqual(0, rc)
+        self.assertIn('more', out)
+
     def test_gone_and_new(self):
         rc, out, _ = self.compare([row(), row(arm='link')], [row()])
         self.assertEqual(1, rc)
@@ -124,8 +129,8 @@ class Merge(Folder):
 
     def test_best_of_repeats(self):
         rc, _, err = self.merge(
-            [self.guest(repeat=0), self.guest(repeat=1)],
-            [count(user=100, jit=20, f=[1000, 1]),
+            [self.guest(repeat=i) for i in range(3)],
+            [count(user=9999, f=[9999, 1]), count(user=100, jit=20, f=[1000, 1]),
              count(user=100, jit=20, f=[880, 1], __x64_sys_io_uring_enter=[5, 30])])
         self.assertEqual(0, rc)
         got = self.read('results.json')
@@ -216,11 +221,15 @@ class Bars(unittest.TestCase):
         # 350 a hop, and 1000 a flow
         chain = [row(arm='flow', length=n, flows=1, insn=350 + 1000 / n)
                  for n in (10, 100, 100000)]
-        name = 'flow, by chain length, per cent'
+        name = 'flow: growth by length, per cent'
         found = {b.text: b for b in bars.flat(chain)}
         self.assertEqual('goal', found[name].verdict())
         chain.append(row(arm='flow', length=1000000, flows=1, insn=360))
         self.assertTrue({b.text: b for b in bars.flat(chain)}[name].failed())
+
+    def test_less_is_no_growth(self):
+        self.assertEqual(0, bars.growth([654, 577, 522]))
+        self.assertAlmostEqual(10, bars.growth([654, 500, 550, 520]))
 
 
 if __name__ == '__main__':

@@ -162,13 +162,14 @@ static void cancel_spin(struct __test_metadata *_metadata,
 	again_add_nop(self, 0, nop_flags);
 	again_start();
 	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_LT(100, self->skel->bss->nr_runs);
 	queue_cancel(self, FLOW);
 	ASSERT_EQ(1, io_uring_submit(&self->ring));
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));
 	ASSERT_HAS_CQE(cqes, 2, FLOW, -ECANCELED);
 	ASSERT_HAS_CQE(cqes, 2, CANCEL, 0);
 	ASSERT_NO_CQE(&self->ring);
-	ASSERT_LT(100, self->skel->bss->nr_runs);
 }
 
 TEST_F(again, spinning)

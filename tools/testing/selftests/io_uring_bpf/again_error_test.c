@@ -227,7 +227,7 @@ TEST_F(again, failed_preparation)
 		again_attach(again_at_child);
 		sqe = again_add_read(self, self->pipe[0], self->got, 16, 0);
 		if (i == 0)
-			sqe->rw_flags = ~0U;
+			sqe->attr_type_mask = 1ULL << 63;
 		if (i == 1)
 			sqe->personality = 4711;
 		if (i == 2)

@@ -185,6 +185,53 @@ TEST_F(again, personality_io_wq)
 	run_personality(_metadata, self, IOSQE_ASYNC);
 }
 
+/*
+ * A message that has to wait, and is followed by another one. The task has other
+ * rights by then, and the child, which has none of its own, has those.
+ */
+static void run_other_rights(struct __test_metadata *_metadata,
+			     FIXTURE_DATA(again) *self, unsigned int flags)
+{
+	struct io_uring_sqe *sqe;
+	int sock[2], one = 1, nr = 0;
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_DGRAM, 0, sock));
+	ASSERT_EQ(0, setsockopt(sock[1], SOL_SOCKET, SO_PASSCRED, &one,
+				sizeof(one)));
+	while (send(sock[0], self->data, 1, MSG_DONTWAIT) == 1)
+		nr++;
+	again_attach(again_steps);
+	sqe = again_add_child(self);
+	io_uring_prep_send(sqe, sock[0], self->data, 1, 0);
+	sqe->flags = flags;
+	again_add_step(self, 0, self->data, 1);
+	again_start();
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(1, self->skel->bss->nr_events);
+
+	ASSERT_EQ(0, setresuid(NOBODY, NOBODY, 0));
+	while (nr--)
+		ASSERT_EQ(0, sender_uid(sock[1]));
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_EQ(0, setresuid(0, 0, 0));
+	again_expect_steps();
+	ASSERT_LE(0, sender_uid(sock[1]));
+	ASSERT_EQ(NOBODY, sender_uid(sock[1]));
+	close(sock[0]);
+	close(sock[1]);
+}
+
+TEST_F(again, rights_of_the_task)
+{
+	run_other_rights(_metadata, self, 0);
+}
+
+TEST_F(again, rights_of_the_task_io_wq)
+{
+	run_other_rights(_metadata, self, IOSQE_ASYNC);
+}
+
 /* It is gone from the ring, but not from the request. */
 TEST_F(again, personality_unregistered)
 {

@@ -93,6 +93,35 @@ TEST_F(buf, unmapped)
 	buf_expect(0, 0x99, 0x99);
 }
 
+/* The child that is done with it was the last one who used it. */
+TEST_F(buf, unregistered_while_child_waits)
+{
+	struct iovec iov = { self->mem, SIZE };
+	__u64 tag = TAG;
+
+	ASSERT_EQ(0, io_uring_register_buffers_tags(&self->ring, &iov, &tag,
+						    1));
+	attach_look(0);
+	io_uring_prep_read_fixed(&self->skel->bss->sqes[0], self->pipe[0],
+				 self->mem, 4, 0, 0);
+	self->skel->bss->nr_sqes = 1;
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(0, io_uring_unregister_buffers(&self->ring));
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(4, write(self->pipe[1], "data", 4));
+	for (int i = 0; i < 2; i++) {
+		struct io_uring_cqe cqe = {};
+
+		ASSERT_EQ(0, iou_wait_cqe(&self->ring, &cqe));
+		ASSERT_EQ(0, cqe.res);
+		ASSERT_TRUE(cqe.user_data == TAG || cqe.user_data == FLOW);
+	}
+	ASSERT_NO_CQE(&self->ring);
+	buf_expect_null(0);
+	ASSERT_EQ(0, memcmp(self->mem, "data", 4));
+}
+
 /* Of another ring, which may be gone by now. */
 TEST_F(buf, cloned)
 {

@@ -36,10 +36,9 @@ TEST_F(match, sleepable)
 }
 
 /* Whatever they do, and whichever way they complete. */
-TEST_F(match, every_opcode)
+TEST_F(match, many_opcodes)
 {
 	struct io_uring_sqe *sqe;
-	struct __kernel_timespec ts = { .tv_nsec = 1000 };
 	int nr = 0;
 
 	self->link = MATCH_ALL(match_as_told);
@@ -49,9 +48,6 @@ TEST_F(match, every_opcode)
 		/* in a worker */
 		match_queue_nop(self, 2, APP + nr++)->flags = IOSQE_ASYNC;
 	}
-	sqe = iou_get_sqe(&self->ring);
-	io_uring_prep_timeout(sqe, &ts, 0, 0);
-	sqe->user_data = APP + nr++;
 	sqe = iou_get_sqe(&self->ring);
 	io_uring_prep_poll_add(sqe, self->pipe[1], POLLOUT);
 	sqe->user_data = APP + nr++;
@@ -83,6 +79,32 @@ TEST_F(match, every_opcode)
 	}
 	ASSERT_EQ(nr, match_nr_events(self));
 	ASSERT_NO_CQE(&self->ring);
+}
+
+/*
+ * A timeout ends the wait for CQEs when it fires, so it has one, whatever a
+ * program may want. Nor does a flow come to this, be it good or bad.
+ */
+TEST_F(match, never_watched)
+{
+	struct __kernel_timespec ts = { .tv_nsec = 1000 };
+	struct io_uring_sqe *sqe;
+
+	self->link = MATCH_ALL(match_as_told);
+	self->other = MATCH_ATTACH(match_as_told, .slot = 1,
+				   .opcodes = { 1ULL << IORING_OP_TIMEOUT |
+						1ULL << IORING_OP_RECV_ZC,
+						1ULL << (IORING_OP_BPF - 64) });
+	self->skel->bss->verdict = BPF_IO_URING_DROP;
+	sqe = iou_get_sqe(&self->ring);
+	io_uring_prep_timeout(sqe, &ts, 0, 0);
+	sqe->user_data = APP;
+	MATCH_SUBMIT(1);
+	ASSERT_CQE(&self->ring, APP, -ETIME);
+	iou_queue_bpf(&self->ring, 2, FLOW);
+	MATCH_SUBMIT(1);
+	ASSERT_CQE(&self->ring, FLOW, -ENOENT);
+	ASSERT_EQ(0, match_nr_events(self));
 }
 
 static int run_socket(struct io_uring *ring)

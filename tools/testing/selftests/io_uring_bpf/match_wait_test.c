@@ -226,24 +226,6 @@ TEST_F(match_wait, timeout_sequence)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* One system call, which does not come back before there is a CQE. */
-TEST_F(match_wait, dropped_timeout)
-{
-	struct __kernel_timespec ts = { .tv_nsec = 20000000 };
-	struct io_uring_sqe *sqe = iou_get_sqe(&self->ring);
-
-	io_uring_prep_timeout(sqe, &ts, 0, 0);
-	sqe->user_data = APP + 1;
-	queue_reads(self, 1);
-	start_writing(1, 200000);
-	ASSERT_EQ(2, io_uring_submit_and_wait(&self->ring, 1));
-	ASSERT_EQ(2, self->skel->bss->nr_events);
-	ASSERT_EQ(1, io_uring_cq_ready(&self->ring));
-	ASSERT_CQE(&self->ring, APP, 1);
-	ASSERT_NO_CQE(&self->ring);
-	join_writer();
-}
-
 TEST_F(match_wait, eventfd)
 {
 	int evfd = eventfd(0, EFD_NONBLOCK);

@@ -16,15 +16,13 @@
 
 /* passes: whole numbers of batches and of chains */
 #define BENCH_OPS	(200 * BENCH_BATCH * 3)
-#define BENCH_OPS_HEAVY	(20 * BENCH_BATCH * 3)
+#define BENCH_OPS_HEAVY	(40 * BENCH_BATCH * 3)
+#define BENCH_OPS_BTREE	(20 * BENCH_BATCH)
 
 /* what the kernel has to have */
 enum {
 	NEED_FLOW	= 1U << 0,
-	NEED_AGAIN	= 1U << 1,
-	NEED_BUF_DATA	= 1U << 2,
-	NEED_MATCH	= 1U << 3,
-	NEED_NULL_BLK	= 1U << 4,
+	NEED_NULL_BLK	= 1U << 1,
 };
 
 struct bench;
@@ -36,6 +34,7 @@ struct bench_arm {
 	const char	*base;
 	unsigned int	need;
 	const char	*prog;
+	unsigned int	attach_flags;
 
 	void (*init)(struct bench *b);
 	/* @ops operations, this is what is measured */
@@ -131,8 +130,8 @@ void bench_init_flow(struct bench *b);
 #define BENCH_LOOP_STEP(_name, _prog)					\
 	{ _name, .prog = _prog, .init = bench_init_step,		\
 	  .run = bench_run_loop }
-#define BENCH_FLOW(_name, _need, _prog, _run)				\
-	{ _name, .need = NEED_FLOW | (_need), .prog = _prog,		\
+#define BENCH_FLOW(_name, _prog, _run)					\
+	{ _name, .need = NEED_FLOW, .prog = _prog,			\
 	  .init = bench_init_flow, .run = _run }
 
 /* the workloads, a file for each kind */

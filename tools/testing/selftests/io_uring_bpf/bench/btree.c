@@ -189,24 +189,22 @@ static void walk_flow_b32(struct bench *b, unsigned int ops)
 	walk_flows(b, ops, BENCH_BATCH);
 }
 
-#define NEED	(NEED_FLOW | NEED_BUF_DATA)
-
 static const struct bench_arm walk_arms[] = {
 	BENCH_SYSCALL(walk_pread),
 	BENCH_LOOP("loop-qd1", walk_qd1),
 	BENCH_LOOP("loop-b32", walk_b32),
 	BENCH_LOOP_STEP("loop_step-qd1", "walk_qd1"),
 	BENCH_LOOP_STEP("loop_step-b32", "walk_b32"),
-	BENCH_FLOW("flow", NEED, "walk", walk_flow),
-	BENCH_FLOW("flow-again", NEED | NEED_AGAIN, "walk_again", walk_flow),
-	BENCH_FLOW("flow-b32", NEED, "walk", walk_flow_b32),
-	BENCH_FLOW("flow-again-b32", NEED | NEED_AGAIN, "walk_again",
-		   walk_flow_b32),
+	BENCH_FLOW("flow", "flow_walk", walk_flow),
+	BENCH_FLOW("flow-again", "flow_walk_again", walk_flow),
+	BENCH_FLOW("flow-b32", "flow_walk", walk_flow_b32),
+	BENCH_FLOW("flow-again-b32", "flow_walk_again", walk_flow_b32),
 	{}
 };
 
 const struct bench_workload bench_btree_workloads[] = {
-	{ "btree", .ops = BENCH_OPS_HEAVY, .need = NEED_NULL_BLK,
-	  .arms = walk_arms, .open = btree_open, .prep = node_prep, .exit = btree_exit },
+	{ "btree", .ops = BENCH_OPS_BTREE, .need = NEED_NULL_BLK,
+	  .arms = walk_arms, .open = btree_open, .prep = node_prep,
+	  .exit = btree_exit },
 	{}
 };

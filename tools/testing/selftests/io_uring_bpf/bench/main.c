@@ -15,6 +15,8 @@ static const struct bench_workload *const bench_tables[] = {
 	bench_scaling_workloads,
 };
 
+#define SETTLE_US	500000
+
 struct bench_options {
 	const char	*output;
 	const char	*workload;
@@ -137,7 +139,11 @@ static void run_arm(struct bench *b)
 	}
 	b->arm->init(b);
 	runs = count_runs(b);
-	/* what that did to code and caches is to be gone */
+	/*
+	 * What that did to code and caches is to be gone, and so is the memory
+	 * of programs before, which a worker frees a while later.
+	 */
+	usleep(SETTLE_US);
 	warm_up(b);
 	for (i = 0; i < b->repeat; i++)
 		measure(b, i, runs);

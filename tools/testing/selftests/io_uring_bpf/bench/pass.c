@@ -29,10 +29,12 @@ static void pass_b32(struct bench *b, unsigned int ops)
 static const struct bench_arm pass_arms[] = {
 	BENCH_LOOP("loop-qd1", pass_qd1),
 	BENCH_LOOP("loop-b32", pass_b32),
-	{ "flow", .base = "loop-qd1", .need = NEED_FLOW | NEED_MATCH,
-	  .prog = "watch", .init = bench_init_flow, .run = pass_qd1 },
-	{ "flow", .base = "loop-b32", .need = NEED_FLOW | NEED_MATCH,
-	  .prog = "watch", .init = bench_init_flow, .run = pass_b32 },
+	{ "flow", .base = "loop-qd1", .need = NEED_FLOW,
+	  .prog = "flow_watch", .attach_flags = BPF_F_IOURING_MATCH,
+	  .init = bench_init_flow, .run = pass_qd1 },
+	{ "flow", .base = "loop-b32", .need = NEED_FLOW,
+	  .prog = "flow_watch", .attach_flags = BPF_F_IOURING_MATCH,
+	  .init = bench_init_flow, .run = pass_b32 },
 	{}
 };
 

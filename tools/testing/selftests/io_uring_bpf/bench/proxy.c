@@ -140,7 +140,7 @@ static const struct bench_arm proxy_arms[] = {
 	BENCH_LOOP("loop-qd1", proxy_qd1),
 	BENCH_LOOP("link", proxy_link),
 	BENCH_LOOP_STEP("loop_step-qd1", "proxy_qd1"),
-	BENCH_FLOW("flow", 0, "proxy", proxy_flow),
+	BENCH_FLOW("flow", "flow_proxy", proxy_flow),
 	{}
 };
 

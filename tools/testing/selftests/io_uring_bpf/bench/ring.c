@@ -6,9 +6,6 @@
 
 #include <bpf/btf.h>
 
-/* BPF_F_IOURING_MATCH */
-#define BENCH_F_MATCH	(1U << 0)
-
 /* By hand: a liburing older than IORING_SETUP_NO_SQARRAY fills the array in. */
 static void ring_create(struct bench *b, unsigned int entries,
 			unsigned int flags)
@@ -55,8 +52,7 @@ void bench_open_flow(struct bench *b, const char *prog)
 
 void bench_attach_flow(struct bench *b)
 {
-	LIBBPF_OPTS(bpf_iouring_opts, opts,
-		    .flags = b->arm->need & NEED_MATCH ? BENCH_F_MATCH : 0);
+	LIBBPF_OPTS(bpf_iouring_opts, opts, .flags = b->arm->attach_flags);
 
 	if (bench_flow__load(b->flow))
 		bench_die(b, "cannot load the program");
@@ -199,59 +195,25 @@ void bench_close(struct bench *b)
 	}
 }
 
-static struct btf *vmlinux_btf(void)
+/* A kernel with the option off has no such function. */
+static bool has_flows(void)
 {
 	static struct btf *btf;
 
 	if (!btf)
 		btf = btf__load_vmlinux_btf();
-	return btf;
+	return btf && btf__find_by_name_kind(btf, "bpf_io_uring_issue",
+					     BTF_KIND_FUNC) > 0;
 }
 
-static bool has_kfunc(const char *name)
-{
-	struct btf *btf = vmlinux_btf();
-
-	return btf && btf__find_by_name_kind(btf, name, BTF_KIND_FUNC) > 0;
-}
-
-/* The kernel's flags of an event are an enumeration. */
-static bool has_flag(const char *name)
-{
-	struct btf *btf = vmlinux_btf();
-	const struct btf_type *t;
-	__u32 id;
-	int i;
-
-	for (id = 1; btf && id < btf__type_cnt(btf); id++) {
-		t = btf__type_by_id(btf, id);
-		if (!btf_is_enum(t))
-			continue;
-		for (i = 0; i < btf_vlen(t); i++) {
-			if (!strcmp(btf__name_by_offset(btf, btf_enum(t)[i].name_off), name))
-				return true;
-		}
-	}
-	return false;
-}
-
-/* What of @need the kernel doesn't have, or NULL if it has all of it. */
+/*
+ * What of @need the kernel doesn't have, or NULL if it has all of it. Nothing
+ * is tried: a ring with an SQ array makes those without it dearer for a second.
+ */
 const char *bench_missing(unsigned int need)
 {
-	static const char *no_flows;
-	static bool asked;
-
-	if (!asked)
-		no_flows = iou_unsupported();
-	asked = true;
-	if ((need & NEED_FLOW) && no_flows)
-		return no_flows;
-	if ((need & NEED_AGAIN) && !has_kfunc("bpf_io_uring_again"))
-		return "no bpf_io_uring_again()";
-	if ((need & NEED_BUF_DATA) && !has_kfunc("bpf_io_uring_buf_data"))
-		return "no bpf_io_uring_buf_data()";
-	if ((need & NEED_MATCH) && !has_flag("BPF_IO_URING_F_MATCH"))
-		return "no programs that watch";
+	if ((need & NEED_FLOW) && !has_flows())
+		return "no IORING_OP_BPF";
 	if ((need & NEED_NULL_BLK) && access("/sys/module/null_blk", F_OK))
 		return "no null_blk";
 	return NULL;

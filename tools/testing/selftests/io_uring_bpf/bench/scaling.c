@@ -34,8 +34,8 @@ static void run_flows(struct bench *b, unsigned int ops)
 }
 
 static const struct bench_arm scaling_arms[] = {
-	BENCH_FLOW("flow", 0, "hop", run_flows),
-	BENCH_FLOW("flow-again", NEED_AGAIN, "hop_again", run_flows),
+	BENCH_FLOW("flow", "flow_hop", run_flows),
+	BENCH_FLOW("flow-again", "flow_hop_again", run_flows),
 	{}
 };
 

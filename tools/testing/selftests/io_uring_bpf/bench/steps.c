@@ -94,8 +94,8 @@ static const struct bench_arm pieces_arms[] = {
 	BENCH_LOOP("loop-b32", pieces_b32),
 	BENCH_LOOP_STEP("loop_step-qd1", "pieces_qd1"),
 	BENCH_LOOP_STEP("loop_step-b32", "pieces_b32"),
-	BENCH_FLOW("flow", 0, "pieces", pieces_flow),
-	BENCH_FLOW("flow-again", NEED_AGAIN, "pieces_again", pieces_flow),
+	BENCH_FLOW("flow", "flow_pieces", pieces_flow),
+	BENCH_FLOW("flow-again", "flow_pieces_again", pieces_flow),
 	{}
 };
 
@@ -104,8 +104,8 @@ static const struct bench_arm retry_arms[] = {
 	BENCH_LOOP("loop-b32", retry_b32),
 	BENCH_LOOP_STEP("loop_step-qd1", "retry_qd1"),
 	BENCH_LOOP_STEP("loop_step-b32", "retry_b32"),
-	BENCH_FLOW("flow", 0, "retry", retry_flow),
-	BENCH_FLOW("flow-again", NEED_AGAIN, "retry_again", retry_flow),
+	BENCH_FLOW("flow", "flow_retry", retry_flow),
+	BENCH_FLOW("flow-again", "flow_retry_again", retry_flow),
 	{}
 };
 

@@ -5,7 +5,10 @@
  * the programs of a ring run one at a time. A program called again has one
  * request, which it issues time and again.
  */
-#include "bench_flow.bpf.h"
+#include "iou_bpf.bpf.h"
+#include "bench_shared.h"
+
+#define EAGAIN	11
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -22,7 +25,7 @@ static __always_inline int flow_fail(struct bpf_io_uring_ctx *ctx)
 
 /* state[0] requests, one after the other */
 SEC("iouring")
-int hop(struct bpf_io_uring_ctx *ctx)
+int flow_hop(struct bpf_io_uring_ctx *ctx)
 {
 	if (!iou_is_start(ctx) && ctx->res != want)
 		return flow_fail(ctx);
@@ -34,7 +37,7 @@ int hop(struct bpf_io_uring_ctx *ctx)
 }
 
 SEC("iouring")
-int hop_again(struct bpf_io_uring_ctx *ctx)
+int flow_hop_again(struct bpf_io_uring_ctx *ctx)
 {
 	if (iou_is_start(ctx)) {
 		iou_issue(ctx, &sqe);
@@ -49,17 +52,19 @@ int hop_again(struct bpf_io_uring_ctx *ctx)
 
 /* state[0] requests, a batch of them in flight */
 SEC("iouring")
-int hop_batch(struct bpf_io_uring_ctx *ctx)
+int flow_hop_batch(struct bpf_io_uring_ctx *ctx)
 {
-	int i, nr = 1;
+	int i;
 
-	if (iou_is_start(ctx))
-		nr = BENCH_BATCH;
-	else if (ctx->res != want)
+	if (iou_is_start(ctx)) {
+		ctx->state[0] -= BENCH_BATCH;
+		bpf_for(i, 0, BENCH_BATCH)
+			iou_issue(ctx, &sqe);
+		return BPF_IO_URING_DEFAULT;
+	}
+	if (ctx->res != want)
 		return flow_fail(ctx);
-	bpf_for(i, 0, nr) {
-		if (!ctx->state[0])
-			break;
+	if (ctx->state[0]) {
 		ctx->state[0]--;
 		iou_issue(ctx, &sqe);
 	}
@@ -68,7 +73,7 @@ int hop_batch(struct bpf_io_uring_ctx *ctx)
 
 /* a message in pieces; state[0]: bytes that have come */
 SEC("iouring")
-int pieces(struct bpf_io_uring_ctx *ctx)
+int flow_pieces(struct bpf_io_uring_ctx *ctx)
 {
 	if (!iou_is_start(ctx)) {
 		if (ctx->res <= 0)
@@ -83,7 +88,7 @@ int pieces(struct bpf_io_uring_ctx *ctx)
 }
 
 SEC("iouring")
-int pieces_again(struct bpf_io_uring_ctx *ctx)
+int flow_pieces_again(struct bpf_io_uring_ctx *ctx)
 {
 	if (iou_is_start(ctx)) {
 		iou_issue(ctx, &sqe);
@@ -101,7 +106,7 @@ int pieces_again(struct bpf_io_uring_ctx *ctx)
 
 /* one that fails, and one that doesn't after state[0] tries */
 SEC("iouring")
-int retry(struct bpf_io_uring_ctx *ctx)
+int flow_retry(struct bpf_io_uring_ctx *ctx)
 {
 	if (!iou_is_start(ctx) && ctx->res != -EAGAIN)
 		return BPF_IO_URING_DEFAULT;
@@ -115,7 +120,7 @@ int retry(struct bpf_io_uring_ctx *ctx)
 }
 
 SEC("iouring")
-int retry_again(struct bpf_io_uring_ctx *ctx)
+int flow_retry_again(struct bpf_io_uring_ctx *ctx)
 {
 	if (iou_is_start(ctx))
 		iou_issue(ctx, &sqe);
@@ -126,7 +131,7 @@ int retry_again(struct bpf_io_uring_ctx *ctx)
 
 /* the way down a tree; state[0]: key, state[1]: levels, state[2]: buffer */
 SEC("iouring")
-int walk(struct bpf_io_uring_ctx *ctx)
+int flow_walk(struct bpf_io_uring_ctx *ctx)
 {
 	const __u8 *node;
 
@@ -149,7 +154,7 @@ int walk(struct bpf_io_uring_ctx *ctx)
 }
 
 SEC("iouring")
-int walk_again(struct bpf_io_uring_ctx *ctx)
+int flow_walk_again(struct bpf_io_uring_ctx *ctx)
 {
 	const __u8 *node;
 	__u64 off;
@@ -188,7 +193,7 @@ static __always_inline int scan_look(struct bpf_io_uring_ctx *ctx)
 
 /* a CQE for a wanted block only; state[0]: offset, state[1]: end of the file */
 SEC("iouring")
-int scan(struct bpf_io_uring_ctx *ctx)
+int flow_scan(struct bpf_io_uring_ctx *ctx)
 {
 	int wanted = 0;
 
@@ -207,7 +212,7 @@ int scan(struct bpf_io_uring_ctx *ctx)
 }
 
 SEC("iouring")
-int scan_again(struct bpf_io_uring_ctx *ctx)
+int flow_scan_again(struct bpf_io_uring_ctx *ctx)
 {
 	int wanted;
 
@@ -227,7 +232,7 @@ int scan_again(struct bpf_io_uring_ctx *ctx)
 
 /* sqe reads, sqe2 writes; state[0]: offset, state[1]: end */
 SEC("iouring")
-int copy(struct bpf_io_uring_ctx *ctx)
+int flow_copy(struct bpf_io_uring_ctx *ctx)
 {
 	if (!iou_is_start(ctx)) {
 		if (ctx->res != BENCH_BLOCK)
@@ -248,7 +253,7 @@ int copy(struct bpf_io_uring_ctx *ctx)
 
 /* sqe writes, sqe2 syncs; state[0]: offset, state[1]: end, state[2]: synced */
 SEC("iouring")
-int append(struct bpf_io_uring_ctx *ctx)
+int flow_append(struct bpf_io_uring_ctx *ctx)
 {
 	if (!iou_is_start(ctx)) {
 		if (ctx->opcode == IORING_OP_WRITE) {
@@ -271,7 +276,7 @@ int append(struct bpf_io_uring_ctx *ctx)
 }
 
 SEC("iouring")
-int append_again(struct bpf_io_uring_ctx *ctx)
+int flow_append_again(struct bpf_io_uring_ctx *ctx)
 {
 	bool start = iou_is_start(ctx);
 
@@ -298,7 +303,7 @@ int append_again(struct bpf_io_uring_ctx *ctx)
 
 /* sqe receives, sqe2 sends what has come; state[0]: messages */
 SEC("iouring")
-int proxy(struct bpf_io_uring_ctx *ctx)
+int flow_proxy(struct bpf_io_uring_ctx *ctx)
 {
 	if (!iou_is_start(ctx)) {
 		if (ctx->res <= 0)
@@ -317,7 +322,7 @@ int proxy(struct bpf_io_uring_ctx *ctx)
 
 /* on each completion of the application, and does nothing about it */
 SEC("iouring")
-int watch(struct bpf_io_uring_ctx *ctx)
+int flow_watch(struct bpf_io_uring_ctx *ctx)
 {
 	return BPF_IO_URING_DEFAULT;
 }

@@ -7,7 +7,10 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* what all requests have in common, or the first and the second kind of them */
+/*
+ * What all requests have in common, which user space has put into all SQEs, or
+ * the first and the second kind of them.
+ */
 struct io_uring_sqe sqe;
 struct io_uring_sqe sqe2;
 const volatile __s32 want;
@@ -85,7 +88,6 @@ static __always_inline void pieces_begin(__u32 slot)
 
 static __always_inline void pieces_prep(__u32 slot, struct io_uring_sqe *to)
 {
-	*to = sqe;
 }
 
 static __always_inline int pieces_step(struct iou_ctx *ring, __u32 slot,
@@ -108,7 +110,7 @@ static __always_inline void retry_begin(__u32 slot)
 
 static __always_inline void retry_prep(__u32 slot, struct io_uring_sqe *to)
 {
-	*to = ops[slot].count ? sqe : sqe2;
+	to->len = ops[slot].count ? -EAGAIN : 0;
 }
 
 static __always_inline int retry_step(struct iou_ctx *ring, __u32 slot,
@@ -136,8 +138,7 @@ static __always_inline void walk_begin(__u32 slot)
 
 static __always_inline void walk_prep(__u32 slot, struct io_uring_sqe *to)
 {
-	*to = sqe;
-	to->addr += slot * BENCH_NODE;
+	to->addr = sqe.addr + slot * BENCH_NODE;
 	to->off = ops[slot].off;
 }
 
@@ -173,8 +174,7 @@ static __always_inline void scan_begin(__u32 slot)
 
 static __always_inline void scan_prep(__u32 slot, struct io_uring_sqe *to)
 {
-	*to = sqe;
-	to->addr += slot * BENCH_BLOCK;
+	to->addr = sqe.addr + slot * BENCH_BLOCK;
 	to->off = ops[slot].off;
 }
 

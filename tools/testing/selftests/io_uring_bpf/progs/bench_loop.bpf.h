@@ -29,6 +29,8 @@ const volatile __u32 cq_entries;
 __u32 todo;
 __u32 left;
 __u32 failed;
+/* to submit */
+__u32 nr_sqes;
 
 struct loop_cq {
 	__u32			*head;
@@ -57,21 +59,24 @@ static __always_inline int loop_fail(void)
 }
 
 /*
- * What takes several steps: begin() an operation in a slot, fill in its next
- * request, and look at the result of that. step() returns 1 if there is more to
- * do, 0 if not, or -1 if it went wrong.
+ * What takes several steps: begin() an operation in a slot, write into an SQE
+ * what is different about its next request, and look at the result of that.
+ * step() returns 1 if there is more to do, 0 if not, or -1 if it went wrong.
  */
 typedef void (*loop_begin_fn)(__u32 slot);
 typedef void (*loop_prep_fn)(__u32 slot, struct io_uring_sqe *sqe);
 typedef int (*loop_step_fn)(struct iou_ctx *ring, __u32 slot, __s32 res);
 
-static __always_inline void loop_sqe(struct io_uring_sqe *sqes, __u32 nr,
+static __always_inline void loop_sqe(struct io_uring_sqe *sqes, __u32 batch,
 				     __u32 slot, loop_prep_fn prep)
 {
-	struct io_uring_sqe *sqe = &sqes[nr & (BENCH_BATCH - 1)];
+	struct io_uring_sqe *sqe = &sqes[nr_sqes & (batch - 1)];
 
 	prep(slot, sqe);
 	sqe->user_data = slot;
+	nr_sqes++;
+	/* in memory: the verifier would follow each of a register's values */
+	barrier();
 }
 
 static __always_inline int loop_turn(struct iou_ctx *ring,
@@ -80,13 +85,14 @@ static __always_inline int loop_turn(struct iou_ctx *ring,
 				     loop_step_fn step)
 {
 	struct io_uring_sqe *sqes;
-	__u32 i, pos, nr, sub = 0;
+	__u32 i, pos, nr;
 	struct loop_cq cq;
 
 	sqes = (void *)bpf_io_uring_get_region(ring, IOU_REGION_SQ,
 					       BENCH_BATCH * sizeof(*sqes));
 	if (!sqes || !loop_get_cq(ring, &cq))
 		return loop_fail();
+	nr_sqes = 0;
 	pos = *cq.head;
 	nr = *cq.tail - pos;
 	for (i = 0; i < batch && i < nr; i++) {
@@ -106,7 +112,7 @@ static __always_inline int loop_turn(struct iou_ctx *ring,
 			todo--;
 			begin(slot);
 		}
-		loop_sqe(sqes, sub++, slot, prep);
+		loop_sqe(sqes, batch, slot, prep);
 	}
 	if (nr) {
 		pos += nr;
@@ -118,11 +124,11 @@ static __always_inline int loop_turn(struct iou_ctx *ring,
 	if (todo == left) {
 		for (i = 0; i < batch; i++) {
 			begin(i);
-			loop_sqe(sqes, sub++, i, prep);
+			loop_sqe(sqes, batch, i, prep);
 		}
 		todo -= batch;
 	}
-	if (sub && bpf_io_uring_submit_sqes(ring, sub) != sub)
+	if (nr_sqes && bpf_io_uring_submit_sqes(ring, nr_sqes) != nr_sqes)
 		return loop_fail();
 	lp->cq_wait_idx = pos + left - todo;
 	return IOU_LOOP_CONTINUE;

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef IOU_BPF_RUN_H
+#define IOU_BPF_RUN_H
+
+#include <linux/filter.h>
+#include <linux/rcupdate.h>
+#include <linux/sched/signal.h>
+
+#include "io_uring.h"
+#include "slist.h"
+#include "rsrc.h"
+#include "bpf.h"
+
+u32 io_bpf_run_sleepable(struct io_bpf_ring *br, const struct bpf_prog *prog,
+			 struct bpf_io_uring_ctx *bctx);
+void io_bpf_make_spare(struct io_bpf_ring *br);
+bool io_bpf_child_posts(struct io_bpf_ring *br, struct io_kiocb *flow,
+			struct io_kiocb *req, u32 verdict);
+void io_bpf_flow_done(struct io_bpf_ring *br, struct io_kiocb *flow);
+
+/* Does anything wait behind the flow, other than its own time limit? */
+static inline u16 io_bpf_next_flag(struct io_kiocb *flow)
+{
+	struct io_kiocb *nxt = READ_ONCE(flow->link);
+
+	/* unlinked by its timer under our hands, but freed in this task only */
+	if (unlikely(nxt) && nxt->opcode == IORING_OP_LINK_TIMEOUT)
+		nxt = READ_ONCE(nxt->link);
+	return nxt ? BPF_IO_URING_F_NEXT : 0;
+}
+
+static __always_inline void io_bpf_fill_ctx(struct bpf_io_uring_ctx *bctx,
+					    const struct io_kiocb *req,
+					    u16 flags)
+{
+	BUILD_BUG_ON(offsetof(struct bpf_io_uring_ctx, cflags) !=
+		     offsetof(struct io_cqe, flags));
+	memcpy(bctx, &req->cqe, sizeof(req->cqe));
+	bctx->event = BPF_IO_URING_COMPLETE;
+	bctx->opcode = req->opcode;
+	bctx->flags = flags;
+}
+
+/*
+ * In a walk over completions RCU is entered once. What completes in place doesn't
+ * stay in there, as what comes next may sleep: the first SQE that is staged then
+ * is issued as soon as the program has returned, and goes to ->sqe.
+ */
+static __always_inline u32 io_bpf_run_prog(struct io_bpf_ring *br,
+					   const struct bpf_prog *prog,
+					   struct bpf_io_uring_ctx *bctx,
+					   struct io_kiocb *req, bool walk)
+{
+	u32 verdict;
+
+	if (unlikely(br->nr_spare < IO_BPF_MIN_SPARE))
+		io_bpf_make_spare(br);
+	br->run = (struct io_bpf_run) { .req = req, .walk = walk };
+	if (unlikely(prog->sleepable))
+		return io_bpf_run_sleepable(br, prog, bctx);
+
+	if (!walk)
+		rcu_read_lock_dont_migrate();
+	else if (!br->in_rcu)
+		io_bpf_enter(br);
+	verdict = bpf_prog_run(prog, bctx);
+	if (!walk)
+		rcu_read_unlock_migrate();
+	return verdict;
+}
+
+/*
+ * Has a request that posts no CQE left nothing behind, but for references to its
+ * file? A drain wants to know of each request that is gone. The last one to have
+ * a buffer may sleep, and this may be under RCU.
+ */
+static __always_inline bool io_bpf_is_light(struct io_bpf_ring *br,
+					    struct io_kiocb *req)
+{
+	if (unlikely(req->flags & (IO_REQ_CLEAN_SLOW_FLAGS | REQ_F_BUF_NODE)) &&
+	    ((req->flags & IO_REQ_CLEAN_SLOW_FLAGS) || req->buf_node->refs == 1))
+		return false;
+	return likely(!(br->ctx->int_flags & IO_RING_F_DRAIN_ACTIVE));
+}
+
+/* What retiring comes to for such a one. Returns false for any other. */
+static inline bool io_bpf_retire_silent(struct io_bpf_ring *br,
+					struct io_kiocb *req)
+{
+	if (!io_bpf_is_light(br, req))
+		return false;
+	io_put_file(req);
+	io_req_put_rsrc_nodes(req);
+	io_put_task(req);
+	io_bpf_add_spare(br, req);
+	return true;
+}
+
+#endif
