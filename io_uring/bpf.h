@@ -99,8 +99,9 @@ struct io_bpf_cqe {
 	u32			flags;
 };
 
-/* Which requests a watching program gets to see. */
+/* Which requests a watching program gets to see, and their ->bpf_id. */
 struct io_bpf_match {
+	u32			id;
 	u64			opcodes[2];
 	u64			user_data;
 	u64			user_data_mask;
@@ -157,8 +158,9 @@ struct io_bpf_ring {
 	bool			interrupt;
 	struct io_bpf_cqe	cqes[IO_BPF_FLUSH_CQES];
 
-	/* slots whose programs watch, and what they do */
+	/* slots whose programs watch, and what they do, by slot and in a row */
 	unsigned int		match_slots;
+	unsigned int		nr_matches;
 	struct io_bpf_match	matches[IO_BPF_MAX_SLOTS];
 	/* stands in for a flow when a program watches */
 	struct io_kiocb		watch;
@@ -238,17 +240,15 @@ bool io_bpf_child_ending(struct io_kiocb *req);
 void io_bpf_flush_completions(struct io_ring_ctx *ctx);
 
 /* bpf_run.c */
-bool io_bpf_may_run(struct io_ring_ctx *ctx, struct io_uring_task *tctx);
 bool io_bpf_can_run(struct io_kiocb *flow);
 void io_bpf_enter(struct io_bpf_ring *br);
 void io_bpf_leave(struct io_bpf_ring *br);
 void io_bpf_run_start(struct io_bpf_ring *br, struct io_kiocb *flow);
 bool io_bpf_child_complete(struct io_bpf_ring *br, struct io_kiocb *req);
 bool io_bpf_pred_complete(struct io_bpf_ring *br, struct io_kiocb *req);
-bool io_bpf_match_complete(struct io_bpf_ring *br, struct io_kiocb *req);
+void io_bpf_match_complete(struct io_bpf_ring *br, struct io_kiocb *req);
 
 /* bpf_match.c */
-void io_bpf_match_req(struct io_ring_ctx *ctx, struct io_kiocb *req);
 void io_bpf_set_match(struct io_bpf_ring *br, u32 slot,
 		      const struct io_bpf_match *match);
 
@@ -266,6 +266,7 @@ void io_bpf_park_work(struct work_struct *work);
 
 /* bpf_hop.c */
 void io_bpf_issue_ready(struct io_bpf_ring *br);
+void io_bpf_follow(struct io_bpf_ring *br, struct io_kiocb *req);
 
 /* bpf_again.c */
 struct io_kiocb *io_bpf_issue_again(struct io_bpf_ring *br,
@@ -326,6 +327,27 @@ static inline bool io_bpf_cqes_short(struct io_bpf_ring *br)
 static inline bool io_bpf_is_watch(struct io_kiocb *flow)
 {
 	return flow == &flow->ctx->bpf_ring->watch;
+}
+
+/*
+ * Called by io_init_req() before @req is prepared. One program sees it, that of
+ * the lowest slot that wants it.
+ */
+static inline void io_bpf_match_req(struct io_ring_ctx *ctx,
+				    struct io_kiocb *req)
+{
+	struct io_bpf_ring *br = ctx->bpf_ring;
+	const struct io_bpf_match *m = br->matches;
+	const struct io_bpf_match *end = m + br->nr_matches;
+
+	for (; m < end; m++) {
+		if ((m->opcodes[req->opcode / 64] >> (req->opcode % 64) & 1) &&
+		    (req->cqe.user_data & m->user_data_mask) == m->user_data) {
+			req->flags |= REQ_F_BPF;
+			req->bpf_id = m->id;
+			return;
+		}
+	}
 }
 
 static inline void io_bpf_nest(struct io_ring_ctx *ctx)

@@ -53,49 +53,82 @@ static bool io_bpf_run_events(struct io_bpf_ring *br)
 }
 
 /*
- * Returns true if the request remains in the batch, to be posted or freed. It
- * may come here once more to be freed, so REQ_F_BPF goes.
+ * Runs the program of a child, or of the flow behind @req in its chain. Either may
+ * do what it likes with @req, so it's off the list, and goes back behind @prev if
+ * there is something to be posted or freed. Returns true then.
  */
-static bool io_bpf_complete(struct io_bpf_ring *br, struct io_kiocb *req)
+static bool io_bpf_complete(struct io_bpf_ring *br,
+			    struct io_wq_work_list *list,
+			    struct io_wq_work_node *prev, struct io_kiocb *req)
 {
+	struct io_wq_work_node *node = &req->comp_list;
+	bool stays;
+
+	wq_list_cut(list, node, prev);
+	/* it may come here once more, to be freed */
 	req->flags &= ~REQ_F_BPF;
 	if (likely(req->bpf_id < IO_BPF_ID_MATCH))
-		return io_bpf_child_complete(br, req);
-	if (req->bpf_id & IO_BPF_ID_MATCH)
-		return io_bpf_match_complete(br, req);
-	return io_bpf_pred_complete(br, req);
+		stays = io_bpf_child_complete(br, req);
+	else
+		stays = io_bpf_pred_complete(br, req);
+	if (!stays)
+		return false;
+	if (prev) {
+		wq_list_add_after(node, prev, list);
+		return true;
+	}
+	node->next = list->first;
+	if (!node->next)
+		list->last = node;
+	list->first = node;
+	return true;
 }
 
 /*
  * Runs programs over ->compl_reqs, which may grow at its end meanwhile. Returns
- * true if some are left: each run may stage as many CQEs as the other, whatever
- * else is in the batch, so the list is cut where there is no room for one.
+ * the last request that is to be posted, NULL if there is none. Each run may stage
+ * as many CQEs as the other, whatever else is in the batch, so the walk ends where
+ * there is no room for one.
  */
-static bool io_bpf_run_batch(struct io_bpf_ring *br,
-			     struct io_wq_work_list *list)
+static struct io_wq_work_node *io_bpf_walk(struct io_bpf_ring *br,
+					   struct io_wq_work_list *list)
 {
-	struct io_wq_work_node *node;
+	struct io_wq_work_node *node, *last = NULL;
 
-	while ((node = list->first)) {
+	for (node = list->first; node; node = last ? last->next : list->first) {
 		struct io_kiocb *req = container_of(node, struct io_kiocb,
 						    comp_list);
 
-		if ((req->flags & REQ_F_BPF) && !(req->flags & REQ_F_REISSUE)) {
+		if ((req->flags & (REQ_F_BPF | REQ_F_REISSUE)) == REQ_F_BPF) {
 			if (unlikely(io_bpf_cqes_short(br)))
-				return true;
+				break;
 			if (unlikely(need_resched())) {
 				io_bpf_leave(br);
 				cond_resched();
 			}
-			list->first = node->next;
-			if (!io_bpf_complete(br, req))
+			if (req->bpf_id & IO_BPF_ID_MATCH)
+				io_bpf_match_complete(br, req);
+			else if (!io_bpf_complete(br, list, last, req))
 				continue;
-		} else {
-			list->first = node->next;
 		}
-		io_bpf_add_post(br, req);
+		br->nr_post++;
+		last = node;
 	}
-	return false;
+	return last;
+}
+
+/* Moves the list up to @last to ->post. */
+static void io_bpf_cut(struct io_bpf_ring *br, struct io_wq_work_list *list,
+		       struct io_wq_work_node *last)
+{
+	if (br->post.first)
+		br->post.last->next = list->first;
+	else
+		br->post.first = list->first;
+	br->post.last = last;
+	list->first = last->next;
+	last->next = NULL;
+	br->nr_pending++;
 }
 
 /* Posts and frees what the programs have left, and nothing else. */
@@ -116,17 +149,33 @@ static void io_bpf_post_batch(struct io_bpf_ring *br)
 static bool io_bpf_flush_batch(struct io_bpf_ring *br)
 {
 	struct io_submit_state *state = &br->ctx->submit_state;
+	struct io_wq_work_node *last;
 	bool more = false;
 
 	if (unlikely(br->events.first))
 		more = io_bpf_run_events(br);
-	if (state->compl_reqs.first && io_bpf_run_batch(br, &state->compl_reqs))
-		more = true;
+	last = io_bpf_walk(br, &state->compl_reqs);
+	if (last)
+		io_bpf_cut(br, &state->compl_reqs, last);
 	io_bpf_leave(br);
 
 	if (br->nr_pending || state->cq_flush)
 		io_bpf_post_batch(br);
 	return more;
+}
+
+/*
+ * Is there but one completion, and that of a child whose program may run? This
+ * is how a flow with one request at a time comes back from task work.
+ */
+static __always_inline bool io_bpf_is_hop(struct io_bpf_ring *br,
+					  struct io_wq_work_node *node)
+{
+	struct io_kiocb *req = container_of(node, struct io_kiocb, comp_list);
+
+	return node && !node->next && !br->nested && (req->flags & REQ_F_BPF) &&
+	       !(req->flags & REQ_F_REISSUE) && req->bpf_id < IO_BPF_ID_MATCH &&
+	       !br->events.first && io_bpf_flow_prog(br, io_bpf_child_flow(br, req));
 }
 
 /*
@@ -140,9 +189,10 @@ static bool io_bpf_flush_batch(struct io_bpf_ring *br)
 void io_bpf_flush_completions(struct io_ring_ctx *ctx)
 {
 	struct io_submit_state *state = &ctx->submit_state;
+	struct io_wq_work_node *node = state->compl_reqs.first;
 	struct io_kiocb *head = state->link.head;
 	struct io_bpf_ring *br = ctx->bpf_ring;
-	bool more, need_plug = state->need_plug;
+	bool more = false, need_plug = state->need_plug;
 
 	lockdep_assert_held(&ctx->uring_lock);
 
@@ -150,13 +200,21 @@ void io_bpf_flush_completions(struct io_ring_ctx *ctx)
 	state->need_plug = false;
 	br->tctx = io_bpf_may_run(ctx, current->io_uring) ?
 		   current->io_uring : NULL;
-	do {
+	/* a drain wants to know of each request that is gone */
+	br->interrupt = ctx->int_flags & IO_RING_F_DRAIN_ACTIVE;
+
+	if (io_bpf_is_hop(br, node)) {
+		INIT_WQ_LIST(&state->compl_reqs);
+		io_bpf_follow(br, container_of(node, struct io_kiocb, comp_list));
+	}
+	/* an opcode may have posted CQEs in place, those want a commit */
+	while (more || state->compl_reqs.first || state->cq_flush ||
+	       br->events.first || br->nr_pending ||
+	       ((br->ready.first || !hlist_empty(&br->kills)) && !br->nested)) {
 		more = io_bpf_flush_batch(br);
 		if (!br->nested)
 			io_bpf_apply(br);
-		/* an opcode may have posted CQEs in place, those want a commit */
-	} while (more || !wq_list_empty(&state->compl_reqs) ||
-		 state->cq_flush || br->nr_pending);
+	}
 	state->link.head = head;
 	state->need_plug = need_plug;
 

@@ -160,7 +160,7 @@ static struct io_kiocb *io_bpf_issue_staged(struct io_bpf_ring *br,
 }
 
 /* Follows a flow from a child that has completed in place. */
-static void io_bpf_follow(struct io_bpf_ring *br, struct io_kiocb *req)
+void io_bpf_follow(struct io_bpf_ring *br, struct io_kiocb *req)
 {
 	unsigned int burst = IO_BPF_BURST;
 
@@ -186,9 +186,6 @@ void io_bpf_issue_ready(struct io_bpf_ring *br)
 	unsigned int left = IO_BPF_BURST;
 	struct io_wq_work_node *node;
 	struct io_kiocb *req;
-
-	/* a drain wants to know of each request that is gone */
-	br->interrupt = br->ctx->int_flags & IO_RING_F_DRAIN_ACTIVE;
 
 	while ((node = br->ready.first) && hlist_empty(&br->kills)) {
 		if (unlikely(io_bpf_must_park(br))) {

@@ -27,12 +27,6 @@
 #define IO_BPF_CFLAGS_BUF	(IORING_CQE_F_BUFFER | IORING_CQE_F_BUF_MORE | \
 				 ~0U << IORING_CQE_BUFFER_SHIFT)
 
-bool io_bpf_may_run(struct io_ring_ctx *ctx, struct io_uring_task *tctx)
-{
-	return tctx && current->io_uring == tctx && !io_should_terminate_tw(ctx) &&
-	       !atomic_read(&tctx->in_cancel);
-}
-
 /*
  * May a program run for the flow? In its own task only, whose files, memory and
  * credentials its children get, and not while that task or the ring goes away:
@@ -43,16 +37,6 @@ bool io_bpf_can_run(struct io_kiocb *flow)
 	return io_bpf_may_run(flow->ctx, flow->tctx) &&
 	       io_bpf_slot_prog(flow->ctx->bpf_ring, flow) &&
 	       !(flow->bpf_flow.flags & IO_BPF_F_ENDING);
-}
-
-/* The same in a flush, which has looked at task and ring. */
-static struct bpf_prog *io_bpf_flow_prog(struct io_bpf_ring *br,
-					 struct io_kiocb *flow)
-{
-	if (unlikely(flow->tctx != br->tctx ||
-		     (flow->bpf_flow.flags & IO_BPF_F_ENDING)))
-		return NULL;
-	return br->progs[flow->bpf_flow.slot];
 }
 
 /* Programs of a walk over completions run in one go under RCU. */
@@ -305,18 +289,26 @@ bool io_bpf_pred_complete(struct io_bpf_ring *br, struct io_kiocb *req)
 }
 
 /* The completion of a request of the application that a program watches. */
-bool io_bpf_match_complete(struct io_bpf_ring *br, struct io_kiocb *req)
+void io_bpf_match_complete(struct io_bpf_ring *br, struct io_kiocb *req)
 {
 	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(&br->watch);
 	u32 verdict, slot = req->bpf_id & ~IO_BPF_ID_MATCH;
 
+	/* it may come here once more, to be freed */
+	req->flags &= ~REQ_F_BPF;
 	/* detached meanwhile, or this is not the task that has submitted it */
 	if (unlikely(!(br->match_slots & BIT(slot)) || req->tctx != br->tctx))
-		return true;
+		return;
 
 	io_bpf_fill_ctx(bctx, req, BPF_IO_URING_F_MATCH);
 	memset(bctx->state, 0, sizeof(bctx->state));
 	verdict = io_bpf_run_prog(br, br->progs[slot], bctx, req, true);
+	if (likely(verdict == BPF_IO_URING_DEFAULT &&
+		   !memcmp(bctx, &req->cqe, sizeof(req->cqe))))
+		return;
 	io_bpf_change_cqe(req, bctx);
-	return io_bpf_verdict(br, req, io_bpf_drops(req, verdict, false));
+	if (io_bpf_drops(req, verdict, false))
+		req->flags |= REQ_F_CQE_SKIP;
+	else
+		req->flags &= ~REQ_F_CQE_SKIP;
 }

@@ -9,6 +9,7 @@
 #include "io_uring.h"
 #include "slist.h"
 #include "rsrc.h"
+#include "tw.h"
 #include "bpf.h"
 
 u32 io_bpf_run_sleepable(struct io_bpf_ring *br, const struct bpf_prog *prog,
@@ -17,6 +18,22 @@ void io_bpf_make_spare(struct io_bpf_ring *br);
 bool io_bpf_child_posts(struct io_bpf_ring *br, struct io_kiocb *flow,
 			struct io_kiocb *req, u32 verdict);
 void io_bpf_flow_done(struct io_bpf_ring *br, struct io_kiocb *flow);
+
+static inline bool io_bpf_may_run(struct io_ring_ctx *ctx, struct io_uring_task *tctx)
+{
+	return tctx && current->io_uring == tctx && !io_should_terminate_tw(ctx) &&
+	       !atomic_read(&tctx->in_cancel);
+}
+
+/* What io_bpf_can_run() says, in a flush that has looked at task and ring. */
+static inline struct bpf_prog *io_bpf_flow_prog(struct io_bpf_ring *br,
+					 struct io_kiocb *flow)
+{
+	if (unlikely(flow->tctx != br->tctx ||
+		     (flow->bpf_flow.flags & IO_BPF_F_ENDING)))
+		return NULL;
+	return br->progs[flow->bpf_flow.slot];
+}
 
 /* Does anything wait behind the flow, other than its own time limit? */
 static inline u16 io_bpf_next_flag(struct io_kiocb *flow)

@@ -47,7 +47,7 @@ programs()
 			OUTPUT="$dir" KHDR_INCLUDES="-isystem $out/usr/include" \
 			CLANG="$(clang)" -j"$JOBS" "$dir/$p" ||
 			die "$p does not build, see build/log/selftests-$config"
-		cp "$dir/$p" "$dest/"
+		cp --remove-destination "$dir/$p" "$dest/"
 	done
 }
 

@@ -104,12 +104,12 @@ def idle(rows):
 
 
 def worst(rows):
-    """Of all that has no program, what lost most by the series. The work of
-    io-wq is noise."""
+    """Of all that has no program, what lost most by the series. Where tasks
+    switch, the figures are not exact enough to say."""
     found = []
     for (kernel, workload, arm, _), row in rows.rows.items():
         old = rows.get(workload, arm, kernel='base')
-        if kernel == 'patched' and old and not row['runs'] and not row['iowq']:
+        if kernel == 'patched' and old and not row['runs'] and row['switches'] < 0.01:
             found.append((100 * (row['insn'] / old - 1), '%s/%s' % (workload, arm)))
     percent, name = max(found, default=(None, 'none'))
     yield Bar('no program: worst, %s, per cent' % name, percent, 1, gating=False)
