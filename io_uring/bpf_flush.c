@@ -16,6 +16,15 @@
 #include "bpf.h"
 #include "bpf_run.h"
 
+/* Between two programs of a walk, which is under RCU. */
+static inline void io_bpf_resched(struct io_bpf_ring *br)
+{
+	if (unlikely(need_resched())) {
+		io_bpf_leave(br);
+		cond_resched();
+	}
+}
+
 /* Returns true if some are left for lack of room. */
 static bool io_bpf_run_events(struct io_bpf_ring *br)
 {
@@ -43,7 +52,7 @@ static bool io_bpf_run_events(struct io_bpf_ring *br)
 		flow->bpf_flow.flags &= ~IO_BPF_F_EVENT;
 		if (io_bpf_can_run(flow)) {
 			io_bpf_run_start(br, flow);
-			cond_resched();
+			io_bpf_resched(br);
 			continue;
 		}
 		io_bpf_mark_killed(flow);
@@ -102,10 +111,7 @@ static struct io_wq_work_node *io_bpf_walk(struct io_bpf_ring *br,
 		if ((req->flags & (REQ_F_BPF | REQ_F_REISSUE)) == REQ_F_BPF) {
 			if (unlikely(io_bpf_cqes_short(br)))
 				break;
-			if (unlikely(need_resched())) {
-				io_bpf_leave(br);
-				cond_resched();
-			}
+			io_bpf_resched(br);
 			if (req->bpf_id & IO_BPF_ID_MATCH)
 				io_bpf_match_complete(br, req);
 			else if (!io_bpf_complete(br, list, last, req))
