@@ -6,7 +6,7 @@
 #include "iou_insn.h"
 #include "verifier.skel.h"
 
-/* struct bpf_io_uring_ctx; the last word of state[] ends it */
+/* struct bpf_io_uring_ctx; there is nothing between state[] and the last field */
 struct ctx_field {
 	const char	*name;
 	int		off;
@@ -18,19 +18,19 @@ static const struct ctx_field ctx_fields[] = {
 	{ "user_data",		0,	8,	true },
 	{ "res",		8,	4,	true },
 	{ "cflags",		12,	4,	true },
-	{ "event",		16,	4,	false },
-	{ "opcode",		20,	4,	false },
-	{ "flags",		24,	4,	false },
-	{ "nr_children",	28,	4,	false },
-	{ "flow_user_data",	32,	8,	false },
-	{ "state[0]",		40,	8,	true },
-	{ "state[1]",		48,	8,	true },
-	{ "state[2]",		56,	8,	true },
-	{ "state[3]",		64,	8,	true },
+	{ "event",		16,	1,	false },
+	{ "opcode",		17,	1,	false },
+	{ "flags",		18,	2,	false },
+	{ "nr_children",	20,	4,	false },
+	{ "state[0]",		24,	8,	true },
+	{ "state[1]",		32,	8,	true },
+	{ "state[2]",		40,	8,	true },
+	{ "state[3]",		48,	8,	true },
+	{ "flow_user_data",	72,	8,	false },
 };
 
 #define NR_FIELDS	((int)ARRAY_SIZE(ctx_fields))
-#define CTX_SIZE	72
+#define CTX_SIZE	80
 
 static const struct {
 	int bytes;
@@ -38,6 +38,15 @@ static const struct {
 } sizes[] = {
 	{ 1, BPF_B }, { 2, BPF_H }, { 4, BPF_W }, { 8, BPF_DW },
 };
+
+static int code_of(int bytes)
+{
+	for (int i = 0; i < (int)ARRAY_SIZE(sizes); i++) {
+		if (sizes[i].bytes == bytes)
+			return sizes[i].code;
+	}
+	return -1;
+}
 
 static const struct ctx_field *ctx_find_field(int off, int size)
 {
@@ -141,8 +150,7 @@ TEST_F(verifier_ctx, store_immediate)
 	for (int i = 0; i < NR_FIELDS; i++) {
 		const struct ctx_field *field = &ctx_fields[i];
 		const struct bpf_insn insns[] = {
-			IOU_ST(field->size == 8 ? BPF_DW : BPF_W, BPF_REG_1,
-			       field->off, 1),
+			IOU_ST(code_of(field->size), BPF_REG_1, field->off, 1),
 			IOU_MOV_IMM(BPF_REG_0, 0),
 			IOU_EXIT(),
 		};
@@ -169,7 +177,7 @@ TEST_F(verifier_ctx, atomic)
 TEST_F(verifier_ctx, variable_offset)
 {
 	const struct bpf_insn insns[] = {
-		IOU_LDX(BPF_W, BPF_REG_2, BPF_REG_1, 16),
+		IOU_LDX(BPF_B, BPF_REG_2, BPF_REG_1, 16),
 		IOU_ALU_IMM(BPF_AND, BPF_REG_2, 8),
 		IOU_ALU_REG(BPF_ADD, BPF_REG_1, BPF_REG_2),
 		IOU_LDX(BPF_DW, BPF_REG_0, BPF_REG_1, 40),
