@@ -36,8 +36,8 @@ void io_bpf_set_match(struct io_bpf_ring *br, u32 slot,
 		br->nr_matches++;
 		*m = *match;
 		m->id = IO_BPF_ID_MATCH | slot;
-		if (!m->opcodes[0] && !m->opcodes[1])
-			m->opcodes[0] = m->opcodes[1] = ~0ULL;
+		if (mem_is_zero(m->opcodes, sizeof(m->opcodes)))
+			memset(m->opcodes, 0xff, sizeof(m->opcodes));
 		io_bpf_unwatch(m, IORING_OP_BPF);
 		/* its CQEs pass by here */
 		io_bpf_unwatch(m, IORING_OP_RECV_ZC);

@@ -88,8 +88,7 @@ void io_bpf_flow_done(struct io_bpf_ring *br, struct io_kiocb *flow)
 }
 
 /* The program has returned, and may have left nothing to be waited for. */
-static void io_bpf_next(struct io_bpf_ring *br,
-					struct io_kiocb *flow)
+static void io_bpf_next(struct io_bpf_ring *br, struct io_kiocb *flow)
 {
 	if (unlikely(!io_bpf_ctx(flow)->nr_children ||
 		     (flow->bpf_flow.flags & IO_BPF_F_ENDING)))

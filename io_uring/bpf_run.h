@@ -27,7 +27,7 @@ static inline bool io_bpf_may_run(struct io_ring_ctx *ctx, struct io_uring_task 
 
 /* What io_bpf_can_run() says, in a flush that has looked at task and ring. */
 static inline struct bpf_prog *io_bpf_flow_prog(struct io_bpf_ring *br,
-					 struct io_kiocb *flow)
+						struct io_kiocb *flow)
 {
 	if (unlikely(flow->tctx != br->tctx ||
 		     (flow->bpf_flow.flags & IO_BPF_F_ENDING)))

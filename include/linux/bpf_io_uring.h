@@ -69,6 +69,7 @@ enum bpf_io_uring_ctx_flags {
  *	there is no flow. Writable.
  * @flow_user_data: user_data of the flow, 0 if there is none
  *
+ * The gap is no part of it, the kernel has something of its own there.
  * A program may load whole fields only, naturally aligned, and store to those
  * said to be writable. It is described by BTF and is not UAPI.
  */
