@@ -283,47 +283,6 @@ bool io_bpf_submit_child(struct io_kiocb *req, struct io_ring_ctx *ctx,
 			 const struct io_uring_sqe *sqe);
 void io_bpf_issue_flow(struct io_kiocb *req);
 
-/* The child that has completed is to be issued once more. */
-static inline void io_bpf_stage_again(struct io_bpf_ring *br,
-				      struct io_kiocb *flow,
-				      struct io_kiocb *req)
-{
-	req->cqe.user_data = io_bpf_ctx(flow)->user_data;
-	req->cqe.res = br->run.again_len;
-	req->flags |= REQ_F_BPF;
-	io_bpf_ctx(flow)->nr_children++;
-	wq_list_add_tail(&req->comp_list, &br->ready);
-}
-
-/* To be posted or freed, after what is there already. */
-static inline void io_bpf_add_post(struct io_bpf_ring *br, struct io_kiocb *req)
-{
-	wq_list_add_tail(&req->comp_list, &br->post);
-	br->nr_post++;
-	br->nr_pending++;
-	br->interrupt = true;
-}
-
-/* A CQE before what is to be posted next. Callers know that there is room. */
-static inline void io_bpf_add_cqe(struct io_bpf_ring *br, u64 user_data,
-				  s32 res, u32 flags)
-{
-	br->cqes[br->nr_cqes++] = (struct io_bpf_cqe) {
-		.pos		= br->nr_post,
-		.user_data	= user_data,
-		.res		= res,
-		.flags		= flags,
-	};
-	br->nr_pending++;
-	br->interrupt = true;
-}
-
-/* Is there no room for what a run may post, and for the step of an again()? */
-static inline bool io_bpf_cqes_short(struct io_bpf_ring *br)
-{
-	return br->nr_cqes > IO_BPF_FLUSH_CQES - IO_BPF_MAX_CQES - 1;
-}
-
 static inline bool io_bpf_is_watch(struct io_kiocb *flow)
 {
 	return flow == &flow->ctx->bpf_ring->watch;

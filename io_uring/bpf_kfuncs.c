@@ -18,6 +18,7 @@
 
 #include "io_uring.h"
 #include "bpf.h"
+#include "bpf_run.h"
 
 __bpf_kfunc_start_defs();
 
