@@ -16,7 +16,7 @@ TEST_F(link, slot_out_of_range)
 
 TEST_F(link, flags)
 {
-	LIBBPF_OPTS(bpf_link_create_opts, opts, .iouring.flags = 1);
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .iouring.flags = 2);
 	LIBBPF_OPTS(bpf_link_create_opts, common, .flags = 1);
 	int prog_fd = bpf_program__fd(self->skel->progs.link_a);
 
