@@ -99,9 +99,8 @@ struct io_bpf_cqe {
 	u32			flags;
 };
 
-/* Which requests a watching program gets to see, and their ->bpf_id. */
+/* Which requests a watching program gets to see. */
 struct io_bpf_match {
-	u32			id;
 	u64			opcodes[2];
 	u64			user_data;
 	u64			user_data_mask;
@@ -158,9 +157,9 @@ struct io_bpf_ring {
 	bool			interrupt;
 	struct io_bpf_cqe	cqes[IO_BPF_FLUSH_CQES];
 
-	/* slots whose programs watch, and what they do, by slot and in a row */
-	unsigned int		match_slots;
-	unsigned int		nr_matches;
+	/* slots whose programs watch, all and by opcode, and what they do */
+	u16			match_slots;
+	u16			match_ops[IORING_OP_LAST];
 	struct io_bpf_match	matches[IO_BPF_MAX_SLOTS];
 	/* stands in for a flow when a program watches */
 	struct io_kiocb		watch;
@@ -237,7 +236,7 @@ void io_bpf_cancel_ending(struct io_bpf_ring *br);
 bool io_bpf_child_ending(struct io_kiocb *req);
 
 /* bpf_flush.c */
-void io_bpf_flush_completions(struct io_ring_ctx *ctx);
+void io_bpf_flush(struct io_bpf_ring *br);
 
 /* bpf_run.c */
 bool io_bpf_can_run(struct io_kiocb *flow);
@@ -246,7 +245,8 @@ void io_bpf_leave(struct io_bpf_ring *br);
 void io_bpf_run_start(struct io_bpf_ring *br, struct io_kiocb *flow);
 bool io_bpf_child_complete(struct io_bpf_ring *br, struct io_kiocb *req);
 bool io_bpf_pred_complete(struct io_bpf_ring *br, struct io_kiocb *req);
-void io_bpf_match_complete(struct io_bpf_ring *br, struct io_kiocb *req);
+void io_bpf_match_verdict(struct io_bpf_ring *br, struct io_kiocb *req,
+			  u32 verdict);
 
 /* bpf_match.c */
 void io_bpf_set_match(struct io_bpf_ring *br, u32 slot,
@@ -266,11 +266,7 @@ void io_bpf_park_work(struct work_struct *work);
 
 /* bpf_hop.c */
 void io_bpf_issue_ready(struct io_bpf_ring *br);
-void io_bpf_follow(struct io_bpf_ring *br, struct io_kiocb *req);
-
-/* bpf_again.c */
-struct io_kiocb *io_bpf_issue_again(struct io_bpf_ring *br,
-				    struct io_kiocb *req, u32 len);
+void io_bpf_flush_completions(struct io_ring_ctx *ctx);
 
 /* bpf_link.c */
 void io_bpf_ring_exit(struct io_ring_ctx *ctx);
@@ -278,7 +274,6 @@ void io_bpf_ring_exit(struct io_ring_ctx *ctx);
 /* io_uring.c */
 void io_bpf_post_completions(struct io_ring_ctx *ctx,
 			     const struct io_bpf_cqe *cqe, unsigned int nr);
-bool io_bpf_issue_child(struct io_kiocb *req);
 bool io_bpf_submit_child(struct io_kiocb *req, struct io_ring_ctx *ctx,
 			 const struct io_uring_sqe *sqe);
 void io_bpf_issue_flow(struct io_kiocb *req);
@@ -296,16 +291,18 @@ static inline void io_bpf_match_req(struct io_ring_ctx *ctx,
 				    struct io_kiocb *req)
 {
 	struct io_bpf_ring *br = ctx->bpf_ring;
-	const struct io_bpf_match *m = br->matches;
-	const struct io_bpf_match *end = m + br->nr_matches;
+	u32 slots = br->match_ops[req->opcode];
 
-	for (; m < end; m++) {
-		if ((m->opcodes[req->opcode / 64] >> (req->opcode % 64) & 1) &&
-		    (req->cqe.user_data & m->user_data_mask) == m->user_data) {
+	while (slots) {
+		u32 slot = __ffs(slots);
+		const struct io_bpf_match *m = &br->matches[slot];
+
+		if ((req->cqe.user_data & m->user_data_mask) == m->user_data) {
 			req->flags |= REQ_F_BPF;
-			req->bpf_id = m->id;
+			req->bpf_id = IO_BPF_ID_MATCH | slot;
 			return;
 		}
+		slots &= slots - 1;
 	}
 }
 

@@ -24,16 +24,8 @@
 #include "rsrc.h"
 #include "bpf_filter.h"
 #include "bpf.h"
+#include "bpf_again.h"
 
-/* what a child may carry on with */
-#define IO_BPF_AGAIN_KEEP	(REQ_F_FIXED_FILE | REQ_F_FORCE_ASYNC |		\
-				 REQ_F_NOWAIT | REQ_F_ISREG |			\
-				 REQ_F_SUPPORT_NOWAIT | REQ_F_CAN_POLL |	\
-				 REQ_F_CLEAR_POLLIN | REQ_F_BUF_NODE |		\
-				 REQ_F_CREDS)
-/* and what may be on one that is to be issued for the first time, in effect */
-#define IO_BPF_AGAIN_CLEAR	(REQ_F_BPF | REQ_F_FAIL | REQ_F_CUR_POS |	\
-				 REQ_F_CQE_SKIP | REQ_F_SQE_COPIED)
 /* chosen, prepared or tracked for a single issue */
 #define IO_BPF_AGAIN_REFUSE	(REQ_F_BUFFER_SELECT | REQ_F_HAS_METADATA |	\
 				 REQ_F_INFLIGHT)
@@ -93,57 +85,21 @@ static struct io_kiocb *io_bpf_clone(struct io_bpf_ring *br,
 	return new;
 }
 
-static struct io_kiocb *io_bpf_again_failed(struct io_kiocb *req, int ret)
+struct io_kiocb *io_bpf_again_failed(struct io_kiocb *req, int ret)
 {
 	req_set_fail(req);
 	io_req_set_res(req, ret, 0);
 	return req;
 }
 
-static __always_inline struct io_kiocb *
-__io_bpf_issue_again(struct io_bpf_ring *br, struct io_kiocb *req, u64 off,
-		     u64 addr, u32 len)
-{
-	int ret;
-
-	req->flags = (req->flags & IO_BPF_AGAIN_KEEP) | REQ_F_BPF;
-	req->cancel_seq_set = false;
-
-	ret = io_issue_defs[req->opcode].again(req, off, addr, len);
-	if (!ret && unlikely(br->ctx->bpf_filters))
-		ret = io_uring_run_bpf_filters(br->ctx->bpf_filters, req);
-	if (unlikely(ret))
-		return io_bpf_again_failed(req, ret);
-	return io_bpf_issue_child(req) ? req : NULL;
-}
-
-static noinline struct io_kiocb *
-io_bpf_issue_clone(struct io_bpf_ring *br, struct io_kiocb *req, u64 off,
-		   u64 addr, u32 len)
+struct io_kiocb *io_bpf_issue_clone(struct io_bpf_ring *br, struct io_kiocb *req,
+				    u64 off, u64 addr, u32 len)
 {
 	struct io_kiocb *new = io_bpf_clone(br, req);
 
 	if (!new)
 		return io_bpf_again_failed(req, -ENOMEM);
 	return __io_bpf_issue_again(br, new, off, addr, len);
-}
-
-/*
- * Returns the request if it has completed in place, and leaves it to the caller
- * then. A failure is a completion, as that of a staged SQE is.
- */
-struct io_kiocb *io_bpf_issue_again(struct io_bpf_ring *br,
-				    struct io_kiocb *req, u32 len)
-{
-	u64 off = req->big_cqe.extra1, addr = req->big_cqe.extra2;
-
-	lockdep_assert_held(&br->ctx->uring_lock);
-
-	req->big_cqe.extra1 = 0;
-	req->big_cqe.extra2 = 0;
-	if (unlikely(req->flags & ~(IO_BPF_AGAIN_KEEP | IO_BPF_AGAIN_CLEAR)))
-		return io_bpf_issue_clone(br, req, off, addr, len);
-	return __io_bpf_issue_again(br, req, off, addr, len);
 }
 
 __bpf_kfunc_start_defs();

@@ -93,6 +93,27 @@ static bool io_bpf_complete(struct io_bpf_ring *br,
 	return true;
 }
 
+/* The completion of a request of the application that a program watches. */
+static __always_inline void io_bpf_watch(struct io_bpf_ring *br,
+					 struct io_kiocb *req)
+{
+	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(&br->watch);
+	u32 verdict, slot = (u8)req->bpf_id;
+
+	/* it may come here once more, to be freed */
+	req->flags &= ~REQ_F_BPF;
+	/* detached meanwhile, or this is not the task that has submitted it */
+	if (unlikely(!(br->match_slots & BIT(slot)) || req->tctx != br->tctx))
+		return;
+
+	io_bpf_fill_ctx(bctx, req, BPF_IO_URING_F_MATCH);
+	memset(bctx->state, 0, sizeof(bctx->state));
+	verdict = io_bpf_run_prog(br, br->progs[slot], bctx, req, true);
+	if (unlikely(verdict != BPF_IO_URING_DEFAULT ||
+		     memcmp(bctx, &req->cqe, sizeof(req->cqe))))
+		io_bpf_match_verdict(br, req, verdict);
+}
+
 /*
  * Runs programs over ->compl_reqs, which may grow at its end meanwhile. Returns
  * the last request that is to be posted, NULL if there is none. Each run may stage
@@ -113,7 +134,7 @@ static struct io_wq_work_node *io_bpf_walk(struct io_bpf_ring *br,
 				break;
 			io_bpf_resched(br);
 			if (req->bpf_id & IO_BPF_ID_MATCH)
-				io_bpf_match_complete(br, req);
+				io_bpf_watch(br, req);
 			else if (!io_bpf_complete(br, list, last, req))
 				continue;
 		}
@@ -137,19 +158,25 @@ static void io_bpf_cut(struct io_bpf_ring *br, struct io_wq_work_list *list,
 	br->nr_pending++;
 }
 
-/* Posts and frees what the programs have left, and nothing else. */
+/* Posts and frees what is on ->compl_reqs, with the CQEs in between. */
+static void io_bpf_post_list(struct io_bpf_ring *br)
+{
+	io_bpf_post_completions(br->ctx, br->cqes, br->nr_cqes);
+	br->nr_post = 0;
+	br->nr_cqes = 0;
+	br->nr_pending = 0;
+}
+
+/* The same for what the programs have left, and nothing else. */
 static void io_bpf_post_batch(struct io_bpf_ring *br)
 {
 	struct io_submit_state *state = &br->ctx->submit_state;
 	struct io_wq_work_list rest = state->compl_reqs;
 
 	state->compl_reqs = br->post;
-	io_bpf_post_completions(br->ctx, br->cqes, br->nr_cqes);
+	io_bpf_post_list(br);
 	state->compl_reqs = rest;
 	INIT_WQ_LIST(&br->post);
-	br->nr_post = 0;
-	br->nr_cqes = 0;
-	br->nr_pending = 0;
 }
 
 static bool io_bpf_flush_batch(struct io_bpf_ring *br)
@@ -161,64 +188,44 @@ static bool io_bpf_flush_batch(struct io_bpf_ring *br)
 	if (unlikely(br->events.first))
 		more = io_bpf_run_events(br);
 	last = io_bpf_walk(br, &state->compl_reqs);
+	if (br->in_rcu)
+		io_bpf_leave(br);
+
+	if (last && !last->next && !br->post.first) {
+		io_bpf_post_list(br);
+		return more;
+	}
 	if (last)
 		io_bpf_cut(br, &state->compl_reqs, last);
-	io_bpf_leave(br);
-
 	if (br->nr_pending || state->cq_flush)
 		io_bpf_post_batch(br);
 	return more;
 }
 
 /*
- * Is there but one completion, and that of a child whose program may run? This
- * is how a flow with one request at a time comes back from task work.
- */
-static __always_inline bool io_bpf_is_hop(struct io_bpf_ring *br,
-					  struct io_wq_work_node *node)
-{
-	struct io_kiocb *req = container_of(node, struct io_kiocb, comp_list);
-
-	return node && !node->next && !br->nested && (req->flags & REQ_F_BPF) &&
-	       !(req->flags & REQ_F_REISSUE) && req->bpf_id < IO_BPF_ID_MATCH &&
-	       !br->events.first && io_bpf_flow_prog(br, io_bpf_child_flow(br, req));
-}
-
-/*
- * Stands in for the plain flush on a ring with programs. Called from within a
- * handler it runs programs only. What they stage is for the flush that follows,
- * the handler's caller sees to that.
+ * Called from within a handler it runs programs only. What they stage is for the
+ * flush that follows, the handler's caller sees to that.
  *
  * What is issued here is no part of a link that is being assembled, nor of the
  * batch that a plug was meant for.
  */
-void io_bpf_flush_completions(struct io_ring_ctx *ctx)
+void io_bpf_flush(struct io_bpf_ring *br)
 {
+	struct io_ring_ctx *ctx = br->ctx;
 	struct io_submit_state *state = &ctx->submit_state;
-	struct io_wq_work_node *node = state->compl_reqs.first;
 	struct io_kiocb *head = state->link.head;
-	struct io_bpf_ring *br = ctx->bpf_ring;
 	bool more = false, need_plug = state->need_plug;
 
 	lockdep_assert_held(&ctx->uring_lock);
 
 	state->link.head = NULL;
 	state->need_plug = false;
-	br->tctx = io_bpf_may_run(ctx, current->io_uring) ?
-		   current->io_uring : NULL;
-	/* a drain wants to know of each request that is gone */
-	br->interrupt = ctx->int_flags & IO_RING_F_DRAIN_ACTIVE;
-
-	if (io_bpf_is_hop(br, node)) {
-		INIT_WQ_LIST(&state->compl_reqs);
-		io_bpf_follow(br, container_of(node, struct io_kiocb, comp_list));
-	}
 	/* an opcode may have posted CQEs in place, those want a commit */
 	while (more || state->compl_reqs.first || state->cq_flush ||
 	       br->events.first || br->nr_pending ||
 	       ((br->ready.first || !hlist_empty(&br->kills)) && !br->nested)) {
 		more = io_bpf_flush_batch(br);
-		if (!br->nested)
+		if ((br->ready.first || !hlist_empty(&br->kills)) && !br->nested)
 			io_bpf_apply(br);
 	}
 	state->link.head = head;

@@ -16,6 +16,7 @@
 #include "io_uring.h"
 #include "bpf.h"
 #include "bpf_run.h"
+#include "bpf_again.h"
 
 /* hops of a flow that others have to wait for, and CQEs */
 #define IO_BPF_BURST	64
@@ -160,7 +161,8 @@ static struct io_kiocb *io_bpf_issue_staged(struct io_bpf_ring *br,
 }
 
 /* Follows a flow from a child that has completed in place. */
-void io_bpf_follow(struct io_bpf_ring *br, struct io_kiocb *req)
+static __always_inline void io_bpf_follow(struct io_bpf_ring *br,
+					  struct io_kiocb *req)
 {
 	unsigned int burst = IO_BPF_BURST;
 
@@ -202,4 +204,54 @@ void io_bpf_issue_ready(struct io_bpf_ring *br)
 		    (io_bpf_cqes_short(br) || !--left))
 			return;
 	}
+}
+
+/*
+ * Is there but one completion, and that of a child whose program may run? What it
+ * stages must not become part of a link that is being assembled, nor of the batch
+ * that a plug is meant for.
+ */
+static __always_inline struct io_kiocb *
+io_bpf_sole_child(struct io_bpf_ring *br, struct io_submit_state *state)
+{
+	struct io_wq_work_node *node = state->compl_reqs.first;
+	struct io_kiocb *req = container_of(node, struct io_kiocb, comp_list);
+
+	if (!node || node->next ||
+	    (req->flags & (REQ_F_BPF | REQ_F_REISSUE)) != REQ_F_BPF ||
+	    req->bpf_id >= IO_BPF_ID_MATCH || br->nested ||
+	    state->link.head || state->need_plug ||
+	    !io_bpf_flow_prog(br, io_bpf_child_flow(br, req)))
+		return NULL;
+	return req;
+}
+
+/*
+ * Stands in for the plain flush on a ring with programs. A flow with one request
+ * at a time that comes back from task work is followed without one, if nothing
+ * is to be posted.
+ */
+void io_bpf_flush_completions(struct io_ring_ctx *ctx)
+{
+	struct io_submit_state *state = &ctx->submit_state;
+	struct io_bpf_ring *br = ctx->bpf_ring;
+	struct io_kiocb *req;
+
+	lockdep_assert_held(&ctx->uring_lock);
+
+	br->tctx = io_bpf_may_run(ctx, current->io_uring) ?
+		   current->io_uring : NULL;
+	/* a drain wants to know of each request that is gone */
+	br->interrupt = ctx->int_flags & IO_RING_F_DRAIN_ACTIVE;
+
+	req = io_bpf_sole_child(br, state);
+	if (req) {
+		INIT_WQ_LIST(&state->compl_reqs);
+		io_bpf_follow(br, req);
+		if (likely((ctx->int_flags & IO_RING_F_LOCKLESS_CQ) &&
+			   !state->compl_reqs.first && !state->cq_flush &&
+			   !br->interrupt && !br->ready.first))
+			return;
+	}
+	io_bpf_flush(br);
 }

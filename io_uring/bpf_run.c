@@ -287,25 +287,11 @@ bool io_bpf_pred_complete(struct io_bpf_ring *br, struct io_kiocb *req)
 	return io_bpf_verdict(br, req, drop);
 }
 
-/* The completion of a request of the application that a program watches. */
-void io_bpf_match_complete(struct io_bpf_ring *br, struct io_kiocb *req)
+/* A program that watches the request has changed its CQE, or has a say in it. */
+void io_bpf_match_verdict(struct io_bpf_ring *br, struct io_kiocb *req,
+			  u32 verdict)
 {
-	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(&br->watch);
-	u32 verdict, slot = req->bpf_id & ~IO_BPF_ID_MATCH;
-
-	/* it may come here once more, to be freed */
-	req->flags &= ~REQ_F_BPF;
-	/* detached meanwhile, or this is not the task that has submitted it */
-	if (unlikely(!(br->match_slots & BIT(slot)) || req->tctx != br->tctx))
-		return;
-
-	io_bpf_fill_ctx(bctx, req, BPF_IO_URING_F_MATCH);
-	memset(bctx->state, 0, sizeof(bctx->state));
-	verdict = io_bpf_run_prog(br, br->progs[slot], bctx, req, true);
-	if (likely(verdict == BPF_IO_URING_DEFAULT &&
-		   !memcmp(bctx, &req->cqe, sizeof(req->cqe))))
-		return;
-	io_bpf_change_cqe(req, bctx);
+	io_bpf_change_cqe(req, io_bpf_ctx(&br->watch));
 	if (io_bpf_drops(req, verdict, false))
 		req->flags |= REQ_F_CQE_SKIP;
 	else

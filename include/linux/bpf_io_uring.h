@@ -87,14 +87,6 @@ struct bpf_io_uring_ctx {
 	__u64	flow_user_data;
 };
 
-#ifdef CONFIG_IO_URING_BPF_PROG
 int bpf_io_uring_link_attach(const union bpf_attr *attr, struct bpf_prog *prog);
-#else
-static inline int bpf_io_uring_link_attach(const union bpf_attr *attr,
-					   struct bpf_prog *prog)
-{
-	return -EOPNOTSUPP;
-}
-#endif
 
 #endif
