@@ -36,7 +36,7 @@ void io_bpf_update_flag(struct io_ring_ctx *ctx)
 	lockdep_assert_held(&ctx->uring_lock);
 
 	for (i = 0; i < IO_BPF_MAX_SLOTS && !active; i++)
-		active = br->progs[i];
+		active = br->progs[i] || br->watchers[i];
 	if (active)
 		ctx->int_flags |= IO_RING_F_BPF;
 	else
@@ -123,7 +123,7 @@ int io_bpf_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe)
 	if (slot >= IO_BPF_MAX_SLOTS)
 		return -EINVAL;
 	slot = array_index_nospec(slot, IO_BPF_MAX_SLOTS);
-	if (!br || !br->progs[slot] || (br->match_slots & BIT(slot)))
+	if (!br || !br->progs[slot])
 		return -ENOENT;
 
 	memset(bctx, 0, sizeof(req->cmd.data));

@@ -133,7 +133,9 @@ struct io_bpf_ring {
 
 	/* by ->bpf_id of their children, from preparation to completion */
 	struct io_kiocb		**flows;
+	/* by slot, either of them */
 	struct bpf_prog		*progs[IO_BPF_MAX_SLOTS];
+	struct bpf_prog		*watchers[IO_BPF_MAX_SLOTS];
 
 	/* what programs have staged, see bpf_stage.c */
 	struct io_wq_work_list	ready;
@@ -157,8 +159,7 @@ struct io_bpf_ring {
 	bool			interrupt;
 	struct io_bpf_cqe	cqes[IO_BPF_FLUSH_CQES];
 
-	/* slots whose programs watch, all and by opcode, and what they do */
-	u16			match_slots;
+	/* slots whose programs watch, by opcode, and what they watch */
 	u16			match_ops[IORING_OP_LAST];
 	struct io_bpf_match	matches[IO_BPF_MAX_SLOTS];
 	/* stands in for a flow when a program watches */
@@ -208,12 +209,10 @@ static inline struct io_kiocb *io_bpf_child_flow(struct io_bpf_ring *br,
 	return br->flows[(u16)child->bpf_id];
 }
 
-/* The program that steers @flow, unless it's gone, or one that watches came. */
+/* The program that steers @flow, unless it's gone. */
 static inline struct bpf_prog *io_bpf_slot_prog(struct io_bpf_ring *br,
 						struct io_kiocb *flow)
 {
-	if (unlikely(br->match_slots & BIT(flow->bpf_flow.slot)))
-		return NULL;
 	return br->progs[flow->bpf_flow.slot];
 }
 
@@ -249,8 +248,8 @@ void io_bpf_match_verdict(struct io_bpf_ring *br, struct io_kiocb *req,
 			  u32 verdict);
 
 /* bpf_match.c */
-void io_bpf_set_match(struct io_bpf_ring *br, u32 slot,
-		      const struct io_bpf_match *match);
+void io_bpf_set_watcher(struct io_bpf_ring *br, u32 slot, struct bpf_prog *prog,
+			const struct io_bpf_match *match);
 
 /* bpf_stage.c */
 void io_bpf_refill_spare(struct io_bpf_ring *br);

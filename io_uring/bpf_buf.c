@@ -38,8 +38,8 @@ static struct io_mapped_ubuf *io_bpf_buf(struct bpf_io_uring_ctx *bctx,
  * first and the last one of a buffer that user space has registered are of one
  * size, those that a driver has registered may be of any.
  */
-static const struct bio_vec *io_bpf_buf_seg(const struct io_mapped_ubuf *imu,
-					    size_t *off)
+static __always_inline const struct bio_vec *
+io_bpf_buf_seg(const struct io_mapped_ubuf *imu, size_t *off)
 {
 	const struct bio_vec *bvec = imu->bvec;
 

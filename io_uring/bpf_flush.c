@@ -98,17 +98,20 @@ static __always_inline void io_bpf_watch(struct io_bpf_ring *br,
 					 struct io_kiocb *req)
 {
 	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(&br->watch);
-	u32 verdict, slot = (u8)req->bpf_id;
+	struct bpf_prog *prog = br->watchers[(u8)req->bpf_id];
+	u32 verdict;
 
 	/* it may come here once more, to be freed */
 	req->flags &= ~REQ_F_BPF;
 	/* detached meanwhile, or this is not the task that has submitted it */
-	if (unlikely(!(br->match_slots & BIT(slot)) || req->tctx != br->tctx))
+	if (unlikely(!prog || req->tctx != br->tctx))
 		return;
 
-	io_bpf_fill_ctx(bctx, req, BPF_IO_URING_F_MATCH);
+	/* event and flags are always the same */
+	memcpy(bctx, &req->cqe, sizeof(req->cqe));
+	bctx->opcode = req->opcode;
 	memset(bctx->state, 0, sizeof(bctx->state));
-	verdict = io_bpf_run_prog(br, br->progs[slot], bctx, req, true);
+	verdict = io_bpf_run_prog(br, prog, bctx, req, true);
 	if (unlikely(verdict != BPF_IO_URING_DEFAULT ||
 		     memcmp(bctx, &req->cqe, sizeof(req->cqe))))
 		io_bpf_match_verdict(br, req, verdict);
@@ -158,6 +161,15 @@ static void io_bpf_cut(struct io_bpf_ring *br, struct io_wq_work_list *list,
 	br->nr_pending++;
 }
 
+/* Has a handler written CQEs that are to be committed, or does a drain wait? */
+static inline bool io_bpf_cqes_posted(struct io_ring_ctx *ctx)
+{
+	return ctx->submit_state.cq_flush &&
+	       (ctx->cached_cq_tail != READ_ONCE(ctx->rings->cq.tail) ||
+		(ctx->int_flags & IO_RING_F_DRAIN_ACTIVE) ||
+		test_bit(IO_CHECK_CQ_OVERFLOW_BIT, &ctx->check_cq));
+}
+
 /* Posts and frees what is on ->compl_reqs, with the CQEs in between. */
 static void io_bpf_post_list(struct io_bpf_ring *br)
 {
@@ -197,8 +209,10 @@ static bool io_bpf_flush_batch(struct io_bpf_ring *br)
 	}
 	if (last)
 		io_bpf_cut(br, &state->compl_reqs, last);
-	if (br->nr_pending || state->cq_flush)
+	if (br->nr_pending || io_bpf_cqes_posted(br->ctx))
 		io_bpf_post_batch(br);
+	else
+		state->cq_flush = false;
 	return more;
 }
 

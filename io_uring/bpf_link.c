@@ -56,6 +56,8 @@ static struct io_bpf_ring *io_bpf_ring_alloc(struct io_ring_ctx *ctx)
 	br->ctx = ctx;
 	br->watch.ctx = ctx;
 	br->watch.bpf_flow.flags = IO_BPF_F_ENDING;
+	io_bpf_ctx(&br->watch)->event = BPF_IO_URING_COMPLETE;
+	io_bpf_ctx(&br->watch)->flags = BPF_IO_URING_F_MATCH;
 	br->budget = IO_BPF_BUDGET;
 	INIT_WQ_LIST(&br->ready);
 	INIT_WQ_LIST(&br->parked);
@@ -80,6 +82,7 @@ void io_bpf_ring_exit(struct io_ring_ctx *ctx)
 	scoped_guard(mutex, &br->lock) {
 		br->ctx = NULL;
 		memset(br->progs, 0, sizeof(br->progs));
+		memset(br->watchers, 0, sizeof(br->watchers));
 	}
 	/* nobody else is left who could look at these */
 	ctx->bpf_ring = NULL;
@@ -139,6 +142,15 @@ static struct io_bpf_ring *io_bpf_ring_get(struct io_ring_ctx *ctx)
 	return br;
 }
 
+/* What the slot of the link has to hold from now on: NULL takes it out. */
+static void io_bpf_link_set_prog(struct io_bpf_link *l, struct bpf_prog *prog)
+{
+	if (l->flags & BPF_F_IOURING_MATCH)
+		io_bpf_set_watcher(l->br, l->slot, prog, &l->match);
+	else
+		l->br->progs[l->slot] = prog;
+}
+
 static int io_bpf_link_fill_slot(struct io_bpf_link *l)
 {
 	struct io_bpf_ring *br = l->br;
@@ -146,11 +158,9 @@ static int io_bpf_link_fill_slot(struct io_bpf_link *l)
 	guard(mutex)(&br->lock);
 	guard(mutex)(&br->ctx->uring_lock);
 
-	if (br->progs[l->slot])
+	if (br->progs[l->slot] || br->watchers[l->slot])
 		return -EBUSY;
-	br->progs[l->slot] = l->link.prog;
-	io_bpf_set_match(br, l->slot,
-			 l->flags & BPF_F_IOURING_MATCH ? &l->match : NULL);
+	io_bpf_link_set_prog(l, l->link.prog);
 	l->attached = true;
 	io_bpf_update_flag(br->ctx);
 	return 0;
@@ -171,8 +181,7 @@ static void io_bpf_link_release(struct bpf_link *link)
 
 	guard(mutex)(&br->ctx->uring_lock);
 
-	br->progs[l->slot] = NULL;
-	io_bpf_set_match(br, l->slot, NULL);
+	io_bpf_link_set_prog(l, NULL);
 	io_bpf_cancel_slot(br, l->slot);
 	io_bpf_update_flag(br->ctx);
 }
@@ -210,7 +219,7 @@ static int __io_bpf_link_update(struct io_bpf_link *l,
 
 	guard(mutex)(&ctx->uring_lock);
 
-	br->progs[l->slot] = new_prog;
+	io_bpf_link_set_prog(l, new_prog);
 	return 0;
 }
 

@@ -25,26 +25,24 @@ static bool io_bpf_wants(const struct io_bpf_match *match, unsigned int opcode)
 	       (match->opcodes[opcode / 64] & BIT_ULL(opcode % 64));
 }
 
-/* @match is NULL for a slot that gets empty, or that flows name. */
-void io_bpf_set_match(struct io_bpf_ring *br, u32 slot,
-		      const struct io_bpf_match *match)
+/* Puts @prog into the slot, and it watches @match; NULL takes it out. */
+void io_bpf_set_watcher(struct io_bpf_ring *br, u32 slot, struct bpf_prog *prog,
+			const struct io_bpf_match *match)
 {
 	unsigned int op;
 
 	lockdep_assert_held(&br->ctx->uring_lock);
 
-	br->match_slots &= ~BIT(slot);
-	if (match) {
-		br->match_slots |= BIT(slot);
-		br->matches[slot] = *match;
-	}
+	br->watchers[slot] = prog;
+	br->matches[slot] = *match;
 	for (op = 0; op < IORING_OP_LAST; op++) {
-		br->match_ops[op] &= ~BIT(slot);
-		if (match && io_bpf_wants(match, op))
+		if (prog && io_bpf_wants(match, op))
 			br->match_ops[op] |= BIT(slot);
+		else
+			br->match_ops[op] &= ~BIT(slot);
 	}
-	if (br->match_slots)
-		br->ctx->int_flags |= IO_RING_F_BPF_MATCH;
-	else
+	if (mem_is_zero(br->match_ops, sizeof(br->match_ops)))
 		br->ctx->int_flags &= ~IO_RING_F_BPF_MATCH;
+	else
+		br->ctx->int_flags |= IO_RING_F_BPF_MATCH;
 }
