@@ -24,6 +24,7 @@
 #include "rsrc.h"
 #include "bpf_filter.h"
 #include "bpf.h"
+#include "bpf_run.h"
 
 /* what a child may carry on with */
 #define IO_BPF_AGAIN_KEEP	(REQ_F_FIXED_FILE | REQ_F_FORCE_ASYNC |		\
@@ -33,7 +34,8 @@
 				 REQ_F_CREDS)
 /* and what may be on one that is to be issued for the first time, in effect */
 #define IO_BPF_AGAIN_CLEAR	(REQ_F_BPF | REQ_F_FAIL | REQ_F_CUR_POS |	\
-				 REQ_F_CQE_SKIP | REQ_F_SQE_COPIED)
+				 REQ_F_CQE_SKIP | REQ_F_SQE_COPIED |		\
+				 REQ_F_IOPOLL | REQ_F_IOPOLL_STATE)
 /* chosen, prepared or tracked for a single issue */
 #define IO_BPF_AGAIN_REFUSE	(REQ_F_BUFFER_SELECT | REQ_F_HAS_METADATA |	\
 				 REQ_F_INFLIGHT)
@@ -85,6 +87,7 @@ static struct io_kiocb *io_bpf_clone(struct io_bpf_ring *br,
 	new->cqe.user_data = old->cqe.user_data;
 	new->tctx = old->tctx;
 	new->async_data = NULL;
+	io_bpf_clear_extra(new);
 	io_bpf_clone_refs(new, old);
 
 	old->flags &= ~REQ_F_BPF;
@@ -133,10 +136,9 @@ io_bpf_issue_clone(struct io_bpf_ring *br, struct io_kiocb *req, u64 off,
  * then. A failure is a completion, as that of a staged SQE is.
  */
 struct io_kiocb *io_bpf_issue_again(struct io_bpf_ring *br,
-				    struct io_kiocb *req, u32 len)
+				    struct io_kiocb *req, u64 off, u64 addr,
+				    u32 len)
 {
-	u64 off = req->big_cqe.extra1, addr = req->big_cqe.extra2;
-
 	lockdep_assert_held(&br->ctx->uring_lock);
 
 	req->big_cqe.extra1 = 0;
@@ -198,8 +200,8 @@ __bpf_kfunc int bpf_io_uring_again(struct bpf_io_uring_ctx *ctx, u64 off,
 		return -EALREADY;
 
 	/* only the opcode knows which of these it has a use for */
-	req->big_cqe.extra1 = off;
-	req->big_cqe.extra2 = addr;
+	br->again_off = off;
+	br->again_addr = addr;
 	br->run.again_len = len;
 	br->run.again = true;
 	return 0;

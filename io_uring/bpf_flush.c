@@ -14,6 +14,7 @@
 
 #include "io_uring.h"
 #include "bpf.h"
+#include "bpf_mode.h"
 #include "bpf_run.h"
 
 /* Between two programs of a walk, which is under RCU. */
@@ -25,7 +26,7 @@ static inline void io_bpf_resched(struct io_bpf_ring *br)
 	}
 }
 
-/* Returns true if some are left for lack of room. */
+/* Returns true if some are left for lack of room, and not to another task. */
 static bool io_bpf_run_events(struct io_bpf_ring *br)
 {
 	struct io_wq_work_list all = br->events;
@@ -149,6 +150,7 @@ static void io_bpf_post_batch(struct io_bpf_ring *br)
 	INIT_WQ_LIST(&br->post);
 	br->nr_post = 0;
 	br->nr_cqes = 0;
+	br->cq_entries = 0;
 	br->nr_pending = 0;
 }
 
@@ -160,6 +162,8 @@ static bool io_bpf_flush_batch(struct io_bpf_ring *br)
 
 	if (unlikely(br->events.first))
 		more = io_bpf_run_events(br);
+	if (unlikely(br->ctx->flags & IORING_SETUP_IOPOLL))
+		io_bpf_send_home(br);
 	last = io_bpf_walk(br, &state->compl_reqs);
 	if (last)
 		io_bpf_cut(br, &state->compl_reqs, last);
@@ -198,7 +202,7 @@ void io_bpf_flush_completions(struct io_ring_ctx *ctx)
 	struct io_wq_work_node *node = state->compl_reqs.first;
 	struct io_kiocb *head = state->link.head;
 	struct io_bpf_ring *br = ctx->bpf_ring;
-	bool more = false, need_plug = state->need_plug;
+	bool more = br->events.first, need_plug = state->need_plug;
 
 	lockdep_assert_held(&ctx->uring_lock);
 
@@ -215,7 +219,7 @@ void io_bpf_flush_completions(struct io_ring_ctx *ctx)
 	}
 	/* an opcode may have posted CQEs in place, those want a commit */
 	while (more || state->compl_reqs.first || state->cq_flush ||
-	       br->events.first || br->nr_pending ||
+	       br->nr_pending ||
 	       ((br->ready.first || !hlist_empty(&br->kills)) && !br->nested)) {
 		more = io_bpf_flush_batch(br);
 		if (!br->nested)
