@@ -5,6 +5,7 @@
 
 #include "iou_bpf.h"
 #include "kselftest_harness.h"
+#include "progs/mode_post.h"
 #include "mode.skel.h"
 
 #define FLOW	0xf10aULL

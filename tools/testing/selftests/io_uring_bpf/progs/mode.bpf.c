@@ -1,17 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "iou_log.bpf.h"
+#include "mode_post.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
 #define MAX_POSTS	20
-
-/* a CQE with all that 32 bytes hold, or half of it */
-struct mode_post {
-	__u64	user_data;
-	__s32	res;
-	__u32	flags;
-	__u64	extra[2];
-};
 
 struct mode_post posts[MAX_POSTS];
 __u32 post_sizes[MAX_POSTS];
