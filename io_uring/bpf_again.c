@@ -99,6 +99,8 @@ static struct io_kiocb *io_bpf_clone(struct io_bpf_ring *br,
 static struct io_kiocb *io_bpf_again_failed(struct io_kiocb *req, int ret)
 {
 	req_set_fail(req);
+	/* opcodes that complete with the rest of a CQE of 32 bytes end up here */
+	io_bpf_clear_extra(req);
 	io_req_set_res(req, ret, 0);
 	return req;
 }
@@ -141,8 +143,6 @@ struct io_kiocb *io_bpf_issue_again(struct io_bpf_ring *br,
 {
 	lockdep_assert_held(&br->ctx->uring_lock);
 
-	req->big_cqe.extra1 = 0;
-	req->big_cqe.extra2 = 0;
 	if (unlikely(req->flags & ~(IO_BPF_AGAIN_KEEP | IO_BPF_AGAIN_CLEAR)))
 		return io_bpf_issue_clone(br, req, off, addr, len);
 	return __io_bpf_issue_again(br, req, off, addr, len);

@@ -151,10 +151,13 @@ static struct io_kiocb *io_bpf_issue_staged(struct io_bpf_ring *br,
 	struct io_kiocb *req;
 	bool done;
 
-	if (staged->flags & REQ_F_BPF)
-		return io_bpf_issue_again(br, staged, staged->big_cqe.extra1,
-					  staged->big_cqe.extra2,
+	if (staged->flags & REQ_F_BPF) {
+		struct io_big_cqe args = staged->big_cqe;
+
+		io_bpf_clear_extra(staged);
+		return io_bpf_issue_again(br, staged, args.extra1, args.extra2,
 					  staged->cqe.res);
+	}
 	req = io_bpf_take(br);
 	req->bpf_id = staged->bpf_id;
 	done = io_bpf_submit_child(req, br->ctx,

@@ -70,8 +70,7 @@ bool io_bpf_mode_parks(const struct io_ring_ctx *ctx)
 
 /*
  * Whoever polls finds the completions of all tasks, and programs run in that of
- * the request. Where there is none any more, and when the ring goes away, the
- * completion is but counted.
+ * the request. When the ring goes away, completions are but counted.
  */
 void io_bpf_send_home(struct io_bpf_ring *br)
 {
@@ -81,7 +80,8 @@ void io_bpf_send_home(struct io_bpf_ring *br)
 
 	lockdep_assert_held(&br->ctx->uring_lock);
 
-	if (io_should_terminate_tw(br->ctx))
+	if ((current->flags & PF_KTHREAD) ||
+	    percpu_ref_is_dying(&br->ctx->refs))
 		return;
 	INIT_WQ_LIST(list);
 	for (node = all.first; node; node = next) {
