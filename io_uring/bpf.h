@@ -59,8 +59,6 @@ static inline bool io_bpf_is_child_of(struct io_kiocb *req, u64 id)
  * one for the completion of a child that it issues again.
  */
 #define IO_BPF_FLUSH_CQES	64
-/* requests that are issued until others have had a go, see io_bpf_must_park() */
-#define IO_BPF_BUDGET		1024
 /*
  * Requests at hand. A staged SQE is in one of them, and becomes another: those
  * of a run, and one that is there as long as anything is staged.
@@ -94,9 +92,9 @@ enum {
 /* A CQE that a program staged, to be posted before the @pos-th of the batch. */
 struct io_bpf_cqe {
 	unsigned int		pos;
-	u64			user_data;
-	s32			res;
-	u32			flags;
+	struct io_cqe		cqe;
+	/* the rest of a CQE of 32 bytes */
+	struct io_big_cqe	big;
 };
 
 /* Which requests a watching program gets to see. */
@@ -129,6 +127,9 @@ struct io_bpf_ring {
 	struct io_uring_task	*tctx;
 	bool			in_rcu;
 	struct io_bpf_run	run;
+	/* of the request that is to be issued once more, with ->run.again_len */
+	u64			again_off;
+	u64			again_addr;
 	struct io_uring_sqe	sqe;
 
 	/* by ->bpf_id of their children, from preparation to completion */
@@ -153,11 +154,15 @@ struct io_bpf_ring {
 	struct io_wq_work_list	post;
 	unsigned int		nr_post;
 	unsigned int		nr_cqes;
+	/* what these take of the CQ */
+	unsigned int		cq_entries;
 	/* both */
 	unsigned int		nr_pending;
 	/* there is something to be done before the next hop */
 	bool			interrupt;
 	struct io_bpf_cqe	cqes[IO_BPF_FLUSH_CQES];
+	/* an SQE where requests may copy 128 bytes, those behind it are zero */
+	struct io_uring_sqe	wide_sqe[2];
 
 	/* slots whose programs watch, by opcode, and what they watch */
 	u16			match_ops[IORING_OP_LAST];
@@ -272,7 +277,7 @@ void io_bpf_ring_exit(struct io_ring_ctx *ctx);
 
 /* io_uring.c */
 void io_bpf_post_completions(struct io_ring_ctx *ctx,
-			     const struct io_bpf_cqe *cqe, unsigned int nr);
+			     struct io_bpf_cqe *cqe, unsigned int nr);
 bool io_bpf_submit_child(struct io_kiocb *req, struct io_ring_ctx *ctx,
 			 const struct io_uring_sqe *sqe);
 void io_bpf_issue_flow(struct io_kiocb *req);

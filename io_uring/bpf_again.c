@@ -25,6 +25,7 @@
 #include "bpf_filter.h"
 #include "bpf.h"
 #include "bpf_again.h"
+#include "bpf_run.h"
 
 /* chosen, prepared or tracked for a single issue */
 #define IO_BPF_AGAIN_REFUSE	(REQ_F_BUFFER_SELECT | REQ_F_HAS_METADATA |	\
@@ -77,6 +78,7 @@ static struct io_kiocb *io_bpf_clone(struct io_bpf_ring *br,
 	new->cqe.user_data = old->cqe.user_data;
 	new->tctx = old->tctx;
 	new->async_data = NULL;
+	io_bpf_clear_extra(new);
 	io_bpf_clone_refs(new, old);
 
 	old->flags &= ~REQ_F_BPF;
@@ -88,6 +90,8 @@ static struct io_kiocb *io_bpf_clone(struct io_bpf_ring *br,
 struct io_kiocb *io_bpf_again_failed(struct io_kiocb *req, int ret)
 {
 	req_set_fail(req);
+	/* opcodes that complete with the rest of a CQE of 32 bytes end up here */
+	io_bpf_clear_extra(req);
 	io_req_set_res(req, ret, 0);
 	return req;
 }
@@ -154,8 +158,8 @@ __bpf_kfunc int bpf_io_uring_again(struct bpf_io_uring_ctx *ctx, u64 off,
 		return -EALREADY;
 
 	/* only the opcode knows which of these it has a use for */
-	req->big_cqe.extra1 = off;
-	req->big_cqe.extra2 = addr;
+	br->again_off = off;
+	br->again_addr = addr;
 	br->run.again_len = len;
 	br->run.again = true;
 	return 0;

@@ -18,7 +18,8 @@
 				 REQ_F_CREDS)
 /* and what may be on one that is to be issued for the first time, in effect */
 #define IO_BPF_AGAIN_CLEAR	(REQ_F_BPF | REQ_F_FAIL | REQ_F_CUR_POS |	\
-				 REQ_F_CQE_SKIP | REQ_F_SQE_COPIED)
+				 REQ_F_CQE_SKIP | REQ_F_SQE_COPIED |		\
+				 REQ_F_IOPOLL | REQ_F_IOPOLL_STATE)
 struct io_kiocb *io_bpf_again_failed(struct io_kiocb *req, int ret);
 struct io_kiocb *io_bpf_issue_clone(struct io_bpf_ring *br, struct io_kiocb *req,
 				    u64 off, u64 addr, u32 len);
@@ -53,14 +54,11 @@ __io_bpf_issue_again(struct io_bpf_ring *br, struct io_kiocb *req, u64 off,
  * then. A failure is a completion, as that of a staged SQE is.
  */
 static __always_inline struct io_kiocb *
-io_bpf_issue_again(struct io_bpf_ring *br, struct io_kiocb *req, u32 len)
+io_bpf_issue_again(struct io_bpf_ring *br, struct io_kiocb *req, u64 off,
+		   u64 addr, u32 len)
 {
-	u64 off = req->big_cqe.extra1, addr = req->big_cqe.extra2;
-
 	lockdep_assert_held(&br->ctx->uring_lock);
 
-	req->big_cqe.extra1 = 0;
-	req->big_cqe.extra2 = 0;
 	if (unlikely(req->flags & ~(IO_BPF_AGAIN_KEEP | IO_BPF_AGAIN_CLEAR)))
 		return io_bpf_issue_clone(br, req, off, addr, len);
 	return __io_bpf_issue_again(br, req, off, addr, len);

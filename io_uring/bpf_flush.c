@@ -14,6 +14,7 @@
 
 #include "io_uring.h"
 #include "bpf.h"
+#include "bpf_mode.h"
 #include "bpf_run.h"
 
 /* Between two programs of a walk, which is under RCU. */
@@ -25,7 +26,7 @@ static inline void io_bpf_resched(struct io_bpf_ring *br)
 	}
 }
 
-/* Returns true if some are left for lack of room. */
+/* Returns true if some are left for lack of room, and not to another task. */
 static bool io_bpf_run_events(struct io_bpf_ring *br)
 {
 	struct io_wq_work_list all = br->events;
@@ -176,6 +177,7 @@ static void io_bpf_post_list(struct io_bpf_ring *br)
 	io_bpf_post_completions(br->ctx, br->cqes, br->nr_cqes);
 	br->nr_post = 0;
 	br->nr_cqes = 0;
+	br->cq_entries = 0;
 	br->nr_pending = 0;
 }
 
@@ -199,6 +201,8 @@ static bool io_bpf_flush_batch(struct io_bpf_ring *br)
 
 	if (unlikely(br->events.first))
 		more = io_bpf_run_events(br);
+	if (unlikely(br->ctx->flags & IORING_SETUP_IOPOLL))
+		io_bpf_send_home(br);
 	last = io_bpf_walk(br, &state->compl_reqs);
 	if (br->in_rcu)
 		io_bpf_leave(br);
@@ -228,7 +232,7 @@ void io_bpf_flush(struct io_bpf_ring *br)
 	struct io_ring_ctx *ctx = br->ctx;
 	struct io_submit_state *state = &ctx->submit_state;
 	struct io_kiocb *head = state->link.head;
-	bool more = false, need_plug = state->need_plug;
+	bool more = br->events.first, need_plug = state->need_plug;
 
 	lockdep_assert_held(&ctx->uring_lock);
 
@@ -236,7 +240,7 @@ void io_bpf_flush(struct io_bpf_ring *br)
 	state->need_plug = false;
 	/* an opcode may have posted CQEs in place, those want a commit */
 	while (more || state->compl_reqs.first || state->cq_flush ||
-	       br->events.first || br->nr_pending ||
+	       br->nr_pending ||
 	       ((br->ready.first || !hlist_empty(&br->kills)) && !br->nested)) {
 		more = io_bpf_flush_batch(br);
 		if ((br->ready.first || !hlist_empty(&br->kills)) && !br->nested)

@@ -48,6 +48,7 @@ static noinline bool io_bpf_hop_retire_slow(struct io_bpf_ring *br,
 					    struct io_kiocb *req)
 {
 	if (!io_bpf_is_light(br, req)) {
+		io_bpf_clear_extra(req);
 		req->flags |= REQ_F_CQE_SKIP;
 		io_bpf_add_post(br, req);
 		return false;
@@ -128,7 +129,8 @@ static __always_inline struct io_kiocb *io_bpf_hop(struct io_bpf_ring *br,
 			io_bpf_stage_direct(br, flow);
 		bctx->nr_children++;
 		req->cqe.user_data = bctx->user_data;
-		return io_bpf_issue_again(br, req, br->run.again_len);
+		return io_bpf_issue_again(br, req, br->again_off,
+					  br->again_addr, br->run.again_len);
 	}
 	if (unlikely(!br->run.nr_sqes)) {
 		if (io_bpf_hop_retire(br, req))
@@ -150,8 +152,13 @@ static struct io_kiocb *io_bpf_issue_staged(struct io_bpf_ring *br,
 	struct io_kiocb *req;
 	bool done;
 
-	if (staged->flags & REQ_F_BPF)
-		return io_bpf_issue_again(br, staged, staged->cqe.res);
+	if (staged->flags & REQ_F_BPF) {
+		struct io_big_cqe args = staged->big_cqe;
+
+		io_bpf_clear_extra(staged);
+		return io_bpf_issue_again(br, staged, args.extra1, args.extra2,
+					  staged->cqe.res);
+	}
 	req = io_bpf_take(br);
 	req->bpf_id = staged->bpf_id;
 	done = io_bpf_submit_child(req, br->ctx,

@@ -17,6 +17,7 @@
 
 #include "io_uring.h"
 #include "bpf.h"
+#include "bpf_mode.h"
 #include "slist.h"
 
 /*
@@ -64,7 +65,7 @@ void io_bpf_park(struct io_bpf_ring *br)
 	if (task_sigpending(current)) {
 		queue_delayed_work(system_dfl_wq, &br->park_work, 1);
 	} else if (br->ctx->flags & IORING_SETUP_DEFER_TASKRUN) {
-		br->budget = IO_BPF_BUDGET;
+		br->budget = io_bpf_budget(br->ctx);
 		io_bpf_queue_tw(flow);
 	} else {
 		queue_delayed_work(system_dfl_wq, &br->park_work, 0);
@@ -81,7 +82,7 @@ void io_bpf_park_work(struct work_struct *work)
 
 	guard(mutex)(&br->ctx->uring_lock);
 
-	br->budget = IO_BPF_BUDGET;
+	br->budget = io_bpf_budget(br->ctx);
 	/* one of the flows of a task brings back all of them */
 	__wq_list_for_each(node, &br->parked) {
 		struct io_kiocb *flow = io_bpf_staged_flow(br, node);
@@ -152,6 +153,11 @@ void io_bpf_apply(struct io_bpf_ring *br)
 			io_bpf_cancel_ending(br);
 		if (!br->ready.first || br->nr_pending)
 			break;
+		if (unlikely(br->ctx->int_flags & IO_RING_F_BPF_MODE) &&
+		    io_bpf_mode_parks(br->ctx)) {
+			io_bpf_park(br);
+			break;
+		}
 		if (br->ready.first->next)
 			io_bpf_issue_plugged(br);
 		else

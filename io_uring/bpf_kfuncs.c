@@ -26,13 +26,17 @@ __bpf_kfunc_start_defs();
  * bpf_io_uring_post_cqe - post a CQE
  * @ctx: context of the program
  * @cqe: struct io_uring_cqe, copied
- * @cqe__sz: its size in bytes, 16
+ * @cqe__sz: its size in bytes, 16, or 32 for one with the two words of big_cqe
  *
  * It goes to the CQ right before that of the completion which the program runs
- * for. Should others fill the CQ meanwhile, it overflows as any CQE does.
+ * for. Should others fill the CQ meanwhile, it overflows as any CQE does. A ring
+ * with IORING_SETUP_CQE32 has 32 bytes for each, and the two words are zero if
+ * they are not there. With IORING_SETUP_CQE_MIXED one of 32 bytes takes two
+ * entries, and gets IORING_CQE_F_32 from the kernel.
  *
  * Return: 0, or
- * -EINVAL: @cqe__sz is wrong, or IORING_CQE_F_32 or IORING_CQE_F_SKIP is set;
+ * -EINVAL: @cqe__sz is wrong, or 32 on a ring whose CQEs have 16 bytes, or
+ * IORING_CQE_F_32 or IORING_CQE_F_SKIP is set;
  * -ENOBUFS: this run has posted 16 already;
  * -EBUSY: there is no room in the CQ, or CQEs that did not fit in are waiting
  * for it. To be tried again at another event, when user space has caught up.
@@ -42,10 +46,15 @@ __bpf_kfunc int bpf_io_uring_post_cqe(struct bpf_io_uring_ctx *ctx,
 {
 	struct io_bpf_ring *br = io_bpf_ctx_to_flow(ctx)->ctx->bpf_ring;
 	struct io_bpf_run *run = &br->run;
+	struct io_ring_ctx *ring = br->ctx;
 	const struct io_uring_cqe *src = cqe;
+	bool is_big = cqe__sz == 2 * sizeof(*src);
+	struct io_big_cqe *big;
 	u32 used, flags;
 
-	if (cqe__sz != sizeof(*src))
+	if (cqe__sz != sizeof(*src) && !is_big)
+		return -EINVAL;
+	if (is_big && !(ring->flags & (IORING_SETUP_CQE32 | IORING_SETUP_CQE_MIXED)))
 		return -EINVAL;
 	/* once: it may be in a map that user space writes to */
 	flags = READ_ONCE(src->flags);
@@ -53,14 +62,21 @@ __bpf_kfunc int bpf_io_uring_post_cqe(struct bpf_io_uring_ctx *ctx,
 		return -EINVAL;
 	if (run->nr_cqes >= IO_BPF_MAX_CQES)
 		return -ENOBUFS;
+	if (is_big)
+		flags |= ctx_cqe32_flags(ring);
 	/* user space owns the head, a silly one must not make room */
-	used = READ_ONCE(br->ctx->cached_cq_tail) -
-	       READ_ONCE(br->ctx->rings->cq.head) + br->nr_cqes;
-	if (used >= br->ctx->cq_entries ||
-	    test_bit(IO_CHECK_CQ_OVERFLOW_BIT, &br->ctx->check_cq))
+	used = READ_ONCE(ring->cached_cq_tail) -
+	       READ_ONCE(ring->rings->cq.head) + br->cq_entries;
+	if (used >= ring->cq_entries ||
+	    io_bpf_cqe_entries(br, flags) > ring->cq_entries - used ||
+	    test_bit(IO_CHECK_CQ_OVERFLOW_BIT, &ring->check_cq))
 		return -EBUSY;
 
-	io_bpf_add_cqe(br, src->user_data, src->res, flags);
+	big = io_bpf_add_cqe(br, src->user_data, src->res, flags);
+	if (is_big) {
+		big->extra1 = src->big_cqe[0];
+		big->extra2 = src->big_cqe[1];
+	}
 	run->nr_cqes++;
 	return 0;
 }

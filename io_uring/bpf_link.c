@@ -17,6 +17,7 @@
 
 #include "io_uring.h"
 #include "bpf.h"
+#include "bpf_mode.h"
 
 struct io_bpf_link {
 	struct bpf_link		link;
@@ -58,7 +59,7 @@ static struct io_bpf_ring *io_bpf_ring_alloc(struct io_ring_ctx *ctx)
 	br->watch.bpf_flow.flags = IO_BPF_F_ENDING;
 	io_bpf_ctx(&br->watch)->event = BPF_IO_URING_COMPLETE;
 	io_bpf_ctx(&br->watch)->flags = BPF_IO_URING_F_MATCH;
-	br->budget = IO_BPF_BUDGET;
+	br->budget = io_bpf_budget(ctx);
 	INIT_WQ_LIST(&br->ready);
 	INIT_WQ_LIST(&br->parked);
 	INIT_WQ_LIST(&br->events);
@@ -98,13 +99,6 @@ void io_bpf_ring_exit(struct io_ring_ctx *ctx)
  */
 static int io_bpf_check_ring(struct io_ring_ctx *ctx)
 {
-	const unsigned int unsupported = IORING_SETUP_SQPOLL |
-					 IORING_SETUP_IOPOLL |
-					 IORING_SETUP_CQE32 |
-					 IORING_SETUP_CQE_MIXED |
-					 IORING_SETUP_SQE128 |
-					 IORING_SETUP_SQE_MIXED;
-
 	lockdep_assert_held(&ctx->uring_lock);
 
 	if (ctx->mm_account != current->mm)
@@ -115,8 +109,6 @@ static int io_bpf_check_ring(struct io_ring_ctx *ctx)
 	    (!(ctx->flags & IORING_SETUP_R_DISABLED) ||
 	     (ctx->int_flags & IO_RING_F_RESTRICT_INHERITED)))
 		return -EACCES;
-	if (ctx->flags & unsupported)
-		return -EOPNOTSUPP;
 	return 0;
 }
 
@@ -137,6 +129,7 @@ static struct io_bpf_ring *io_bpf_ring_get(struct io_ring_ctx *ctx)
 		if (!br)
 			return ERR_PTR(-ENOMEM);
 		ctx->bpf_ring = br;
+		io_bpf_set_mode(ctx);
 	}
 	refcount_inc(&br->refs);
 	return br;
@@ -351,8 +344,6 @@ static int io_bpf_link_create(struct io_ring_ctx *ctx, struct io_bpf_link *l,
  * -EPERM: the ring was created by another process;
  * -EEXIST: it has another task as its only submitter;
  * -EACCES: its restrictions leave no room for this;
- * -EOPNOTSUPP: its mode is not supported: SQPOLL, IOPOLL, or CQEs or SQEs that
- * are not of the plain size;
  * -EBUSY: the slot is taken;
  * -ENOMEM, -EMFILE: no memory or file descriptor.
  */

@@ -130,6 +130,9 @@ static void io_bpf_change_cqe(struct io_kiocb *req,
 
 	if (req->cqe.flags & IORING_CQE_F_BUFFER)
 		keep |= IO_BPF_CFLAGS_BUF;
+	/* the rest of a CQE of 32 bytes belongs to the result that there was */
+	if (req->cqe.res != bctx->res)
+		io_bpf_clear_extra(req);
 	req->cqe.user_data = bctx->user_data;
 	req->cqe.res = bctx->res;
 	req->cqe.flags = (req->cqe.flags & keep) | (bctx->cflags & ~keep);
@@ -146,6 +149,7 @@ static bool io_bpf_verdict(struct io_bpf_ring *br, struct io_kiocb *req,
 		req->flags &= ~REQ_F_CQE_SKIP;
 		return true;
 	}
+	io_bpf_clear_extra(req);
 	if (io_bpf_retire_silent(br, req))
 		return false;
 	req->flags |= REQ_F_CQE_SKIP;
@@ -164,8 +168,8 @@ bool io_bpf_child_posts(struct io_bpf_ring *br, struct io_kiocb *flow,
 		return io_bpf_verdict(br, req, drop);
 	/* the request goes on, so the CQE of this step has to be a copy */
 	if (!drop)
-		io_bpf_add_cqe(br, req->cqe.user_data, req->cqe.res,
-			       req->cqe.flags);
+		*io_bpf_add_cqe(br, req->cqe.user_data, req->cqe.res,
+				req->cqe.flags) = req->big_cqe;
 	io_bpf_stage_again(br, flow, req);
 	return false;
 }
@@ -211,6 +215,7 @@ bool io_bpf_child_complete(struct io_bpf_ring *br, struct io_kiocb *req)
 	} else if (br->run.again) {
 		io_bpf_stage_again(br, flow, req);
 	} else if (unlikely(!io_bpf_retire_silent(br, req))) {
+		io_bpf_clear_extra(req);
 		req->flags |= REQ_F_CQE_SKIP;
 		stays = true;
 	}
@@ -292,8 +297,10 @@ void io_bpf_match_verdict(struct io_bpf_ring *br, struct io_kiocb *req,
 			  u32 verdict)
 {
 	io_bpf_change_cqe(req, io_bpf_ctx(&br->watch));
-	if (io_bpf_drops(req, verdict, false))
+	if (io_bpf_drops(req, verdict, false)) {
+		io_bpf_clear_extra(req);
 		req->flags |= REQ_F_CQE_SKIP;
-	else
+	} else {
 		req->flags &= ~REQ_F_CQE_SKIP;
+	}
 }

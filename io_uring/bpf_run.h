@@ -19,6 +19,12 @@ bool io_bpf_child_posts(struct io_bpf_ring *br, struct io_kiocb *flow,
 			struct io_kiocb *req, u32 verdict);
 void io_bpf_flow_done(struct io_bpf_ring *br, struct io_kiocb *flow);
 
+/* What no CQE shows must not be shown by the next one that @req is good for. */
+static inline void io_bpf_clear_extra(struct io_kiocb *req)
+{
+	memset(&req->big_cqe, 0, sizeof(req->big_cqe));
+}
+
 /* The child that has completed is to be issued once more. */
 static inline void io_bpf_stage_again(struct io_bpf_ring *br,
 				      struct io_kiocb *flow,
@@ -26,6 +32,8 @@ static inline void io_bpf_stage_again(struct io_bpf_ring *br,
 {
 	req->cqe.user_data = io_bpf_ctx(flow)->user_data;
 	req->cqe.res = br->run.again_len;
+	req->big_cqe.extra1 = br->again_off;
+	req->big_cqe.extra2 = br->again_addr;
 	req->flags |= REQ_F_BPF;
 	io_bpf_ctx(flow)->nr_children++;
 	wq_list_add_tail(&req->comp_list, &br->ready);
@@ -40,18 +48,36 @@ static inline void io_bpf_add_post(struct io_bpf_ring *br, struct io_kiocb *req)
 	br->interrupt = true;
 }
 
-/* A CQE before what is to be posted next. Callers know that there is room. */
-static inline void io_bpf_add_cqe(struct io_bpf_ring *br, u64 user_data,
-				  s32 res, u32 flags)
+/* What the next staged CQE takes of the CQ. None goes across the end of it. */
+static inline unsigned int io_bpf_cqe_entries(struct io_bpf_ring *br, u32 flags)
 {
-	br->cqes[br->nr_cqes++] = (struct io_bpf_cqe) {
+	unsigned int pos = br->ctx->cached_cq_tail + br->cq_entries;
+
+	if (!(flags & IORING_CQE_F_32))
+		return 1;
+	return (pos + 1) & (br->ctx->cq_entries - 1) ? 2 : 3;
+}
+
+/*
+ * A CQE before what is to be posted next. Callers know that there is room.
+ * Returns where the rest of one of 32 bytes goes.
+ */
+static inline struct io_big_cqe *io_bpf_add_cqe(struct io_bpf_ring *br,
+						u64 user_data, s32 res,
+						u32 flags)
+{
+	struct io_bpf_cqe *staged = &br->cqes[br->nr_cqes++];
+
+	*staged = (struct io_bpf_cqe) {
 		.pos		= br->nr_post,
-		.user_data	= user_data,
-		.res		= res,
-		.flags		= flags,
+		.cqe.user_data	= user_data,
+		.cqe.res	= res,
+		.cqe.flags	= flags,
 	};
+	br->cq_entries += io_bpf_cqe_entries(br, flags);
 	br->nr_pending++;
 	br->interrupt = true;
+	return &staged->big;
 }
 
 /* Is there no room for what a run may post, and for the step of an again()? */

@@ -18,6 +18,7 @@
 #include "io_uring.h"
 #include "slist.h"
 #include "bpf.h"
+#include "bpf_run.h"
 
 enum {
 	IO_BPF_OP_ANY		= 0,
@@ -120,9 +121,12 @@ void io_bpf_return_spare(struct io_ring_ctx *ctx)
 	if (!br)
 		return;
 	keep = io_bpf_nothing_staged(br) ? 0 : 1;
-	while (br->nr_spare > keep)
-		wq_stack_add_head(&io_bpf_get_spare(br)->comp_list,
-				  &ctx->submit_state.free_list);
+	while (br->nr_spare > keep) {
+		struct io_kiocb *req = io_bpf_get_spare(br);
+
+		io_bpf_clear_extra(req);
+		wq_stack_add_head(&req->comp_list, &ctx->submit_state.free_list);
+	}
 }
 
 static void io_bpf_drop_staged_from(struct io_bpf_ring *br,
@@ -141,6 +145,7 @@ static void io_bpf_drop_staged_from(struct io_bpf_ring *br,
 		if ((u16)req->bpf_id != flow->bpf_flow.id) {
 			wq_list_add_tail(node, list);
 		} else if (req->flags & REQ_F_BPF) {
+			io_bpf_clear_extra(req);
 			io_req_set_res(req, -ECANCELED, 0);
 			io_req_complete_defer(req);
 		} else {

@@ -25,7 +25,8 @@ FIXTURE(cancel) {
 	struct __kernel_timespec ts;
 };
 
-IOU_RING_VARIANTS(cancel);
+IOU_MODE_VARIANTS(cancel);
+IOU_LOAD_ONCE(cancel);
 
 FIXTURE_SETUP(cancel)
 {
@@ -34,7 +35,7 @@ FIXTURE_SETUP(cancel)
 	ASSERT_EQ(0, pipe2(self->pipe, O_NONBLOCK));
 	/* the file must not be, or reads fail instead of waiting */
 	ASSERT_EQ(0, fcntl(self->pipe[0], F_SETFL, 0));
-	self->skel = cancel__open_and_load();
+	self->skel = cancel_get();
 	ASSERT_NE(NULL, self->skel);
 	iou_prep_read(&self->skel->bss->sqes[0], self->pipe[0], self->buf, LEN,
 		      0, CHILD);
@@ -44,7 +45,6 @@ FIXTURE_SETUP(cancel)
 FIXTURE_TEARDOWN(cancel)
 {
 	bpf_link__destroy(self->link);
-	cancel__destroy(self->skel);
 	close(self->pipe[0]);
 	close(self->pipe[1]);
 	io_uring_queue_exit(&self->ring);

@@ -18,10 +18,10 @@ TEST_F(cancel, program_goes_on)
 
 	self->link = IOU_ATTACH(self->skel->progs.cancel_retry, &self->ring, 0);
 	iou_queue_bpf(&self->ring, 0, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	for (int i = 1; i <= 3; i++) {
 		cancel_queue(self, CHILD, 0);
-		ASSERT_EQ(1, io_uring_submit(&self->ring));
+		ASSERT_EQ(1, iou_submit(&self->ring));
 		ASSERT_CQE(&self->ring, CANCEL, 0);
 		ASSERT_NO_CQE(&self->ring);
 		ASSERT_EQ(1 + i, self->skel->bss->nr_events);
@@ -44,12 +44,12 @@ TEST_F(cancel, child_by_fd)
 
 	self->link = IOU_ATTACH(self->skel->progs.cancel_retry, &self->ring, 0);
 	iou_queue_bpf(&self->ring, 0, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 
 	sqe = iou_get_sqe(&self->ring);
 	io_uring_prep_cancel_fd(sqe, self->pipe[0], 0);
 	sqe->user_data = CANCEL;
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, CANCEL, 0);
 	ASSERT_NO_CQE(&self->ring);
 	ASSERT_EQ(2, self->skel->bss->nr_events);
@@ -69,7 +69,7 @@ TEST_F(cancel, child_sync)
 
 	self->link = IOU_ATTACH(self->skel->progs.cancel_issue, &self->ring, 0);
 	iou_queue_bpf(&self->ring, 0, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_EQ(0, io_uring_register_sync_cancel(&self->ring, &reg));
 	ASSERT_CQE(&self->ring, FLOW, -ECANCELED);
 	ASSERT_NO_CQE(&self->ring);
@@ -88,7 +88,7 @@ TEST_F(cancel, child_by_child)
 	self->skel->bss->nr_sqes = 2;
 	iou_queue_bpf(&self->ring, 0, FLOW)->flags = IOSQE_IO_HARDLINK;
 	iou_prep_nop(iou_get_sqe(&self->ring), 0, 0, OTHER);
-	ASSERT_EQ(2, io_uring_submit(&self->ring));
+	ASSERT_EQ(2, iou_submit(&self->ring));
 
 	/* of the flow that depends on which of the two comes last */
 	for (int i = 0; i < 2; i++) {
@@ -119,7 +119,7 @@ TEST_F(cancel, flow_by_child)
 	self->skel->bss->nr_sqes = 2;
 	iou_queue_bpf(&self->ring, 0, FLOW)->flags = IOSQE_IO_LINK;
 	iou_prep_nop(iou_get_sqe(&self->ring), 0, 0, OTHER);
-	ASSERT_EQ(2, io_uring_submit(&self->ring));
+	ASSERT_EQ(2, iou_submit(&self->ring));
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));
 	ASSERT_HAS_CQE(cqes, 2, OTHER, -ECANCELED);
 	ASSERT_HAS_CQE(cqes, 2, FLOW, -ECANCELED);
@@ -135,12 +135,12 @@ TEST_F(cancel, flow_by_other_flow)
 
 	self->link = IOU_ATTACH(self->skel->progs.cancel_issue, &self->ring, 0);
 	iou_queue_bpf(&self->ring, 0, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 
 	io_uring_prep_cancel64(sqe, FLOW, 0);
 	sqe->user_data = CANCEL;
 	iou_queue_bpf(&self->ring, 0, OTHER);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	for (int i = 0; i < 2; i++) {
 		struct io_uring_cqe cqe = {};
 
@@ -160,10 +160,10 @@ TEST_F(cancel, nothing_is_issued_afterwards)
 	iou_prep_nop(&self->skel->bss->sqes[1], 0, 0, CHILD + 1);
 	self->skel->bss->nr_sqes = 2;
 	iou_queue_bpf(&self->ring, 0, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 
 	cancel_queue(self, FLOW, 0);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));
 	ASSERT_HAS_CQE(cqes, 2, FLOW, -ECANCELED);
 	ASSERT_NO_CQE(&self->ring);
@@ -179,7 +179,7 @@ TEST_F(cancel, again_and_again)
 
 		iou_queue_bpf(&self->ring, 0, FLOW);
 		cancel_queue(self, FLOW, 0);
-		ASSERT_EQ(2, io_uring_submit(&self->ring));
+		ASSERT_EQ(2, iou_submit(&self->ring));
 		ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));
 		ASSERT_HAS_CQE(cqes, 2, CANCEL, 0);
 		ASSERT_HAS_CQE(cqes, 2, FLOW, -ECANCELED);

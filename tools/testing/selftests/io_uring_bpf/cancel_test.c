@@ -14,11 +14,11 @@ TEST_F(cancel, flow_with_chain)
 	iou_prep_nop(sqe, 0, 0, OTHER);
 	sqe->flags = IOSQE_IO_LINK;
 	iou_prep_nop(iou_get_sqe(&self->ring), 0, 0, OTHER + 1);
-	ASSERT_EQ(3, io_uring_submit(&self->ring));
+	ASSERT_EQ(3, iou_submit(&self->ring));
 	ASSERT_NO_CQE(&self->ring);
 
 	cancel_queue(self, FLOW, 0);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 4));
 	ASSERT_HAS_CQE(cqes, 4, CANCEL, 0);
 	ASSERT_HAS_CQE(cqes, 4, FLOW, -ECANCELED);
@@ -39,7 +39,7 @@ TEST_F(cancel, twice)
 	iou_queue_bpf(&self->ring, 0, FLOW);
 	cancel_queue(self, FLOW, 0);
 	cancel_queue(self, FLOW, 0)->user_data = CANCEL + 1;
-	ASSERT_EQ(3, io_uring_submit(&self->ring));
+	ASSERT_EQ(3, iou_submit(&self->ring));
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 3));
 	ASSERT_HAS_CQE(cqes, 3, CANCEL, 0);
 	ASSERT_HAS_CQE(cqes, 3, FLOW, -ECANCELED);
@@ -56,7 +56,7 @@ TEST_F(cancel, unknown)
 	self->link = IOU_ATTACH(self->skel->progs.cancel_issue, &self->ring, 0);
 	iou_queue_bpf(&self->ring, 0, FLOW);
 	cancel_queue(self, FLOW + 1, 0);
-	ASSERT_EQ(2, io_uring_submit(&self->ring));
+	ASSERT_EQ(2, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, CANCEL, -ENOENT);
 	ASSERT_EQ(4, write(self->pipe[1], "data", 4));
 	ASSERT_CQE(&self->ring, FLOW, 0);
@@ -70,9 +70,9 @@ TEST_F(cancel, child_of_the_same_name)
 	self->link = IOU_ATTACH(self->skel->progs.cancel_issue, &self->ring, 0);
 	self->skel->bss->sqes[0].user_data = FLOW;
 	iou_queue_bpf(&self->ring, 0, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	cancel_queue(self, FLOW, 0);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));
 	ASSERT_HAS_CQE(cqes, 2, CANCEL, 0);
 	ASSERT_HAS_CQE(cqes, 2, FLOW, -ECANCELED);
@@ -93,12 +93,12 @@ static void cancel_many(struct __test_metadata *_metadata,
 		iou_queue_bpf(&self->ring, 0, FLOW);
 	iou_prep_read(iou_get_sqe(&self->ring), self->pipe[0], self->buf, LEN,
 		      0, OTHER);
-	ASSERT_EQ(4, io_uring_submit(&self->ring));
+	ASSERT_EQ(4, iou_submit(&self->ring));
 
 	sqe = cancel_queue(self, FLOW, flags);
 	if (flags & IORING_ASYNC_CANCEL_OP)
 		sqe->len = IORING_OP_BPF;
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, nr + 1));
 	cqe = iou_find_cqe(cqes, nr + 1, CANCEL);
 	ASSERT_NE(NULL, cqe);
@@ -152,7 +152,7 @@ TEST_F(cancel, sync)
 
 	self->link = IOU_ATTACH(self->skel->progs.cancel_issue, &self->ring, 0);
 	iou_queue_bpf(&self->ring, 0, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_EQ(0, io_uring_register_sync_cancel(&self->ring, &reg));
 	ASSERT_CQE(&self->ring, FLOW, -ECANCELED);
 	ASSERT_NO_CQE(&self->ring);
@@ -171,7 +171,7 @@ TEST_F(cancel, sync_all)
 	self->link = IOU_ATTACH(self->skel->progs.cancel_issue, &self->ring, 0);
 	for (int i = 0; i < 3; i++)
 		iou_queue_bpf(&self->ring, 0, FLOW);
-	ASSERT_EQ(3, io_uring_submit(&self->ring));
+	ASSERT_EQ(3, iou_submit(&self->ring));
 	ASSERT_LE(0, io_uring_register_sync_cancel(&self->ring, &reg));
 	for (int i = 0; i < 3; i++)
 		ASSERT_CQE(&self->ring, FLOW, -ECANCELED);
@@ -188,7 +188,7 @@ TEST_F(cancel, linked_timeout)
 	iou_queue_bpf(&self->ring, 0, FLOW)->flags = IOSQE_IO_LINK;
 	cancel_queue_timeout(self, 50)->flags = IOSQE_IO_LINK;
 	iou_prep_nop(iou_get_sqe(&self->ring), 0, 0, OTHER);
-	ASSERT_EQ(3, io_uring_submit(&self->ring));
+	ASSERT_EQ(3, iou_submit(&self->ring));
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 3));
 	ASSERT_HAS_CQE(cqes, 3, FLOW, -ECANCELED);
 	ASSERT_HAS_CQE(cqes, 3, TIMEOUT, -ETIME);
@@ -207,7 +207,7 @@ TEST_F(cancel, linked_timeout_in_time)
 	iou_queue_bpf(&self->ring, 0, FLOW)->flags = IOSQE_IO_LINK;
 	cancel_queue_timeout(self, 60000)->flags = IOSQE_IO_LINK;
 	iou_prep_nop(iou_get_sqe(&self->ring), 0, 0, OTHER);
-	ASSERT_EQ(3, io_uring_submit(&self->ring));
+	ASSERT_EQ(3, iou_submit(&self->ring));
 	ASSERT_EQ(4, write(self->pipe[1], "data", 4));
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 3));
 	ASSERT_HAS_CQE(cqes, 3, FLOW, 0);
@@ -228,12 +228,12 @@ TEST_F(cancel, flow_that_waits_in_a_chain)
 	sqe->flags = IOSQE_IO_LINK;
 	iou_queue_bpf(&self->ring, 0, FLOW);
 	cancel_queue(self, FLOW, 0);
-	ASSERT_EQ(3, io_uring_submit(&self->ring));
+	ASSERT_EQ(3, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, CANCEL, -ENOENT);
 
 	/* that of the request before it is the flow's first event */
 	cancel_queue(self, OTHER, 0);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 3));
 	ASSERT_HAS_CQE(cqes, 3, CANCEL, 0);
 	ASSERT_HAS_CQE(cqes, 3, OTHER, -ECANCELED);

@@ -29,7 +29,8 @@ FIXTURE(chain) {
 	struct __kernel_timespec ts;
 };
 
-IOU_RING_VARIANTS(chain);
+IOU_MODE_VARIANTS(chain);
+IOU_LOAD_ONCE(chain);
 
 FIXTURE_SETUP(chain)
 {
@@ -37,7 +38,7 @@ FIXTURE_SETUP(chain)
 	ASSERT_EQ(0, iou_ring_init(&self->ring, variant->setup));
 	ASSERT_EQ(0, pipe(self->in));
 	ASSERT_EQ(0, pipe2(self->out, O_NONBLOCK));
-	self->skel = chain__open_and_load();
+	self->skel = chain_get();
 	ASSERT_NE(NULL, self->skel);
 }
 
@@ -45,7 +46,6 @@ FIXTURE_TEARDOWN(chain)
 {
 	bpf_link__destroy(self->link);
 	bpf_link__destroy(self->link1);
-	chain__destroy(self->skel);
 	for (int i = 0; i < 2; i++) {
 		close(self->in[i]);
 		close(self->out[i]);

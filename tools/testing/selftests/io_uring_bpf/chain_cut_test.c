@@ -8,7 +8,7 @@ TEST_F(chain, failed_flow_cuts)
 	self->skel->bss->end_res = -EDOM;
 	ASSERT_EQ(LEN, write(self->in[1], "0123456789abcdef", LEN));
 	chain_queue(self);
-	ASSERT_EQ(3, io_uring_submit(&self->ring));
+	ASSERT_EQ(3, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, READ, LEN);
 	ASSERT_CQE(&self->ring, FLOW, -EDOM);
 	ASSERT_CQE(&self->ring, WRITE, -ECANCELED);
@@ -24,7 +24,7 @@ TEST_F(chain, hardlink_behind_failed_flow)
 	chain_queue_read(self, IOSQE_IO_LINK);
 	chain_queue_flow(self, 0, IOSQE_IO_HARDLINK);
 	chain_queue_write(self);
-	ASSERT_EQ(3, io_uring_submit(&self->ring));
+	ASSERT_EQ(3, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, READ, LEN);
 	ASSERT_CQE(&self->ring, FLOW, -EDOM);
 	ASSERT_CQE(&self->ring, WRITE, LEN);
@@ -37,7 +37,7 @@ TEST_F(chain, hardlink_before_flow)
 	chain_queue_read(self, IOSQE_IO_HARDLINK)->fd = -1;
 	chain_queue_flow(self, 0, IOSQE_IO_LINK);
 	chain_queue_write(self);
-	ASSERT_EQ(3, io_uring_submit(&self->ring));
+	ASSERT_EQ(3, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, READ, -EBADF);
 	ASSERT_CQE(&self->ring, FLOW, -EBADF);
 	ASSERT_CQE(&self->ring, WRITE, -ECANCELED);
@@ -53,7 +53,7 @@ TEST_F(chain, timeout_of_the_read)
 	chain_queue_timeout(self, 20, IOSQE_IO_LINK);
 	chain_queue_flow(self, 0, IOSQE_IO_LINK);
 	chain_queue_write(self);
-	ASSERT_EQ(4, io_uring_submit(&self->ring));
+	ASSERT_EQ(4, iou_submit(&self->ring));
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 4));
 	ASSERT_HAS_CQE(cqes, 4, READ, -ECANCELED);
 	ASSERT_HAS_CQE(cqes, 4, TIMEOUT, -ETIME);
@@ -74,7 +74,7 @@ TEST_F(chain, read_in_time)
 	chain_queue_timeout(self, 3600000, IOSQE_IO_LINK);
 	chain_queue_flow(self, 0, IOSQE_IO_LINK);
 	chain_queue_write(self);
-	ASSERT_EQ(4, io_uring_submit(&self->ring));
+	ASSERT_EQ(4, iou_submit(&self->ring));
 	ASSERT_NO_CQE(&self->ring);
 	ASSERT_EQ(LEN, write(self->in[1], "0123456789abcdef", LEN));
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 4));
@@ -100,7 +100,7 @@ TEST_F(chain, timeout_of_the_flow)
 	chain_queue_flow(self, 0, IOSQE_IO_LINK);
 	chain_queue_timeout(self, 20, IOSQE_IO_LINK);
 	chain_queue_write(self);
-	ASSERT_EQ(4, io_uring_submit(&self->ring));
+	ASSERT_EQ(4, iou_submit(&self->ring));
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 4));
 	ASSERT_HAS_CQE(cqes, 4, READ, LEN);
 	ASSERT_HAS_CQE(cqes, 4, FLOW, -ECANCELED);
@@ -121,7 +121,7 @@ TEST_F(chain, flow_in_time)
 	chain_queue_flow(self, 0, IOSQE_IO_LINK);
 	chain_queue_timeout(self, 3600000, IOSQE_IO_LINK);
 	chain_queue_write(self);
-	ASSERT_EQ(3, io_uring_submit(&self->ring));
+	ASSERT_EQ(3, iou_submit(&self->ring));
 	ASSERT_NO_CQE(&self->ring);
 	ASSERT_EQ(LEN, write(self->in[1], "0123456789abcdef", LEN));
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 3));
@@ -143,7 +143,7 @@ TEST_F(chain, unprepared_head_cuts)
 	sqe->flags = IOSQE_IO_LINK;
 	chain_queue_flow(self, 0, IOSQE_IO_LINK);
 	chain_queue_write(self);
-	ASSERT_EQ(3, io_uring_submit(&self->ring));
+	ASSERT_EQ(3, iou_submit(&self->ring));
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 3));
 	ASSERT_HAS_CQE(cqes, 3, READ, -EINVAL);
 	ASSERT_HAS_CQE(cqes, 3, FLOW, -ECANCELED);
@@ -161,7 +161,7 @@ TEST_F(chain, unprepared_tail_cuts)
 	chain_queue_read(self, IOSQE_IO_LINK);
 	chain_queue_flow(self, 0, IOSQE_IO_LINK);
 	chain_queue_write(self)->opcode = 255;
-	ASSERT_EQ(3, io_uring_submit(&self->ring));
+	ASSERT_EQ(3, iou_submit(&self->ring));
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 3));
 	ASSERT_HAS_CQE(cqes, 3, READ, -ECANCELED);
 	ASSERT_HAS_CQE(cqes, 3, FLOW, -ECANCELED);
@@ -178,7 +178,7 @@ TEST_F(chain, unprepared_flow_cuts)
 	chain_queue_read(self, IOSQE_IO_LINK);
 	chain_queue_flow(self, 3, IOSQE_IO_LINK);
 	chain_queue_write(self);
-	ASSERT_EQ(3, io_uring_submit(&self->ring));
+	ASSERT_EQ(3, iou_submit(&self->ring));
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 3));
 	ASSERT_HAS_CQE(cqes, 3, READ, -ECANCELED);
 	ASSERT_HAS_CQE(cqes, 3, FLOW + 3, -ENOENT);
@@ -193,7 +193,7 @@ TEST_F(chain, detached_while_read_is_in_flight)
 
 	self->link = IOU_ATTACH(self->skel->progs.chain_end, &self->ring, 0);
 	chain_queue(self);
-	ASSERT_EQ(3, io_uring_submit(&self->ring));
+	ASSERT_EQ(3, iou_submit(&self->ring));
 	ASSERT_NO_CQE(&self->ring);
 	bpf_link__destroy(self->link);
 	self->link = NULL;
@@ -213,12 +213,12 @@ TEST_F(chain, read_cancelled)
 
 	self->link = IOU_ATTACH(self->skel->progs.chain_pass, &self->ring, 0);
 	chain_queue(self);
-	ASSERT_EQ(3, io_uring_submit(&self->ring));
+	ASSERT_EQ(3, iou_submit(&self->ring));
 	ASSERT_NO_CQE(&self->ring);
 	sqe = iou_get_sqe(&self->ring);
 	io_uring_prep_cancel64(sqe, READ, 0);
 	sqe->user_data = OTHER;
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 4));
 	ASSERT_HAS_CQE(cqes, 4, OTHER, 0);
 	ASSERT_HAS_CQE(cqes, 4, READ, -ECANCELED);

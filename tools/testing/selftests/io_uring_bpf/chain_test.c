@@ -9,7 +9,7 @@ TEST_F(chain, event_of_the_request_before)
 	self->link = IOU_ATTACH(self->skel->progs.chain_pass, &self->ring, 0);
 	ASSERT_EQ(LEN, write(self->in[1], "0123456789abcdef", LEN));
 	chain_queue(self);
-	ASSERT_EQ(3, io_uring_submit(&self->ring));
+	ASSERT_EQ(3, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, READ, LEN);
 	ASSERT_CQE(&self->ring, FLOW, 0);
 	ASSERT_CQE(&self->ring, WRITE, LEN);
@@ -31,7 +31,7 @@ TEST_F(chain, event_when_data_comes_later)
 {
 	self->link = IOU_ATTACH(self->skel->progs.chain_pass, &self->ring, 0);
 	chain_queue(self);
-	ASSERT_EQ(3, io_uring_submit(&self->ring));
+	ASSERT_EQ(3, iou_submit(&self->ring));
 	ASSERT_NO_CQE(&self->ring);
 	ASSERT_EQ(0, self->skel->bss->nr_events);
 	ASSERT_EQ(LEN, write(self->in[1], "0123456789abcdef", LEN));
@@ -49,7 +49,7 @@ TEST_F(chain, event_from_io_wq)
 	chain_queue_read(self, IOSQE_IO_LINK | IOSQE_ASYNC);
 	chain_queue_flow(self, 0, IOSQE_IO_LINK);
 	chain_queue_write(self)->flags = IOSQE_ASYNC;
-	ASSERT_EQ(3, io_uring_submit(&self->ring));
+	ASSERT_EQ(3, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, READ, LEN);
 	ASSERT_CQE(&self->ring, FLOW, 0);
 	ASSERT_CQE(&self->ring, WRITE, LEN);
@@ -64,7 +64,7 @@ TEST_F(chain, last_member_has_no_next)
 	ASSERT_EQ(LEN, write(self->in[1], "0123456789abcdef", LEN));
 	chain_queue_read(self, IOSQE_IO_LINK);
 	chain_queue_flow(self, 0, 0);
-	ASSERT_EQ(2, io_uring_submit(&self->ring));
+	ASSERT_EQ(2, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, READ, LEN);
 	ASSERT_CQE(&self->ring, FLOW, 0);
 	ASSERT_EQ(1, self->skel->bss->nr_events);
@@ -77,7 +77,7 @@ TEST_F(chain, head_gets_start)
 	self->link = IOU_ATTACH(self->skel->progs.chain_pass, &self->ring, 0);
 	chain_queue_flow(self, 0, IOSQE_IO_LINK);
 	chain_queue_write(self);
-	ASSERT_EQ(2, io_uring_submit(&self->ring));
+	ASSERT_EQ(2, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, FLOW, 0);
 	ASSERT_CQE(&self->ring, WRITE, LEN);
 	ASSERT_EQ(1, self->skel->bss->nr_events);
@@ -90,7 +90,7 @@ TEST_F(chain, program_runs_before_cqe)
 	self->link = IOU_ATTACH(self->skel->progs.chain_mark, &self->ring, 0);
 	ASSERT_EQ(LEN, write(self->in[1], "0123456789abcdef", LEN));
 	chain_queue(self);
-	ASSERT_EQ(3, io_uring_submit(&self->ring));
+	ASSERT_EQ(3, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, MARKER, LEN);
 	ASSERT_CQE(&self->ring, READ, LEN + 1);
 	ASSERT_CQE(&self->ring, FLOW, 0);
@@ -104,7 +104,7 @@ TEST_F(chain, failure_does_not_cut)
 	chain_queue_read(self, IOSQE_IO_LINK)->fd = -1;
 	chain_queue_flow(self, 0, IOSQE_IO_LINK);
 	chain_queue_write(self);
-	ASSERT_EQ(3, io_uring_submit(&self->ring));
+	ASSERT_EQ(3, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, READ, -EBADF);
 	ASSERT_CQE(&self->ring, FLOW, 0);
 	ASSERT_CQE(&self->ring, WRITE, LEN);
@@ -120,7 +120,7 @@ TEST_F(chain, failure_is_passed_on)
 	chain_queue_read(self, IOSQE_IO_LINK)->fd = -1;
 	chain_queue_flow(self, 0, IOSQE_IO_LINK);
 	chain_queue_write(self);
-	ASSERT_EQ(3, io_uring_submit(&self->ring));
+	ASSERT_EQ(3, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, READ, -EBADF);
 	ASSERT_CQE(&self->ring, FLOW, -EBADF);
 	ASSERT_CQE(&self->ring, WRITE, -ECANCELED);
@@ -133,7 +133,7 @@ TEST_F(chain, short_read_does_not_cut)
 	self->link = IOU_ATTACH(self->skel->progs.chain_pass, &self->ring, 0);
 	ASSERT_EQ(5, write(self->in[1], "01234", 5));
 	chain_queue(self);
-	ASSERT_EQ(3, io_uring_submit(&self->ring));
+	ASSERT_EQ(3, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, READ, 5);
 	ASSERT_CQE(&self->ring, FLOW, 0);
 	ASSERT_CQE(&self->ring, WRITE, LEN);
@@ -151,7 +151,7 @@ TEST_F(chain, short_read_is_continued)
 		      0, CHILD);
 	ASSERT_EQ(5, write(self->in[1], "01234", 5));
 	chain_queue(self);
-	ASSERT_EQ(3, io_uring_submit(&self->ring));
+	ASSERT_EQ(3, iou_submit(&self->ring));
 	ASSERT_NO_CQE(&self->ring);
 	ASSERT_EQ(4, write(self->in[1], "5678", 4));
 	ASSERT_NO_CQE(&self->ring);
@@ -174,7 +174,7 @@ TEST_F(chain, children_come_before_the_rest)
 		      0, CHILD);
 	ASSERT_EQ(LEN, write(self->in[1], "0123456789abcdef", LEN));
 	chain_queue(self);
-	ASSERT_EQ(3, io_uring_submit(&self->ring));
+	ASSERT_EQ(3, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, READ, LEN);
 	ASSERT_NO_CQE(&self->ring);
 	ASSERT_FALSE(chain_has_written(self));
@@ -198,7 +198,7 @@ TEST_F(chain, flow_behind_flow)
 	chain_queue_flow(self, 0, IOSQE_IO_LINK);
 	chain_queue_flow(self, 1, IOSQE_IO_LINK);
 	chain_queue_write(self);
-	ASSERT_EQ(4, io_uring_submit(&self->ring));
+	ASSERT_EQ(4, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, READ, LEN);
 	ASSERT_CQE(&self->ring, FLOW, 7);
 	ASSERT_CQE(&self->ring, FLOW + 1, 0);
@@ -224,7 +224,7 @@ TEST_F(chain, flow_behind_failed_flow)
 	chain_queue_flow(self, 0, IOSQE_IO_LINK);
 	chain_queue_flow(self, 1, IOSQE_IO_LINK);
 	chain_queue_write(self);
-	ASSERT_EQ(3, io_uring_submit(&self->ring));
+	ASSERT_EQ(3, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, FLOW, -EIO);
 	ASSERT_CQE(&self->ring, FLOW + 1, -EIO);
 	ASSERT_CQE(&self->ring, WRITE, -ECANCELED);

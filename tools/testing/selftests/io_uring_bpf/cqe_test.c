@@ -19,7 +19,8 @@ FIXTURE(cqe) {
 	struct bpf_link *link;
 };
 
-IOU_RING_VARIANTS(cqe);
+IOU_MODE_VARIANTS(cqe);
+IOU_LOAD_ONCE(cqe);
 
 FIXTURE_SETUP(cqe)
 {
@@ -27,14 +28,13 @@ FIXTURE_SETUP(cqe)
 	ASSERT_EQ(0, iou_ring_init_size(&self->ring, variant->setup, CQ_ENTRIES,
 					CQ_ENTRIES));
 	ASSERT_EQ(CQ_ENTRIES, self->ring.cq.ring_entries);
-	self->skel = cqe__open_and_load();
+	self->skel = cqe_get();
 	ASSERT_NE(NULL, self->skel);
 }
 
 FIXTURE_TEARDOWN(cqe)
 {
 	bpf_link__destroy(self->link);
-	cqe__destroy(self->skel);
 	io_uring_queue_exit(&self->ring);
 }
 
@@ -45,7 +45,7 @@ static int cqe_fill(struct io_uring *ring, unsigned int nr)
 
 	for (unsigned int i = 0; i < nr; i++)
 		iou_prep_nop(iou_get_sqe(ring), 0, 0, NOP + i);
-	ret = io_uring_submit(ring);
+	ret = iou_submit(ring);
 	io_uring_get_events(ring);
 	return ret;
 }
@@ -58,7 +58,7 @@ TEST_F(cqe, before_own_cqe)
 	iou_prep_nop(&self->skel->bss->sqes[0], 11, 0, CHILD);
 	iou_prep_nop(&self->skel->bss->sqes[1], 12, 0, CHILD + 1);
 	iou_queue_bpf(&self->ring, 0, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	/* START has none of its own */
 	ASSERT_CQE_FLAGS(&self->ring, MARKER, 0, 0);
 	ASSERT_CQE_FLAGS(&self->ring, MARKER + 1, 1, 1 << 16);
@@ -84,7 +84,7 @@ TEST_F(cqe, before_watched_request)
 	sqe->flags = IOSQE_IO_LINK;
 	iou_queue_bpf(&self->ring, 0, FLOW);
 	iou_prep_nop(iou_get_sqe(&self->ring), 3, 0, NOP + 1);
-	ASSERT_EQ(4, io_uring_submit(&self->ring));
+	ASSERT_EQ(4, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, NOP, 1);
 	for (int i = 0; i < 3; i++)
 		ASSERT_CQE_FLAGS(&self->ring, MARKER + i, i, i << 16);
@@ -98,7 +98,7 @@ TEST_F(cqe, invalid)
 {
 	self->link = IOU_ATTACH(self->skel->progs.cqe_errors, &self->ring, 0);
 	iou_queue_bpf(&self->ring, 0, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, FLOW, 0);
 	ASSERT_NO_CQE(&self->ring);
 	EXPECT_EQ(-EINVAL, self->skel->bss->ret_short);
@@ -114,7 +114,7 @@ TEST_F(cqe, too_many_in_one_run)
 				&self->ring, 0);
 	self->skel->bss->nr_posts = MAX_CQES + 2;
 	iou_queue_bpf(&self->ring, 0, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	for (int i = 0; i < MAX_CQES; i++) {
 		EXPECT_EQ(0, self->skel->bss->post_rets[i]);
 		ASSERT_CQE_FLAGS(&self->ring, MARKER + i, i, i << 16);
@@ -137,7 +137,7 @@ TEST_F(cqe, many_flows_in_one_batch)
 	self->skel->bss->nr_posts = 3;
 	for (unsigned int i = 0; i < nr; i++)
 		iou_queue_bpf(&self->ring, 0, FLOW + i);
-	ASSERT_EQ(nr, io_uring_submit(&self->ring));
+	ASSERT_EQ(nr, iou_submit(&self->ring));
 	for (unsigned int i = 0; i < nr * 4; i++) {
 		ASSERT_EQ(0, iou_wait_cqe(&self->ring, &cqe));
 		if (cqe.user_data >= MARKER) {
@@ -160,7 +160,7 @@ TEST_F(cqe, full_cq)
 	self->skel->bss->nr_posts = 1;
 	ASSERT_EQ(CQ_ENTRIES, cqe_fill(&self->ring, CQ_ENTRIES));
 	iou_queue_bpf(&self->ring, 0, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_EQ(1, self->skel->bss->nr_events);
 	EXPECT_EQ(-EBUSY, self->skel->bss->post_rets[0]);
 	/* the flow's own has overflowed like any other, and is not lost */
@@ -180,7 +180,7 @@ TEST_F(cqe, almost_full_cq)
 	self->skel->bss->nr_posts = 4;
 	ASSERT_EQ(nr, cqe_fill(&self->ring, nr));
 	iou_queue_bpf(&self->ring, 0, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_EQ(1, self->skel->bss->nr_events);
 	EXPECT_EQ(0, self->skel->bss->post_rets[0]);
 	EXPECT_EQ(0, self->skel->bss->post_rets[1]);
@@ -206,7 +206,7 @@ TEST_F(cqe, overflow_pending)
 	/* room, but one that others are waiting for */
 	io_uring_cq_advance(&self->ring, 1);
 	iou_queue_bpf(&self->ring, 0, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	for (unsigned int i = 1; i < CQ_ENTRIES; i++)
 		ASSERT_CQE(&self->ring, NOP + i, 0);
 	ASSERT_CQE(&self->ring, NOP, 0);

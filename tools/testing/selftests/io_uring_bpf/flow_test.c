@@ -18,21 +18,21 @@ FIXTURE(flow) {
 	char buf[16];
 };
 
-IOU_RING_VARIANTS(flow);
+IOU_MODE_VARIANTS(flow);
+IOU_LOAD_ONCE(flow);
 
 FIXTURE_SETUP(flow)
 {
 	IOU_REQUIRE();
 	ASSERT_EQ(0, iou_ring_init(&self->ring, variant->setup));
 	ASSERT_EQ(0, pipe(self->pipe));
-	self->skel = flow__open_and_load();
+	self->skel = flow_get();
 	ASSERT_NE(NULL, self->skel);
 }
 
 FIXTURE_TEARDOWN(flow)
 {
 	bpf_link__destroy(self->link);
-	flow__destroy(self->skel);
 	close(self->pipe[0]);
 	close(self->pipe[1]);
 	io_uring_queue_exit(&self->ring);
@@ -62,7 +62,7 @@ TEST_F(flow, start_event)
 	sqe = iou_queue_bpf(&self->ring, 0, FLOW);
 	iou_prep_bpf(sqe, 0, 1, ~0ULL, 0x123456789abcdefULL, 4);
 	sqe->user_data = FLOW;
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	/* nothing in flight when the program has returned: that ends it */
 	ASSERT_CQE(&self->ring, FLOW, 0);
 	ASSERT_NO_CQE(&self->ring);
@@ -88,7 +88,7 @@ TEST_F(flow, start_verdict_is_ignored)
 	for (int i = 0; i <= BPF_IO_URING_DROP_BUF; i++) {
 		self->skel->bss->start_verdict = i;
 		iou_queue_bpf(&self->ring, 0, FLOW);
-		ASSERT_EQ(1, io_uring_submit(&self->ring));
+		ASSERT_EQ(1, iou_submit(&self->ring));
 		ASSERT_CQE(&self->ring, FLOW, 0);
 		ASSERT_NO_CQE(&self->ring);
 	}
@@ -100,7 +100,7 @@ TEST_F(flow, sleepable_program)
 				&self->ring, 0);
 	flow_add_nop(self->skel, 0, 0);
 	iou_queue_bpf(&self->ring, 0, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, FLOW, 0);
 	ASSERT_NO_CQE(&self->ring);
 	ASSERT_EQ(2, self->skel->bss->nr_events);
@@ -115,7 +115,7 @@ TEST_F(flow, children_are_counted)
 	for (int i = 0; i < nr; i++)
 		flow_add_nop(self->skel, 10 + i, i == 1 ? IORING_NOP_TW : 0);
 	iou_queue_bpf(&self->ring, 0, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, FLOW, 0);
 	ASSERT_NO_CQE(&self->ring);
 
@@ -144,7 +144,7 @@ TEST_F(flow, state_survives_events)
 	sqe = iou_queue_bpf(&self->ring, 0, FLOW);
 	iou_prep_bpf(sqe, 0, 5, 1, 2, 3);
 	sqe->user_data = FLOW;
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, FLOW, 0);
 
 	ASSERT_EQ(6, self->skel->bss->nr_events);
@@ -161,7 +161,7 @@ TEST_F(flow, failed_child_fails_the_flow)
 	self->link = IOU_ATTACH(self->skel->progs.flow_issue, &self->ring, 0);
 	flow_add_nop(self->skel, -EIO, 0);
 	iou_queue_bpf(&self->ring, 0, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, FLOW, -EIO);
 	ASSERT_NO_CQE(&self->ring);
 }
@@ -172,7 +172,7 @@ TEST_F(flow, last_completion_counts)
 	flow_add_nop(self->skel, -EIO, 0);
 	flow_add_nop(self->skel, 7, 0);
 	iou_queue_bpf(&self->ring, 0, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, FLOW, 0);
 	ASSERT_NO_CQE(&self->ring);
 }
@@ -182,7 +182,7 @@ TEST_F(flow, program_forgives_failed_child)
 	self->link = IOU_ATTACH(self->skel->progs.flow_forgive, &self->ring, 0);
 	flow_add_nop(self->skel, -EIO, 0);
 	iou_queue_bpf(&self->ring, 0, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, FLOW, 0);
 	ASSERT_EQ(-EIO, self->skel->bss->events[1].res);
 }
@@ -194,7 +194,7 @@ TEST_F(flow, complete_at_start)
 	flow_add_nop(self->skel, 0, 0);
 	self->skel->bss->end_res = 42;
 	iou_queue_bpf(&self->ring, 0, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, FLOW, 42);
 	ASSERT_NO_CQE(&self->ring);
 
@@ -214,7 +214,7 @@ TEST_F(flow, complete_cancels_children)
 	flow_add_nop(self->skel, 0, IORING_NOP_TW);
 	self->skel->bss->end_res = -ENOSPC;
 	iou_queue_bpf(&self->ring, 0, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, FLOW, -ENOSPC);
 	ASSERT_NO_CQE(&self->ring);
 	EXPECT_EQ(2, self->skel->bss->nr_events);
@@ -244,7 +244,7 @@ TEST_F(flow, complete_with_child_in_task_work)
 	flow_add_nop(self->skel, 0, 0);
 	self->skel->bss->end_res = 7;
 	iou_queue_bpf(&self->ring, 0, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, FLOW, 7);
 	ASSERT_NO_CQE(&self->ring);
 	close(sock[0]);
@@ -259,14 +259,14 @@ TEST_F(flow, skip_success)
 				&self->ring, 0);
 	sqe = iou_queue_bpf(&self->ring, 0, FLOW);
 	sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_NO_CQE(&self->ring);
 	ASSERT_EQ(1, self->skel->bss->nr_events);
 
 	self->skel->bss->end_res = -EIO;
 	sqe = iou_queue_bpf(&self->ring, 0, FLOW);
 	sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, FLOW, -EIO);
 	ASSERT_NO_CQE(&self->ring);
 }
@@ -282,7 +282,7 @@ TEST_F(flow, flows_in_parallel)
 		sqe = iou_queue_bpf(&self->ring, 0, FLOW + i);
 		sqe->off = i * 3;
 	}
-	ASSERT_EQ(nr, io_uring_submit(&self->ring));
+	ASSERT_EQ(nr, iou_submit(&self->ring));
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, nr));
 	for (int i = 0; i < nr; i++)
 		ASSERT_HAS_CQE(cqes, nr, FLOW + i, i * 3);
@@ -297,13 +297,13 @@ TEST_F(flow, cancelled)
 	self->link = IOU_ATTACH(self->skel->progs.flow_issue, &self->ring, 0);
 	flow_add_read(self->skel, self->pipe[0], self->buf, sizeof(self->buf));
 	iou_queue_bpf(&self->ring, 0, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_NO_CQE(&self->ring);
 
 	sqe = iou_get_sqe(&self->ring);
 	io_uring_prep_cancel64(sqe, FLOW, 0);
 	sqe->user_data = 1;
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));
 	ASSERT_HAS_CQE(cqes, 2, FLOW, -ECANCELED);
 	ASSERT_HAS_CQE(cqes, 2, 1, 0);
@@ -321,12 +321,12 @@ TEST_F(flow, child_cancelled)
 	self->link = IOU_ATTACH(self->skel->progs.flow_issue, &self->ring, 0);
 	flow_add_read(self->skel, self->pipe[0], self->buf, sizeof(self->buf));
 	iou_queue_bpf(&self->ring, 0, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 
 	sqe = iou_get_sqe(&self->ring);
 	io_uring_prep_cancel64(sqe, CHILD, 0);
 	sqe->user_data = 1;
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));
 	ASSERT_HAS_CQE(cqes, 2, 1, 0);
 	ASSERT_HAS_CQE(cqes, 2, FLOW, -ECANCELED);
@@ -349,7 +349,7 @@ TEST_F(flow, drain_waits_for_flow)
 	sqe = iou_queue_bpf(&self->ring, 0, FLOW + 1);
 	sqe->off = 2;
 	sqe->flags = IOSQE_IO_DRAIN;
-	ASSERT_EQ(3, io_uring_submit(&self->ring));
+	ASSERT_EQ(3, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, FLOW, 1000);
 	ASSERT_CQE(&self->ring, 1, 0);
 	ASSERT_CQE(&self->ring, FLOW + 1, 2);

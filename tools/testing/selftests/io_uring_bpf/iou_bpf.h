@@ -63,6 +63,8 @@ static inline int iou_ring_init_size(struct io_uring *ring, unsigned int flags,
 		.flags		= flags | IORING_SETUP_SUBMIT_ALL |
 				  IORING_SETUP_CQSIZE,
 		.cq_entries	= cq_entries,
+		/* an idle SQ thread that spins would slow down an emulated CPU */
+		.sq_thread_idle	= 1,
 	};
 
 	return io_uring_queue_init_params(entries, ring, &p);
@@ -88,13 +90,23 @@ static inline int iou_enable_ring(struct io_uring *ring)
 	return iou_register(ring, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
 }
 
+/* Submits, and has an SQ thread look at all of it before it returns. */
+static inline int iou_submit(struct io_uring *ring)
+{
+	int ret = io_uring_submit(ring);
+
+	while ((ring->flags & IORING_SETUP_SQPOLL) && io_uring_sq_ready(ring))
+		usleep(100);
+	return ret;
+}
+
 /* An SQE that is all zero. Submits those there are if that is what it takes. */
 static inline struct io_uring_sqe *iou_get_sqe(struct io_uring *ring)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
 
 	if (!sqe) {
-		io_uring_submit(ring);
+		iou_submit(ring);
 		sqe = io_uring_get_sqe(ring);
 	}
 	if (!sqe)
@@ -157,73 +169,9 @@ static inline struct io_uring_sqe *iou_queue_bpf(struct io_uring *ring,
 	return sqe;
 }
 
-static inline __u64 iou_now_ms(void)
-{
-	struct timespec ts;
+#include "iou_cqe.h"
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
-}
-
-/* Takes the next CQE off the ring. Returns 0 or -ETIME. */
-static inline int iou_wait_cqe_ms(struct io_uring *ring,
-				  struct io_uring_cqe *out, unsigned int ms)
-{
-	__u64 end = iou_now_ms() + ms;
-	struct io_uring_cqe *cqe;
-	int ret;
-
-	do {
-		__s64 left = end - iou_now_ms();
-		struct __kernel_timespec ts;
-
-		if (left < 0)
-			left = 0;
-		ts.tv_sec = left / 1000;
-		ts.tv_nsec = left % 1000 * 1000000;
-		ret = io_uring_wait_cqe_timeout(ring, &cqe, &ts);
-	} while (ret == -EINTR || ret == -EAGAIN);
-	if (ret)
-		return ret;
-	*out = *cqe;
-	io_uring_cqe_seen(ring, cqe);
-	return 0;
-}
-
-static inline int iou_wait_cqe(struct io_uring *ring, struct io_uring_cqe *out)
-{
-	return iou_wait_cqe_ms(ring, out, IOU_WAIT_MS);
-}
-
-/* Takes @nr CQEs off the ring, which may come in any order. */
-static inline int iou_wait_cqes(struct io_uring *ring, struct io_uring_cqe *out,
-				unsigned int nr)
-{
-	unsigned int i;
-	int ret;
-
-	for (i = 0; i < nr; i++) {
-		ret = iou_wait_cqe(ring, &out[i]);
-		if (ret)
-			return ret;
-	}
-	return 0;
-}
-
-static inline struct io_uring_cqe *iou_find_cqe(struct io_uring_cqe *cqes,
-						unsigned int nr, __u64 user_data)
-{
-	unsigned int i;
-
-	for (i = 0; i < nr; i++) {
-		if (cqes[i].user_data == user_data)
-			return &cqes[i];
-	}
-	return NULL;
-}
-
-/* What is to be fulfilled for the tests to make sense, or NULL if it is. */
-static inline const char *iou_unsupported(void)
+static inline const char *iou_probe(void)
 {
 	struct io_uring_probe *probe = io_uring_get_probe();
 	bool supported;
@@ -241,6 +189,37 @@ static inline const char *iou_unsupported(void)
 	return NULL;
 }
 
+/* What is to be fulfilled for the tests to make sense, or NULL if it is. */
+static inline const char *iou_unsupported(void)
+{
+	static const char *why;
+	static bool known;
+
+	if (!known)
+		why = iou_probe();
+	known = true;
+	return why;
+}
+
+/*
+ * Loads the programs of @name once, in the process that all tests are forked
+ * from: it takes longer than most of them. name_get() has their globals zero.
+ */
+#define IOU_LOAD_ONCE(name)						\
+static struct name *name##_loaded;					\
+static void __attribute__((constructor)) name##_load(void)		\
+{									\
+	if (!iou_unsupported())						\
+		name##_loaded = name##__open_and_load();		\
+}									\
+static inline struct name *name##_get(void)				\
+{									\
+	if (name##_loaded)						\
+		memset(name##_loaded->bss, 0, sizeof(*name##_loaded->bss));\
+	return name##_loaded;						\
+}									\
+static struct name *name##_loaded
+
 #define IOU_REQUIRE() do {						\
 	const char *__why = iou_unsupported();				\
 									\
@@ -248,17 +227,30 @@ static inline const char *iou_unsupported(void)
 		SKIP(return, "%s", __why);				\
 } while (0)
 
+#define IOU_MODE(fixture, name, _setup)					\
+FIXTURE_VARIANT_ADD(fixture, name) {					\
+	.setup = _setup,						\
+}
+
 /* Both ways of running task work. Goes between FIXTURE() and FIXTURE_SETUP(). */
 #define IOU_RING_VARIANTS(fixture)					\
 FIXTURE_VARIANT(fixture) {						\
 	unsigned int setup;						\
 };									\
-FIXTURE_VARIANT_ADD(fixture, plain) {					\
-	.setup = 0,							\
-};									\
-FIXTURE_VARIANT_ADD(fixture, defer) {					\
-	.setup = IOU_DEFER,						\
-}
+IOU_MODE(fixture, plain, 0);						\
+IOU_MODE(fixture, defer, IOU_DEFER)
+
+/* And all modes that a ring may have. Those that don't meet share a variant. */
+#define IOU_MODE_VARIANTS(fixture)					\
+IOU_RING_VARIANTS(fixture);						\
+IOU_MODE(fixture, sqpoll, IORING_SETUP_SQPOLL);				\
+IOU_MODE(fixture, wide, IORING_SETUP_CQE32 | IORING_SETUP_SQE128 |	\
+			IORING_SETUP_COOP_TASKRUN |			\
+			IORING_SETUP_TASKRUN_FLAG);			\
+IOU_MODE(fixture, mixed, IORING_SETUP_CQE_MIXED | IORING_SETUP_SQE_MIXED |\
+			 IOU_DEFER)
+
+#define IOU_WIDE_CQES	(IORING_SETUP_CQE32 | IORING_SETUP_CQE_MIXED)
 
 /* Attaches @prog to @slot, or fails the test. */
 #define IOU_ATTACH(prog, ring, _slot) ({				\

@@ -21,21 +21,21 @@ FIXTURE(issue) {
 	char buf[64];
 };
 
-IOU_RING_VARIANTS(issue);
+IOU_MODE_VARIANTS(issue);
+IOU_LOAD_ONCE(issue);
 
 FIXTURE_SETUP(issue)
 {
 	IOU_REQUIRE();
 	ASSERT_EQ(0, iou_ring_init(&self->ring, variant->setup));
 	ASSERT_EQ(0, pipe(self->pipe));
-	self->skel = issue__open_and_load();
+	self->skel = issue_get();
 	ASSERT_NE(NULL, self->skel);
 }
 
 FIXTURE_TEARDOWN(issue)
 {
 	bpf_link__destroy(self->link);
-	issue__destroy(self->skel);
 	close(self->pipe[0]);
 	close(self->pipe[1]);
 	io_uring_queue_exit(&self->ring);

@@ -65,7 +65,7 @@ TEST_F(issue, refused)
 	}
 	self->skel->bss->nr_sqes = NR_CASES;
 	iou_queue_bpf(&self->ring, 0, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, FLOW, 0);
 	ASSERT_NO_CQE(&self->ring);
 	for (int i = 0; i < NR_CASES; i++) {
@@ -81,7 +81,7 @@ TEST_F(issue, sizes_and_flags)
 {
 	self->link = IOU_ATTACH(self->skel->progs.issue_sizes, &self->ring, 0);
 	iou_queue_bpf(&self->ring, 0, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, FLOW, 0);
 	EXPECT_EQ(-EINVAL, self->skel->bss->ret_short);
 	EXPECT_EQ(-EINVAL, self->skel->bss->ret_long);
@@ -96,7 +96,7 @@ TEST_F(issue, too_many_in_one_run)
 		iou_prep_nop(&self->skel->bss->sqes[i], i, 0, CHILD + i);
 	self->skel->bss->nr_sqes = MAX_SQES + 2;
 	iou_queue_bpf(&self->ring, 0, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, FLOW, 0);
 	ASSERT_NO_CQE(&self->ring);
 	for (int i = 0; i < MAX_SQES; i++) {
@@ -122,7 +122,7 @@ TEST_F(issue, too_many_children)
 			      self->buf, 1, 0, CHILD + i);
 	self->skel->bss->nr_sqes = nr + 1;
 	iou_queue_bpf(&ring, 0, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&ring));
+	ASSERT_EQ(1, iou_submit(&ring));
 	ASSERT_NO_CQE(&ring);
 	for (unsigned int i = 0; i < nr; i++)
 		EXPECT_EQ(0, self->skel->bss->rets[i]);
@@ -147,7 +147,7 @@ TEST_F(issue, failed_preparation_is_an_event)
 	self->skel->bss->sqes[2].flags = 1U << 7;
 	self->skel->bss->nr_sqes = 3;
 	iou_queue_bpf(&self->ring, 0, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, FLOW, 0);
 	ASSERT_NO_CQE(&self->ring);
 	ASSERT_EQ(4, self->skel->bss->nr_events);
@@ -172,7 +172,7 @@ TEST_F(issue, unknown_fd_is_an_event)
 	self->skel->bss->sqes[1].flags = IOSQE_FIXED_FILE;
 	self->skel->bss->nr_sqes = 2;
 	iou_queue_bpf(&self->ring, 0, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, FLOW, 0);
 	ASSERT_EQ(3, self->skel->bss->nr_events);
 	for (int i = 0; i < 2; i++, ev++) {
@@ -207,7 +207,7 @@ TEST_F(issue, restricted_opcode_is_an_event)
 		      CHILD + 1);
 	self->skel->bss->nr_sqes = 2;
 	iou_queue_bpf(&ring, 0, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&ring));
+	ASSERT_EQ(1, iou_submit(&ring));
 	ASSERT_CQE(&ring, FLOW, 0);
 	ASSERT_EQ(3, self->skel->bss->nr_events);
 	EXPECT_EQ(5, self->skel->bss->events[1].res);

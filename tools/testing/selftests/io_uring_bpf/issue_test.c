@@ -24,7 +24,7 @@ static void issue_run_sequence(struct __test_metadata *_metadata,
 	sqe = iou_queue_bpf(&self->ring, 0, FLOW);
 	sqe->off = nr;
 	iou_prep_nop(iou_get_sqe(&self->ring), 5, 0, OTHER);
-	ASSERT_EQ(2, io_uring_submit(&self->ring));
+	ASSERT_EQ(2, iou_submit(&self->ring));
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));
 	ASSERT_HAS_CQE(cqes, 2, FLOW, nr);
 	ASSERT_HAS_CQE(cqes, 2, OTHER, 5);
@@ -49,7 +49,7 @@ TEST_F(issue, sequence_of_io_wq)
 	iou_prep_nop(&self->skel->bss->sqes[0], 0, 0, CHILD);
 	self->skel->bss->sqes[0].flags = IOSQE_ASYNC;
 	iou_queue_bpf(&self->ring, 0, FLOW)->off = 100;
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, FLOW, 100);
 	ASSERT_NO_CQE(&self->ring);
 }
@@ -65,7 +65,7 @@ TEST_F(issue, many_sequences)
 	iou_prep_nop(&self->skel->bss->sqes[0], 0, 0, CHILD);
 	for (int i = 0; i < nr; i++)
 		iou_queue_bpf(&self->ring, 0, FLOW + i)->off = 100 * i;
-	ASSERT_EQ(nr, io_uring_submit(&self->ring));
+	ASSERT_EQ(nr, iou_submit(&self->ring));
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, nr));
 	for (int i = 0; i < nr; i++)
 		ASSERT_HAS_CQE(cqes, nr, FLOW + i, 100 * i);
@@ -92,7 +92,7 @@ static void issue_run_window(struct __test_metadata *_metadata,
 	self->skel->bss->window = WINDOW;
 	self->link = IOU_ATTACH(self->skel->progs.issue_window, &self->ring, 0);
 	iou_queue_bpf(&self->ring, 0, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, FLOW, size);
 	ASSERT_NO_CQE(&self->ring);
 	ASSERT_EQ(0, memcmp(data, got, size));
@@ -135,7 +135,7 @@ TEST_F(issue, fixed_file_and_buffer)
 	sqe->user_data = CHILD;
 	self->skel->bss->nr_sqes = 1;
 	iou_queue_bpf(&self->ring, 0, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_NO_CQE(&self->ring);
 	ASSERT_EQ(5, write(self->pipe[1], "hello", 5));
 	ASSERT_CQE(&self->ring, FLOW, 0);

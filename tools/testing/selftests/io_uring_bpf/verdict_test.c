@@ -22,14 +22,15 @@ FIXTURE(verdict) {
 	char buf[64];
 };
 
-IOU_RING_VARIANTS(verdict);
+IOU_MODE_VARIANTS(verdict);
+IOU_LOAD_ONCE(verdict);
 
 FIXTURE_SETUP(verdict)
 {
 	IOU_REQUIRE();
 	ASSERT_EQ(0, iou_ring_init(&self->ring, variant->setup));
 	ASSERT_EQ(0, pipe(self->pipe));
-	self->skel = verdict__open_and_load();
+	self->skel = verdict_get();
 	ASSERT_NE(NULL, self->skel);
 	self->link = IOU_ATTACH(self->skel->progs.verdict_as_told,
 				&self->ring, 0);
@@ -38,7 +39,6 @@ FIXTURE_SETUP(verdict)
 FIXTURE_TEARDOWN(verdict)
 {
 	bpf_link__destroy(self->link);
-	verdict__destroy(self->skel);
 	close(self->pipe[0]);
 	close(self->pipe[1]);
 	io_uring_queue_exit(&self->ring);
@@ -76,7 +76,7 @@ TEST_F(verdict, watched)
 	for (int i = 0; i <= BPF_IO_URING_DROP_BUF; i++) {
 		self->skel->bss->verdict = i;
 		verdict_queue_watched(self, 3, 0);
-		ASSERT_EQ(2, io_uring_submit(&self->ring));
+		ASSERT_EQ(2, iou_submit(&self->ring));
 		if (i < BPF_IO_URING_DROP)
 			ASSERT_CQE(&self->ring, WATCHED, 3);
 		ASSERT_CQE(&self->ring, FLOW, 0);
@@ -90,7 +90,7 @@ TEST_F(verdict, watched_skips_success)
 	for (int i = 0; i <= BPF_IO_URING_DROP_BUF; i++) {
 		self->skel->bss->verdict = i;
 		verdict_queue_watched(self, 3, IOSQE_CQE_SKIP_SUCCESS);
-		ASSERT_EQ(2, io_uring_submit(&self->ring));
+		ASSERT_EQ(2, iou_submit(&self->ring));
 		if (i == BPF_IO_URING_POST)
 			ASSERT_CQE(&self->ring, WATCHED, 3);
 		ASSERT_CQE(&self->ring, FLOW, 0);
@@ -103,7 +103,7 @@ TEST_F(verdict, watched_failed)
 	for (int i = 0; i <= BPF_IO_URING_DROP_BUF; i++) {
 		self->skel->bss->verdict = i;
 		verdict_queue_watched(self, -EDOM, 0);
-		ASSERT_EQ(2, io_uring_submit(&self->ring));
+		ASSERT_EQ(2, iou_submit(&self->ring));
 		if (i < BPF_IO_URING_DROP)
 			ASSERT_CQE(&self->ring, WATCHED, -EDOM);
 		ASSERT_CQE(&self->ring, FLOW, 0);
@@ -116,7 +116,7 @@ TEST_F(verdict, child)
 	for (int i = 0; i <= BPF_IO_URING_DROP_BUF; i++) {
 		self->skel->bss->verdict = i;
 		verdict_queue_child(self, 3);
-		ASSERT_EQ(1, io_uring_submit(&self->ring));
+		ASSERT_EQ(1, iou_submit(&self->ring));
 		if (i == BPF_IO_URING_POST)
 			ASSERT_CQE(&self->ring, CHILD, 3);
 		ASSERT_CQE(&self->ring, FLOW, 0);
@@ -129,7 +129,7 @@ TEST_F(verdict, child_failed)
 	for (int i = 0; i <= BPF_IO_URING_DROP_BUF; i++) {
 		self->skel->bss->verdict = i;
 		verdict_queue_child(self, -EDOM);
-		ASSERT_EQ(1, io_uring_submit(&self->ring));
+		ASSERT_EQ(1, iou_submit(&self->ring));
 		if (i == BPF_IO_URING_POST)
 			ASSERT_CQE(&self->ring, CHILD, -EDOM);
 		ASSERT_CQE(&self->ring, FLOW, 0);
@@ -143,7 +143,7 @@ TEST_F(verdict, watched_changed)
 	for (int i = 0; i <= BPF_IO_URING_POST; i++) {
 		self->skel->bss->verdict = i;
 		verdict_queue_watched(self, 3, 0);
-		ASSERT_EQ(2, io_uring_submit(&self->ring));
+		ASSERT_EQ(2, iou_submit(&self->ring));
 		ASSERT_CQE_FLAGS(&self->ring, CHANGED, 77, 0xabcd0000);
 		ASSERT_CQE(&self->ring, FLOW, 0);
 		ASSERT_NO_CQE(&self->ring);
@@ -155,7 +155,7 @@ TEST_F(verdict, child_changed)
 	self->skel->bss->verdict = BPF_IO_URING_POST;
 	verdict_change(self, -ENXIO, IORING_CQE_F_MORE);
 	verdict_queue_child(self, 3);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_CQE_FLAGS(&self->ring, CHANGED, -ENXIO, IORING_CQE_F_MORE);
 	ASSERT_CQE(&self->ring, FLOW, 0);
 	ASSERT_NO_CQE(&self->ring);
@@ -167,13 +167,13 @@ TEST_F(verdict, reserved_cflags)
 	self->skel->bss->verdict = BPF_IO_URING_POST;
 	verdict_change(self, 1, IORING_CQE_F_32 | IORING_CQE_F_SKIP);
 	verdict_queue_child(self, 3);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, CHANGED, 1);
 	ASSERT_CQE(&self->ring, FLOW, 0);
 
 	verdict_queue_watched(self, 3, 0);
 	self->skel->bss->nr_sqes = 0;
-	ASSERT_EQ(2, io_uring_submit(&self->ring));
+	ASSERT_EQ(2, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, CHANGED, 1);
 	ASSERT_CQE(&self->ring, FLOW, 0);
 }
@@ -188,7 +188,7 @@ TEST_F(verdict, children_keep_their_order)
 	self->skel->bss->nr_sqes = nr;
 	self->skel->bss->verdict = BPF_IO_URING_POST;
 	iou_queue_bpf(&self->ring, 0, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	for (int i = 0; i < nr; i++)
 		ASSERT_CQE(&self->ring, CHILD + i, i);
 	ASSERT_CQE(&self->ring, FLOW, 0);
@@ -205,7 +205,7 @@ static int verdict_provide(FIXTURE_DATA(verdict) *self)
 	io_uring_prep_provide_buffers(sqe, self->buf, sizeof(self->buf), 1,
 				      GROUP, BUF_ID);
 	sqe->user_data = 1;
-	io_uring_submit(&self->ring);
+	iou_submit(&self->ring);
 	ret = iou_wait_cqe(&self->ring, &cqe);
 	return ret ?: cqe.res;
 }
@@ -233,7 +233,7 @@ TEST_F(verdict, watched_with_buffer)
 		verdict_prep_select(sqe, self->pipe[0], WATCHED);
 		sqe->flags |= IOSQE_IO_LINK;
 		iou_queue_bpf(&self->ring, 0, FLOW);
-		ASSERT_EQ(2, io_uring_submit(&self->ring));
+		ASSERT_EQ(2, iou_submit(&self->ring));
 		if (i != BPF_IO_URING_DROP_BUF)
 			ASSERT_CQE_FLAGS(&self->ring, WATCHED, 4, BUF_CFLAGS);
 		ASSERT_CQE(&self->ring, FLOW, 0);
@@ -252,7 +252,7 @@ TEST_F(verdict, child_with_buffer)
 		ASSERT_EQ(0, verdict_provide(self));
 		ASSERT_EQ(4, write(self->pipe[1], "data", 4));
 		iou_queue_bpf(&self->ring, 0, FLOW);
-		ASSERT_EQ(1, io_uring_submit(&self->ring));
+		ASSERT_EQ(1, iou_submit(&self->ring));
 		if (i != BPF_IO_URING_DROP_BUF)
 			ASSERT_CQE_FLAGS(&self->ring, CHILD, 4, BUF_CFLAGS);
 		ASSERT_CQE(&self->ring, FLOW, 0);
@@ -270,7 +270,7 @@ TEST_F(verdict, buffer_id_is_not_changed)
 	ASSERT_EQ(0, verdict_provide(self));
 	ASSERT_EQ(4, write(self->pipe[1], "data", 4));
 	iou_queue_bpf(&self->ring, 0, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_CQE_FLAGS(&self->ring, CHANGED, 2, BUF_CFLAGS);
 	ASSERT_CQE(&self->ring, FLOW, 0);
 }

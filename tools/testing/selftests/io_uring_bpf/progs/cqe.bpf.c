@@ -55,7 +55,7 @@ int cqe_post_at_start(struct bpf_io_uring_ctx *ctx)
 SEC("iouring")
 int cqe_errors(struct bpf_io_uring_ctx *ctx)
 {
-	struct io_uring_cqe cqes[2] = {};
+	struct io_uring_cqe cqes[3] = {};
 
 	cqes[0].user_data = MARKER;
 	ret_short = bpf_io_uring_post_cqe(ctx, cqes, sizeof(cqes[0]) - 1);

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef IOU_BPF_MODE_H
+#define IOU_BPF_MODE_H
+
+#include "bpf.h"
+
+/* requests that are issued until others have had a go, see io_bpf_must_park() */
+#define IO_BPF_BUDGET		1024
+/* the same in an SQ thread, where those others may be other rings */
+#define IO_BPF_SQ_BUDGET	128
+
+static inline unsigned int io_bpf_budget(const struct io_ring_ctx *ctx)
+{
+	return ctx->flags & IORING_SETUP_SQPOLL ? IO_BPF_SQ_BUDGET :
+						  IO_BPF_BUDGET;
+}
+
+void io_bpf_set_mode(struct io_ring_ctx *ctx);
+const struct io_uring_sqe *io_bpf_mode_sqe(struct io_bpf_ring *br,
+					   const struct io_uring_sqe *sqe);
+void io_bpf_mode_child(struct io_kiocb *req);
+bool io_bpf_mode_parks(const struct io_ring_ctx *ctx);
+void io_bpf_send_home(struct io_bpf_ring *br);
+
+#endif

@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Rings of other shapes, whose programs should not notice. */
+#include <pthread.h>
+#include <sys/mman.h>
+
+#include "mode.h"
+
+#define NR_CHILDREN	8
+
+FIXTURE(mode_ring) {
+	struct io_uring ring;
+	struct mode *skel;
+	struct bpf_link *link;
+	int pipe[2];
+	char buf[64];
+};
+
+FIXTURE_SETUP(mode_ring)
+{
+	IOU_REQUIRE();
+	self->skel = mode_get();
+	ASSERT_NE(NULL, self->skel);
+	ASSERT_EQ(0, pipe(self->pipe));
+	self->ring.ring_fd = -1;
+}
+
+FIXTURE_TEARDOWN(mode_ring)
+{
+	bpf_link__destroy(self->link);
+	close(self->pipe[0]);
+	close(self->pipe[1]);
+	if (self->ring.ring_fd >= 0)
+		io_uring_queue_exit(&self->ring);
+}
+
+static void mode_attach(struct __test_metadata *_metadata,
+			FIXTURE_DATA(mode_ring) *self)
+{
+	self->link = IOU_ATTACH(self->skel->progs.mode_batch, &self->ring, 0);
+}
+
+static void mode_add_nops(FIXTURE_DATA(mode_ring) *self)
+{
+	for (int i = 0; i < NR_CHILDREN; i++)
+		mode_add_nop(self->skel, i, i & 1 ? IORING_NOP_TW : 0);
+}
+
+static void mode_expect_flow(struct __test_metadata *_metadata,
+			     FIXTURE_DATA(mode_ring) *self)
+{
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(1 + NR_CHILDREN, self->skel->bss->nr_events);
+	self->skel->bss->nr_events = 0;
+}
+
+TEST_F(mode_ring, disabled)
+{
+	ASSERT_EQ(0, iou_ring_init(&self->ring, IORING_SETUP_R_DISABLED));
+	mode_attach(_metadata, self);
+	mode_add_nops(self);
+	ASSERT_EQ(0, iou_enable_ring(&self->ring));
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	mode_expect_flow(_metadata, self);
+}
+
+/* Whoever enables it becomes its only submitter. */
+TEST_F(mode_ring, disabled_defer)
+{
+	ASSERT_EQ(0, iou_ring_init(&self->ring,
+				   IOU_DEFER | IORING_SETUP_R_DISABLED));
+	mode_attach(_metadata, self);
+	mode_add_nops(self);
+	ASSERT_EQ(0, iou_enable_ring(&self->ring));
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	mode_expect_flow(_metadata, self);
+}
+
+/* An SQE that can't be prepared ends the submission, not what came before. */
+TEST_F(mode_ring, without_submit_all)
+{
+	struct io_uring_cqe cqes[3];
+
+	ASSERT_EQ(0, io_uring_queue_init(8, &self->ring, 0));
+	mode_attach(_metadata, self);
+	mode_add_nops(self);
+	/* nor do those of a program */
+	self->skel->bss->sqes[1].nop_flags = 1U << 31;
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	iou_prep_nop(iou_get_sqe(&self->ring), 0, 1U << 31, NOP);
+	iou_queue_bpf(&self->ring, 0, FLOW + 1);
+	ASSERT_EQ(2, io_uring_submit(&self->ring));
+	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));
+	ASSERT_HAS_CQE(cqes, 2, FLOW, 0);
+	ASSERT_HAS_CQE(cqes, 2, NOP, -EINVAL);
+	ASSERT_EQ(1 + NR_CHILDREN, self->skel->bss->nr_events);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_CQE(&self->ring, FLOW + 1, 0);
+}
+
+/* liburing writes to the array of a ring that has none, so that is elsewhere. */
+static int mode_init_raw(FIXTURE_DATA(mode_ring) *self, unsigned int flags)
+{
+	static unsigned int array[IOU_ENTRIES];
+	struct io_uring_params p = { .flags = flags | IORING_SETUP_NO_SQARRAY };
+	int fd, ret;
+
+	fd = io_uring_setup(IOU_ENTRIES, &p);
+	if (fd < 0)
+		return fd;
+	ret = io_uring_queue_mmap(fd, &p, &self->ring);
+	self->ring.ring_fd = fd;
+	self->ring.enter_ring_fd = fd;
+	self->ring.flags = p.flags;
+	self->ring.features = p.features;
+	self->ring.sq.array = array;
+	return ret;
+}
+
+TEST_F(mode_ring, no_sqarray)
+{
+	ASSERT_EQ(0, mode_init_raw(self, 0));
+	mode_attach(_metadata, self);
+	mode_add_nops(self);
+	for (int i = 0; i < 2 * IOU_ENTRIES; i++) {
+		iou_queue_bpf(&self->ring, 0, FLOW);
+		ASSERT_EQ(1, io_uring_submit(&self->ring));
+		ASSERT_CQE(&self->ring, FLOW, 0);
+	}
+	ASSERT_EQ(2 * IOU_ENTRIES * (1 + NR_CHILDREN),
+		  self->skel->bss->nr_events);
+}
+
+/* The SQ starts from its beginning with each submission. */
+TEST_F(mode_ring, sq_rewind)
+{
+	ASSERT_EQ(0, mode_init_raw(self, IORING_SETUP_SQ_REWIND));
+	mode_attach(_metadata, self);
+	mode_add_nops(self);
+	for (int i = 0; i < 3; i++) {
+		iou_prep_bpf(&self->ring.sq.sqes[0], 0, 0, 0, 0, 0);
+		self->ring.sq.sqes[0].user_data = FLOW;
+		iou_prep_nop(&self->ring.sq.sqes[1], i, 0, NOP);
+		ASSERT_EQ(2, io_uring_enter(self->ring.ring_fd, 2, 0, 0, NULL));
+		ASSERT_CQE(&self->ring, NOP, i);
+		mode_expect_flow(_metadata, self);
+	}
+}
+
+TEST_F(mode_ring, registered_fd)
+{
+	ASSERT_EQ(0, iou_ring_init(&self->ring, IOU_DEFER));
+	ASSERT_EQ(1, io_uring_register_ring_fd(&self->ring));
+	mode_attach(_metadata, self);
+	mode_add_nops(self);
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	mode_expect_flow(_metadata, self);
+}
+
+/* Maps the rings anew that the kernel has put in the place of the old ones. */
+static int mode_remap(struct io_uring *ring)
+{
+	struct io_uring_params p = {
+		.flags		= IORING_SETUP_CQSIZE,
+		.sq_entries	= IOU_ENTRIES * 2,
+		.cq_entries	= IOU_ENTRIES * 8,
+	};
+	struct io_uring old = *ring;
+	int fd = ring->ring_fd, ret;
+
+	ret = iou_register(ring, IORING_REGISTER_RESIZE_RINGS, &p, 1);
+	if (ret)
+		return ret;
+	munmap(ring->sq.sqes, IOU_ENTRIES * sizeof(struct io_uring_sqe));
+	munmap(ring->sq.ring_ptr, ring->sq.ring_sz);
+	p.features = old.features;
+	ret = io_uring_queue_mmap(fd, &p, ring);
+	ring->ring_fd = fd;
+	ring->enter_ring_fd = fd;
+	ring->flags = old.flags;
+	ring->features = old.features;
+	ring->sq.sqe_head = ring->sq.sqe_tail = *ring->sq.ktail;
+	return ret;
+}
+
+/* Flows and children in flight, and CQEs that wait, move to the new rings. */
+TEST_F(mode_ring, resized)
+{
+	const int nr = 3;
+
+	ASSERT_EQ(0, iou_ring_init(&self->ring, IOU_DEFER));
+	mode_attach(_metadata, self);
+	mode_add_nops(self);
+	iou_prep_read(&self->skel->bss->sqes[0], self->pipe[0], self->buf, 1, 0,
+		      CHILD);
+	self->skel->bss->verdicts[0] = BPF_IO_URING_POST;
+	self->skel->bss->verdicts[1] = BPF_IO_URING_POST;
+	for (int i = 0; i < nr; i++)
+		iou_queue_bpf(&self->ring, 0, FLOW);
+	ASSERT_EQ(nr, io_uring_submit(&self->ring));
+	ASSERT_EQ(0, io_uring_get_events(&self->ring));
+	ASSERT_EQ(nr * NR_CHILDREN, self->skel->bss->nr_events);
+	ASSERT_EQ(0, mode_remap(&self->ring));
+	for (int i = 0; i < nr; i++)
+		ASSERT_CQE(&self->ring, CHILD + 1, 1);
+	ASSERT_EQ(nr, write(self->pipe[1], "123", nr));
+	for (int i = 0; i < nr; i++) {
+		ASSERT_CQE(&self->ring, CHILD, 1);
+		ASSERT_CQE(&self->ring, FLOW, 0);
+	}
+	self->skel->bss->nr_events = 0;
+	iou_prep_nop(&self->skel->bss->sqes[0], 0, 0, CHILD);
+	memset(self->skel->bss->verdicts, 0, sizeof(self->skel->bss->verdicts));
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	mode_expect_flow(_metadata, self);
+}
+
+struct mode_thread {
+	FIXTURE_DATA(mode_ring) *self;
+	pthread_barrier_t barrier;
+	pid_t tid;
+	__u64 user_data;
+};
+
+static void *mode_submit_thread(void *arg)
+{
+	struct mode_thread *thread = arg;
+
+	thread->tid = gettid();
+	iou_queue_bpf(&thread->self->ring, 0, thread->user_data);
+	io_uring_submit(&thread->self->ring);
+	pthread_barrier_wait(&thread->barrier);
+	/* until the test has seen what it wants to */
+	pthread_barrier_wait(&thread->barrier);
+	return NULL;
+}
+
+/* Each thread's flows run in that thread, whoever submits or waits. */
+TEST_F(mode_ring, two_threads)
+{
+	struct mode_thread thread = { .self = self, .user_data = FLOW + 1 };
+	struct io_uring_cqe cqes[2];
+	pthread_t tid;
+
+	ASSERT_EQ(0, iou_ring_init(&self->ring, 0));
+	mode_attach(_metadata, self);
+	iou_prep_read(mode_add_sqe(self->skel), self->pipe[0], self->buf, 1, 0,
+		      CHILD);
+	ASSERT_EQ(0, pthread_barrier_init(&thread.barrier, NULL, 2));
+	ASSERT_EQ(0, pthread_create(&tid, NULL, mode_submit_thread, &thread));
+	pthread_barrier_wait(&thread.barrier);
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(2, write(self->pipe[1], "12", 2));
+	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));
+	ASSERT_HAS_CQE(cqes, 2, FLOW, 0);
+	ASSERT_HAS_CQE(cqes, 2, FLOW + 1, 0);
+	ASSERT_EQ(4, self->skel->bss->nr_events);
+	for (int i = 0; i < 4; i++) {
+		bool ours = self->skel->bss->events[i].flow_user_data == FLOW;
+
+		ASSERT_EQ(ours ? gettid() : thread.tid,
+			  self->skel->bss->tids[i]);
+	}
+	pthread_barrier_wait(&thread.barrier);
+	ASSERT_EQ(0, pthread_join(tid, NULL));
+}
+
+static void *mode_drain_thread(void *arg)
+{
+	struct mode_thread *thread = arg;
+	struct io_uring *ring = &thread->self->ring;
+
+	iou_prep_read(iou_get_sqe(ring), thread->self->pipe[0],
+		      thread->self->buf, 1, 0, NOP);
+	for (int i = 0; i < 8; i++)
+		iou_queue_bpf(ring, 0, FLOW)->flags = IOSQE_IO_DRAIN;
+	io_uring_submit(ring);
+	pthread_barrier_wait(&thread->barrier);
+	pthread_barrier_wait(&thread->barrier);
+	return NULL;
+}
+
+/*
+ * A flow that a drain has held back comes to its start by way of a worker, and
+ * waits for its own task. Others that come by meanwhile don't wait with it.
+ */
+TEST_F(mode_ring, start_waits_for_its_task)
+{
+	struct mode_thread thread = { .self = self };
+	unsigned int flows = 0, nops = 0;
+	struct io_uring_cqe cqe;
+	pthread_t tid;
+
+	ASSERT_EQ(0, iou_ring_init(&self->ring, 0));
+	mode_attach(_metadata, self);
+	ASSERT_EQ(0, pthread_barrier_init(&thread.barrier, NULL, 2));
+	ASSERT_EQ(0, pthread_create(&tid, NULL, mode_drain_thread, &thread));
+	pthread_barrier_wait(&thread.barrier);
+	ASSERT_EQ(1, write(self->pipe[1], "x", 1));
+	while (flows < 8 || nops < 200) {
+		if (nops < 200) {
+			iou_prep_nop(iou_get_sqe(&self->ring), 0, 0, NOP + 1);
+			ASSERT_EQ(1, io_uring_submit(&self->ring));
+		}
+		ASSERT_EQ(0, iou_wait_cqe(&self->ring, &cqe));
+		flows += cqe.user_data == FLOW;
+		nops += cqe.user_data == NOP + 1;
+	}
+	pthread_barrier_wait(&thread.barrier);
+	ASSERT_EQ(0, pthread_join(tid, NULL));
+}
+
+TEST_HARNESS_MAIN

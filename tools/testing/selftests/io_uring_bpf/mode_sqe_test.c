@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0
+/* SQEs of 128 bytes beside those of 64 that programs give. */
+#include <sys/socket.h>
+
+#include "mode.h"
+
+FIXTURE(mode_sqe) {
+	struct io_uring ring;
+	struct mode *skel;
+	struct bpf_link *link;
+};
+
+FIXTURE_VARIANT(mode_sqe) {
+	unsigned int setup;
+};
+
+IOU_MODE(mode_sqe, sqe128, IORING_SETUP_SQE128);
+IOU_MODE(mode_sqe, sqe128_defer, IORING_SETUP_SQE128 | IOU_DEFER);
+IOU_MODE(mode_sqe, sqe128_sqpoll, IORING_SETUP_SQE128 | IORING_SETUP_SQPOLL);
+IOU_MODE(mode_sqe, mixed, IORING_SETUP_SQE_MIXED);
+IOU_MODE(mode_sqe, mixed_defer, IORING_SETUP_SQE_MIXED | IOU_DEFER);
+IOU_MODE(mode_sqe, mixed_sqpoll, IORING_SETUP_SQE_MIXED | IORING_SETUP_SQPOLL);
+
+FIXTURE_SETUP(mode_sqe)
+{
+	IOU_REQUIRE();
+	ASSERT_EQ(0, iou_ring_init(&self->ring, variant->setup));
+	self->skel = mode_get();
+	ASSERT_NE(NULL, self->skel);
+}
+
+FIXTURE_TEARDOWN(mode_sqe)
+{
+	bpf_link__destroy(self->link);
+	io_uring_queue_exit(&self->ring);
+}
+
+/* One of 128 bytes, which is two of a mixed SQ. */
+static void mode_queue_nop128(FIXTURE_DATA(mode_sqe) *self, int res)
+{
+	struct io_uring_sqe *sqe = iou_get_sqe(&self->ring);
+
+	iou_prep_nop(sqe, res, 0, NOP);
+	sqe->opcode = IORING_OP_NOP128;
+	if (self->ring.flags & IORING_SETUP_SQE_MIXED)
+		iou_get_sqe(&self->ring);
+}
+
+/*
+ * What programs issue is not in the SQ: nothing of that is taken, wherever in
+ * memory their SQEs are, and all of the application's is.
+ */
+TEST_F(mode_sqe, trap_04_sqe_geometry)
+{
+	unsigned int before, nr;
+	struct io_uring_cqe cqe;
+	int sum = 0;
+
+	self->link = IOU_ATTACH(self->skel->progs.mode_batch, &self->ring, 0);
+	for (int i = 0; i < 20; i++)
+		mode_add_nop(self->skel, i, i & 1 ? IORING_NOP_TW : 0);
+	for (int round = 0; round < 20; round++) {
+		self->skel->bss->nr_events = 0;
+		before = *self->ring.sq.khead;
+		iou_prep_nop(iou_get_sqe(&self->ring), 1, 0, NOP);
+		iou_queue_bpf(&self->ring, 0, FLOW);
+		mode_queue_nop128(self, 2);
+		iou_queue_bpf(&self->ring, 0, FLOW);
+		mode_queue_nop128(self, 3);
+		iou_prep_nop(iou_get_sqe(&self->ring), 4, 0, NOP);
+		nr = io_uring_sq_ready(&self->ring);
+		ASSERT_EQ(nr, iou_submit(&self->ring));
+		sum = 0;
+		for (int i = 0; i < 6; i++) {
+			ASSERT_EQ(0, iou_wait_cqe(&self->ring, &cqe));
+			ASSERT_LE(0, cqe.res);
+			sum += cqe.user_data == NOP ? cqe.res : 100;
+		}
+		ASSERT_EQ(210, sum);
+		ASSERT_EQ(42, self->skel->bss->nr_events);
+		ASSERT_EQ(before + nr, *self->ring.sq.khead);
+	}
+	ASSERT_NO_CQE(&self->ring);
+}
+
+/* An SQE of a program has 64 bytes, so these are out of its reach. */
+TEST_F(mode_sqe, opcodes_of_128_bytes)
+{
+	self->link = IOU_ATTACH(self->skel->progs.mode_batch, &self->ring, 0);
+	mode_add_nop(self->skel, 0, 0)->opcode = IORING_OP_NOP128;
+	mode_add_nop(self->skel, 0, 0)->opcode = IORING_OP_URING_CMD128;
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	ASSERT_EQ(1, iou_submit(&self->ring));
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_EQ(-EOPNOTSUPP, self->skel->bss->rets[0]);
+	ASSERT_EQ(-EOPNOTSUPP, self->skel->bss->rets[1]);
+}
+
+/*
+ * A command keeps its SQE, all 128 bytes of it on a ring that has these. It is
+ * staged the first time, and in place the next.
+ */
+TEST_F(mode_sqe, trap_05_uring_cmd_sqe)
+{
+	struct io_uring_sqe *sqe;
+	int sock[2], types[8] = {};
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_DGRAM, 0, sock));
+	self->link = IOU_ATTACH(self->skel->progs.mode_steps, &self->ring, 0);
+	for (int i = 0; i < 8; i++) {
+		sqe = mode_add_sqe(self->skel);
+		sqe->opcode = IORING_OP_URING_CMD;
+		sqe->flags = i > 5 ? IOSQE_ASYNC : 0;
+		sqe->fd = sock[0];
+		sqe->cmd_op = SOCKET_URING_OP_GETSOCKOPT;
+		sqe->level = SOL_SOCKET;
+		sqe->optname = SO_TYPE;
+		sqe->optlen = sizeof(types[i]);
+		sqe->optval = (unsigned long)&types[i];
+	}
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	ASSERT_EQ(1, iou_submit(&self->ring));
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_EQ(9, self->skel->bss->nr_events);
+	for (int i = 0; i < 8; i++) {
+		ASSERT_EQ(sizeof(types[i]), self->skel->bss->events[1 + i].res);
+		ASSERT_EQ(SOCK_DGRAM, types[i]);
+	}
+	close(sock[0]);
+	close(sock[1]);
+}
+
+TEST_HARNESS_MAIN
