@@ -15,6 +15,7 @@
 #include "io_uring.h"
 #include "bpf.h"
 #include "bpf_run.h"
+#include "bpf_aux.h"
 
 /* Between two programs of a walk, which is under RCU. */
 static inline void io_bpf_resched(struct io_bpf_ring *br)
@@ -76,8 +77,10 @@ static bool io_bpf_complete(struct io_bpf_ring *br,
 	wq_list_cut(list, node, prev);
 	/* it may come here once more, to be freed */
 	req->flags &= ~REQ_F_BPF;
-	if (likely(req->bpf_id < IO_BPF_ID_MATCH))
+	if (likely(req->bpf_id < IO_BPF_ID_NOTIF))
 		stays = io_bpf_child_complete(br, req);
+	else if (req->bpf_id & IO_BPF_ID_NOTIF)
+		stays = io_bpf_notif_complete(br, req);
 	else
 		stays = io_bpf_pred_complete(br, req);
 	if (!stays)
@@ -180,7 +183,7 @@ static __always_inline bool io_bpf_is_hop(struct io_bpf_ring *br,
 	struct io_kiocb *req = container_of(node, struct io_kiocb, comp_list);
 
 	return node && !node->next && !br->nested && (req->flags & REQ_F_BPF) &&
-	       !(req->flags & REQ_F_REISSUE) && req->bpf_id < IO_BPF_ID_MATCH &&
+	       !(req->flags & REQ_F_REISSUE) && req->bpf_id < IO_BPF_ID_NOTIF &&
 	       !br->events.first && io_bpf_flow_prog(br, io_bpf_child_flow(br, req));
 }
 

@@ -57,6 +57,7 @@ static struct io_bpf_ring *io_bpf_ring_alloc(struct io_ring_ctx *ctx)
 	br->watch.ctx = ctx;
 	br->watch.bpf_flow.flags = IO_BPF_F_ENDING;
 	br->budget = IO_BPF_BUDGET;
+	br->aux_budget = IO_BPF_BUDGET;
 	INIT_WQ_LIST(&br->ready);
 	INIT_WQ_LIST(&br->parked);
 	INIT_WQ_LIST(&br->events);
