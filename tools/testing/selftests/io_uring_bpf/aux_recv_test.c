@@ -223,12 +223,33 @@ TEST_F(aux, recv_and_send)
 	}
 	ASSERT_TRUE(send_to(self, msg));
 	aux_start();
-	/* all of them, the request that found no buffer, and the writes */
-	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_TRUE(aux_until(self, 1 + 2 * NR_BUFS));
 	ASSERT_NO_CQE(&self->ring);
-	ASSERT_EQ(2 + 2 * NR_BUFS, aux_nr_events(self));
 	ASSERT_EQ(NR_BUFS * BUF_LEN, read(self->pipe[0], got, sizeof(got)));
 	ASSERT_STREQ(msg, got);
+	aux_cancel_flow();
+}
+
+/* A bundle goes on until there is nothing left, and isn't issued again. */
+TEST_F(aux, send_bundle)
+{
+	struct io_uring_sqe *sqe = aux_sqe(self, 0, CHILD);
+	char got[8] = {};
+
+	sqe->opcode = IORING_OP_SEND;
+	sqe->fd = self->pair[0];
+	sqe->addr = (unsigned long)"data";
+	sqe->len = 4;
+	sqe->ioprio = IORING_RECVSEND_BUNDLE;
+	aux_step(self, 1)->again = 1;
+	aux_start();
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(3, aux_nr_events(self));
+	ASSERT_AUX(1, IORING_OP_SEND, 4);
+	ASSERT_EQ(-EOPNOTSUPP, self->skel->bss->again_ret);
+	ASSERT_LAST(2, 0);
+	ASSERT_EQ(4, recv(self->pair[1], got, sizeof(got), MSG_DONTWAIT));
 }
 
 TEST_F(aux, recvmsg)

@@ -192,16 +192,16 @@ TEST_F(aux, notification_is_not_issued_again)
 	ASSERT_EQ(-EOPNOTSUPP, self->skel->bss->again_ret);
 }
 
-/* Sends until the receiver takes no more, but the sender still does. */
+/* Sends until the receiver has room for no more, while the sender still has. */
 static bool fill(void)
 {
-	for (int i = 0; i < 1000; i++) {
+	for (int i = 0; i < 100; i++) {
 		int unsent = 0;
 
 		if (send(sender, data, LEN, MSG_DONTWAIT) < 0)
 			return false;
-		usleep(1000);
-		if (!ioctl(sender, SIOCOUTQ, &unsent) && unsent >= LEN)
+		usleep(20000);
+		if (!ioctl(sender, SIOCOUTQNSD, &unsent) && unsent >= LEN)
 			return true;
 	}
 	return false;
