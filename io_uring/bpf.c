@@ -20,10 +20,12 @@
 #include "slist.h"
 #include "timeout.h"
 #include "bpf.h"
+#include "bpf_aux.h"
 
 /* an entry of ->flows that is not in use: where the next of them is */
 #define IO_BPF_FREE_FLOW(next)	((struct io_kiocb *)((unsigned long)(next) << 1 | 1))
 #define IO_BPF_NEXT_FREE(flow)	((unsigned int)((unsigned long)(flow) >> 1))
+#define IO_BPF_IS_FREE_FLOW(flow)	((unsigned long)(flow) & 1)
 #define IO_BPF_MIN_FLOWS	8
 
 /* Ring-wide: does any flush have to look for programs to run? */
@@ -180,9 +182,25 @@ void io_bpf_settle(struct io_kiocb *flow)
 	io_req_complete_defer(flow);
 }
 
+/* The program of a slot is gone, and the next one doesn't know these flows. */
+void io_bpf_forget_cancel(struct io_bpf_ring *br, u32 slot)
+{
+	unsigned int i;
+
+	lockdep_assert_held(&br->ctx->uring_lock);
+
+	for (i = 0; i < br->max_flows; i++) {
+		struct io_kiocb *flow = br->flows[i];
+
+		if (!IO_BPF_IS_FREE_FLOW(flow) && flow->bpf_flow.slot == slot)
+			flow->bpf_flow.flags &= ~IO_BPF_F_CANCEL;
+	}
+}
+
 /*
  * The flow's task is to look after it: to run its START, to issue what was
- * parked, or to cancel its children and complete it.
+ * parked, or to tell its program that it's cancelled, cancel its children and
+ * complete it.
  */
 static void io_bpf_tw(struct io_tw_req tw_req, io_tw_token_t tw)
 {
@@ -192,6 +210,8 @@ static void io_bpf_tw(struct io_tw_req tw_req, io_tw_token_t tw)
 
 	io_tw_lock(ctx, tw);
 
+	if (unlikely(flow->bpf_flow.flags & IO_BPF_F_CANCEL))
+		io_bpf_run_cancel(br, flow);
 	flow->bpf_flow.flags &= ~IO_BPF_F_QUEUED;
 	io_bpf_unpark(br);
 	if (!(flow->bpf_flow.flags & IO_BPF_F_ENDING) && !io_bpf_can_run(flow))

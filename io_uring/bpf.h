@@ -18,6 +18,8 @@ struct io_cancel_data;
 #define IO_BPF_ID_REFUSED	BIT(16)
 /* of a child that has got its credentials from a personality */
 #define IO_BPF_ID_CREDS		BIT(17)
+/* the notification of a zero-copy send, which is a child too, in a way */
+#define IO_BPF_ID_NOTIF		BIT(29)
 #define IO_BPF_ID_MATCH		BIT(30)
 #define IO_BPF_ID_PRED		BIT(31)
 
@@ -32,7 +34,7 @@ static inline bool io_has_bpf(struct io_ring_ctx *ctx)
 static inline bool io_bpf_is_child(struct io_kiocb *req)
 {
 #ifdef CONFIG_IO_URING_BPF_PROG
-	return (req->flags & REQ_F_BPF) && req->bpf_id < IO_BPF_ID_MATCH;
+	return (req->flags & REQ_F_BPF) && req->bpf_id < IO_BPF_ID_NOTIF;
 #else
 	return false;
 #endif
@@ -87,6 +89,8 @@ enum {
 	IO_BPF_F_DONE		= 1U << 6,
 	/* on ->events of the ring, and has to leave it before it completes */
 	IO_BPF_F_EVENT		= 1U << 7,
+	/* KILLED, and its program is to be told before the children are */
+	IO_BPF_F_CANCEL		= 1U << 8,
 };
 
 /* A CQE that a program staged, to be posted before the @pos-th of the batch. */
@@ -147,6 +151,8 @@ struct io_bpf_ring {
 	unsigned int		nr_spare;
 	/* requests that may be issued before the task must have come by again */
 	unsigned int		budget;
+	/* CQEs of requests that go on that may be dropped until then */
+	unsigned int		aux_budget;
 	/* in a flush that must not issue, as a handler further up is active */
 	unsigned int		nested;
 
@@ -318,8 +324,11 @@ static inline void io_bpf_nest(struct io_ring_ctx *ctx)
 
 static inline void io_bpf_unnest(struct io_ring_ctx *ctx)
 {
-	if (ctx->bpf_ring)
+	if (ctx->bpf_ring) {
 		ctx->bpf_ring->nested--;
+		/* it has left to others further up what it must not do */
+		ctx->bpf_ring->interrupt = true;
+	}
 }
 
 static inline struct io_kiocb *io_bpf_get_spare(struct io_bpf_ring *br)

@@ -29,7 +29,8 @@
 
 /* chosen, prepared or tracked for a single issue */
 #define IO_BPF_AGAIN_REFUSE	(REQ_F_BUFFER_SELECT | REQ_F_HAS_METADATA |	\
-				 REQ_F_INFLIGHT)
+				 REQ_F_INFLIGHT | REQ_F_MULTISHOT |		\
+				 REQ_F_APOLL_MULTISHOT)
 
 static void io_bpf_clone_refs(struct io_kiocb *new, struct io_kiocb *old)
 {
@@ -130,10 +131,11 @@ __bpf_kfunc_start_defs();
  * Return: 0, or
  * -EINVAL: it isn't a child that has completed, or one that was refused and has
  * never been issued;
- * -EOPNOTSUPP: another opcode, a request that selects a provided buffer, has
- * metadata or is for a ring's own file, or the program watches;
+ * -EOPNOTSUPP: another opcode, a request that selects a provided buffer, is
+ * multishot or a bundle, has metadata or is for a ring's own file, or the program
+ * watches;
  * -EALREADY: this run has done so already;
- * -ECANCELED: the flow is ending.
+ * -ECANCELED: the flow is ending, or this is BPF_IO_URING_CANCEL.
  */
 __bpf_kfunc int bpf_io_uring_again(struct bpf_io_uring_ctx *ctx, u64 off,
 				   u64 addr, u32 len)

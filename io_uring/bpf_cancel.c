@@ -11,7 +11,11 @@
 #include "io_uring.h"
 #include "cancel.h"
 #include "timeout.h"
+#include "net.h"
+#include "openclose.h"
 #include "bpf.h"
+#include "bpf_run.h"
+#include "bpf_aux.h"
 
 /*
  * No more events, and nothing behind it in its chain will run. That part can't
@@ -95,6 +99,9 @@ int io_bpf_cancel(struct io_ring_ctx *ctx, struct io_cancel_data *cd,
 	hlist_for_each_entry(req, &ctx->bpf_ring->active, hash_node) {
 		if (!io_cancel_req_match(req, cd))
 			continue;
+		/* a program that has never run needs no farewell */
+		if (!(req->bpf_flow.flags & IO_BPF_F_EVENT))
+			req->bpf_flow.flags |= IO_BPF_F_CANCEL;
 		/* it's off the list now */
 		io_bpf_cancel_flow(req);
 		ret = 0;
@@ -124,6 +131,59 @@ void io_bpf_cancel_slot(struct io_bpf_ring *br, u32 slot)
 	hlist_for_each_entry_safe(req, tmp, &br->active, hash_node) {
 		if (req->bpf_flow.slot == slot)
 			io_bpf_cancel_flow(req);
+	}
+	io_bpf_forget_cancel(br, slot);
+}
+
+/*
+ * Somebody has cancelled the flow, and this is its own task work, so no handler
+ * is active further up. It can't complete while that has not returned.
+ */
+void io_bpf_run_cancel(struct io_bpf_ring *br, struct io_kiocb *flow)
+{
+	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(flow);
+	struct bpf_prog *prog = io_bpf_slot_prog(br, flow);
+
+	lockdep_assert_held(&br->ctx->uring_lock);
+
+	flow->bpf_flow.flags &= ~IO_BPF_F_CANCEL;
+	if (!prog || !io_bpf_may_run(br->ctx, flow->tctx))
+		return;
+	/* others may have been cancelled with it */
+	if (io_bpf_cqes_short(br))
+		io_bpf_flush_completions(br->ctx);
+
+	bctx->user_data = flow->cqe.user_data;
+	bctx->res = flow->cqe.res;
+	bctx->cflags = 0;
+	bctx->event = BPF_IO_URING_CANCEL;
+	bctx->opcode = IORING_OP_BPF;
+	bctx->flags = io_bpf_next_flag(flow);
+	io_bpf_run_prog(br, prog, bctx, NULL, true);
+	io_bpf_leave(br);
+}
+
+/*
+ * Has the completion of a child brought something that the application would
+ * have to give back, if it knew of it?
+ */
+bool io_bpf_must_post(struct io_kiocb *req)
+{
+	if (req->cqe.flags & IORING_CQE_F_BUFFER)
+		return true;
+	if (req->cqe.res < 0)
+		return false;
+	switch (req->opcode) {
+	case IORING_OP_ACCEPT:
+	case IORING_OP_SOCKET:
+		return io_net_new_fd(req);
+	case IORING_OP_OPENAT:
+	case IORING_OP_OPENAT2:
+		return io_open_new_fd(req);
+	case IORING_OP_FIXED_FD_INSTALL:
+		return true;
+	default:
+		return false;
 	}
 }
 
@@ -162,6 +222,9 @@ void io_bpf_cancel_ending(struct io_bpf_ring *br)
 
 		hlist_del_init(&flow->hash_node);
 		io_bpf_drop_staged(br, flow);
+		/* comes back from task work, when the program has been told */
+		if (flow->bpf_flow.flags & IO_BPF_F_CANCEL)
+			continue;
 		if (io_bpf_ctx(flow)->nr_children)
 			io_bpf_cancel_children(br, flow);
 		io_bpf_settle(flow);

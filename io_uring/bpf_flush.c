@@ -16,6 +16,7 @@
 #include "bpf.h"
 #include "bpf_mode.h"
 #include "bpf_run.h"
+#include "bpf_aux.h"
 
 /* Between two programs of a walk, which is under RCU. */
 static inline void io_bpf_resched(struct io_bpf_ring *br)
@@ -77,8 +78,10 @@ static bool io_bpf_complete(struct io_bpf_ring *br,
 	wq_list_cut(list, node, prev);
 	/* it may come here once more, to be freed */
 	req->flags &= ~REQ_F_BPF;
-	if (likely(req->bpf_id < IO_BPF_ID_MATCH))
+	if (likely(req->bpf_id < IO_BPF_ID_NOTIF))
 		stays = io_bpf_child_complete(br, req);
+	else if (req->bpf_id & IO_BPF_ID_NOTIF)
+		stays = io_bpf_notif_complete(br, req);
 	else
 		stays = io_bpf_pred_complete(br, req);
 	if (!stays)

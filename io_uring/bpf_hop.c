@@ -226,7 +226,7 @@ io_bpf_sole_child(struct io_bpf_ring *br, struct io_submit_state *state)
 
 	if (!node || node->next ||
 	    (req->flags & (REQ_F_BPF | REQ_F_REISSUE)) != REQ_F_BPF ||
-	    req->bpf_id >= IO_BPF_ID_MATCH || br->nested ||
+	    req->bpf_id >= IO_BPF_ID_NOTIF || br->nested ||
 	    state->link.head || state->need_plug ||
 	    !io_bpf_flow_prog(br, io_bpf_child_flow(br, req)))
 		return NULL;

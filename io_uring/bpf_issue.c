@@ -31,6 +31,12 @@ bool io_bpf_must_park(struct io_bpf_ring *br)
 	return !br->budget || task_sigpending(current);
 }
 
+static void io_bpf_refill_budget(struct io_bpf_ring *br)
+{
+	br->budget = io_bpf_budget(br->ctx);
+	br->aux_budget = br->budget;
+}
+
 static struct io_kiocb *io_bpf_staged_flow(struct io_bpf_ring *br,
 					   struct io_wq_work_node *node)
 {
@@ -65,7 +71,7 @@ void io_bpf_park(struct io_bpf_ring *br)
 	if (task_sigpending(current)) {
 		queue_delayed_work(system_dfl_wq, &br->park_work, 1);
 	} else if (br->ctx->flags & IORING_SETUP_DEFER_TASKRUN) {
-		br->budget = io_bpf_budget(br->ctx);
+		io_bpf_refill_budget(br);
 		io_bpf_queue_tw(flow);
 	} else {
 		queue_delayed_work(system_dfl_wq, &br->park_work, 0);
@@ -82,7 +88,7 @@ void io_bpf_park_work(struct work_struct *work)
 
 	guard(mutex)(&br->ctx->uring_lock);
 
-	br->budget = io_bpf_budget(br->ctx);
+	io_bpf_refill_budget(br);
 	/* one of the flows of a task brings back all of them */
 	__wq_list_for_each(node, &br->parked) {
 		struct io_kiocb *flow = io_bpf_staged_flow(br, node);

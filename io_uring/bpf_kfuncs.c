@@ -91,8 +91,8 @@ __bpf_kfunc int bpf_io_uring_post_cqe(struct bpf_io_uring_ctx *ctx,
  * when the last of them is done. A flow without children ends without this
  * too, with 0, or the result of the last completion if that is negative.
  *
- * Return: 0, -EALREADY if it has been called before, or -EOPNOTSUPP if the
- * program watches.
+ * Return: 0, -EALREADY if it has been called before or the flow has been
+ * cancelled, which ends with -ECANCELED, or -EOPNOTSUPP if the program watches.
  */
 __bpf_kfunc int bpf_io_uring_complete(struct bpf_io_uring_ctx *ctx, s32 res)
 {

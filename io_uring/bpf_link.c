@@ -60,6 +60,7 @@ static struct io_bpf_ring *io_bpf_ring_alloc(struct io_ring_ctx *ctx)
 	io_bpf_ctx(&br->watch)->event = BPF_IO_URING_COMPLETE;
 	io_bpf_ctx(&br->watch)->flags = BPF_IO_URING_F_MATCH;
 	br->budget = io_bpf_budget(ctx);
+	br->aux_budget = br->budget;
 	INIT_WQ_LIST(&br->ready);
 	INIT_WQ_LIST(&br->parked);
 	INIT_WQ_LIST(&br->events);

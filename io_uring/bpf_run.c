@@ -20,6 +20,7 @@
 #include "tw.h"
 #include "bpf.h"
 #include "bpf_run.h"
+#include "bpf_aux.h"
 
 /* decided by the kernel: the size of the CQE, and whether it counts as one */
 #define IO_BPF_CFLAGS_RO	(IORING_CQE_F_32 | IORING_CQE_F_SKIP)
@@ -88,7 +89,7 @@ void io_bpf_flow_done(struct io_bpf_ring *br, struct io_kiocb *flow)
 }
 
 /* The program has returned, and may have left nothing to be waited for. */
-static void io_bpf_next(struct io_bpf_ring *br, struct io_kiocb *flow)
+void io_bpf_next(struct io_bpf_ring *br, struct io_kiocb *flow)
 {
 	if (unlikely(!io_bpf_ctx(flow)->nr_children ||
 		     (flow->bpf_flow.flags & IO_BPF_F_ENDING)))
@@ -123,19 +124,25 @@ static bool io_bpf_drops(struct io_kiocb *req, u32 verdict, bool child)
 	return verdict != BPF_IO_URING_POST;
 }
 
-static void io_bpf_change_cqe(struct io_kiocb *req,
-			      const struct bpf_io_uring_ctx *bctx)
+/* Flags of a CQE that the program has changed, but for what it may not. */
+u32 io_bpf_cflags(u32 cflags, u32 written)
 {
 	u32 keep = IO_BPF_CFLAGS_RO;
 
-	if (req->cqe.flags & IORING_CQE_F_BUFFER)
+	if (cflags & IORING_CQE_F_BUFFER)
 		keep |= IO_BPF_CFLAGS_BUF;
+	return (cflags & keep) | (written & ~keep);
+}
+
+static void io_bpf_change_cqe(struct io_kiocb *req,
+			      const struct bpf_io_uring_ctx *bctx)
+{
 	/* the rest of a CQE of 32 bytes belongs to the result that there was */
 	if (req->cqe.res != bctx->res)
 		io_bpf_clear_extra(req);
 	req->cqe.user_data = bctx->user_data;
 	req->cqe.res = bctx->res;
-	req->cqe.flags = (req->cqe.flags & keep) | (bctx->cflags & ~keep);
+	req->cqe.flags = io_bpf_cflags(req->cqe.flags, bctx->cflags);
 }
 
 /*
@@ -175,12 +182,12 @@ bool io_bpf_child_posts(struct io_bpf_ring *br, struct io_kiocb *flow,
 }
 
 /* Nobody is there who could be shown the completion. */
-static bool io_bpf_child_unseen(struct io_bpf_ring *br, struct io_kiocb *flow,
-				struct io_kiocb *req)
+bool io_bpf_child_unseen(struct io_bpf_ring *br, struct io_kiocb *flow,
+			 struct io_kiocb *req)
 {
 	bool stays;
 
-	stays = io_bpf_verdict(br, req, !(req->cqe.flags & IORING_CQE_F_BUFFER));
+	stays = io_bpf_verdict(br, req, !io_bpf_must_post(req));
 	if (!(flow->bpf_flow.flags & IO_BPF_F_ENDING)) {
 		io_bpf_mark_killed(flow);
 		io_bpf_end(br, flow);

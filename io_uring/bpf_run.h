@@ -17,7 +17,11 @@ u32 io_bpf_run_sleepable(struct io_bpf_ring *br, const struct bpf_prog *prog,
 void io_bpf_make_spare(struct io_bpf_ring *br);
 bool io_bpf_child_posts(struct io_bpf_ring *br, struct io_kiocb *flow,
 			struct io_kiocb *req, u32 verdict);
+bool io_bpf_child_unseen(struct io_bpf_ring *br, struct io_kiocb *flow,
+			 struct io_kiocb *req);
+u32 io_bpf_cflags(u32 cflags, u32 written);
 void io_bpf_flow_done(struct io_bpf_ring *br, struct io_kiocb *flow);
+void io_bpf_next(struct io_bpf_ring *br, struct io_kiocb *flow);
 
 /* What no CQE shows must not be shown by the next one that @req is good for. */
 static inline void io_bpf_clear_extra(struct io_kiocb *req)

@@ -20,54 +20,17 @@
 #include "bpf.h"
 #include "bpf_run.h"
 
-enum {
-	IO_BPF_OP_ANY		= 0,
-	/* posts CQEs besides the one it ends with, if asked to */
-	IO_BPF_OP_MULTISHOT	= 1,
-	/* always does, is no step, or doesn't fit into an SQE */
-	IO_BPF_OP_NEVER		= 2,
-};
-
-/* for each value of the field, so that it's no matter of speculation either */
-static const u8 io_bpf_ops[U8_MAX + 1] = {
-	[IORING_OP_POLL_ADD]		= IO_BPF_OP_MULTISHOT,
-	[IORING_OP_TIMEOUT]		= IO_BPF_OP_MULTISHOT,
-	[IORING_OP_ACCEPT]		= IO_BPF_OP_MULTISHOT,
-	[IORING_OP_RECV]		= IO_BPF_OP_MULTISHOT,
-	[IORING_OP_RECVMSG]		= IO_BPF_OP_MULTISHOT,
-	[IORING_OP_SEND]		= IO_BPF_OP_MULTISHOT,
-	[IORING_OP_SENDMSG]		= IO_BPF_OP_MULTISHOT,
-	[IORING_OP_URING_CMD]		= IO_BPF_OP_MULTISHOT,
-	[IORING_OP_LINK_TIMEOUT]	= IO_BPF_OP_NEVER,
-	[IORING_OP_READ_MULTISHOT]	= IO_BPF_OP_NEVER,
-	[IORING_OP_SEND_ZC]		= IO_BPF_OP_NEVER,
-	[IORING_OP_SENDMSG_ZC]		= IO_BPF_OP_NEVER,
-	[IORING_OP_RECV_ZC]		= IO_BPF_OP_NEVER,
-	[IORING_OP_NOP128]		= IO_BPF_OP_NEVER,
-	[IORING_OP_URING_CMD128]	= IO_BPF_OP_NEVER,
-	[IORING_OP_BPF]			= IO_BPF_OP_NEVER,
-};
-
 /*
- * Nobody would run a program for the CQEs of a multishot request, and the flow
- * could end before the last of them.
+ * What is no step, posts its CQEs past the program, or doesn't fit into an SQE.
+ * For each value of the field, so that it's no matter of speculation either.
  */
-static bool io_bpf_is_multishot(const struct io_uring_sqe *sqe)
-{
-	switch (sqe->opcode) {
-	case IORING_OP_POLL_ADD:
-		return sqe->len & IORING_POLL_ADD_MULTI;
-	case IORING_OP_TIMEOUT:
-		return sqe->timeout_flags & IORING_TIMEOUT_MULTISHOT;
-	case IORING_OP_ACCEPT:
-		return sqe->ioprio & IORING_ACCEPT_MULTISHOT;
-	case IORING_OP_URING_CMD:
-		return sqe->uring_cmd_flags & IORING_URING_CMD_MULTISHOT;
-	default:
-		return sqe->ioprio & (IORING_RECV_MULTISHOT |
-				      IORING_RECVSEND_BUNDLE);
-	}
-}
+static const bool io_bpf_op_refused[U8_MAX + 1] = {
+	[IORING_OP_LINK_TIMEOUT]	= true,
+	[IORING_OP_RECV_ZC]		= true,
+	[IORING_OP_NOP128]		= true,
+	[IORING_OP_URING_CMD128]	= true,
+	[IORING_OP_BPF]			= true,
+};
 
 static int io_bpf_check_flags(const struct io_uring_sqe *sqe)
 {
@@ -87,9 +50,7 @@ static __always_inline int io_bpf_check_sqe(const struct io_uring_sqe *sqe)
 	if (unlikely(sqe->flags & (IOSQE_IO_LINK | IOSQE_IO_HARDLINK |
 				   IOSQE_CQE_SKIP_SUCCESS | IOSQE_IO_DRAIN)))
 		return io_bpf_check_flags(sqe);
-	op = io_bpf_ops[op];
-	if (unlikely(op != IO_BPF_OP_ANY) &&
-	    (op == IO_BPF_OP_NEVER || io_bpf_is_multishot(sqe)))
+	if (unlikely(io_bpf_op_refused[op]))
 		return -EOPNOTSUPP;
 	return 0;
 }
@@ -212,19 +173,21 @@ __bpf_kfunc_start_defs();
  * restrictions and filters of the ring, its personality, audit, LSMs. It runs
  * with the files, memory and credentials of the task that issued the flow, as
  * soon as the program has returned. Its completion runs the program, be it that
- * the preparation failed, and posts no CQE unless the program asks for it.
+ * the preparation failed, and posts no CQE unless the program asks for it. So do
+ * the CQEs of a multishot request and the notification of a zero-copy send, as
+ * BPF_IO_URING_AUX. Each of these two requests is a child in flight meanwhile.
  * Memory that the SQE points to has to be the application's and to stay.
  *
  * Return: 0, or
  * -EINVAL: @sqe__sz or @flags is wrong, no such opcode, or one of IOSQE_IO_LINK,
  * IOSQE_IO_HARDLINK and IOSQE_CQE_SKIP_SUCCESS is set;
  * -EOPNOTSUPP: IOSQE_IO_DRAIN, or an opcode that has no place in a flow:
- * IORING_OP_BPF, IORING_OP_LINK_TIMEOUT, zero-copy send and receive, 128-byte
- * SQEs, multishot requests and bundles; or the program watches;
+ * IORING_OP_BPF, IORING_OP_LINK_TIMEOUT, IORING_OP_RECV_ZC, 128-byte SQEs; or the
+ * program watches;
  * -EAGAIN: the flow has as many children as the CQ has entries;
  * -ENOBUFS: this run has issued 32 already;
  * -ENOMEM: no memory;
- * -ECANCELED: the flow is ending.
+ * -ECANCELED: the flow is ending, or this is BPF_IO_URING_CANCEL.
  */
 __bpf_kfunc int bpf_io_uring_issue(struct bpf_io_uring_ctx *ctx,
 				   const void *sqe, u32 sqe__sz, u64 flags)

@@ -15,10 +15,19 @@ struct bpf_prog;
  *	and anything else is taken for it
  * @BPF_IO_URING_COMPLETE: a child of the flow, or the request before it in its
  *	chain, has completed
+ * @BPF_IO_URING_AUX: there is a CQE that is not the last of its request. With
+ *	IORING_CQE_F_MORE in cflags a multishot request, or a bundle, goes on.
+ *	With IORING_CQE_F_NOTIF it's the notification of a zero-copy send.
+ * @BPF_IO_URING_CANCEL: the flow was cancelled by itself, not with its task, its
+ *	ring or its program. The last event: nothing can be issued any more, the
+ *	children are about to be cancelled, and the flow ends with -ECANCELED.
+ *	There is no completion, the verdict is as for BPF_IO_URING_START.
  */
 enum bpf_io_uring_event {
 	BPF_IO_URING_START	= 0,
 	BPF_IO_URING_COMPLETE	= 1,
+	BPF_IO_URING_AUX	= 2,
+	BPF_IO_URING_CANCEL	= 3,
 };
 
 /**
@@ -54,16 +63,18 @@ enum bpf_io_uring_ctx_flags {
 
 /**
  * struct bpf_io_uring_ctx - context of a BPF_PROG_TYPE_IOURING program
- * @user_data: of the completed request; on START, of the flow. Writable.
- * @res: result of the completed request, a negative errno on failure; 0 on
- *	START. Writable.
- * @cflags: CQE flags (IORING_CQE_F_*) of the completed request; 0 on START.
+ * @user_data: of the request; on START and CANCEL, of the flow. Writable.
+ * @res: result of the request, a negative errno on failure; 0 on START,
+ *	-ECANCELED on CANCEL. Writable.
+ * @cflags: CQE flags (IORING_CQE_F_*) of the request; 0 on START and CANCEL.
  *	Writable, except for IORING_CQE_F_32 and IORING_CQE_F_SKIP, which are
  *	ignored.
  * @event: enum bpf_io_uring_event
- * @opcode: of the completed request, enum io_uring_op; IORING_OP_BPF on START
+ * @opcode: of the request, enum io_uring_op; IORING_OP_BPF on START and CANCEL.
+ *	A notification has that of its send.
  * @flags: enum bpf_io_uring_ctx_flags
- * @nr_children: requests of the flow in flight, without the one just completed
+ * @nr_children: requests of the flow in flight, without the one just completed;
+ *	with IORING_CQE_F_MORE on AUX, including the one that goes on
  * @state: the flow's memory. It starts as the SQE's off, addr, addr3 and
  *	bpf_arg, and lives until the flow has ended. Zero, and forgotten, if
  *	there is no flow. Writable.

@@ -52,8 +52,9 @@ static void queue_cancel(FIXTURE_DATA(again) *self, __u64 user_data)
 	ASSERT_HAS_CQE(__cqes, 3, FLOW, -ECANCELED);			\
 	ASSERT_HAS_CQE(__cqes, 3, OTHER, -ECANCELED);			\
 	ASSERT_HAS_CQE(__cqes, 3, CANCEL, 0);				\
-	/* to its program that was no event */				\
-	ASSERT_EQ(3, self->skel->bss->nr_events);			\
+	/* its program has been told, and could do nothing about it */	\
+	ASSERT_EQ(4, self->skel->bss->nr_events);			\
+	ASSERT_EQ(BPF_IO_URING_CANCEL, self->skel->bss->events[3].event);\
 	ASSERT_UNUSED();						\
 } while (0)
 
@@ -148,7 +149,7 @@ TEST_F(again, link_timeout)
 		ASSERT_EQ(0, iou_wait_cqe(&self->ring, &cqe));
 		ASSERT_EQ(cqe.user_data == FLOW ? -ECANCELED : -ETIME, cqe.res);
 	}
-	ASSERT_EQ(2, self->skel->bss->nr_events);
+	ASSERT_EQ(3, self->skel->bss->nr_events);
 	ASSERT_UNUSED();
 }
 

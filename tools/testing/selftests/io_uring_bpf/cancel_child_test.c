@@ -124,7 +124,8 @@ TEST_F(cancel, flow_by_child)
 	ASSERT_HAS_CQE(cqes, 2, OTHER, -ECANCELED);
 	ASSERT_HAS_CQE(cqes, 2, FLOW, -ECANCELED);
 	ASSERT_NO_CQE(&self->ring);
-	ASSERT_EQ(1, self->skel->bss->nr_events);
+	ASSERT_EQ(2, self->skel->bss->nr_events);
+	ASSERT_EQ(BPF_IO_URING_CANCEL, self->skel->bss->events[1].event);
 	ASSERT_TRUE(cancel_pipe_unused(self));
 }
 
@@ -148,7 +149,8 @@ TEST_F(cancel, flow_by_other_flow)
 		ASSERT_EQ(cqe.user_data == FLOW ? -ECANCELED : 0, cqe.res);
 	}
 	ASSERT_NO_CQE(&self->ring);
-	ASSERT_EQ(3, self->skel->bss->nr_events);
+	/* two that start, a child that completes, and the flow that is told */
+	ASSERT_EQ(4, self->skel->bss->nr_events);
 }
 
 /* A cancelled flow issues nothing, though its program asks for it. */
@@ -167,7 +169,8 @@ TEST_F(cancel, nothing_is_issued_afterwards)
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));
 	ASSERT_HAS_CQE(cqes, 2, FLOW, -ECANCELED);
 	ASSERT_NO_CQE(&self->ring);
-	ASSERT_EQ(1, self->skel->bss->nr_events);
+	ASSERT_EQ(2, self->skel->bss->nr_events);
+	ASSERT_EQ(BPF_IO_URING_CANCEL, self->skel->bss->events[1].event);
 }
 
 /* The ring is as good as new. */

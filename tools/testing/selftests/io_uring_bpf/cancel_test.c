@@ -26,7 +26,8 @@ TEST_F(cancel, flow_with_chain)
 	ASSERT_HAS_CQE(cqes, 4, OTHER + 1, -ECANCELED);
 	ASSERT_NO_CQE(&self->ring);
 	ASSERT_TRUE(cancel_pipe_unused(self));
-	ASSERT_EQ(1, self->skel->bss->nr_events);
+	ASSERT_EQ(2, self->skel->bss->nr_events);
+	ASSERT_EQ(BPF_IO_URING_CANCEL, self->skel->bss->events[1].event);
 }
 
 /* It is found once. */
@@ -76,7 +77,8 @@ TEST_F(cancel, child_of_the_same_name)
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));
 	ASSERT_HAS_CQE(cqes, 2, CANCEL, 0);
 	ASSERT_HAS_CQE(cqes, 2, FLOW, -ECANCELED);
-	ASSERT_EQ(1, self->skel->bss->nr_events);
+	ASSERT_EQ(2, self->skel->bss->nr_events);
+	ASSERT_EQ(BPF_IO_URING_CANCEL, self->skel->bss->events[1].event);
 	ASSERT_TRUE(cancel_pipe_unused(self));
 }
 
@@ -110,7 +112,8 @@ static void cancel_many(struct __test_metadata *_metadata,
 	}
 	ASSERT_EQ(nr == 4, !!iou_find_cqe(cqes, nr + 1, OTHER));
 	ASSERT_NO_CQE(&self->ring);
-	ASSERT_EQ(3, self->skel->bss->nr_events);
+	/* three that start, and that are told of their end */
+	ASSERT_EQ(6, self->skel->bss->nr_events);
 	if (nr == 4)
 		return;
 
@@ -176,7 +179,7 @@ TEST_F(cancel, sync_all)
 	for (int i = 0; i < 3; i++)
 		ASSERT_CQE(&self->ring, FLOW, -ECANCELED);
 	ASSERT_NO_CQE(&self->ring);
-	ASSERT_EQ(3, self->skel->bss->nr_events);
+	ASSERT_EQ(6, self->skel->bss->nr_events);
 }
 
 /* A deadline for all that the flow does. */
@@ -195,8 +198,10 @@ TEST_F(cancel, linked_timeout)
 	ASSERT_HAS_CQE(cqes, 3, OTHER, -ECANCELED);
 	ASSERT_NO_CQE(&self->ring);
 	ASSERT_TRUE(cancel_pipe_unused(self));
-	/* it could have issued its read again */
-	ASSERT_EQ(1, self->skel->bss->nr_events);
+	/* it would have issued its read again */
+	ASSERT_EQ(2, self->skel->bss->nr_events);
+	ASSERT_EQ(BPF_IO_URING_CANCEL, self->skel->bss->events[1].event);
+	ASSERT_EQ(-ECANCELED, self->skel->bss->rets[0]);
 }
 
 TEST_F(cancel, linked_timeout_in_time)

@@ -8,9 +8,6 @@ struct issue_case {
 	int		ret;
 	__u8		opcode;
 	__u8		flags;
-	__u16		ioprio;
-	__u32		len;
-	__u32		op_flags;
 };
 
 static const struct issue_case issue_cases[] = {
@@ -22,29 +19,9 @@ static const struct issue_case issue_cases[] = {
 	{ "drain", -EOPNOTSUPP, .flags = IOSQE_IO_DRAIN },
 	{ "flow", -EOPNOTSUPP, .opcode = IORING_OP_BPF },
 	{ "link timeout", -EOPNOTSUPP, .opcode = IORING_OP_LINK_TIMEOUT },
-	{ "send_zc", -EOPNOTSUPP, .opcode = IORING_OP_SEND_ZC },
-	{ "sendmsg_zc", -EOPNOTSUPP, .opcode = IORING_OP_SENDMSG_ZC },
 	{ "recv_zc", -EOPNOTSUPP, .opcode = IORING_OP_RECV_ZC },
 	{ "nop128", -EOPNOTSUPP, .opcode = IORING_OP_NOP128 },
 	{ "uring_cmd128", -EOPNOTSUPP, .opcode = IORING_OP_URING_CMD128 },
-	{ "read multishot", -EOPNOTSUPP, .opcode = IORING_OP_READ_MULTISHOT },
-	{ "poll multishot", -EOPNOTSUPP, .opcode = IORING_OP_POLL_ADD,
-	  .len = IORING_POLL_ADD_MULTI },
-	{ "accept multishot", -EOPNOTSUPP, .opcode = IORING_OP_ACCEPT,
-	  .ioprio = IORING_ACCEPT_MULTISHOT },
-	{ "recv multishot", -EOPNOTSUPP, .opcode = IORING_OP_RECV,
-	  .ioprio = IORING_RECV_MULTISHOT, .flags = IOSQE_BUFFER_SELECT },
-	{ "recvmsg multishot", -EOPNOTSUPP, .opcode = IORING_OP_RECVMSG,
-	  .ioprio = IORING_RECV_MULTISHOT, .flags = IOSQE_BUFFER_SELECT },
-	{ "recv bundle", -EOPNOTSUPP, .opcode = IORING_OP_RECV,
-	  .ioprio = IORING_RECVSEND_BUNDLE, .flags = IOSQE_BUFFER_SELECT },
-	{ "send bundle", -EOPNOTSUPP, .opcode = IORING_OP_SEND,
-	  .ioprio = IORING_RECVSEND_BUNDLE, .flags = IOSQE_BUFFER_SELECT },
-	{ "timeout multishot", -EOPNOTSUPP, .opcode = IORING_OP_TIMEOUT,
-	  .op_flags = IORING_TIMEOUT_MULTISHOT },
-	{ "uring_cmd multishot", -EOPNOTSUPP, .opcode = IORING_OP_URING_CMD,
-	  .op_flags = IORING_URING_CMD_MULTISHOT,
-	  .flags = IOSQE_BUFFER_SELECT },
 };
 
 #define NR_CASES	((int)ARRAY_SIZE(issue_cases))
@@ -58,9 +35,6 @@ TEST_F(issue, refused)
 
 		sqe->opcode = c->opcode;
 		sqe->flags = c->flags;
-		sqe->ioprio = c->ioprio;
-		sqe->len = c->len;
-		sqe->rw_flags = c->op_flags;
 		sqe->fd = -1;
 	}
 	self->skel->bss->nr_sqes = NR_CASES;

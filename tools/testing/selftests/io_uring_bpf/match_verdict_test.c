@@ -186,8 +186,63 @@ TEST_F(match, provided_buffer_skip_success)
 	ASSERT_EQ(BUF_CFLAGS, match_event(self, 0)->cflags);
 }
 
-/* Those of a poll that goes on are none of its business, the last one is. */
+/* Writes a byte, and takes it back once there is event @n. */
+static void poll_once(struct __test_metadata *_metadata,
+		      FIXTURE_DATA(match) *self, int n)
+{
+	struct iou_event *ev = match_event(self, n);
+
+	ASSERT_EQ(1, write(self->pipe[1], "x", 1));
+	ASSERT_EQ(0, io_uring_get_events(&self->ring));
+	ASSERT_EQ(1 + n, match_nr_events(self));
+	ASSERT_EQ(BPF_IO_URING_AUX, ev->event);
+	ASSERT_EQ(BPF_IO_URING_F_MATCH, ev->flags);
+	ASSERT_EQ(APP, ev->user_data);
+	ASSERT_EQ(POLLIN, ev->res);
+	ASSERT_EQ(IORING_CQE_F_MORE, ev->cflags);
+	ASSERT_EQ(1, read(self->pipe[0], self->buf, 1));
+}
+
+/* Each CQE of a poll that goes on is an event, and so is the last one. */
 TEST_F(match, multishot)
+{
+	struct io_uring_sqe *sqe = iou_get_sqe(&self->ring);
+
+	self->link = MATCH_ATTACH(match_as_told, .slot = 0,
+				  MATCH_OP(IORING_OP_POLL_ADD));
+	io_uring_prep_poll_multishot(sqe, self->pipe[0], POLLIN);
+	sqe->user_data = APP;
+	MATCH_SUBMIT(1);
+	for (int i = 0; i <= BPF_IO_URING_DROP_BUF; i++) {
+		self->skel->bss->verdict = i;
+		poll_once(_metadata, self, i);
+		if (i < BPF_IO_URING_DROP)
+			ASSERT_CQE_FLAGS(&self->ring, APP, POLLIN,
+					 IORING_CQE_F_MORE);
+		ASSERT_NO_CQE(&self->ring);
+	}
+	self->skel->bss->verdict = BPF_IO_URING_DEFAULT;
+	self->skel->bss->nr_posts = 1;
+	match_change(self, 5, 0xab0000);
+	poll_once(_metadata, self, 4);
+	ASSERT_CQE(&self->ring, MARKER, 0);
+	ASSERT_CQE_FLAGS(&self->ring, CHANGED, 5, 0xab0000);
+
+	self->skel->bss->verdict = BPF_IO_URING_DROP;
+	self->skel->bss->nr_posts = 0;
+	sqe = iou_get_sqe(&self->ring);
+	io_uring_prep_cancel64(sqe, APP, 0);
+	sqe->user_data = CANCEL;
+	MATCH_SUBMIT(1);
+	ASSERT_CQE(&self->ring, CANCEL, 0);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(6, match_nr_events(self));
+	ASSERT_EQ(BPF_IO_URING_COMPLETE, match_event(self, 5)->event);
+	ASSERT_EQ(-ECANCELED, match_event(self, 5)->res);
+}
+
+/* Nobody sees them any more, so they are posted as ever. */
+TEST_F(match, multishot_detached)
 {
 	struct io_uring_sqe *sqe = iou_get_sqe(&self->ring);
 
@@ -197,21 +252,14 @@ TEST_F(match, multishot)
 	io_uring_prep_poll_multishot(sqe, self->pipe[0], POLLIN);
 	sqe->user_data = APP;
 	MATCH_SUBMIT(1);
+	poll_once(_metadata, self, 0);
+	ASSERT_EQ(0, bpf_link__detach(self->link));
 	for (int i = 0; i < 3; i++) {
 		ASSERT_EQ(1, write(self->pipe[1], "x", 1));
 		ASSERT_CQE_FLAGS(&self->ring, APP, POLLIN, IORING_CQE_F_MORE);
 		ASSERT_EQ(1, read(self->pipe[0], self->buf, 1));
 	}
-	ASSERT_EQ(0, match_nr_events(self));
-
-	sqe = iou_get_sqe(&self->ring);
-	io_uring_prep_cancel64(sqe, APP, 0);
-	sqe->user_data = CANCEL;
-	MATCH_SUBMIT(1);
-	ASSERT_CQE(&self->ring, CANCEL, 0);
-	ASSERT_NO_CQE(&self->ring);
 	ASSERT_EQ(1, match_nr_events(self));
-	ASSERT_EQ(-ECANCELED, match_event(self, 0)->res);
 }
 
 static void small_ring(struct __test_metadata *_metadata,

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A flow that accepts connections with one request. */
+#include <poll.h>
+
+#include "aux.h"
+
+/* The fd of event @n is one, and is closed. */
+#define ASSERT_ACCEPTED(n) do {						\
+	int __fd = aux_event(self, n)->res;				\
+									\
+	ASSERT_AUX(n, IORING_OP_ACCEPT, __fd);				\
+	ASSERT_TRUE(aux_event(self, n)->cflags & IORING_CQE_F_MORE);	\
+	ASSERT_EQ(1, aux_event(self, n)->nr_children);			\
+	ASSERT_EQ(0, close(__fd));					\
+} while (0)
+
+/* One that came as a CQE. */
+static bool close_cqe_fd(const struct io_uring_cqe *cqe)
+{
+	return cqe->user_data == CHILD && cqe->res >= 0 && !close(cqe->res);
+}
+
+static void connect_each(struct __test_metadata *_metadata,
+			 FIXTURE_DATA(aux) *self, int nr)
+{
+	for (int i = 0; i < nr; i++) {
+		int fd = aux_connect(self);
+
+		ASSERT_LE(0, fd);
+		ASSERT_TRUE(aux_until(self, 2 + i));
+		ASSERT_ACCEPTED(1 + i);
+		close(fd);
+	}
+}
+
+TEST_F(aux, accept)
+{
+	aux_prep_accept(self);
+	aux_start();
+	connect_each(_metadata, self, 3);
+	ASSERT_NO_CQE(&self->ring);
+
+	aux_queue_cancel(self, CHILD);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_CQE(&self->ring, CANCEL, 0);
+	ASSERT_CQE(&self->ring, FLOW, -ECANCELED);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(5, aux_nr_events(self));
+	ASSERT_LAST(4, -ECANCELED);
+	ASSERT_EQ(0, aux_event(self, 4)->nr_children);
+}
+
+TEST_F(aux, accept_sleepable)
+{
+	aux_prep_accept(self);
+	aux_start_prog(aux_flow_s);
+	connect_each(_metadata, self, 3);
+	aux_cancel_flow();
+	ASSERT_EQ(1, self->skel->bss->nr_cancel);
+}
+
+/* CQEs that the program posts come before the one that it runs for. */
+TEST_F(aux, accept_posted)
+{
+	struct io_uring_cqe cqe;
+
+	aux_prep_accept(self);
+	self->skel->bss->verdict = BPF_IO_URING_POST;
+	aux_step(self, 2)->cqes = 2;
+	aux_step(self, 3)->verdict = BPF_IO_URING_DROP;
+	aux_step(self, 3)->cqes = 1;
+	aux_start();
+	for (int i = 0; i < 3; i++) {
+		int fd = aux_connect(self);
+
+		ASSERT_LE(0, fd);
+		ASSERT_TRUE(aux_until(self, 2 + i));
+		for (int j = 0; j < aux_step(self, 1 + i)->cqes; j++)
+			ASSERT_CQE(&self->ring, AUX_MARKER + j, j);
+		if (i < 2) {
+			ASSERT_EQ(0, iou_wait_cqe(&self->ring, &cqe));
+			ASSERT_EQ(CHILD, cqe.user_data);
+			ASSERT_EQ(aux_event(self, 1 + i)->res, cqe.res);
+			ASSERT_EQ(aux_event(self, 1 + i)->cflags, cqe.flags);
+		}
+		ASSERT_ACCEPTED(1 + i);
+		close(fd);
+	}
+	ASSERT_NO_CQE(&self->ring);
+	self->skel->bss->verdict = 0;
+	aux_cancel_flow();
+}
+
+/* All in one go, while it's issued. */
+TEST_F(aux, accept_from_backlog)
+{
+	int fds[5];
+
+	for (int i = 0; i < 5; i++)
+		ASSERT_LE(0, fds[i] = aux_connect(self));
+	aux_prep_accept(self);
+	aux_start();
+	ASSERT_EQ(6, aux_nr_events(self));
+	for (int i = 0; i < 5; i++) {
+		ASSERT_ACCEPTED(1 + i);
+		close(fds[i]);
+	}
+	ASSERT_NO_CQE(&self->ring);
+	aux_cancel_flow();
+}
+
+/* The flow ends while the handler goes on: what comes next is not for it. */
+TEST_F(aux, accept_ends_flow)
+{
+	struct io_uring_cqe cqes[2], *cqe;
+	struct pollfd pfd = { .fd = self->listen, .events = POLLIN };
+	int fds[4];
+
+	for (int i = 0; i < 4; i++)
+		ASSERT_LE(0, fds[i] = aux_connect(self));
+	aux_prep_accept(self);
+	aux_step(self, 2)->end = 7;
+	aux_start();
+	/* the third connection is lost to the program, not to the application */
+	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));
+	ASSERT_HAS_CQE(cqes, 2, FLOW, 7);
+	cqe = iou_find_cqe(cqes, 2, CHILD);
+	ASSERT_NE(NULL, cqe);
+	ASSERT_TRUE(close_cqe_fd(cqe));
+	ASSERT_EQ(0, cqe->flags & IORING_CQE_F_MORE);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(3, aux_nr_events(self));
+	/* and the fourth is there still */
+	ASSERT_EQ(1, poll(&pfd, 1, 0));
+	for (int i = 0; i < 4; i++)
+		close(fds[i]);
+	close(aux_event(self, 1)->res);
+	close(aux_event(self, 2)->res);
+}
+
+TEST_F(aux, accept_ends_flow_from_task_work)
+{
+	int fd;
+
+	aux_prep_accept(self);
+	aux_step(self, 1)->end = 7;
+	aux_step(self, 1)->issue = 1;
+	iou_prep_nop(aux_sqe(self, 1, 0), 0, 0, OTHER);
+	aux_start();
+	ASSERT_LE(0, fd = aux_connect(self));
+	ASSERT_CQE(&self->ring, FLOW, 7);
+	ASSERT_NO_CQE(&self->ring);
+	/* what was staged is forgotten */
+	ASSERT_EQ(2, aux_nr_events(self));
+	ASSERT_ACCEPTED(1);
+	close(fd);
+}
+
+/* It's a request that has completed which can be issued again. */
+TEST_F(aux, accept_is_not_issued_again)
+{
+	int fd;
+
+	aux_prep_accept(self);
+	aux_step(self, 1)->again = 1;
+	aux_start();
+	ASSERT_LE(0, fd = aux_connect(self));
+	ASSERT_TRUE(aux_until(self, 2));
+	ASSERT_ACCEPTED(1);
+	close(fd);
+	ASSERT_EQ(-EOPNOTSUPP, self->skel->bss->again_ret);
+	aux_cancel_flow();
+}
+
+/*
+ * CQEs that do not fit end it, as they do without a program. None is lost, and
+ * none is seen twice.
+ */
+TEST_F(aux, accept_overflow)
+{
+	io_uring_queue_exit(&self->ring);
+	ASSERT_EQ(0, iou_ring_init_size(&self->ring, variant->setup, 2, 2));
+	for (int i = 0; i < 4; i++)
+		iou_prep_nop(iou_get_sqe(&self->ring), i, 0, APP + i);
+	ASSERT_LT(0, io_uring_submit(&self->ring));
+
+	aux_prep_accept(self);
+	self->skel->bss->renew = 1;
+	aux_start();
+	for (int i = 0; i < 3; i++) {
+		int fd = aux_connect(self);
+
+		ASSERT_LE(0, fd);
+		ASSERT_TRUE(aux_until(self, 2 + i));
+		ASSERT_LAST(1 + i, aux_event(self, 1 + i)->res);
+		ASSERT_EQ(0, self->skel->bss->renew_ret);
+		ASSERT_EQ(0, close(aux_event(self, 1 + i)->res));
+		close(fd);
+	}
+	for (int i = 0; i < 4; i++)
+		ASSERT_CQE(&self->ring, APP + i, i);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(4, aux_nr_events(self));
+	close(aux_connect(self));
+	ASSERT_TRUE(aux_until(self, 5));
+	ASSERT_ACCEPTED(4);
+	aux_cancel_flow();
+}
+
+TEST_HARNESS_MAIN

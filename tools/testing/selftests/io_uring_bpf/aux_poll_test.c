@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Polls and timeouts of a flow that go on. */
+#include <poll.h>
+#include <sys/eventfd.h>
+
+#include "aux.h"
+
+/* as many of their CQEs may be dropped until the task has to come round */
+#define NR_DROPS	1024
+
+static void prep_timeout(FIXTURE_DATA(aux) *self,
+			 struct __kernel_timespec *ts, unsigned int ms, int nr)
+{
+	struct io_uring_sqe *sqe = aux_sqe(self, 0, 0);
+
+	ts->tv_sec = ms / 1000;
+	ts->tv_nsec = ms % 1000 * 1000000;
+	io_uring_prep_timeout(sqe, ts, nr, IORING_TIMEOUT_MULTISHOT);
+	sqe->user_data = CHILD;
+}
+
+TEST_F(aux, poll)
+{
+	char c;
+
+	aux_prep_poll(self, self->pipe[0]);
+	aux_start();
+	for (int i = 0; i < 3; i++) {
+		ASSERT_EQ(1, write(self->pipe[1], "x", 1));
+		ASSERT_TRUE(aux_until(self, 2 + i));
+		ASSERT_AUX(1 + i, IORING_OP_POLL_ADD, POLLIN);
+		ASSERT_EQ(IORING_CQE_F_MORE, aux_event(self, 1 + i)->cflags);
+		ASSERT_EQ(1, read(self->pipe[0], &c, 1));
+	}
+	ASSERT_NO_CQE(&self->ring);
+	aux_cancel_flow();
+	ASSERT_EQ(5, aux_nr_events(self));
+}
+
+TEST_F(aux, poll_posted)
+{
+	char c;
+
+	aux_prep_poll(self, self->pipe[0]);
+	self->skel->bss->verdict = BPF_IO_URING_POST;
+	aux_start();
+	for (int i = 0; i < 3; i++) {
+		ASSERT_EQ(1, write(self->pipe[1], "x", 1));
+		ASSERT_CQE_FLAGS(&self->ring, CHILD, POLLIN, IORING_CQE_F_MORE);
+		ASSERT_EQ(1, read(self->pipe[0], &c, 1));
+	}
+	ASSERT_NO_CQE(&self->ring);
+	aux_cancel_flow();
+}
+
+TEST_F(aux, poll_ends_flow)
+{
+	aux_prep_poll(self, self->pipe[0]);
+	aux_step(self, 1)->end = 9;
+	aux_start();
+	ASSERT_EQ(1, write(self->pipe[1], "x", 1));
+	ASSERT_CQE(&self->ring, FLOW, 9);
+	ASSERT_EQ(1, write(self->pipe[1], "x", 1));
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(2, aux_nr_events(self));
+}
+
+/* The program issues something each time, and that completes as an event. */
+TEST_F(aux, poll_and_read)
+{
+	char c;
+
+	aux_prep_poll(self, self->pipe[0]);
+	iou_prep_read(aux_sqe(self, 1, 0), self->pipe[0], &c, 1, 0, OTHER);
+	for (int i = 0; i < 3; i++)
+		aux_step(self, 1 + 2 * i)->issue = 1;
+	aux_start();
+	for (int i = 0; i < 3; i++) {
+		ASSERT_EQ(1, write(self->pipe[1], "x", 1));
+		ASSERT_TRUE(aux_until(self, 3 + 2 * i));
+		ASSERT_AUX(1 + 2 * i, IORING_OP_POLL_ADD, POLLIN);
+		ASSERT_LAST(2 + 2 * i, 1);
+		ASSERT_EQ(1, aux_event(self, 2 + 2 * i)->nr_children);
+	}
+	ASSERT_NO_CQE(&self->ring);
+	aux_cancel_flow();
+}
+
+/*
+ * A request that has completed waits for the flush when the poll posts, so it is
+ * flushed within the poll's handler, and what its program stages there is done
+ * when the handler is through.
+ */
+TEST_F(aux, trap_15_nested_flush)
+{
+	char buf[3];
+	char c;
+
+	aux_prep_poll(self, self->pair[0]);
+	iou_prep_read(aux_sqe(self, 1, 0), self->pipe[0], &c, 1, 0, OTHER);
+	self->skel->bss->nr_sqes = 2;
+	iou_prep_write(aux_sqe(self, 2, 0), self->pair[0], "1", 1, -1, OTHER + 1);
+	iou_prep_write(aux_sqe(self, 3, 0), self->pair[0], "2", 1, -1, OTHER + 2);
+	aux_step(self, 1)->issue = 2;
+	aux_step(self, 2)->issue = 3;
+	aux_start();
+	/* in this order, and on the ring that defers in one go */
+	ASSERT_EQ(1, write(self->pipe[1], "x", 1));
+	ASSERT_EQ(1, write(self->pair[1], "x", 1));
+	ASSERT_TRUE(aux_until(self, 5));
+	ASSERT_LAST(1, 1);
+	if (variant->setup)
+		ASSERT_AUX(2, IORING_OP_POLL_ADD, POLLIN);
+	ASSERT_EQ(2, read(self->pair[1], buf, sizeof(buf)));
+	ASSERT_EQ(0, memcmp(buf, "12", 2));
+	ASSERT_NO_CQE(&self->ring);
+	aux_cancel_flow();
+}
+
+/*
+ * No program keeps a request going for ever that only it gets to see. It may end
+ * for that, and when it's issued again it sees all that has come meanwhile.
+ */
+TEST_F(aux, poll_exhausted)
+{
+	int evfd = eventfd(0, 0);
+	__u64 one = 1;
+	__u32 nr;
+
+	ASSERT_LE(0, evfd);
+	aux_prep_poll(self, evfd);
+	self->skel->bss->renew = 1;
+	aux_start();
+	for (int i = 0; i < 2 * NR_DROPS; i++) {
+		ASSERT_EQ(8, write(evfd, &one, 8));
+		ASSERT_EQ(0, io_uring_get_events(&self->ring));
+		if (i == NR_DROPS - 1)
+			ASSERT_EQ(0, self->skel->bss->nr_complete);
+	}
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(0, self->skel->bss->renew_ret);
+	ASSERT_LE(1, self->skel->bss->nr_complete);
+	ASSERT_GE(2, self->skel->bss->nr_complete);
+	ASSERT_LT(NR_DROPS, self->skel->bss->nr_aux);
+	nr = aux_nr_events(self);
+	ASSERT_EQ(8, write(evfd, &one, 8));
+	ASSERT_TRUE(aux_until(self, nr + 1));
+	aux_cancel_flow();
+	close(evfd);
+}
+
+TEST_F(aux, timeout)
+{
+	struct __kernel_timespec ts;
+
+	prep_timeout(self, &ts, 5, 3);
+	aux_start();
+	/* its last one is no success, and what the flow ends with */
+	ASSERT_CQE(&self->ring, FLOW, -ETIME);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(4, aux_nr_events(self));
+	for (int i = 1; i < 3; i++) {
+		ASSERT_AUX(i, IORING_OP_TIMEOUT, -ETIME);
+		ASSERT_EQ(IORING_CQE_F_MORE, aux_event(self, i)->cflags);
+	}
+	ASSERT_LAST(3, -ETIME);
+}
+
+/* One system call, which does not come back before there is a CQE. */
+TEST_F(aux, timeout_does_not_end_wait)
+{
+	struct __kernel_timespec ts;
+
+	prep_timeout(self, &ts, 10, 0);
+	aux_step(self, 5)->end = 5;
+	self->link = IOU_ATTACH(self->skel->progs.aux_flow, &self->ring, 0);
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	ASSERT_EQ(1, io_uring_submit_and_wait(&self->ring, 1));
+	ASSERT_EQ(1, io_uring_cq_ready(&self->ring));
+	ASSERT_CQE(&self->ring, FLOW, 5);
+	ASSERT_EQ(6, aux_nr_events(self));
+}
+
+/* Timeouts that count CQEs count those that there are. */
+TEST_F(aux, timeout_sequence)
+{
+	struct __kernel_timespec ts, limit = { .tv_sec = 60 };
+	struct io_uring_sqe *sqe;
+
+	prep_timeout(self, &ts, 5, 0);
+	aux_step(self, 4)->end = 4;
+	sqe = iou_get_sqe(&self->ring);
+	io_uring_prep_timeout(sqe, &limit, 2, 0);
+	sqe->user_data = APP;
+	self->link = IOU_ATTACH(self->skel->progs.aux_flow, &self->ring, 0);
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	ASSERT_EQ(2, io_uring_submit(&self->ring));
+	ASSERT_CQE(&self->ring, FLOW, 4);
+	ASSERT_NO_CQE(&self->ring);
+	iou_prep_nop(iou_get_sqe(&self->ring), 0, 0, OTHER);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_CQE(&self->ring, OTHER, 0);
+	ASSERT_CQE(&self->ring, APP, 0);
+	ASSERT_NO_CQE(&self->ring);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Zero-copy sends of a flow, and their notifications. */
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sys/ioctl.h>
+#include <sys/uio.h>
+
+#include "aux.h"
+
+#define LEN	4096
+
+/* a connection over the loopback device */
+static int sender, receiver;
+static char data[LEN];
+
+static int loopback_up(int fd)
+{
+	struct ifreq ifr = { .ifr_name = "lo" };
+
+	if (ioctl(fd, SIOCGIFFLAGS, &ifr))
+		return -errno;
+	ifr.ifr_flags |= IFF_UP;
+	return ioctl(fd, SIOCSIFFLAGS, &ifr) ? -errno : 0;
+}
+
+static int tcp_connect(void)
+{
+	struct sockaddr_in addr = {
+		.sin_family	= AF_INET,
+		.sin_addr	= { htonl(INADDR_LOOPBACK) },
+	};
+	int fd = socket(AF_INET, SOCK_STREAM, 0), size = 16384;
+	socklen_t len = sizeof(addr);
+
+	sender = socket(AF_INET, SOCK_STREAM, 0);
+	if (fd < 0 || sender < 0 || loopback_up(fd))
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	if (bind(fd, (void *)&addr, len) || listen(fd, 1) ||
+	    getsockname(fd, (void *)&addr, &len) ||
+	    connect(sender, (void *)&addr, len))
+		return -errno;
+	receiver = accept(fd, NULL, NULL);
+	close(fd);
+	return receiver < 0 ? -errno : 0;
+}
+
+static struct io_uring_sqe *prep_send(FIXTURE_DATA(aux) *self)
+{
+	struct io_uring_sqe *sqe = aux_sqe(self, 0, CHILD);
+
+	sqe->opcode = IORING_OP_SEND_ZC;
+	sqe->fd = sender;
+	sqe->addr = (unsigned long)data;
+	sqe->len = LEN;
+	return sqe;
+}
+
+#define ASSERT_SENT(n, _opcode, _res) do {				\
+	struct iou_event *__ev = aux_event(self, n);			\
+									\
+	ASSERT_EQ(BPF_IO_URING_COMPLETE, __ev->event);			\
+	ASSERT_EQ(_opcode, __ev->opcode);				\
+	ASSERT_EQ(_res, __ev->res);					\
+	ASSERT_EQ(IORING_CQE_F_MORE, __ev->cflags);			\
+	/* the notification is in flight, and counted */		\
+	ASSERT_EQ(1, __ev->nr_children);				\
+} while (0)
+
+#define ASSERT_NOTIFIED(n, _opcode) do {				\
+	ASSERT_AUX(n, _opcode, 0);					\
+	ASSERT_EQ(IORING_CQE_F_NOTIF, aux_event(self, n)->cflags);	\
+	ASSERT_EQ(0, aux_event(self, n)->nr_children);			\
+} while (0)
+
+/* The flow lives until it has come. Neither of the two posts a CQE. */
+static void send_and_check(struct __test_metadata *_metadata,
+			   FIXTURE_DATA(aux) *self, __u8 opcode)
+{
+	char got[LEN];
+
+	aux_start();
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(3, aux_nr_events(self));
+	ASSERT_SENT(1, opcode, LEN);
+	ASSERT_NOTIFIED(2, opcode);
+	ASSERT_EQ(LEN, recv(receiver, got, LEN, MSG_WAITALL));
+	ASSERT_EQ(0, memcmp(got, data, LEN));
+}
+
+TEST_F(aux, trap_12_send_zc_notification)
+{
+	ASSERT_EQ(0, tcp_connect());
+	memset(data, 'z', LEN);
+	prep_send(self);
+	send_and_check(_metadata, self, IORING_OP_SEND_ZC);
+}
+
+TEST_F(aux, sendmsg_zc)
+{
+	struct iovec iov = { data, LEN };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct io_uring_sqe *sqe;
+
+	ASSERT_EQ(0, tcp_connect());
+	sqe = prep_send(self);
+	sqe->opcode = IORING_OP_SENDMSG_ZC;
+	sqe->addr = (unsigned long)&msg;
+	sqe->len = 1;
+	send_and_check(_metadata, self, IORING_OP_SENDMSG_ZC);
+}
+
+TEST_F(aux, send_zc_fixed)
+{
+	struct iovec iov = { data, LEN };
+	struct io_uring_sqe *sqe;
+
+	ASSERT_EQ(0, tcp_connect());
+	ASSERT_EQ(0, io_uring_register_buffers(&self->ring, &iov, 1));
+	sqe = prep_send(self);
+	sqe->ioprio = IORING_RECVSEND_FIXED_BUF;
+	send_and_check(_metadata, self, IORING_OP_SEND_ZC);
+}
+
+TEST_F(aux, send_zc_in_io_wq)
+{
+	ASSERT_EQ(0, tcp_connect());
+	prep_send(self)->flags = IOSQE_ASYNC;
+	send_and_check(_metadata, self, IORING_OP_SEND_ZC);
+}
+
+/* As the application would see them. */
+TEST_F(aux, send_zc_posted)
+{
+	ASSERT_EQ(0, tcp_connect());
+	prep_send(self)->addr3 = OTHER;
+	self->skel->bss->verdict = BPF_IO_URING_POST;
+	aux_step(self, 2)->cqes = 1;
+	aux_start();
+	ASSERT_CQE_FLAGS(&self->ring, CHILD, LEN, IORING_CQE_F_MORE);
+	ASSERT_CQE(&self->ring, AUX_MARKER, 0);
+	ASSERT_CQE_FLAGS(&self->ring, OTHER, 0, IORING_CQE_F_NOTIF);
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_NO_CQE(&self->ring);
+}
+
+/* The notification came with the preparation, and goes without the send. */
+TEST_F(aux, send_zc_refused)
+{
+	ASSERT_EQ(0, tcp_connect());
+	prep_send(self)->ioprio = 1U << 15;
+	aux_start();
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(3, aux_nr_events(self));
+	ASSERT_SENT(1, IORING_OP_SEND_ZC, -EINVAL);
+	ASSERT_NOTIFIED(2, IORING_OP_SEND_ZC);
+}
+
+/* There has never been one. */
+TEST_F(aux, send_zc_not_prepared)
+{
+	prep_send(self)->flags = 1U << 7;
+	aux_start();
+	ASSERT_CQE(&self->ring, FLOW, -EINVAL);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(2, aux_nr_events(self));
+	ASSERT_LAST(1, -EINVAL);
+}
+
+TEST_F(aux, send_zc_without_file)
+{
+	prep_send(self)->fd = -1;
+	aux_start();
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(3, aux_nr_events(self));
+	ASSERT_SENT(1, IORING_OP_SEND_ZC, -EBADF);
+	ASSERT_NOTIFIED(2, IORING_OP_SEND_ZC);
+}
+
+/* A notification isn't a NOP, and is not issued again as one. */
+TEST_F(aux, notification_is_not_issued_again)
+{
+	ASSERT_EQ(0, tcp_connect());
+	prep_send(self);
+	aux_step(self, 2)->again = 1;
+	send_and_check(_metadata, self, IORING_OP_SEND_ZC);
+	ASSERT_EQ(-EOPNOTSUPP, self->skel->bss->again_ret);
+}
+
+/* Sends until the receiver has room for no more, while the sender still has. */
+static bool fill(void)
+{
+	for (int i = 0; i < 100; i++) {
+		int unsent = 0;
+
+		if (send(sender, data, LEN, MSG_DONTWAIT) < 0)
+			return false;
+		usleep(20000);
+		if (!ioctl(sender, SIOCOUTQNSD, &unsent) && unsent >= LEN)
+			return true;
+	}
+	return false;
+}
+
+static void *drain_fn(void *arg)
+{
+	char buf[LEN];
+
+	usleep(IOU_IDLE_MS * 2000);
+	while (recv(receiver, buf, LEN, 0) > 0)
+		;
+	return NULL;
+}
+
+/*
+ * Who waits for several CQEs sleeps until there may be as many. Here all of them
+ * are for the program to post, when the notification has come.
+ */
+TEST_F(aux, trap_01_lazy_wake)
+{
+	struct __kernel_timespec ts = { .tv_sec = IOU_WAIT_MS / 1000 };
+	struct io_uring_cqe *cqe;
+	pthread_t thread;
+
+	ASSERT_EQ(0, tcp_connect());
+	ASSERT_TRUE(fill());
+	prep_send(self);
+	aux_step(self, 2)->cqes = 3;
+	aux_start();
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(2, aux_nr_events(self));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, drain_fn, NULL));
+	ASSERT_EQ(0, io_uring_wait_cqes(&self->ring, &cqe, 4, &ts, NULL));
+	for (int i = 0; i < 3; i++)
+		ASSERT_CQE(&self->ring, AUX_MARKER + i, i);
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_EQ(0, shutdown(sender, SHUT_RDWR));
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+}
+
+/* The memory is the kernel's until it says so, whoever ends the flow. */
+static void end_early(struct __test_metadata *_metadata,
+		      FIXTURE_DATA(aux) *self, bool cancel)
+{
+	pthread_t thread;
+
+	ASSERT_EQ(0, tcp_connect());
+	ASSERT_TRUE(fill());
+	prep_send(self);
+	aux_step(self, 1)->end = cancel ? 0 : 7;
+	aux_start();
+	if (cancel) {
+		ASSERT_TRUE(aux_until(self, 2));
+		aux_queue_cancel(self, FLOW);
+		ASSERT_EQ(1, io_uring_submit(&self->ring));
+		ASSERT_CQE(&self->ring, CANCEL, 0);
+	}
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, drain_fn, NULL));
+	ASSERT_CQE(&self->ring, FLOW, cancel ? -ECANCELED : 7);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(cancel ? 3 : 2, aux_nr_events(self));
+	ASSERT_EQ(0, shutdown(sender, SHUT_RDWR));
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+}
+
+TEST_F(aux, flow_waits_for_notification)
+{
+	end_early(_metadata, self, false);
+}
+
+TEST_F(aux, cancelled_flow_waits_for_notification)
+{
+	end_early(_metadata, self, true);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The last event of a flow that is cancelled. */
+#include "iou_bpf.h"
+#include "kselftest_harness.h"
+#include "cancel_event.skel.h"
+
+#define FLOW	0xf10aULL
+#define CHILD	0xc41dULL
+#define CANCEL	0xca4cULL
+#define OTHER	0x07e4ULL
+
+/* what one run may post */
+#define MAX_CQES	16
+#define NR_FLOWS	6
+
+FIXTURE(cancel_event) {
+	struct io_uring ring;
+	struct cancel_event *skel;
+	struct bpf_link *link;
+	/* the flow's child reads from it */
+	int pipe[2];
+	char buf[4];
+};
+
+IOU_RING_VARIANTS(cancel_event);
+
+FIXTURE_SETUP(cancel_event)
+{
+	IOU_REQUIRE();
+	ASSERT_EQ(0, iou_ring_init(&self->ring, variant->setup));
+	ASSERT_EQ(0, pipe(self->pipe));
+	self->skel = cancel_event__open_and_load();
+	ASSERT_NE(NULL, self->skel);
+	iou_prep_read(&self->skel->bss->sqes[0], self->pipe[0], self->buf, 4, 0,
+		      CHILD);
+	self->skel->bss->nr_sqes = 1;
+	self->link = IOU_ATTACH(self->skel->progs.cancel_event, &self->ring, 0);
+}
+
+FIXTURE_TEARDOWN(cancel_event)
+{
+	bpf_link__destroy(self->link);
+	cancel_event__destroy(self->skel);
+	close(self->pipe[0]);
+	close(self->pipe[1]);
+	if (self->ring.ring_fd >= 0)
+		io_uring_queue_exit(&self->ring);
+}
+
+static struct io_uring_sqe *queue_cancel(FIXTURE_DATA(cancel_event) *self,
+					 __u64 user_data, unsigned int flags)
+{
+	struct io_uring_sqe *sqe = iou_get_sqe(&self->ring);
+
+	io_uring_prep_cancel64(sqe, user_data, flags);
+	sqe->user_data = CANCEL;
+	return sqe;
+}
+
+static void start(struct __test_metadata *_metadata,
+		  FIXTURE_DATA(cancel_event) *self)
+{
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, self->skel->bss->nr_events);
+}
+
+/* Event @n is that of a flow with one child, which has not been cancelled yet. */
+#define ASSERT_CANCEL_EVENT(n) do {					\
+	struct iou_event *__ev = &self->skel->bss->events[n];		\
+									\
+	ASSERT_EQ(BPF_IO_URING_CANCEL, __ev->event);			\
+	ASSERT_EQ(FLOW, __ev->user_data);				\
+	ASSERT_EQ(FLOW, __ev->flow_user_data);				\
+	ASSERT_EQ(-ECANCELED, __ev->res);				\
+	ASSERT_EQ(0, __ev->cflags);					\
+	ASSERT_EQ(IORING_OP_BPF, __ev->opcode);				\
+	ASSERT_EQ(0, __ev->flags);					\
+	ASSERT_EQ(1, __ev->nr_children);				\
+} while (0)
+
+#define ASSERT_CANCELLED() do {						\
+	struct io_uring_cqe __cqes[2];					\
+									\
+	ASSERT_EQ(0, iou_wait_cqes(&self->ring, __cqes, 2));		\
+	ASSERT_HAS_CQE(__cqes, 2, FLOW, -ECANCELED);			\
+	ASSERT_NE(NULL, iou_find_cqe(__cqes, 2, CANCEL));		\
+	ASSERT_NO_CQE(&self->ring);					\
+	ASSERT_EQ(2, self->skel->bss->nr_events);			\
+	ASSERT_CANCEL_EVENT(1);						\
+} while (0)
+
+/* Nothing can be started, and the end is not for the program to decide. */
+TEST_F(cancel_event, what_is_refused)
+{
+	self->skel->bss->nr_cqes = 1;
+	start(_metadata, self);
+	queue_cancel(self, FLOW, 0);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	for (int i = 0; i < 3; i++) {
+		struct io_uring_cqe cqe = {};
+
+		ASSERT_EQ(0, iou_wait_cqe(&self->ring, &cqe));
+		/* the state is that of the flow: START was 1 */
+		ASSERT_EQ(cqe.user_data == FLOW + 1 ? 2 :
+			  cqe.user_data == FLOW ? -ECANCELED : 0, cqe.res);
+	}
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_CANCEL_EVENT(1);
+	ASSERT_EQ(-ECANCELED, self->skel->bss->issue_ret);
+	ASSERT_EQ(-ECANCELED, self->skel->bss->again_ret);
+	ASSERT_EQ(-EALREADY, self->skel->bss->complete_ret);
+	ASSERT_EQ(0, self->skel->bss->post_ret);
+}
+
+/* There is no completion that a verdict could be about. */
+TEST_F(cancel_event, verdict_is_ignored)
+{
+	for (int i = 0; i <= BPF_IO_URING_DROP_BUF; i++) {
+		self->skel->bss->nr_events = 0;
+		self->skel->bss->verdict = i;
+		start(_metadata, self);
+		queue_cancel(self, FLOW, 0);
+		ASSERT_EQ(1, io_uring_submit(&self->ring));
+		ASSERT_CANCELLED();
+	}
+}
+
+TEST_F(cancel_event, any)
+{
+	start(_metadata, self);
+	queue_cancel(self, 0, IORING_ASYNC_CANCEL_ANY);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_CANCELLED();
+}
+
+TEST_F(cancel_event, opcode)
+{
+	start(_metadata, self);
+	queue_cancel(self, 0, IORING_ASYNC_CANCEL_OP |
+		     IORING_ASYNC_CANCEL_ALL)->len = IORING_OP_BPF;
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_CANCELLED();
+}
+
+TEST_F(cancel_event, sync)
+{
+	struct io_uring_sync_cancel_reg reg = {
+		.addr		= FLOW,
+		.fd		= -1,
+		.timeout	= { .tv_sec = -1, .tv_nsec = -1 },
+	};
+
+	start(_metadata, self);
+	ASSERT_EQ(0, io_uring_register_sync_cancel(&self->ring, &reg));
+	ASSERT_CQE(&self->ring, FLOW, -ECANCELED);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(2, self->skel->bss->nr_events);
+	ASSERT_CANCEL_EVENT(1);
+}
+
+TEST_F(cancel_event, link_timeout)
+{
+	struct __kernel_timespec ts = { .tv_nsec = 20000000 };
+	struct io_uring_sqe *sqe;
+
+	iou_queue_bpf(&self->ring, 0, FLOW)->flags = IOSQE_IO_LINK;
+	sqe = iou_get_sqe(&self->ring);
+	io_uring_prep_link_timeout(sqe, &ts, 0);
+	sqe->user_data = CANCEL;
+	ASSERT_EQ(2, io_uring_submit(&self->ring));
+	ASSERT_CANCELLED();
+}
+
+/*
+ * It's found once, what is behind it fails at once, and it ends when nothing of it
+ * is left, after the program has been told.
+ */
+TEST_F(cancel_event, rule_b3_cancel_in_three_steps)
+{
+	struct io_uring_cqe cqes[4];
+
+	iou_queue_bpf(&self->ring, 0, FLOW)->flags = IOSQE_IO_HARDLINK;
+	iou_prep_nop(iou_get_sqe(&self->ring), 0, 0, OTHER);
+	ASSERT_EQ(2, io_uring_submit(&self->ring));
+	queue_cancel(self, FLOW, 0);
+	queue_cancel(self, FLOW, 0)->user_data = CANCEL + 1;
+	ASSERT_EQ(2, io_uring_submit(&self->ring));
+	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 4));
+	ASSERT_HAS_CQE(cqes, 4, CANCEL, 0);
+	ASSERT_HAS_CQE(cqes, 4, CANCEL + 1, -ENOENT);
+	ASSERT_HAS_CQE(cqes, 4, OTHER, -ECANCELED);
+	ASSERT_EQ(FLOW, cqes[3].user_data);
+	ASSERT_EQ(-ECANCELED, cqes[3].res);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(2, self->skel->bss->nr_events);
+	ASSERT_CANCEL_EVENT(1);
+	/* nobody reads from the pipe any more */
+	ASSERT_EQ(4, write(self->pipe[1], "left", 4));
+	ASSERT_EQ(4, read(self->pipe[0], self->buf, 4));
+}
+
+/* Its program has never run, and doesn't know of it. */
+TEST_F(cancel_event, not_started)
+{
+	struct io_uring_cqe cqes[2];
+
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	queue_cancel(self, FLOW, 0);
+	ASSERT_EQ(2, io_uring_submit(&self->ring));
+	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));
+	ASSERT_HAS_CQE(cqes, 2, FLOW, -ECANCELED);
+	ASSERT_EQ(0, self->skel->bss->nr_events);
+}
+
+/* A child that comes to its end by itself now is no event any more. */
+TEST_F(cancel_event, child_has_completed)
+{
+	start(_metadata, self);
+	queue_cancel(self, FLOW, 0);
+	ASSERT_EQ(4, write(self->pipe[1], "data", 4));
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	for (int i = 0; i < 2; i++) {
+		struct io_uring_cqe cqe = {};
+
+		ASSERT_EQ(0, iou_wait_cqe(&self->ring, &cqe));
+		/* on a ring that does not defer, the flow is done by then */
+		ASSERT_TRUE(cqe.user_data == FLOW || cqe.user_data == CANCEL);
+	}
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(variant->setup ? 1 : 0, self->skel->bss->nr_cancel);
+}
+
+TEST_F(cancel_event, detach)
+{
+	start(_metadata, self);
+	ASSERT_EQ(0, bpf_link__detach(self->link));
+	ASSERT_CQE(&self->ring, FLOW, -ECANCELED);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(1, self->skel->bss->nr_events);
+}
+
+/* The next program of the slot has nothing to do with a flow of the last one. */
+TEST_F(cancel_event, replaced_meanwhile)
+{
+	struct io_uring_sync_cancel_reg reg = {
+		.addr		= FLOW,
+		.fd		= -1,
+		.timeout	= { .tv_sec = -1, .tv_nsec = -1 },
+	};
+
+	if (!variant->setup)
+		SKIP(return, "task work doesn't wait on such a ring");
+	start(_metadata, self);
+	ASSERT_EQ(0, io_uring_register_sync_cancel(&self->ring, &reg));
+	bpf_link__destroy(self->link);
+	self->link = IOU_ATTACH(self->skel->progs.cancel_event, &self->ring, 0);
+	ASSERT_CQE(&self->ring, FLOW, -ECANCELED);
+	ASSERT_EQ(1, self->skel->bss->nr_events);
+}
+
+TEST_F(cancel_event, close_ring)
+{
+	start(_metadata, self);
+	io_uring_queue_exit(&self->ring);
+	self->ring.ring_fd = -1;
+	usleep(IOU_IDLE_MS * 1000);
+	ASSERT_EQ(1, self->skel->bss->nr_events);
+}
+
+/* More of them at once than there is room for what their programs post. */
+TEST_F(cancel_event, many)
+{
+	const int nr = NR_FLOWS;
+	int found[NR_FLOWS][MAX_CQES + 1] = {};
+	struct io_uring_cqe cqe;
+
+	self->skel->bss->nr_cqes = MAX_CQES;
+	for (int i = 0; i < nr; i++)
+		iou_queue_bpf(&self->ring, 0, FLOW + i * 0x100);
+	ASSERT_EQ(nr, io_uring_submit(&self->ring));
+	queue_cancel(self, 0, IORING_ASYNC_CANCEL_OP |
+		     IORING_ASYNC_CANCEL_ALL)->len = IORING_OP_BPF;
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	for (int i = 0; i < nr * (MAX_CQES + 1) + 1; i++) {
+		ASSERT_EQ(0, iou_wait_cqe(&self->ring, &cqe));
+		if (cqe.user_data == CANCEL) {
+			ASSERT_EQ(nr, cqe.res);
+			continue;
+		}
+		ASSERT_GT(nr, (cqe.user_data - FLOW) / 0x100);
+		found[(cqe.user_data - FLOW) / 0x100][(cqe.user_data - FLOW) % 0x100]++;
+	}
+	ASSERT_NO_CQE(&self->ring);
+	for (int i = 0; i < nr; i++) {
+		for (int j = 0; j <= MAX_CQES; j++)
+			ASSERT_EQ(1, found[i][j]);
+	}
+	ASSERT_EQ(nr, self->skel->bss->nr_cancel);
+}
+
+TEST_HARNESS_MAIN
