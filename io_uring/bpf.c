@@ -134,6 +134,7 @@ int io_bpf_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe)
 	bctx->state[2] = READ_ONCE(sqe->addr3);
 	bctx->state[3] = READ_ONCE(sqe->bpf_arg);
 	req->bpf_flow.slot = slot;
+	req->bpf_flow.nr_linked = 0;
 	req->bpf_flow.flags = 0;
 	INIT_HLIST_NODE(&req->hash_node);
 
@@ -176,8 +177,12 @@ void io_bpf_settle(struct io_kiocb *flow)
 	hlist_del_init(&flow->hash_node);
 	io_bpf_put_id(flow->ctx->bpf_ring, flow);
 
-	if (flow->cqe.res < 0)
+	if (*flags & IO_BPF_F_CUT)
+		io_bpf_cut_chain(flow);
+	else if (flow->cqe.res < 0 && !(*flags & IO_BPF_F_GO_ON))
 		req_set_fail(flow);
+	else if (flow->cqe.res < 0)
+		flow->flags &= ~REQ_F_CQE_SKIP;
 	flow->cqe.flags = 0;
 	io_req_complete_defer(flow);
 }

@@ -6,6 +6,7 @@
 #include <linux/bpf_io_uring.h>
 
 #include "slist.h"
+#include "bpf_chain.h"
 
 struct io_cancel_data;
 
@@ -65,7 +66,7 @@ static inline bool io_bpf_is_child_of(struct io_kiocb *req, u64 id)
  * Requests at hand. A staged SQE is in one of them, and becomes another: those
  * of a run, and one that is there as long as anything is staged.
  */
-#define IO_BPF_MIN_SPARE	(IO_BPF_MAX_SQES + 1)
+#define IO_BPF_MIN_SPARE	(IO_BPF_MAX_SQES + IO_BPF_MAX_LINKS + 1)
 #define IO_BPF_MAX_SPARE	(2 * IO_BPF_MIN_SPARE)
 
 /* ->bpf_flow.flags of an IORING_OP_BPF request */
@@ -87,10 +88,15 @@ enum {
 	IO_BPF_F_KILLED		= 1U << 5,
 	/* has completed, nothing refers to it any more */
 	IO_BPF_F_DONE		= 1U << 6,
+	/* the run wants something done to the chain; tested along with ENDING */
+	IO_BPF_F_EDIT		= 1U << 7,
 	/* on ->events of the ring, and has to leave it before it completes */
-	IO_BPF_F_EVENT		= 1U << 7,
+	IO_BPF_F_EVENT		= 1U << 8,
 	/* KILLED, and its program is to be told before the children are */
-	IO_BPF_F_CANCEL		= 1U << 8,
+	IO_BPF_F_CANCEL		= 1U << 9,
+	/* when it has ended the chain goes on, or is cut, whatever its result */
+	IO_BPF_F_GO_ON		= 1U << 10,
+	IO_BPF_F_CUT		= 1U << 11,
 };
 
 /* A CQE that a program staged, to be posted before the @pos-th of the batch. */
@@ -146,6 +152,9 @@ struct io_bpf_ring {
 	struct io_wq_work_list	ready;
 	/* same, but the task has to come by again */
 	struct io_wq_work_list	parked;
+	/* SQEs to be linked behind flows, and what else a run does to a chain */
+	struct io_wq_work_list	links;
+	struct io_bpf_edit	edit;
 	/* requests to stage in, at least IO_BPF_MIN_SPARE when a program runs */
 	struct io_wq_work_node	spare;
 	unsigned int		nr_spare;

@@ -17,7 +17,7 @@ void io_bpf_run_cancel(struct io_bpf_ring *br, struct io_kiocb *flow);
 bool io_bpf_must_post(struct io_kiocb *req);
 
 /* io_uring.c */
-void io_bpf_post_aux(struct io_ring_ctx *ctx, const struct io_bpf_cqe *cqe,
+void io_bpf_post_aux(struct io_ring_ctx *ctx, struct io_bpf_cqe *cqe,
 		     unsigned int nr);
 #else
 static inline bool io_bpf_aux(struct io_kiocb *req, s32 res, u32 cflags,

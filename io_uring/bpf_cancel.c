@@ -37,11 +37,7 @@ void io_bpf_mark_killed(struct io_kiocb *flow)
 	hlist_add_head(&flow->hash_node, &ctx->bpf_ring->kills);
 	ctx->bpf_ring->interrupt = true;
 
-	req_set_fail(flow);
-	if (flow->flags & REQ_F_HARDLINK) {
-		flow->flags &= ~REQ_F_HARDLINK;
-		flow->flags |= REQ_F_LINK;
-	}
+	io_bpf_cut_chain(flow);
 	spin_lock(&ctx->completion_lock);
 	io_disarm_next(flow);
 	spin_unlock(&ctx->completion_lock);

@@ -96,7 +96,7 @@ static noinline void io_bpf_hop_slow(struct io_bpf_ring *br,
 	if (io_bpf_child_posts(br, flow, req, verdict))
 		io_bpf_add_post(br, req);
 	if (!io_bpf_ctx(flow)->nr_children ||
-	    (flow->bpf_flow.flags & IO_BPF_F_ENDING))
+	    (flow->bpf_flow.flags & (IO_BPF_F_ENDING | IO_BPF_F_EDIT)))
 		io_bpf_flow_done(br, flow);
 }
 
@@ -120,7 +120,7 @@ static __always_inline struct io_kiocb *io_bpf_hop(struct io_bpf_ring *br,
 
 	if (unlikely(verdict != BPF_IO_URING_DEFAULT ||
 		     (req->cqe.flags & IORING_CQE_F_BUFFER) ||
-		     (flow->bpf_flow.flags & IO_BPF_F_ENDING))) {
+		     (flow->bpf_flow.flags & (IO_BPF_F_ENDING | IO_BPF_F_EDIT)))) {
 		io_bpf_hop_slow(br, flow, req, verdict);
 		return NULL;
 	}

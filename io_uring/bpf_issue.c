@@ -155,6 +155,8 @@ void io_bpf_apply(struct io_bpf_ring *br)
 	for (;;) {
 		if (unlikely(!br->tctx))
 			io_bpf_kill_ready(br);
+		if (unlikely(br->links.first))
+			io_bpf_apply_links(br);
 		if (unlikely(!hlist_empty(&br->kills)))
 			io_bpf_cancel_ending(br);
 		if (!br->ready.first || br->nr_pending)

@@ -78,9 +78,17 @@ u32 io_bpf_run_sleepable(struct io_bpf_ring *br, const struct bpf_prog *prog,
 	return verdict;
 }
 
-/* A flow is over: its program said so, or has left nothing to be waited for. */
+/*
+ * A flow is over: its program said so, or has left nothing to be waited for. Or
+ * there is only something to be done to its chain.
+ */
 void io_bpf_flow_done(struct io_bpf_ring *br, struct io_kiocb *flow)
 {
+	if (flow->bpf_flow.flags & IO_BPF_F_EDIT)
+		io_bpf_edit_chain(br, flow);
+	if (io_bpf_ctx(flow)->nr_children &&
+	    !(flow->bpf_flow.flags & IO_BPF_F_ENDING))
+		return;
 	/* if nobody ends it by hand, it fails if its last completion has */
 	if (!(flow->bpf_flow.flags & IO_BPF_F_ENDING))
 		flow->cqe.res = min(io_bpf_ctx(flow)->res, 0);
@@ -92,7 +100,7 @@ void io_bpf_flow_done(struct io_bpf_ring *br, struct io_kiocb *flow)
 void io_bpf_next(struct io_bpf_ring *br, struct io_kiocb *flow)
 {
 	if (unlikely(!io_bpf_ctx(flow)->nr_children ||
-		     (flow->bpf_flow.flags & IO_BPF_F_ENDING)))
+		     (flow->bpf_flow.flags & (IO_BPF_F_ENDING | IO_BPF_F_EDIT))))
 		io_bpf_flow_done(br, flow);
 }
 
@@ -100,12 +108,16 @@ void io_bpf_next(struct io_bpf_ring *br, struct io_kiocb *flow)
 void io_bpf_run_start(struct io_bpf_ring *br, struct io_kiocb *flow)
 {
 	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(flow);
+	u32 verdict;
 
 	bctx->user_data = flow->cqe.user_data;
 	bctx->event = BPF_IO_URING_START;
 	bctx->opcode = IORING_OP_BPF;
 	bctx->flags = io_bpf_next_flag(flow);
-	io_bpf_run_prog(br, br->progs[flow->bpf_flow.slot], bctx, NULL, true);
+	verdict = io_bpf_run_prog(br, br->progs[flow->bpf_flow.slot], bctx, NULL,
+				  true);
+	if (verdict & IO_BPF_VERDICT_CHAIN)
+		io_bpf_flow_verdict(flow, verdict);
 	/* there is no result that this one could have failed with */
 	bctx->res = 0;
 	io_bpf_next(br, flow);
@@ -167,8 +179,11 @@ static bool io_bpf_verdict(struct io_bpf_ring *br, struct io_kiocb *req,
 bool io_bpf_child_posts(struct io_bpf_ring *br, struct io_kiocb *flow,
 			struct io_kiocb *req, u32 verdict)
 {
-	bool drop = io_bpf_drops(req, verdict, true);
+	bool drop;
 
+	if (verdict & IO_BPF_VERDICT_CHAIN)
+		verdict = io_bpf_flow_verdict(flow, verdict);
+	drop = io_bpf_drops(req, verdict, true);
 	if (!drop)
 		io_bpf_change_cqe(req, io_bpf_ctx(flow));
 	if (!br->run.again)
@@ -293,6 +308,8 @@ bool io_bpf_pred_complete(struct io_bpf_ring *br, struct io_kiocb *req)
 	bctx = io_bpf_ctx(flow);
 	io_bpf_fill_ctx(bctx, req, io_bpf_next_flag(flow));
 	verdict = io_bpf_run_prog(br, prog, bctx, req, true);
+	if (unlikely(verdict & IO_BPF_VERDICT_CHAIN))
+		verdict = io_bpf_flow_verdict(flow, verdict);
 	drop = io_bpf_drops(req, verdict, false);
 	io_bpf_change_cqe(req, bctx);
 	io_bpf_next(br, flow);
@@ -304,6 +321,8 @@ void io_bpf_match_verdict(struct io_bpf_ring *br, struct io_kiocb *req,
 			  u32 verdict)
 {
 	io_bpf_change_cqe(req, io_bpf_ctx(&br->watch));
+	if (unlikely(verdict & IO_BPF_VERDICT_CHAIN))
+		verdict = io_bpf_watch_verdict(req, verdict);
 	if (io_bpf_drops(req, verdict, false)) {
 		io_bpf_clear_extra(req);
 		req->flags |= REQ_F_CQE_SKIP;

@@ -31,7 +31,8 @@ enum bpf_io_uring_event {
 };
 
 /**
- * enum bpf_io_uring_verdict - what becomes of the completion's own CQE
+ * enum bpf_io_uring_verdict - what becomes of the completion's own CQE, and of
+ *	the chain
  * @BPF_IO_URING_DEFAULT: posted if the application issued the request, with
  *	IOSQE_CQE_SKIP_SUCCESS honoured; not posted if a program did
  * @BPF_IO_URING_POST: posted, with user_data, res and cflags of the context
@@ -39,12 +40,59 @@ enum bpf_io_uring_event {
  * @BPF_IO_URING_DROP_BUF: not posted, and the program takes the provided buffer
  *	over whose id the CQE carries. A completion with IORING_CQE_F_BUFFER is
  *	posted under any other verdict, as nobody would learn the id otherwise.
+ * @BPF_IO_URING_GO_ON: or'ed to one of these: a failure or a short result
+ *	doesn't cut the chain. For a program that watches, this is the chain of
+ *	the completed request, and for that of a flow it is the chain behind the
+ *	flow, whatever the result that the flow ends with. The last event to say
+ *	something of the chain counts.
+ * @BPF_IO_URING_CUT: or'ed as well: the chain is cut as by a failure, even if it
+ *	is linked by IOSQE_IO_HARDLINK. Not both.
  */
 enum bpf_io_uring_verdict {
 	BPF_IO_URING_DEFAULT	= 0,
 	BPF_IO_URING_POST	= 1,
 	BPF_IO_URING_DROP	= 2,
 	BPF_IO_URING_DROP_BUF	= 3,
+
+	BPF_IO_URING_GO_ON	= 1U << 2,
+	BPF_IO_URING_CUT	= 1U << 3,
+};
+
+/**
+ * enum bpf_io_uring_edit_flags - flags of bpf_io_uring_drop() and unlink()
+ * @BPF_IO_URING_REST: the request, and all behind it in the chain
+ * @BPF_IO_URING_POST_CANCELED: what is dropped posts -ECANCELED
+ */
+enum bpf_io_uring_edit_flags {
+	BPF_IO_URING_REST		= 1U << 0,
+	BPF_IO_URING_POST_CANCELED	= 1U << 1,
+};
+
+/* above those of the SQE, in the flags of union bpf_io_uring_member */
+enum bpf_io_uring_member_flags {
+	BPF_IO_URING_MEMBER_TIMEOUT	= 1U << 8,
+};
+
+/**
+ * union bpf_io_uring_member - a request that waits in a chain
+ * @user_data: of the request
+ * @index: its place in the chain, 0 is the one that is next
+ * @flags: IOSQE_*, and BPF_IO_URING_MEMBER_TIMEOUT if IORING_OP_LINK_TIMEOUT
+ *	stands behind it, which is no member by itself. Opcodes set IOSQE_ASYNC on
+ *	their own account as well.
+ * @opcode: enum io_uring_op
+ *
+ * Returned by bpf_iter_io_uring_chain_next(). It is a union because a pointer to
+ * a struct is one to an object of the kernel, which takes CAP_PERFMON to read.
+ */
+union bpf_io_uring_member {
+	struct {
+		__u64	user_data;
+		__u32	index;
+		__u16	flags;
+		__u8	opcode;
+		__u8	__pad;
+	};
 };
 
 /**

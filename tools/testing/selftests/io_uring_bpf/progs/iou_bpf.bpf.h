@@ -39,6 +39,26 @@ extern int bpf_io_uring_buf_read(struct bpf_io_uring_ctx *ctx, __u32 index,
 extern int bpf_io_uring_buf_write(struct bpf_io_uring_ctx *ctx, __u32 index,
 				  __u64 offset, const void *src,
 				  __u32 src__sz) __ksym;
+extern int bpf_io_uring_drop(struct bpf_io_uring_ctx *ctx, __u32 index,
+			     __u64 flags) __ksym;
+extern int bpf_io_uring_unlink(struct bpf_io_uring_ctx *ctx, __u32 index,
+			       __u64 flags) __ksym;
+extern int bpf_io_uring_link(struct bpf_io_uring_ctx *ctx, const void *sqe,
+			     __u32 sqe__sz, __u64 flags) __ksym;
+extern int
+bpf_iter_io_uring_chain_new(struct bpf_iter_io_uring_chain *it,
+			    struct bpf_io_uring_ctx *ctx) __ksym;
+extern union bpf_io_uring_member *
+bpf_iter_io_uring_chain_next(struct bpf_iter_io_uring_chain *it) __ksym;
+extern void
+bpf_iter_io_uring_chain_destroy(struct bpf_iter_io_uring_chain *it) __ksym;
+
+/* what the verifier knows to be one */
+static __always_inline __u32 iou_verdict(__u32 verdict)
+{
+	return verdict > (BPF_IO_URING_CUT | BPF_IO_URING_DROP_BUF) ?
+		BPF_IO_URING_DEFAULT : verdict;
+}
 
 static __always_inline bool iou_is_start(struct bpf_io_uring_ctx *ctx)
 {

@@ -47,7 +47,7 @@ static __always_inline int match_run(struct bpf_io_uring_ctx *ctx)
 	ctx->state[1] = ~0ULL;
 	ctx->state[2] = ~0ULL;
 	ctx->state[3] = ~0ULL;
-	return verdict & 3;
+	return iou_verdict(verdict);
 }
 
 SEC("iouring")

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Verdicts about the chain: a failure doesn't cut it, or a success does. */
+#include "edit.h"
+
+#define SKIP_SUCCESS	IOSQE_CQE_SKIP_SUCCESS
+
+TEST_F(edit, flow_goes_on)
+{
+	edit_step(self, 0, EDIT_COMPLETE, -EIO, 0);
+	edit_step(self, 0, EDIT_VERDICT, BPF_IO_URING_GO_ON, 0);
+	edit_queue_flow(self, 0, IOSQE_IO_LINK);
+	edit_queue_members(self, 2);
+	EDIT_SUBMIT(3);
+	ASSERT_CQE(&self->ring, FLOW, -EIO);
+	ASSERT_MEMBERS(0, 2);
+	EDIT_ASSERT_DONE();
+}
+
+TEST_F(edit, flow_cuts)
+{
+	for (int hard = 0; hard < 2; hard++) {
+		self->skel->bss->nr_events = 0;
+		self->skel->bss->nr_steps = 0;
+		edit_step(self, 0, EDIT_COMPLETE, 7, 0);
+		edit_step(self, 0, EDIT_VERDICT, BPF_IO_URING_CUT, 0);
+		edit_queue_flow(self, 0, hard ? IOSQE_IO_HARDLINK : IOSQE_IO_LINK);
+		edit_queue_members(self, 2);
+		EDIT_SUBMIT(3);
+		ASSERT_CQE(&self->ring, FLOW, 7);
+		ASSERT_CQE(&self->ring, MEMBER, -ECANCELED);
+		ASSERT_CQE(&self->ring, MEMBER + 1, -ECANCELED);
+		EDIT_ASSERT_DONE();
+	}
+}
+
+/* Said in any event, of a child as well, and the last word counts. */
+TEST_F(edit, last_word)
+{
+	static const unsigned int said[][3] = {
+		{ BPF_IO_URING_GO_ON, 0, 0 },
+		{ BPF_IO_URING_CUT, BPF_IO_URING_GO_ON | BPF_IO_URING_POST, 0 },
+		{ BPF_IO_URING_GO_ON, 0, BPF_IO_URING_CUT },
+		{ 0, BPF_IO_URING_CUT | BPF_IO_URING_POST, BPF_IO_URING_GO_ON },
+	};
+
+	for (int i = 0; i < 4; i++) {
+		bool go_on = i != 2;
+
+		self->skel->bss->nr_events = 0;
+		self->skel->bss->nr_steps = 0;
+		edit_sqe(self, 0, CHILD, 5);
+		for (int n = 0; n < 3; n++)
+			edit_step(self, n, EDIT_VERDICT, said[i][n], 0);
+		edit_step(self, 0, EDIT_ISSUE, 0, 0);
+		edit_step(self, 1, EDIT_ISSUE, 0, 0);
+		edit_step(self, 2, EDIT_COMPLETE, -EIO, 0);
+		edit_queue_nop(self, HEAD, 0, IOSQE_IO_LINK);
+		edit_queue_flow(self, 0, IOSQE_IO_LINK);
+		edit_queue_members(self, 1);
+		EDIT_SUBMIT(3);
+		ASSERT_CQE(&self->ring, HEAD, 0);
+		if (said[i][1])
+			ASSERT_CQE(&self->ring, CHILD, 5);
+		ASSERT_CQE(&self->ring, FLOW, -EIO);
+		ASSERT_CQE(&self->ring, MEMBER, go_on ? 0 : -ECANCELED);
+		EDIT_ASSERT_DONE();
+	}
+}
+
+/* Without a word its result decides, if nobody has ended it by hand as well. */
+TEST_F(edit, child_failed)
+{
+	for (int go_on = 0; go_on < 2; go_on++) {
+		self->skel->bss->nr_events = 0;
+		self->skel->bss->nr_steps = 0;
+		edit_sqe(self, 0, CHILD, -EIO);
+		edit_step(self, 0, EDIT_ISSUE, 0, 0);
+		if (go_on)
+			edit_step(self, 1, EDIT_VERDICT, BPF_IO_URING_GO_ON, 0);
+		edit_queue_flow(self, 0, IOSQE_IO_LINK);
+		edit_queue_members(self, 1);
+		EDIT_SUBMIT(2);
+		ASSERT_CQE(&self->ring, FLOW, -EIO);
+		ASSERT_CQE(&self->ring, MEMBER, go_on ? 0 : -ECANCELED);
+		EDIT_ASSERT_DONE();
+	}
+}
+
+/* A flow that is cancelled has no say. */
+TEST_F(edit, cancelled_flow)
+{
+	struct io_uring_cqe cqes[3];
+	struct io_uring_sqe *sqe;
+
+	edit_wait_in(self, 0, 0);
+	edit_step(self, 0, EDIT_VERDICT, BPF_IO_URING_GO_ON, 0);
+	edit_queue_flow(self, 0, IOSQE_IO_LINK);
+	edit_queue_members(self, 1);
+	EDIT_SUBMIT(2);
+	ASSERT_NO_CQE(&self->ring);
+	sqe = iou_get_sqe(&self->ring);
+	io_uring_prep_cancel64(sqe, FLOW, 0);
+	sqe->user_data = OTHER;
+	EDIT_SUBMIT(1);
+	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 3));
+	ASSERT_HAS_CQE(cqes, 3, FLOW, -ECANCELED);
+	ASSERT_HAS_CQE(cqes, 3, MEMBER, -ECANCELED);
+	EDIT_ASSERT_DONE();
+}
+
+/* Whatever becomes of the one before it, the flow has left that chain. */
+TEST_F(edit, rule_b2_leaves_chain)
+{
+	static const unsigned int flags[] = {
+		IOSQE_IO_LINK, IOSQE_IO_HARDLINK, IOSQE_IO_LINK | IOSQE_ASYNC,
+		IOSQE_IO_LINK | SKIP_SUCCESS,
+	};
+
+	for (int i = 0; i < 8; i++) {
+		int res = i < 4 ? -EIO : 0;
+
+		self->skel->bss->nr_events = 0;
+		self->skel->bss->nr_steps = 0;
+		edit_step(self, 0, EDIT_COMPLETE, i < 4 ? 0 : -EIO, 0);
+		edit_queue_nop(self, HEAD, res, flags[i % 4]);
+		edit_queue_flow(self, 0, IOSQE_IO_LINK);
+		edit_queue_members(self, 2);
+		EDIT_SUBMIT(4);
+		if (i != 7)
+			ASSERT_CQE(&self->ring, HEAD, res);
+		ASSERT_CQE(&self->ring, FLOW, i < 4 ? 0 : -EIO);
+		ASSERT_CQE(&self->ring, MEMBER, i < 4 ? 0 : -ECANCELED);
+		ASSERT_CQE(&self->ring, MEMBER + 1, i < 4 ? 1 : -ECANCELED);
+		EDIT_ASSERT_DONE();
+	}
+}
+
+/* What is silent in success: a flow that fails or cuts speaks, the rest doesn't. */
+TEST_F(edit, trap_11_fail_skip)
+{
+	static const struct {
+		int res;
+		unsigned int verdict;
+		bool flow, rest;
+	} cases[] = {
+		{ 0, 0, false, true },
+		{ -EIO, 0, true, false },
+		{ 5, BPF_IO_URING_CUT, true, false },
+		{ -EIO, BPF_IO_URING_GO_ON, true, true },
+		{ 5, BPF_IO_URING_GO_ON, false, true },
+	};
+
+	for (int i = 0; i < 5; i++) {
+		self->skel->bss->nr_events = 0;
+		self->skel->bss->nr_steps = 0;
+		edit_step(self, 0, EDIT_COMPLETE, cases[i].res, 0);
+		edit_step(self, 0, EDIT_VERDICT, cases[i].verdict, 0);
+		edit_queue_flow(self, 0, IOSQE_IO_LINK | SKIP_SUCCESS);
+		edit_queue_members(self, 2);
+		EDIT_SUBMIT(3);
+		if (cases[i].flow)
+			ASSERT_CQE(&self->ring, FLOW, cases[i].res);
+		if (cases[i].rest)
+			ASSERT_MEMBERS(0, 2);
+		EDIT_ASSERT_DONE();
+	}
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Linking behind a flow: limits, errors, checks, workers, drains, many flows. */
+#include "edit.h"
+
+#include <sys/poll.h>
+
+TEST_F(edit, errors)
+{
+	struct io_uring_sqe *sqes = self->skel->bss->sqes;
+	static const int ret[] = {
+		-EINVAL, -EINVAL, -EOPNOTSUPP, -EOPNOTSUPP, -EOPNOTSUPP,
+		-EOPNOTSUPP, -EOPNOTSUPP,
+	};
+	struct edit_step *s[9];
+	int i;
+
+	for (i = 0; i < 7; i++)
+		edit_sqe(self, i, LINKED, 0);
+	sqes[1].opcode = IORING_OP_LAST;
+	sqes[2].opcode = IORING_OP_BPF;
+	sqes[3].opcode = IORING_OP_LINK_TIMEOUT;
+	sqes[4].opcode = IORING_OP_NOP128;
+	sqes[5].opcode = IORING_OP_URING_CMD128;
+	sqes[6].flags = IOSQE_IO_DRAIN;
+	for (i = 0; i < 7; i++)
+		s[i] = edit_step(self, 0, EDIT_LINK, i, i ? 0 : 1);
+	s[7] = edit_step(self, 0, EDIT_LINK, 0, 1ULL << 32);
+	edit_step(self, 0, EDIT_COMPLETE, 0, 0);
+	s[8] = edit_step(self, 0, EDIT_LINK, 0, 0);
+	edit_queue_flow(self, 0, IOSQE_IO_LINK);
+	edit_queue_members(self, 1);
+	EDIT_SUBMIT(2);
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_MEMBERS(0, 1);
+	ASSERT_NO_CQE(&self->ring);
+	for (i = 0; i < 7; i++)
+		EXPECT_EQ(ret[i], s[i]->ret) TH_LOG("SQE %d", i);
+	EXPECT_EQ(-EINVAL, s[7]->ret);
+	EXPECT_EQ(-ECANCELED, s[8]->ret);
+}
+
+TEST_F(edit, size)
+{
+	bpf_link__destroy(self->link);
+	self->link = IOU_ATTACH(self->skel->progs.edit_link_size, &self->ring, 0);
+	edit_queue_flow(self, 0, 0);
+	EDIT_SUBMIT(1);
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(-EINVAL, self->skel->bss->rets[0]);
+	ASSERT_EQ(-EINVAL, self->skel->bss->rets[1]);
+}
+
+/* Eight in a run, and 128 behind a flow. All of them run. */
+TEST_F(edit, limits)
+{
+	int i, events = 0, last = 0, nr;
+
+	bpf_link__destroy(self->link);
+	self->link = IOU_ATTACH(self->skel->progs.edit_link_many, &self->ring, 0);
+	edit_sqe(self, 0, LINKED, 10);
+	iou_prep_read(&self->skel->bss->sqes[1], self->pipe[0], self->buf, LEN,
+		      0, CHILD);
+	edit_sqe(self, 2, CHILD, 0);
+	edit_queue_flow(self, 0, IOSQE_IO_LINK);
+	edit_queue_members(self, 1);
+	EDIT_SUBMIT(2);
+	ASSERT_NO_CQE(&self->ring);
+	nr = self->skel->bss->nr_sqes;
+	events = self->skel->bss->nr_events;
+	ASSERT_EQ(128, nr);
+	ASSERT_EQ(128 / 8 + 1, events);
+	ASSERT_EQ(-ENOBUFS, self->skel->bss->rets[0]);
+	ASSERT_TRUE(edit_let_go(self));
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	for (i = 0; i < nr; i++)
+		ASSERT_CQE(&self->ring, LINKED, 10);
+	ASSERT_MEMBERS(last, 1);
+	ASSERT_NO_CQE(&self->ring);
+}
+
+static struct io_uring_restriction restriction(unsigned int op)
+{
+	return (struct io_uring_restriction) {
+		.opcode = IORING_RESTRICTION_SQE_OP,
+		.sqe_op = op,
+	};
+}
+
+/* It passes what the application's requests pass, or doesn't. */
+TEST_F(edit, restricted)
+{
+	struct io_uring_restriction rules[] = {
+		restriction(IORING_OP_BPF), restriction(IORING_OP_READ),
+	};
+	struct io_uring ring;
+	struct bpf_link *link;
+
+	ASSERT_EQ(0, iou_ring_init(&ring, variant->setup |
+					  IORING_SETUP_R_DISABLED));
+	ASSERT_EQ(0, iou_register(&ring, IORING_REGISTER_RESTRICTIONS, rules, 2));
+	ASSERT_EQ(0, iou_enable_ring(&ring));
+	link = IOU_ATTACH(self->skel->progs.edit, &ring, 0);
+	edit_sqe(self, 0, LINKED, 10);
+	edit_step(self, 0, EDIT_LINK, 0, 0);
+	iou_prep_read(&self->skel->bss->sqes[1], self->pipe[0], self->buf, LEN,
+		      0, LINKED + 1);
+	edit_step(self, 1, EDIT_LINK, 1, 0);
+	ASSERT_TRUE(edit_let_go(self));
+	iou_queue_bpf(&ring, 0, FLOW);
+	ASSERT_EQ(1, io_uring_submit(&ring));
+	ASSERT_CQE(&ring, LINKED, -EACCES);
+	ASSERT_CQE(&ring, FLOW, 0);
+	iou_queue_bpf(&ring, 0, FLOW);
+	ASSERT_EQ(1, io_uring_submit(&ring));
+	ASSERT_CQE(&ring, FLOW, 0);
+	ASSERT_CQE(&ring, LINKED + 1, LEN);
+	bpf_link__destroy(link);
+	io_uring_queue_exit(&ring);
+}
+
+TEST_F(edit, personality)
+{
+	int id = io_uring_register_personality(&self->ring);
+
+	ASSERT_LT(0, id);
+	edit_sqe(self, 0, LINKED, 10)->personality = id;
+	edit_sqe(self, 1, LINKED + 1, 11)->personality = id + 1;
+	edit_step(self, 0, EDIT_LINK, 0, 0);
+	edit_step(self, 1, EDIT_LINK, 1, 0);
+	for (int i = 0; i < 2; i++) {
+		edit_queue_flow(self, 0, 0);
+		EDIT_SUBMIT(1);
+		if (i)
+			ASSERT_CQE(&self->ring, LINKED + 1, -EINVAL);
+		ASSERT_CQE(&self->ring, FLOW, 0);
+		if (!i)
+			ASSERT_CQE(&self->ring, LINKED, 10);
+	}
+	EDIT_ASSERT_DONE();
+}
+
+/* No program watches it. */
+TEST_F(edit, unwatched)
+{
+	LIBBPF_OPTS(bpf_iouring_opts, opts, .slot = 2,
+		    .flags = BPF_F_IOURING_MATCH, .opcodes = { 1 });
+	struct bpf_link *watch;
+
+	watch = bpf_program__attach_iouring(self->skel->progs.edit,
+					    self->ring.ring_fd, &opts);
+	ASSERT_NE(NULL, watch);
+	edit_sqe(self, 0, LINKED, 10);
+	edit_step(self, 0, EDIT_LINK, 0, 0);
+	edit_queue_flow(self, 0, 0);
+	EDIT_SUBMIT(1);
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_CQE(&self->ring, LINKED, 10);
+	EDIT_ASSERT_DONE();
+	ASSERT_EQ(1, self->skel->bss->nr_events);
+	bpf_link__destroy(watch);
+}
+
+/* A drain waits for the flow and all behind it, none of those for the drain. */
+TEST_F(edit, drain)
+{
+	edit_wait_in(self, 0, 1);
+	edit_sqe(self, 0, LINKED, 10);
+	edit_step(self, 1, EDIT_LINK, 0, 0);
+	edit_queue_flow(self, 0, IOSQE_IO_LINK);
+	edit_queue_members(self, 1);
+	edit_queue_nop(self, OTHER, 0, IOSQE_IO_DRAIN);
+	EDIT_SUBMIT(3);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_TRUE(edit_let_go(self));
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_CQE(&self->ring, LINKED, 10);
+	ASSERT_MEMBERS(0, 1);
+	ASSERT_CQE(&self->ring, OTHER, 0);
+	EDIT_ASSERT_DONE();
+}
+
+/*
+ * A flow that a worker has issued, as a drain was before it. If that is the last
+ * to leave it, it runs what is behind the flow, and has not seen it before.
+ */
+TEST_F(edit, trap_09_iowq_successor)
+{
+	for (int i = 0; i < 200; i++) {
+		self->skel->bss->nr_events = 0;
+		self->skel->bss->nr_steps = 0;
+		edit_sqe(self, 0, LINKED, 10);
+		edit_sqe(self, 1, LINKED + 1, 11)->flags = IOSQE_ASYNC;
+		edit_step(self, 0, EDIT_LINK, 0, 0);
+		edit_step(self, 0, EDIT_LINK, 1, 0);
+		edit_step(self, 0, EDIT_DROP, 0, 0);
+		edit_queue_flow(self, 0, IOSQE_IO_LINK | IOSQE_IO_DRAIN);
+		edit_queue_members(self, 2);
+		EDIT_SUBMIT(3);
+		ASSERT_CQE(&self->ring, FLOW, 0);
+		ASSERT_CQE(&self->ring, LINKED, 10);
+		ASSERT_CQE(&self->ring, LINKED + 1, 11);
+		ASSERT_MEMBERS(1, 1);
+	}
+	EDIT_ASSERT_DONE();
+}
+
+/* The program runs in a flush from within the handler of another request. */
+TEST_F(edit, nested)
+{
+	struct io_uring_sqe *sqe;
+	int other[2];
+
+	ASSERT_EQ(0, pipe(other));
+	sqe = iou_get_sqe(&self->ring);
+	io_uring_prep_poll_multishot(sqe, other[0], POLLIN);
+	sqe->user_data = OTHER;
+	edit_wait_in(self, 0, 2);
+	for (int i = 0; i < 2; i++) {
+		edit_sqe(self, i, LINKED + i, 10 + i);
+		edit_step(self, 1, EDIT_LINK, i, 0);
+	}
+	edit_step(self, 1, EDIT_UNLINK, 0, 0);
+	edit_queue_flow(self, 0, IOSQE_IO_LINK);
+	edit_queue_members(self, 2);
+	EDIT_SUBMIT(4);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_TRUE(edit_let_go(self));
+	ASSERT_EQ(1, write(other[1], "", 1));
+	ASSERT_CQE_FLAGS(&self->ring, OTHER, POLLIN, IORING_CQE_F_MORE);
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_MEMBERS(0, 1);
+	ASSERT_CQE(&self->ring, LINKED, 10);
+	ASSERT_CQE(&self->ring, LINKED + 1, 11);
+	ASSERT_MEMBERS(1, 1);
+	EDIT_ASSERT_DONE();
+	close(other[0]);
+	close(other[1]);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Requests that a program puts into the chain behind its flow. */
+#include "edit.h"
+
+TEST_F(edit, before_the_rest)
+{
+	edit_sqe(self, 0, LINKED, 10);
+	edit_step(self, 0, EDIT_LINK, 0, 0);
+	edit_queue_flow(self, 0, IOSQE_IO_LINK);
+	edit_queue_members(self, 2);
+	EDIT_SUBMIT(3);
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_CQE(&self->ring, LINKED, 10);
+	ASSERT_MEMBERS(0, 2);
+	EDIT_ASSERT_DONE();
+	/* it is no child */
+	ASSERT_EQ(1, self->skel->bss->nr_events);
+}
+
+TEST_F(edit, nothing_behind)
+{
+	edit_sqe(self, 0, LINKED, 10);
+	edit_step(self, 0, EDIT_LINK, 0, 0);
+	edit_queue_flow(self, 0, 0);
+	EDIT_SUBMIT(1);
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_CQE(&self->ring, LINKED, 10);
+	EDIT_ASSERT_DONE();
+}
+
+/* In the order of the calls, of all runs, and not before the flow has ended. */
+TEST_F(edit, order)
+{
+	for (int tw = 0; tw < 2; tw++) {
+		self->skel->bss->nr_events = 0;
+		self->skel->bss->nr_steps = 0;
+		for (int i = 0; i < 4; i++)
+			edit_sqe(self, i, LINKED + i, 10 + i);
+		edit_sqe(self, 4, CHILD, 0)->nop_flags |= tw ? IORING_NOP_TW : 0;
+		edit_step(self, 0, EDIT_LINK, 0, 0);
+		edit_step(self, 0, EDIT_ISSUE, 4, 0);
+		edit_step(self, 0, EDIT_LINK, 1, 0);
+		edit_step(self, 1, EDIT_ISSUE, 4, 0);
+		edit_step(self, 1, EDIT_LINK, 2, 0);
+		edit_step(self, 2, EDIT_LINK, 3, 0);
+		edit_wait_in(self, 2, 5);
+		edit_step(self, 3, EDIT_COMPLETE, 7, 0);
+		edit_queue_nop(self, HEAD, 0, IOSQE_IO_LINK);
+		edit_queue_flow(self, 0, IOSQE_IO_LINK);
+		edit_queue_members(self, 1);
+		EDIT_SUBMIT(3);
+		ASSERT_CQE(&self->ring, HEAD, 0);
+		ASSERT_NO_CQE(&self->ring);
+		ASSERT_TRUE(edit_let_go(self));
+		ASSERT_CQE(&self->ring, FLOW, 7);
+		for (int i = 0; i < 4; i++)
+			ASSERT_CQE(&self->ring, LINKED + i, 10 + i);
+		ASSERT_MEMBERS(0, 1);
+		EDIT_ASSERT_DONE();
+		ASSERT_EQ(4, self->skel->bss->nr_events);
+		ASSERT_EQ(11, self->skel->bss->nr_members);
+		self->skel->bss->nr_members = 0;
+	}
+}
+
+/* Edits of the same run are about what was there before, later ones are not. */
+TEST_F(edit, with_other_edits)
+{
+	for (int i = 0; i < 4; i++)
+		edit_sqe(self, i, LINKED + i, 10 + i);
+	edit_step(self, 0, EDIT_LINK, 0, 0);
+	edit_step(self, 0, EDIT_LINK, 1, 0);
+	edit_step(self, 0, EDIT_DROP, 0, BPF_IO_URING_REST);
+	edit_step(self, 0, EDIT_LINK, 2, 0);
+	edit_sqe(self, 4, CHILD, 0);
+	edit_step(self, 0, EDIT_ISSUE, 4, 0);
+	edit_step(self, 1, EDIT_DROP, 1, 0);
+	edit_step(self, 1, EDIT_LINK, 3, 0);
+	edit_queue_flow(self, 0, IOSQE_IO_LINK);
+	edit_queue_members(self, 3);
+	EDIT_SUBMIT(4);
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_CQE(&self->ring, LINKED, 10);
+	ASSERT_CQE(&self->ring, LINKED + 2, 12);
+	ASSERT_CQE(&self->ring, LINKED + 3, 13);
+	EDIT_ASSERT_DONE();
+}
+
+TEST_F(edit, linked_and_unlinked)
+{
+	for (int i = 0; i < 2; i++)
+		edit_sqe(self, i, LINKED + i, 10 + i);
+	edit_sqe(self, 2, CHILD, 0);
+	edit_step(self, 0, EDIT_LINK, 0, 0);
+	edit_step(self, 0, EDIT_ISSUE, 2, 0);
+	edit_step(self, 1, EDIT_UNLINK, 0, 0);
+	edit_step(self, 1, EDIT_LINK, 1, 0);
+	edit_wait_in(self, 1, 3);
+	edit_queue_flow(self, 0, IOSQE_IO_LINK);
+	edit_queue_members(self, 1);
+	EDIT_SUBMIT(2);
+	ASSERT_CQE(&self->ring, LINKED, 10);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_TRUE(edit_let_go(self));
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_CQE(&self->ring, LINKED + 1, 11);
+	ASSERT_MEMBERS(0, 1);
+	EDIT_ASSERT_DONE();
+}
+
+/* A failure cuts what is behind it, unless that is linked hard. */
+TEST_F(edit, failure)
+{
+	for (int hard = 0; hard < 2; hard++) {
+		self->skel->bss->nr_events = 0;
+		self->skel->bss->nr_steps = 0;
+		edit_sqe(self, 0, LINKED, -EIO)->flags = hard ? IOSQE_IO_HARDLINK :
+								IOSQE_IO_LINK;
+		edit_step(self, 0, EDIT_LINK, 0, 0);
+		edit_queue_flow(self, 0, IOSQE_IO_LINK);
+		edit_queue_members(self, 1);
+		EDIT_SUBMIT(2);
+		ASSERT_CQE(&self->ring, FLOW, 0);
+		ASSERT_CQE(&self->ring, LINKED, -EIO);
+		ASSERT_CQE(&self->ring, MEMBER, hard ? 0 : -ECANCELED);
+		EDIT_ASSERT_DONE();
+	}
+}
+
+TEST_F(edit, failed_flow)
+{
+	for (int hard = 0; hard < 2; hard++) {
+		self->skel->bss->nr_events = 0;
+		self->skel->bss->nr_steps = 0;
+		edit_sqe(self, 0, LINKED, 10);
+		edit_step(self, 0, EDIT_LINK, 0, 0);
+		edit_step(self, 0, EDIT_COMPLETE, -EIO, 0);
+		edit_queue_flow(self, 0, hard ? IOSQE_IO_HARDLINK : IOSQE_IO_LINK);
+		edit_queue_members(self, 1);
+		EDIT_SUBMIT(2);
+		ASSERT_CQE(&self->ring, FLOW, -EIO);
+		ASSERT_CQE(&self->ring, LINKED, hard ? 10 : -ECANCELED);
+		ASSERT_CQE(&self->ring, MEMBER, hard ? 0 : -ECANCELED);
+		EDIT_ASSERT_DONE();
+	}
+}
+
+TEST_F(edit, silent)
+{
+	edit_sqe(self, 0, LINKED, 10)->flags = IOSQE_CQE_SKIP_SUCCESS;
+	edit_step(self, 0, EDIT_LINK, 0, 0);
+	edit_queue_flow(self, 0, IOSQE_IO_LINK);
+	edit_queue_members(self, 1);
+	EDIT_SUBMIT(2);
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_MEMBERS(0, 1);
+	EDIT_ASSERT_DONE();
+}
+
+/* It's cut at once, those that were linked by the same run included. */
+TEST_F(edit, rule_b1_failed_prep)
+{
+	for (int i = 0; i < 3; i++) {
+		edit_sqe(self, i, LINKED + i, 10 + i);
+		edit_step(self, 0, EDIT_LINK, i, 0);
+	}
+	self->skel->bss->sqes[1].nop_flags = 1U << 31;
+	edit_wait_in(self, 0, 3);
+	edit_queue_flow(self, 0, IOSQE_IO_LINK);
+	edit_queue_flow(self, 1, IOSQE_IO_LINK);
+	edit_queue_members(self, 1);
+	EDIT_SUBMIT(3);
+	ASSERT_CQE(&self->ring, LINKED, -ECANCELED);
+	ASSERT_CQE(&self->ring, LINKED + 1, -EINVAL);
+	ASSERT_CQE(&self->ring, FLOW + 1, -ECANCELED);
+	ASSERT_CQE(&self->ring, MEMBER, -ECANCELED);
+	ASSERT_CQE(&self->ring, LINKED + 2, -ECANCELED);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_TRUE(edit_let_go(self));
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	EDIT_ASSERT_DONE();
+	ASSERT_EQ(2, self->skel->bss->nr_events);
+}
+
+/* The flow behind it begins with its completion. */
+TEST_F(edit, before_a_flow)
+{
+	edit_sqe(self, 0, LINKED, -EIO);
+	edit_step(self, 0, EDIT_LINK, 0, 0);
+	edit_step(self, 1, EDIT_COMPLETE, 7, 0);
+	edit_queue_flow(self, 0, IOSQE_IO_LINK);
+	edit_queue_flow(self, 1, IOSQE_IO_LINK);
+	edit_queue_members(self, 1);
+	EDIT_SUBMIT(3);
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_CQE(&self->ring, LINKED, -EIO);
+	ASSERT_CQE(&self->ring, FLOW + 1, 7);
+	ASSERT_MEMBERS(0, 1);
+	EDIT_ASSERT_DONE();
+	ASSERT_EQ(2, self->skel->bss->nr_events);
+	EXPECT_EQ(LINKED, self->skel->bss->events[1].user_data);
+	EXPECT_EQ(-EIO, self->skel->bss->events[1].res);
+}
+
+/* Behind the timeout that limits the flow. */
+TEST_F(edit, timeout_of_the_flow)
+{
+	edit_sqe(self, 0, LINKED, 10);
+	edit_step(self, 0, EDIT_LINK, 0, 0);
+	edit_wait_in(self, 0, 1);
+	edit_queue_flow(self, 0, IOSQE_IO_LINK);
+	edit_queue_timeout(self, false, TIMEOUT, IOSQE_IO_LINK);
+	edit_queue_members(self, 1);
+	EDIT_SUBMIT(3);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_TRUE(edit_let_go(self));
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_CQE(&self->ring, TIMEOUT, -ECANCELED);
+	ASSERT_CQE(&self->ring, LINKED, 10);
+	ASSERT_MEMBERS(0, 1);
+	EDIT_ASSERT_DONE();
+}
+
+TEST_F(edit, cancelled_flow)
+{
+	struct io_uring_cqe cqes[4];
+	struct io_uring_sqe *sqe;
+
+	edit_sqe(self, 0, LINKED, 10);
+	edit_step(self, 0, EDIT_LINK, 0, 0);
+	edit_wait_in(self, 0, 1);
+	edit_queue_flow(self, 0, IOSQE_IO_LINK);
+	edit_queue_members(self, 1);
+	EDIT_SUBMIT(2);
+	ASSERT_NO_CQE(&self->ring);
+	sqe = iou_get_sqe(&self->ring);
+	io_uring_prep_cancel64(sqe, FLOW, 0);
+	sqe->user_data = OTHER;
+	EDIT_SUBMIT(1);
+	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 4));
+	ASSERT_HAS_CQE(cqes, 4, OTHER, 0);
+	ASSERT_HAS_CQE(cqes, 4, FLOW, -ECANCELED);
+	ASSERT_HAS_CQE(cqes, 4, LINKED, -ECANCELED);
+	ASSERT_HAS_CQE(cqes, 4, MEMBER, -ECANCELED);
+	EDIT_ASSERT_DONE();
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Chains of NOPs behind a flow whose program edits them, as the test says */
+#ifndef IOU_EDIT_H
+#define IOU_EDIT_H
+
+#include "iou_bpf.h"
+#include "kselftest_harness.h"
+#include "progs/edit_step.h"
+#include "edit.skel.h"
+
+#define HEAD	0x4eadULL
+#define FLOW	0xf10aULL
+#define MEMBER	0x3e3b00ULL
+#define LINKED	0x114ced00ULL
+#define CHILD	0xc41d00ULL
+#define TIMEOUT	0x71e000ULL
+#define OTHER	0x07e4ULL
+
+#define LEN	4
+
+FIXTURE(edit) {
+	struct io_uring ring;
+	struct edit *skel;
+	struct bpf_link *link;
+	struct bpf_link *link1;
+	/* for what has to wait until the test says so */
+	int pipe[2];
+	char buf[LEN];
+	struct __kernel_timespec ts[2];
+};
+
+IOU_RING_VARIANTS(edit);
+
+FIXTURE_SETUP(edit)
+{
+	IOU_REQUIRE();
+	ASSERT_EQ(0, iou_ring_init(&self->ring, variant->setup));
+	ASSERT_EQ(0, pipe(self->pipe));
+	self->ts[0].tv_nsec = 20000000;
+	self->ts[1].tv_sec = 3600;
+	self->skel = edit__open_and_load();
+	ASSERT_NE(NULL, self->skel);
+	self->link = IOU_ATTACH(self->skel->progs.edit, &self->ring, 0);
+	self->link1 = IOU_ATTACH(self->skel->progs.edit, &self->ring, 1);
+}
+
+FIXTURE_TEARDOWN(edit)
+{
+	bpf_link__destroy(self->link);
+	bpf_link__destroy(self->link1);
+	edit__destroy(self->skel);
+	close(self->pipe[0]);
+	close(self->pipe[1]);
+	io_uring_queue_exit(&self->ring);
+}
+
+/* In the run with the number @event, of any flow. Returns the step. */
+static inline struct edit_step *edit_step(FIXTURE_DATA(edit) *self, __u32 event,
+					  __u32 verb, __u32 arg, __u64 flags)
+{
+	struct edit_step *s = &self->skel->bss->steps[self->skel->bss->nr_steps++];
+
+	*s = (struct edit_step) {
+		.event	= event,
+		.verb	= verb,
+		.arg	= arg,
+		.flags	= flags,
+		.ret	= 1,
+	};
+	return s;
+}
+
+static inline struct io_uring_sqe *edit_queue_flow(FIXTURE_DATA(edit) *self,
+						   unsigned int slot,
+						   unsigned int flags)
+{
+	struct io_uring_sqe *sqe = iou_queue_bpf(&self->ring, slot, FLOW + slot);
+
+	sqe->flags = flags;
+	return sqe;
+}
+
+static inline struct io_uring_sqe *edit_queue_nop(FIXTURE_DATA(edit) *self,
+						  __u64 user_data, int res,
+						  unsigned int flags)
+{
+	struct io_uring_sqe *sqe = iou_get_sqe(&self->ring);
+
+	iou_prep_nop(sqe, res, 0, user_data);
+	sqe->flags = flags;
+	return sqe;
+}
+
+/* A request that waits until there is something to read. */
+static inline struct io_uring_sqe *edit_queue_read(FIXTURE_DATA(edit) *self,
+						   __u64 user_data,
+						   unsigned int flags)
+{
+	struct io_uring_sqe *sqe = iou_get_sqe(&self->ring);
+
+	iou_prep_read(sqe, self->pipe[0], self->buf, LEN, 0, user_data);
+	sqe->flags = flags;
+	return sqe;
+}
+
+/* A short one, or an hour. */
+static inline struct io_uring_sqe *edit_queue_timeout(FIXTURE_DATA(edit) *self,
+						      bool expires,
+						      __u64 user_data,
+						      unsigned int flags)
+{
+	struct io_uring_sqe *sqe = iou_get_sqe(&self->ring);
+
+	io_uring_prep_link_timeout(sqe, &self->ts[!expires], 0);
+	sqe->user_data = user_data;
+	sqe->flags = flags;
+	return sqe;
+}
+
+/* The end of a chain: @nr NOPs, whose results are their numbers. */
+static inline void edit_queue_members(FIXTURE_DATA(edit) *self, int nr)
+{
+	for (int i = 0; i < nr; i++)
+		edit_queue_nop(self, MEMBER + i, i, i < nr - 1 ? IOSQE_IO_LINK : 0);
+}
+
+/* sqes[n], as a NOP to be linked or issued */
+static inline struct io_uring_sqe *edit_sqe(FIXTURE_DATA(edit) *self, int n,
+					    __u64 user_data, int res)
+{
+	struct io_uring_sqe *sqe = &self->skel->bss->sqes[n];
+
+	iou_prep_nop(sqe, res, 0, user_data);
+	return sqe;
+}
+
+/* sqes[n], as a child that keeps the flow waiting for the pipe */
+static inline void edit_wait_in(FIXTURE_DATA(edit) *self, __u32 event, int n)
+{
+	iou_prep_read(&self->skel->bss->sqes[n], self->pipe[0], self->buf, LEN,
+		      0, CHILD);
+	edit_step(self, event, EDIT_ISSUE, n, 0);
+}
+
+static inline bool edit_let_go(FIXTURE_DATA(edit) *self)
+{
+	return write(self->pipe[1], "data", LEN) == LEN;
+}
+
+/* What was submitted is all of it, and no step has failed. */
+#define EDIT_SUBMIT(nr) do {						\
+	ASSERT_EQ(nr, io_uring_submit(&self->ring));			\
+} while (0)
+
+#define EDIT_ASSERT_DONE() do {						\
+	ASSERT_NO_CQE(&self->ring);					\
+	for (__u32 __i = 0; __i < self->skel->bss->nr_steps; __i++) {	\
+		struct edit_step *__s = &self->skel->bss->steps[__i];	\
+									\
+		if (__s->verb != EDIT_VERDICT)				\
+			ASSERT_EQ(0, __s->ret) TH_LOG("step %u", __i);	\
+	}								\
+} while (0)
+
+#define ASSERT_MEMBERS(_from, _nr) do {					\
+	for (int __i = 0; __i < (_nr); __i++)				\
+		ASSERT_CQE(&self->ring, MEMBER + (_from) + __i,		\
+			   (_from) + __i);				\
+} while (0)
+
+#endif
