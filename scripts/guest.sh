@@ -9,6 +9,7 @@
 
 results=$1
 dir=$2
+session=$(dirname "$(realpath "$0")")/session.sh
 shift 2
 
 limit=${IOU_BPF_TEST_TIMEOUT:-600}
@@ -21,13 +22,11 @@ ulimit -c 0
 cd "$dir" || exit 1
 for t in "$@"; do
 	echo "selftest: running $t" >/dev/kmsg
-	# through a pipe: on 9p, what a test prints as another user would be lost
-	timeout -k 10 "$limit" "./$t" 2>&1 | cat >"$results/$t.tap"
-	rc=${PIPESTATUS[0]}
-	# the harness is silent about a program that was killed
-	[ $rc != 124 ] || echo "# timed out after $limit seconds" >>"$results/$t.tap"
+	SECONDS=0
+	"$session" "$limit" "$results/$t.tap" "./$t"
+	rc=$?
 	echo $rc >"$results/$t.rc"
-	echo "$t: $rc"
+	echo "$t: $rc, $SECONDS seconds"
 done
 echo 'selftest: running end' >/dev/kmsg
 umount "$TMPDIR"
