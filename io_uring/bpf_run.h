@@ -111,9 +111,9 @@ static __always_inline u32 io_bpf_run_prog(struct io_bpf_ring *br,
 {
 	u32 verdict;
 
+	br->run = (struct io_bpf_run) { .req = req, .walk = walk };
 	if (unlikely(br->nr_spare < IO_BPF_MIN_SPARE))
 		io_bpf_make_spare(br);
-	br->run = (struct io_bpf_run) { .req = req, .walk = walk };
 	if (unlikely(prog->sleepable))
 		return io_bpf_run_sleepable(br, prog, bctx);
 
