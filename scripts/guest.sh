@@ -19,6 +19,24 @@ mount -t ext4 /dev/vda "$TMPDIR" || { echo 'no disk' >"$results/error"; exit 1; 
 # what is printed belongs to the tests, the kernel's own goes to the console
 ulimit -c 0
 
+# if the kernel looks for lost memory: from here on, and what it has found
+kmemleak=/sys/kernel/debug/kmemleak
+mount -t debugfs none /sys/kernel/debug 2>/dev/null
+if [ -f $kmemleak ]; then
+	echo scan >$kmemleak
+	echo clear >$kmemleak
+fi
+leaks()
+{
+	local i
+	# an object is old enough after 5 seconds, and may be in a register once
+	for i in 1 2; do
+		sleep 6
+		echo scan >$kmemleak
+	done
+	cat $kmemleak >"$results/kmemleak"
+}
+
 cd "$dir" || exit 1
 for t in "$@"; do
 	echo "selftest: running $t" >/dev/kmsg
@@ -28,6 +46,7 @@ for t in "$@"; do
 	echo $rc >"$results/$t.rc"
 	echo "$t: $rc, $SECONDS seconds"
 done
+[ ! -f $kmemleak ] || leaks
 echo 'selftest: running end' >/dev/kmsg
 umount "$TMPDIR"
 touch "$results/end"
