@@ -36,6 +36,9 @@ demo: kernel		## one flow copies a file, in the booted kernel
 check: series kernel	## demo and all tests, on a kernel with lock debugging and KASAN
 	@$(S)/check.sh
 
+check-fault: kernel	## what happens when memory runs out, at each place in turn
+	@$(S)/check-fault.sh
+
 bench: tree		## count instructions and events, of the kernel with the series and without
 	@$(S)/deps.sh bench
 	@$(S)/bench.sh run
@@ -66,6 +69,6 @@ clean:			## remove what was built here
 distclean: clean	## remove the cache as well: downloads, kernel trees, objects
 	@$(S)/distclean.sh
 
-.PHONY: help deps base series tree refresh kernel shell demo check \
+.PHONY: help deps base series tree refresh kernel shell demo check check-fault \
 	bench bench-record bench-profile bench-compare check-scripts lint \
 	bisect clean distclean

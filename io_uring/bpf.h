@@ -64,9 +64,12 @@ static inline bool io_bpf_is_child_of(struct io_kiocb *req, u64 id)
 #define IO_BPF_FLUSH_CQES	64
 /*
  * Requests at hand. A staged SQE is in one of them, and becomes another: those
- * of a run, and one that is there as long as anything is staged.
+ * of a run, one that is there as long as anything is staged, and one for what is
+ * issued as soon as the program has returned.
  */
-#define IO_BPF_MIN_SPARE	(IO_BPF_MAX_SQES + IO_BPF_MAX_LINKS + 1)
+#define IO_BPF_KEEP_SPARE	2
+#define IO_BPF_MIN_SPARE	(IO_BPF_MAX_SQES + IO_BPF_MAX_LINKS +		\
+				 IO_BPF_KEEP_SPARE)
 #define IO_BPF_MAX_SPARE	(2 * IO_BPF_MIN_SPARE)
 
 /* ->bpf_flow.flags of an IORING_OP_BPF request */

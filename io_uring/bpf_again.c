@@ -102,8 +102,11 @@ struct io_kiocb *io_bpf_issue_clone(struct io_bpf_ring *br, struct io_kiocb *req
 {
 	struct io_kiocb *new = io_bpf_clone(br, req);
 
-	if (!new)
+	if (!new) {
+		/* as it is with what has been issued again, and has failed */
+		req->flags |= REQ_F_BPF;
 		return io_bpf_again_failed(req, -ENOMEM);
+	}
 	return __io_bpf_issue_again(br, new, off, addr, len);
 }
 

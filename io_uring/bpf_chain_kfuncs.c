@@ -228,7 +228,7 @@ __bpf_kfunc int bpf_io_uring_link(struct bpf_io_uring_ctx *ctx,
 	if (br->edit.nr_links >= IO_BPF_MAX_LINKS ||
 	    flow->bpf_flow.nr_linked >= IO_BPF_MAX_LINKED)
 		return -ENOBUFS;
-	if (br->nr_spare <= 1)
+	if (br->nr_spare <= IO_BPF_KEEP_SPARE)
 		return -ENOMEM;
 	req = io_bpf_get_spare(br);
 	/* user space may write to what the SQE is in, so only the copy counts */

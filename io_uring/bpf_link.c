@@ -354,7 +354,8 @@ int bpf_io_uring_link_attach(const union bpf_attr *attr, struct bpf_prog *prog)
 	struct file *file;
 	int ret;
 
-	l = kzalloc_obj(*l, GFP_USER);
+	/* takes no privilege, so it's charged */
+	l = kzalloc_obj(*l, GFP_KERNEL_ACCOUNT);
 	if (!l)
 		return -ENOMEM;
 	ret = io_bpf_link_parse(l, attr);

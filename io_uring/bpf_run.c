@@ -56,11 +56,16 @@ void io_bpf_leave(struct io_bpf_ring *br)
 	br->in_rcu = false;
 }
 
-/* The program that runs next is to find requests that it can stage in. */
+/*
+ * The program that runs next is to find requests that it can stage in. If there
+ * is no memory, not even ->sqe is of use to it.
+ */
 void io_bpf_make_spare(struct io_bpf_ring *br)
 {
 	io_bpf_leave(br);
 	io_bpf_refill_spare(br);
+	if (br->nr_spare < IO_BPF_KEEP_SPARE)
+		br->run.walk = true;
 }
 
 u32 io_bpf_run_sleepable(struct io_bpf_ring *br, const struct bpf_prog *prog,
@@ -245,6 +250,12 @@ bool io_bpf_child_complete(struct io_bpf_ring *br, struct io_kiocb *req)
 	return stays;
 }
 
+static bool io_bpf_was_taken(struct io_kiocb *req)
+{
+	return req->opcode == IORING_OP_BPF &&
+	       (req->bpf_flow.flags & IO_BPF_F_TAKEN);
+}
+
 /*
  * The request before a flow has completed, and the flow leaves its chain: from
  * here on the rest of the chain is the flow's own, and neither a failure of
@@ -264,8 +275,11 @@ static struct io_kiocb *io_bpf_take_flow(struct io_kiocb *req)
 	/* cancelled with its chain */
 	if (!flow)
 		return NULL;
-	/* such a chain fails at its head, those that go well need no look */
-	if (req->flags & REQ_F_FAIL) {
+	/*
+	 * Such a chain fails at its head, and those that go well need no look. Nor
+	 * does what is behind a flow that was itself taken: there may be thousands.
+	 */
+	if ((req->flags & REQ_F_FAIL) && !io_bpf_was_taken(req)) {
 		io_for_each_link(pos, flow) {
 			if (pos->flags & REQ_F_FAIL)
 				return NULL;

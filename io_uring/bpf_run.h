@@ -141,14 +141,14 @@ static __always_inline u32 io_bpf_run_prog(struct io_bpf_ring *br,
 {
 	u32 verdict;
 
-	if (unlikely(br->nr_spare < IO_BPF_MIN_SPARE))
-		io_bpf_make_spare(br);
 	br->run.req = req;
 	br->run.nr_sqes = 0;
 	br->run.nr_cqes = 0;
 	br->run.walk = walk;
 	br->run.again = false;
 	br->run.again_len = 0;
+	if (unlikely(br->nr_spare < IO_BPF_MIN_SPARE))
+		io_bpf_make_spare(br);
 	if (unlikely(prog->sleepable))
 		return io_bpf_run_sleepable(br, prog, bctx);
 

@@ -146,7 +146,7 @@ static noinline int io_bpf_stage(struct io_bpf_ring *br, struct io_kiocb *flow,
 		return -ENOBUFS;
 	if (unlikely(io_bpf_ctx(flow)->nr_children >= br->ctx->cq_entries))
 		return -EAGAIN;
-	if (unlikely(br->nr_spare <= 1))
+	if (unlikely(br->nr_spare <= IO_BPF_KEEP_SPARE))
 		return -ENOMEM;
 	req = io_bpf_get_spare(br);
 	ret = io_bpf_copy_sqe((struct io_uring_sqe *)&req->cmd, sqe);

@@ -4,7 +4,8 @@
 # All tests: of the scripts, of the series, and in a booted kernel the
 # selftests, the kernel tree's own tests that touch what the series touches,
 # and the demonstration. With names, only those selftests. The kernel has lock
-# debugging and KASAN on, and any complaint in its log is a failure.
+# debugging and KASAN on, and any complaint in its log is a failure. If it looks
+# for lost memory as well, then that must not be ours.
 # Last line: "N passed, N failed".
 
 . "$(dirname "$0")/lib.sh"
@@ -61,6 +62,7 @@ in_guest()
 	done
 	[ -f "$results/end" ] || fail "the guest did not come to its end (status $rc), see build/log/console"
 	splats console
+	! [ -f "$results/kmemleak" ] || leaks "$results/kmemleak"
 }
 
 # splats LOG: the kernel was silent
@@ -71,6 +73,17 @@ splats()
 		passed=$((passed + 1))
 	else
 		fail "the kernel complained, see build/log/$1:"$'\n'"$(head -n 5 <<<"$out")"
+	fi
+}
+
+# leaks REPORT: nothing of ours is in it
+leaks()
+{
+	local out
+	if out=$("$TOP/scripts/leaks.sh" "$1"); then
+		passed=$((passed + 1))
+	else
+		fail "memory is lost, see $1:"$'\n'"$(head -n 20 <<<"$out")"
 	fi
 }
 

@@ -9,6 +9,7 @@
 
 results=$1
 dir=$2
+session=$(dirname "$(realpath "$0")")/session.sh
 shift 2
 
 limit=${IOU_BPF_TEST_TIMEOUT:-600}
@@ -18,17 +19,34 @@ mount -t ext4 /dev/vda "$TMPDIR" || { echo 'no disk' >"$results/error"; exit 1; 
 # what is printed belongs to the tests, the kernel's own goes to the console
 ulimit -c 0
 
+# if the kernel looks for lost memory: from here on, and what it has found
+kmemleak=/sys/kernel/debug/kmemleak
+mount -t debugfs none /sys/kernel/debug 2>/dev/null
+if [ -f $kmemleak ]; then
+	echo scan >$kmemleak
+	echo clear >$kmemleak
+fi
+leaks()
+{
+	local i
+	# an object is old enough after 5 seconds, and may be in a register once
+	for i in 1 2; do
+		sleep 6
+		echo scan >$kmemleak
+	done
+	cat $kmemleak >"$results/kmemleak"
+}
+
 cd "$dir" || exit 1
 for t in "$@"; do
 	echo "selftest: running $t" >/dev/kmsg
-	# through a pipe: on 9p, what a test prints as another user would be lost
-	timeout -k 10 "$limit" "./$t" 2>&1 | cat >"$results/$t.tap"
-	rc=${PIPESTATUS[0]}
-	# the harness is silent about a program that was killed
-	[ $rc != 124 ] || echo "# timed out after $limit seconds" >>"$results/$t.tap"
+	SECONDS=0
+	"$session" "$limit" "$results/$t.tap" "./$t"
+	rc=$?
 	echo $rc >"$results/$t.rc"
-	echo "$t: $rc"
+	echo "$t: $rc, $SECONDS seconds"
 done
+[ ! -f $kmemleak ] || leaks
 echo 'selftest: running end' >/dev/kmsg
 umount "$TMPDIR"
 touch "$results/end"

@@ -4,7 +4,8 @@ VNG_DIR=$CACHE/vng
 # where the guest finds build/, writable: virtme-ng wants a path below one of
 # the folders that it puts an overlay on
 GUEST_BUILD=/tmp/iou-bpf-build
-IMAGE=$CACHE/build/debug/arch/x86/boot/bzImage
+# of the configuration in question, see scripts/kernel.sh
+IMAGE=$CACHE/build/${IOU_BPF_CONFIG:-debug}/arch/x86/boot/bzImage
 
 # vng [timeout OPTION... LIMIT] OPTION...: the guest that all of this uses
 vng()

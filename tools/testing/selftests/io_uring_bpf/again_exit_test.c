@@ -1,18 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A process with a child that is issued again for ever, and what ends it. */
-#include "again.h"
+#include "process.h"
 
 #include <poll.h>
-#include <signal.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 
-/* within which a process has to be dead, and its handler to be called */
-#define LIMIT_MS	5000
-/* exit codes of the process */
-#define GONE_WRONG	99
-#define GOT_CQE		98
+#include "again.h"
 
 static volatile int *handled;
 
@@ -20,16 +12,6 @@ static void handler(int sig)
 {
 	++*handled;
 }
-
-/* Until @cond, which must be so within LIMIT_MS. */
-#define until(cond) ({							\
-	__u64 __end = iou_now_ms() + LIMIT_MS;				\
-	bool __ok;							\
-									\
-	while (!(__ok = (cond)) && iou_now_ms() < __end)		\
-		usleep(1000);						\
-	__ok;								\
-})
 
 static __u64 nr_runs(FIXTURE_DATA(again) *self)
 {
@@ -80,8 +62,7 @@ static void kill_process(struct __test_metadata *_metadata,
 	int status = 0;
 	pid_t pid;
 
-	handled = mmap(NULL, sizeof(*handled), PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	handled = shared_alloc(sizeof(*handled));
 	ASSERT_NE(MAP_FAILED, handled);
 	pid = fork();
 	ASSERT_LE(0, pid);
@@ -94,7 +75,7 @@ static void kill_process(struct __test_metadata *_metadata,
 		ASSERT_TRUE(goes_on(self));
 	}
 	ASSERT_EQ(0, kill(pid, sig));
-	ASSERT_TRUE(until(waitpid(pid, &status, WNOHANG) == pid));
+	ASSERT_TRUE(wait_for(pid, &status, 0));
 	ASSERT_TRUE(WIFSIGNALED(status)) TH_LOG("status %#x", status);
 	ASSERT_EQ(sig, WTERMSIG(status));
 	ASSERT_TRUE(until(is_quiet(self)));
@@ -160,7 +141,7 @@ TEST_F(again, waiting)
 	ASSERT_TRUE(until(nr_runs(self) == 11));
 	ASSERT_EQ(0, poll(&pfd, 1, IOU_IDLE_MS));
 	ASSERT_EQ(0, kill(pid, SIGKILL));
-	ASSERT_TRUE(until(waitpid(pid, &status, WNOHANG) == pid));
+	ASSERT_TRUE(wait_for(pid, &status, 0));
 	ASSERT_TRUE(WIFSIGNALED(status)) TH_LOG("status %#x", status);
 	/* nobody reads there any more */
 	ASSERT_EQ(1, poll(&pfd, 1, LIMIT_MS));

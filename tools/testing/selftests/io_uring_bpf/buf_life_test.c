@@ -122,6 +122,44 @@ TEST_F(buf, unregistered_while_child_waits)
 	ASSERT_EQ(0, memcmp(self->mem, "data", 4));
 }
 
+/*
+ * The table of such a buffer's pages is vmalloc()ed, as few are, and whoever frees
+ * that may sleep. Programs that run in a row for several completions may not.
+ */
+TEST_F_TIMEOUT(buf, large_unregistered_while_children_wait, 120)
+{
+	const size_t size = 1UL << 30, piece = 2 << 20;
+	__u8 *mem;
+	int fd;
+
+	if (!variant->setup || variant->sleepable)
+		SKIP(return, "one is enough, it takes long");
+	fd = memfd_create("buf", 0);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ftruncate(fd, piece));
+	/* as many pages, but not as much memory */
+	mem = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, mem);
+	for (size_t off = 0; off < size; off += piece)
+		ASSERT_EQ(mem + off, mmap(mem + off, piece,
+					  PROT_READ | PROT_WRITE,
+					  MAP_SHARED | MAP_FIXED, fd, 0));
+	ASSERT_EQ(0, buf_register(self, mem, size));
+	attach_look(0);
+	for (int i = 0; i < 2; i++)
+		io_uring_prep_read_fixed(&self->skel->bss->sqes[i],
+					 self->pipe[0], mem + i, 1, 0, 0);
+	self->skel->bss->nr_sqes = 2;
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(0, io_uring_unregister_buffers(&self->ring));
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(2, write(self->pipe[1], "ab", 2));
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	munmap(mem, size);
+	close(fd);
+}
+
 /* Of another ring, which may be gone by now. */
 TEST_F(buf, cloned)
 {

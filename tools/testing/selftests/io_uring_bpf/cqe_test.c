@@ -11,7 +11,9 @@
 #define NOP	0x909ULL
 
 #define CQ_ENTRIES	32U
+/* what one run of a program may stage */
 #define MAX_CQES	16
+#define MAX_SQES	32
 
 FIXTURE(cqe) {
 	struct io_uring ring;
@@ -50,7 +52,7 @@ static int cqe_fill(struct io_uring *ring, unsigned int nr)
 	return ret;
 }
 
-TEST_F(cqe, before_own_cqe)
+TEST_F(cqe, trap_17_cqe_order)
 {
 	self->link = IOU_ATTACH(self->skel->progs.cqe_post, &self->ring, 0);
 	self->skel->bss->nr_posts = 2;
@@ -125,32 +127,40 @@ TEST_F(cqe, too_many_in_one_run)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* The quota is per run, however many run in one batch. */
-TEST_F(cqe, many_flows_in_one_batch)
+/* The quota is per run, however many run in one batch, and at whatever event. */
+TEST_F(cqe, rule_b6_full_quota)
 {
-	const unsigned int nr = 7;
+	const unsigned int nr = 8, runs = nr * (1 + MAX_SQES);
 	unsigned int markers = 0, flows = 0;
 	struct io_uring_cqe cqe;
+	struct bpf_link *link;
+	struct io_uring ring;
 
-	self->link = IOU_ATTACH(self->skel->progs.cqe_post_at_start,
-				&self->ring, 0);
-	self->skel->bss->nr_posts = 3;
+	ASSERT_EQ(0, iou_ring_init_size(&ring, variant->setup, CQ_ENTRIES,
+					2 * runs * MAX_CQES));
+	link = IOU_ATTACH(self->skel->progs.cqe_full, &ring, 0);
+	for (unsigned int i = 0; i < MAX_SQES; i++)
+		iou_prep_nop(&self->skel->bss->sqes[i], 0,
+			     i % 2 ? IORING_NOP_TW : 0, CHILD);
+	self->skel->bss->nr_sqes = MAX_SQES;
+	self->skel->bss->nr_posts = MAX_CQES;
 	for (unsigned int i = 0; i < nr; i++)
-		iou_queue_bpf(&self->ring, 0, FLOW + i);
-	ASSERT_EQ(nr, iou_submit(&self->ring));
-	for (unsigned int i = 0; i < nr * 4; i++) {
-		ASSERT_EQ(0, iou_wait_cqe(&self->ring, &cqe));
-		if (cqe.user_data >= MARKER) {
-			ASSERT_EQ(MARKER + markers, cqe.user_data);
-			markers++;
-		} else {
-			ASSERT_EQ(FLOW + flows, cqe.user_data);
+		iou_queue_bpf(&ring, 0, FLOW + i);
+	ASSERT_EQ(nr, iou_submit(&ring));
+	for (unsigned int i = 0; i < runs * MAX_CQES + nr; i++) {
+		ASSERT_EQ(0, iou_wait_cqe(&ring, &cqe));
+		if (cqe.user_data < MARKER) {
 			flows++;
+			continue;
 		}
+		ASSERT_EQ(MARKER + markers, cqe.user_data);
+		markers++;
 	}
-	ASSERT_EQ(3 * nr, markers);
 	ASSERT_EQ(nr, flows);
-	ASSERT_NO_CQE(&self->ring);
+	ASSERT_NO_CQE(&ring);
+	EXPECT_EQ(0, self->skel->bss->nr_refused);
+	bpf_link__destroy(link);
+	io_uring_queue_exit(&ring);
 }
 
 TEST_F(cqe, full_cq)
@@ -214,6 +224,51 @@ TEST_F(cqe, overflow_pending)
 	ASSERT_NO_CQE(&self->ring);
 	EXPECT_EQ(1, self->skel->bss->nr_events);
 	EXPECT_EQ(-EBUSY, self->skel->bss->post_rets[0]);
+}
+
+/*
+ * Nobody looks, and there is not nearly enough room: nothing is lost. Flows of a
+ * ring that defers its work are under way at the same time.
+ */
+TEST_F(cqe, overflow_loses_nothing)
+{
+	const unsigned int nr = 4;
+	unsigned int markers = 0, flows = 0, total;
+	unsigned int children[CQ_ENTRIES] = {};
+	struct io_uring_cqe cqe;
+
+	self->link = IOU_ATTACH(self->skel->progs.cqe_post, &self->ring, 0);
+	self->skel->bss->nr_posts = 1;
+	self->skel->bss->nr_sqes = CQ_ENTRIES;
+	for (unsigned int i = 0; i < CQ_ENTRIES; i++)
+		iou_prep_nop(&self->skel->bss->sqes[i], i, IORING_NOP_TW,
+			     CHILD + i);
+	for (unsigned int i = 0; i < nr; i++) {
+		iou_queue_bpf(&self->ring, 0, FLOW);
+		ASSERT_EQ(1, io_uring_submit(&self->ring));
+	}
+	while (self->skel->bss->nr_events < nr * (1 + CQ_ENTRIES))
+		ASSERT_EQ(0, io_uring_get_events(&self->ring));
+	ASSERT_TRUE(io_uring_cq_has_overflow(&self->ring));
+	total = nr * (1 + CQ_ENTRIES) + self->skel->bss->nr_posted;
+	for (unsigned int i = 0; i < total; i++) {
+		ASSERT_EQ(0, iou_wait_cqe(&self->ring, &cqe));
+		if (cqe.user_data == FLOW) {
+			flows++;
+		} else if (cqe.user_data >= MARKER) {
+			ASSERT_EQ(MARKER + markers++, cqe.user_data);
+		} else {
+			ASSERT_GT(CQ_ENTRIES, cqe.user_data - CHILD);
+			ASSERT_EQ(cqe.user_data - CHILD, cqe.res);
+			children[cqe.user_data - CHILD]++;
+		}
+	}
+	ASSERT_EQ(nr, flows);
+	for (unsigned int i = 0; i < CQ_ENTRIES; i++)
+		ASSERT_EQ(nr, children[i]);
+	ASSERT_EQ(self->skel->bss->nr_posted, markers);
+	ASSERT_LT(0, markers);
+	ASSERT_NO_CQE(&self->ring);
 }
 
 TEST_HARNESS_MAIN

@@ -3,23 +3,14 @@
 #ifndef IOU_EXIT_H
 #define IOU_EXIT_H
 
-#include "iou_bpf.h"
+#include "process.h"
 
 #include <poll.h>
-#include <signal.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 
 #include "kselftest_harness.h"
 #include "exit.skel.h"
 
 #define FLOW		0xf10aULL
-/* within which a process has to be dead, or stopped, or done */
-#define LIMIT_MS	5000
-/* exit codes of the process */
-#define GONE_WRONG	99
-#define GOT_CQE		98
 
 /* what the process tells the test */
 struct exit_shared {
@@ -75,8 +66,7 @@ FIXTURE_VARIANT_ADD(exit_flow, defer_wait) {
 FIXTURE_SETUP(exit_flow)
 {
 	IOU_REQUIRE();
-	self->shared = mmap(NULL, sizeof(*self->shared), PROT_READ | PROT_WRITE,
-			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	self->shared = shared_alloc(sizeof(*self->shared));
 	ASSERT_NE(MAP_FAILED, self->shared);
 	ASSERT_EQ(0, pipe(self->pipe));
 	/* for the children of those that get killed */
@@ -107,16 +97,6 @@ static inline __u64 exit_runs(FIXTURE_DATA(exit_flow) *self)
 /* What the process has told so far. */
 #define exit_told(self, field)	IO_URING_READ_ONCE((self)->shared->field)
 
-/* Until @cond, which must be so within LIMIT_MS. */
-#define exit_until(cond) ({						\
-	__u64 __end = iou_now_ms() + LIMIT_MS;				\
-	bool __ok;							\
-									\
-	while (!(__ok = (cond)) && iou_now_ms() < __end)		\
-		usleep(1000);						\
-	__ok;								\
-})
-
 /* No program has run for quite a while. */
 static inline bool exit_is_quiet(FIXTURE_DATA(exit_flow) *self)
 {
@@ -139,8 +119,8 @@ static inline bool exit_is_gone(FIXTURE_DATA(exit_flow) *self,
 				const FIXTURE_VARIANT(exit_flow) *variant)
 {
 	if (variant->spins)
-		return exit_until(exit_is_quiet(self));
-	return exit_until(exit_pipe_released(self));
+		return until(exit_is_quiet(self));
+	return until(exit_pipe_released(self));
 }
 
 /* The process: a ring with a flow on it, and then @act. */
@@ -182,12 +162,6 @@ static inline void exit_act_wait(FIXTURE_DATA(exit_flow) *self,
 	_exit(GOT_CQE);
 }
 
-/* Is @pid in the state that @options ask for, within the limit? */
-static inline bool exit_waitpid(pid_t pid, int *status, int options)
-{
-	return exit_until(waitpid(pid, status, WNOHANG | options) == pid);
-}
-
 /* Forks the process and waits until its flow is under way. */
 #define exit_start(before, act) do {					\
 	self->pid = fork();						\
@@ -196,8 +170,8 @@ static inline bool exit_waitpid(pid_t pid, int *status, int options)
 		exit_child(self, variant, before, act);			\
 	/* so that the flow's child is the last to keep it open */	\
 	close(self->pipe[0]);						\
-	ASSERT_TRUE(exit_until(exit_told(self, submitted)));		\
-	ASSERT_TRUE(exit_until(exit_runs(self) > 0));			\
+	ASSERT_TRUE(until(exit_told(self, submitted)));		\
+	ASSERT_TRUE(until(exit_runs(self) > 0));			\
 } while (0)
 
 /* Dead by @sig within the limit. */
@@ -205,7 +179,7 @@ static inline bool exit_waitpid(pid_t pid, int *status, int options)
 	int __status = 0;						\
 									\
 	ASSERT_EQ(0, kill(self->pid, sig));				\
-	ASSERT_TRUE(exit_waitpid(self->pid, &__status, 0)) {		\
+	ASSERT_TRUE(wait_for(self->pid, &__status, 0)) {		\
 		TH_LOG("process %d can't be killed", self->pid);	\
 	}								\
 	ASSERT_TRUE(WIFSIGNALED(__status)) {				\
@@ -218,7 +192,7 @@ static inline bool exit_waitpid(pid_t pid, int *status, int options)
 #define exit_expect(code) do {						\
 	int __status = 0;						\
 									\
-	ASSERT_TRUE(exit_waitpid(self->pid, &__status, 0)) {		\
+	ASSERT_TRUE(wait_for(self->pid, &__status, 0)) {		\
 		TH_LOG("process %d does not end", self->pid);		\
 	}								\
 	ASSERT_TRUE(WIFEXITED(__status)) {				\

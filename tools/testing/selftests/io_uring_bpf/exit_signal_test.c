@@ -58,22 +58,22 @@ static bool goes_on(FIXTURE_DATA(exit_flow) *self,
 {
 	__u64 runs = exit_runs(self);
 
-	return !variant->spins || exit_until(exit_runs(self) > runs + 1000);
+	return !variant->spins || until(exit_runs(self) > runs + 1000);
 }
 
 static bool user_runs(FIXTURE_DATA(exit_flow) *self)
 {
 	int ran = exit_told(self, user_ran);
 
-	return exit_until(exit_told(self, user_ran) != ran);
+	return until(exit_told(self, user_ran) != ran);
 }
 
-TEST_F(exit_flow, handler)
+TEST_F(exit_flow, rule_b5_signal_gate)
 {
 	exit_start(before_handler, exit_act_wait);
 	for (int i = 1; i <= 3; i++) {
 		ASSERT_EQ(0, kill(self->pid, SIGUSR1));
-		ASSERT_TRUE(exit_until(exit_told(self, handled) == i));
+		ASSERT_TRUE(until(exit_told(self, handled) == i));
 		ASSERT_TRUE(goes_on(self, variant));
 	}
 	exit_kill(SIGTERM);
@@ -84,7 +84,7 @@ TEST_F(exit_flow, handler_while_waiting_only)
 	exit_start(before_masked, act_wait_unmasked);
 	for (int i = 1; i <= 3; i++) {
 		ASSERT_EQ(0, kill(self->pid, SIGUSR1));
-		ASSERT_TRUE(exit_until(exit_told(self, handled) == i));
+		ASSERT_TRUE(until(exit_told(self, handled) == i));
 		ASSERT_TRUE(goes_on(self, variant));
 	}
 	exit_kill(SIGTERM);
@@ -106,12 +106,12 @@ TEST_F(exit_flow, stop)
 
 	exit_start(NULL, exit_act_wait);
 	ASSERT_EQ(0, kill(self->pid, SIGSTOP));
-	ASSERT_TRUE(exit_waitpid(self->pid, &status, WUNTRACED));
+	ASSERT_TRUE(wait_for(self->pid, &status, WUNTRACED));
 	ASSERT_TRUE(WIFSTOPPED(status));
 	ASSERT_TRUE(exit_is_quiet(self));
 
 	ASSERT_EQ(0, kill(self->pid, SIGCONT));
-	ASSERT_TRUE(exit_waitpid(self->pid, &status, WCONTINUED));
+	ASSERT_TRUE(wait_for(self->pid, &status, WCONTINUED));
 	ASSERT_TRUE(WIFCONTINUED(status));
 	ASSERT_TRUE(goes_on(self, variant));
 	exit_kill(SIGKILL);
@@ -123,7 +123,7 @@ TEST_F(exit_flow, kill_while_stopped)
 
 	exit_start(NULL, exit_act_wait);
 	ASSERT_EQ(0, kill(self->pid, SIGSTOP));
-	ASSERT_TRUE(exit_waitpid(self->pid, &status, WUNTRACED));
+	ASSERT_TRUE(wait_for(self->pid, &status, WUNTRACED));
 	exit_kill(SIGKILL);
 	ASSERT_TRUE(exit_is_gone(self, variant));
 }
@@ -135,7 +135,7 @@ TEST_F(exit_flow, user_code)
 	for (int i = 1; i <= 3; i++) {
 		ASSERT_TRUE(user_runs(self));
 		ASSERT_EQ(0, kill(self->pid, SIGUSR1));
-		ASSERT_TRUE(exit_until(exit_told(self, handled) == i));
+		ASSERT_TRUE(until(exit_told(self, handled) == i));
 	}
 	ASSERT_TRUE(user_runs(self));
 	/* only a task that asks for it runs the work of such a ring */

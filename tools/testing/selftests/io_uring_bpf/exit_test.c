@@ -53,7 +53,7 @@ static void before_share(FIXTURE_DATA(exit_flow) *self)
 TEST_F(exit_flow, kill)
 {
 	exit_start(NULL, exit_act_wait);
-	ASSERT_TRUE(!variant->spins || exit_until(exit_runs(self) > 2000));
+	ASSERT_TRUE(!variant->spins || until(exit_runs(self) > 2000));
 	exit_kill(SIGKILL);
 	ASSERT_TRUE(exit_is_gone(self, variant));
 }
@@ -106,7 +106,7 @@ TEST_F(exit_flow, other_process_keeps_ring)
 	exit_start(before_share, exit_act_wait);
 	other = exit_told(self, other);
 	exit_kill(SIGKILL);
-	ASSERT_TRUE(exit_until(exit_is_quiet(self)));
+	ASSERT_TRUE(until(exit_is_quiet(self)));
 
 	ASSERT_EQ(0, waitpid(other, NULL, WNOHANG));
 	self->pid = other;

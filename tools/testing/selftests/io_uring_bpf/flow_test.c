@@ -335,7 +335,7 @@ TEST_F(flow, child_cancelled)
 }
 
 /* A drain waits for the flow and all it issues, which does not wait for it. */
-TEST_F(flow, drain_waits_for_flow)
+TEST_F(flow, trap_16_drain)
 {
 	struct io_uring_sqe *sqe;
 

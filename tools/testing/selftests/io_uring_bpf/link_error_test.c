@@ -70,7 +70,7 @@ TEST_F(link, not_a_ring)
 }
 
 /* A ring's fd is no proof of being its owner. */
-TEST_F(link, other_process)
+TEST_F(link, rule_b8_ring_fd_is_not_ownership)
 {
 	int status;
 	pid_t pid;

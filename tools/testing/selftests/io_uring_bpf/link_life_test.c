@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Links, rings, programs and flows go in whatever order. */
+#include <pthread.h>
 #include <sys/wait.h>
 
 #include "link.h"
@@ -33,13 +34,25 @@ TEST_F(link, closed_with_flow_in_flight)
 	ASSERT_EQ(-ENOENT, link_run_flow(&self->ring, 0));
 }
 
-TEST_F(link, detached_with_flow_in_flight)
+static void *link_detach_fn(void *arg)
 {
+	usleep(IOU_IDLE_MS * 1000);
+	return (void *)(long)bpf_link__detach(arg);
+}
+
+/* By somebody else, as the ring's task waits: only that may post CQEs. */
+TEST_F(link, trap_20_detach)
+{
+	pthread_t thread;
+	void *ret;
+
 	self->link = IOU_ATTACH(self->skel->progs.link_a, &self->ring, 0);
 	link_start_flow(self);
 	ASSERT_NO_CQE(&self->ring);
-	ASSERT_EQ(0, bpf_link__detach(self->link));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, link_detach_fn, self->link));
 	ASSERT_FLOW_ENDED();
+	ASSERT_EQ(0, pthread_join(thread, &ret));
+	ASSERT_EQ(NULL, ret);
 }
 
 /* A program that takes the slot over has nothing to do with old flows. */

@@ -223,6 +223,26 @@ TEST_F(silent, deferred)
 	ASSERT_CQE(&self->ring, FLOW, 2);
 }
 
+/* A flow that has to make way for others says that there is more to do. */
+TEST_F(silent, deferred_as_it_goes_on)
+{
+	const int nr = 20000;
+	int rounds = 0;
+
+	if (!variant->setup)
+		SKIP(return, "such a ring defers nothing");
+	iou_prep_nop(&self->skel->bss->sqes[0], 0, 0, CHILD);
+	ASSERT_EQ(1, start_flow(self, nr, 0));
+	while (!io_uring_cq_ready(&self->ring)) {
+		ASSERT_TRUE(wants_taskrun(self));
+		ASSERT_EQ(0, io_uring_get_events(&self->ring));
+		ASSERT_GT(nr, ++rounds);
+	}
+	ASSERT_FALSE(wants_taskrun(self));
+	ASSERT_CQE(&self->ring, FLOW, nr);
+	ASSERT_LT(0, rounds);
+}
+
 /* Submitting is not asking for events, but what it completes is at hand. */
 TEST_F(silent, submit_only)
 {

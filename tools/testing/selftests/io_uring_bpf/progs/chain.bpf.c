@@ -68,3 +68,15 @@ int chain_read_all(struct bpf_io_uring_ctx *ctx)
 	iou_issue(ctx, &sqe);
 	return BPF_IO_URING_DROP;
 }
+
+/* Issues what the test filled in, each as the one before it has completed. */
+SEC("iouring")
+int chain_one_by_one(struct bpf_io_uring_ctx *ctx)
+{
+	__u32 n = nr_events;
+
+	iou_log_event(ctx);
+	if (n < nr_sqes && n < IOU_MAX_SQES)
+		iou_issue(ctx, &sqes[n]);
+	return BPF_IO_URING_DEFAULT;
+}

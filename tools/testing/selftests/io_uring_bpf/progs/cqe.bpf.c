@@ -10,6 +10,8 @@ char LICENSE[] SEC("license") = "GPL";
 __u32 nr_posts;
 __u32 nr_posted;
 __s32 post_rets[MAX_POSTS];
+/* calls that have failed, of cqe_full */
+__u32 nr_refused;
 
 __s32 ret_short;
 __s32 ret_long;
@@ -49,6 +51,23 @@ int cqe_post_at_start(struct bpf_io_uring_ctx *ctx)
 	iou_log_event(ctx);
 	if (iou_is_start(ctx))
 		cqe_post_all(ctx);
+	return BPF_IO_URING_DEFAULT;
+}
+
+/* Stages all that a run may, or what the test has filled in of that. */
+SEC("iouring")
+int cqe_full(struct bpf_io_uring_ctx *ctx)
+{
+	__u32 i;
+
+	cqe_post_all(ctx);
+	bpf_for(i, 0, MAX_POSTS)
+		nr_refused += i < nr_posts && post_rets[i];
+	if (!iou_is_start(ctx))
+		return BPF_IO_URING_DEFAULT;
+	iou_issue_all(ctx);
+	bpf_for(i, 0, IOU_MAX_SQES)
+		nr_refused += i < nr_sqes && rets[i];
 	return BPF_IO_URING_DEFAULT;
 }
 

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# usage: scripts/leaks.sh REPORT
+#
+# Prints what kmemleak's report says of memory that io_uring or a BPF link has
+# allocated. Exit status: 0 nothing, 1 something, 2 the report can't be read.
+
+[ -r "${1:-}" ] || { echo "error: cannot read the report '${1:-}'" >&2; exit 2; }
+
+# an object is a line that is not indented, and those that follow
+awk '
+	function flush() {
+		if (ours) {
+			printf "%s", object
+			bad = 1
+		}
+		object = ""
+		ours = 0
+	}
+	/^[^ \t]/ { flush() }
+	/io_uring|io_bpf|iouring|bpf_link/ { ours = 1 }
+	{ object = object $0 "\n" }
+	END { flush(); exit bad }
+' "$1"

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What holds for each of the kernel's new files, and can be seen in them."""
+import glob
+import os
+import re
+import unittest
+
+from fixture import SCRIPTS
+
+IO_URING = os.path.join(os.path.dirname(SCRIPTS), 'io_uring')
+
+
+class Source(unittest.TestCase):
+
+    def test_memory_is_charged(self):
+        """Whoever has a ring can have these, so he pays for them."""
+        flags = set()
+        for name in glob.glob(os.path.join(IO_URING, 'bpf*.[ch]')):
+            with open(name, encoding='utf-8') as f:
+                flags.update(re.findall(r'\bGFP_\w+', f.read()))
+        self.assertEqual({'GFP_KERNEL_ACCOUNT'}, flags)
+
+
+if __name__ == '__main__':
+    unittest.main()

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Allocations that fail when they are told to */
+#ifndef IOU_FAULT_H
+#define IOU_FAULT_H
+
+#include "iou_bpf.h"
+
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "kselftest_harness.h"
+#include "fault.skel.h"
+
+#define FAULT_DEBUGFS	"/sys/kernel/debug"
+
+/* Returns 0 or an error. */
+static inline int fault_write(const char *name, const char *value)
+{
+	int fd = open(name, O_WRONLY);
+	int ret = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, value, strlen(value)) < 0)
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+/* of this thread, open all the time: when they are needed that may fail */
+static int fault_nth_fd = -1, fault_task_fd = -1;
+
+/* The @nth allocation of this thread from now on fails, 0 for none. */
+static inline void fault_nth(unsigned int nth)
+{
+	char value[16];
+	int len;
+
+	len = snprintf(value, sizeof(value), "%u", nth);
+	if (pwrite(fault_nth_fd, value, len, 0) != len)
+		abort();
+}
+
+/* Ends that. Returns true if it has come to a failure. */
+static inline bool fault_end(void)
+{
+	char value[16] = "";
+
+	if (pread(fault_nth_fd, value, sizeof(value) - 1, 0) <= 0)
+		abort();
+	fault_nth(0);
+	return !atoi(value);
+}
+
+/* All allocations of this thread fail from now on, but for the first @bytes. */
+static inline void fault_all(unsigned int bytes)
+{
+	char value[16];
+
+	snprintf(value, sizeof(value), "%u", bytes);
+	if (fault_write(FAULT_DEBUGFS "/failslab/space", value) ||
+	    fault_write(FAULT_DEBUGFS "/failslab/times", "-1") ||
+	    pwrite(fault_task_fd, "1", 1, 0) != 1)
+		abort();
+}
+
+/* Ends that. */
+static inline void fault_all_end(void)
+{
+	if (pwrite(fault_task_fd, "0", 1, 0) != 1 ||
+	    fault_write(FAULT_DEBUGFS "/failslab/times", "0"))
+		abort();
+}
+
+/* What the kernel lacks, or NULL. */
+static inline const char *fault_prepare(void)
+{
+	static const char * const kinds[] = { "failslab", "fail_page_alloc" };
+	char name[128];
+
+	fault_nth_fd = open("/proc/thread-self/fail-nth", O_RDWR);
+	fault_task_fd = open("/proc/thread-self/make-it-fail", O_RDWR);
+	if (fault_nth_fd < 0 || fault_task_fd < 0)
+		return "no fail-nth, is CONFIG_FAULT_INJECTION set?";
+	mount("debugfs", FAULT_DEBUGFS, "debugfs", 0, NULL);
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		/* those that may sleep as well, and without a word */
+		snprintf(name, sizeof(name), FAULT_DEBUGFS
+			 "/%s/ignore-gfp-wait", kinds[i]);
+		if (fault_write(name, "N"))
+			return "no CONFIG_FAULT_INJECTION_DEBUG_FS";
+		snprintf(name, sizeof(name), FAULT_DEBUGFS "/%s/verbose",
+			 kinds[i]);
+		fault_write(name, "0");
+	}
+	fault_write(FAULT_DEBUGFS "/fail_page_alloc/ignore-gfp-highmem", "N");
+	fault_write(FAULT_DEBUGFS "/fail_page_alloc/min-order", "0");
+	/* for fault_all(), which is over slabs only */
+	fault_write(FAULT_DEBUGFS "/failslab/task-filter", "Y");
+	fault_write(FAULT_DEBUGFS "/failslab/times", "0");
+	fault_write(FAULT_DEBUGFS "/failslab/probability", "100");
+	fault_write(FAULT_DEBUGFS "/failslab/interval", "1");
+	return NULL;
+}
+
+#define FLOW	0xf10aULL
+#define CHILD	0xc41dULL
+#define APP	0xa44ULL
+
+FIXTURE(fault) {
+	struct io_uring ring;
+	struct fault *skel;
+	struct bpf_link *link;
+	int pipe[2];
+	int sock[2];
+	char buf[256];
+	struct iovec iov[16];
+	struct msghdr msg;
+	struct __kernel_timespec ts;
+};
+
+IOU_RING_VARIANTS(fault);
+
+FIXTURE_SETUP(fault)
+{
+	const char *why;
+
+	IOU_REQUIRE();
+	why = fault_prepare();
+	if (why)
+		SKIP(return, "%s", why);
+	self->ring.ring_fd = -1;
+	ASSERT_EQ(0, pipe2(self->pipe, O_NONBLOCK));
+	ASSERT_EQ(0, fcntl(self->pipe[0], F_SETFL, 0));
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, self->sock));
+	for (int i = 0; i < 16; i++)
+		self->iov[i] = (struct iovec) { self->buf + i, 1 };
+	self->msg.msg_iov = self->iov;
+	self->msg.msg_iovlen = 16;
+	self->skel = fault__open_and_load();
+	ASSERT_NE(NULL, self->skel);
+}
+
+FIXTURE_TEARDOWN(fault)
+{
+	bpf_link__destroy(self->link);
+	fault__destroy(self->skel);
+	if (self->ring.ring_fd >= 0)
+		io_uring_queue_exit(&self->ring);
+}
+
+/* A ring that has nothing in its caches. */
+static inline int fresh_ring(FIXTURE_DATA(fault) *self, unsigned int setup,
+			     struct bpf_program *prog)
+{
+	bpf_link__destroy(self->link);
+	self->link = NULL;
+	if (self->ring.ring_fd >= 0)
+		io_uring_queue_exit(&self->ring);
+	self->ring.ring_fd = -1;
+	if (iou_ring_init(&self->ring, setup))
+		return -errno;
+	if (!prog)
+		return 0;
+	self->link = bpf_program__attach_iouring(prog, self->ring.ring_fd,
+						 NULL);
+	return self->link ? 0 : -errno;
+}
+
+/* Those that were issued. */
+static inline unsigned int nr_issued(FIXTURE_DATA(fault) *self)
+{
+	unsigned int nr = 0;
+
+	for (unsigned int i = 0; i < self->skel->bss->nr_sqes; i++)
+		nr += !self->skel->bss->rets[i];
+	return nr;
+}
+
+/* Submits a flow and waits for it, as far as that gets. */
+static inline int run_flow(FIXTURE_DATA(fault) *self, struct io_uring_cqe *cqe)
+{
+	int ret;
+
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	ret = io_uring_submit(&self->ring);
+	if (ret == 1)
+		iou_wait_cqe_ms(&self->ring, cqe, 2 * IOU_IDLE_MS);
+	return ret;
+}
+
+/* Does the rest, with memory there: each flow ends, and once. */
+#define end_flow(submitted, cqe) do {					\
+	if ((submitted) != 1)						\
+		ASSERT_EQ(1, io_uring_submit(&self->ring));		\
+	if (!(cqe).user_data)						\
+		ASSERT_EQ(0, iou_wait_cqe(&self->ring, &(cqe)));	\
+	ASSERT_EQ(FLOW, (cqe).user_data);				\
+	ASSERT_NO_CQE(&self->ring);					\
+} while (0)
+
+#endif

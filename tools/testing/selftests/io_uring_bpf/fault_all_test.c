@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0
+/* No memory at all, from some point on: for programs that have some use for it. */
+#include "fault.h"
+
+/* more than anything of this takes */
+#define MAX_BYTES	(64 << 10)
+
+/* No memory at all from some point on. What a program can't issue it is told. */
+TEST_F_TIMEOUT(fault, nothing_left, 600)
+{
+	struct fault__bss *bss = self->skel->bss;
+	bool refused = false;
+	int bytes;
+
+	bss->nr_sqes = 32;
+	for (int i = 0; i < 32; i++)
+		iou_prep_nop(&bss->sqes[i], 1, IORING_NOP_TW, CHILD);
+	for (bytes = 0; bytes < MAX_BYTES; bytes += 512) {
+		struct io_uring_cqe cqe = {};
+		int ret;
+
+		ASSERT_EQ(0, fresh_ring(self, variant->setup,
+					self->skel->progs.fault_issue));
+		bss->nr_events = 0;
+		memset(bss->rets, 0xff, sizeof(bss->rets));
+		fault_all(bytes);
+		ret = run_flow(self, &cqe);
+		fault_all_end();
+		end_flow(ret, cqe);
+		if (cqe.res) {
+			ASSERT_EQ(-ENOMEM, cqe.res);
+			continue;
+		}
+		ASSERT_EQ(1 + nr_issued(self), bss->nr_events);
+		for (int i = 0; i < 32; i++)
+			ASSERT_TRUE(!bss->rets[i] || bss->rets[i] == -ENOMEM);
+		if (nr_issued(self) == 32 && ret == 1)
+			break;
+		refused |= nr_issued(self) < 32;
+	}
+	ASSERT_GT(MAX_BYTES, bytes);
+	ASSERT_TRUE(refused);
+}
+
+/* Takes whatever is free, and waits for what never comes. */
+static void take_all(FIXTURE_DATA(fault) *self)
+{
+	do {
+		if (!io_uring_sq_ready(&self->ring))
+			iou_prep_read(iou_get_sqe(&self->ring), self->pipe[0],
+				      self->buf, 1, 0, APP);
+	} while (io_uring_submit(&self->ring) == 1);
+}
+
+/*
+ * A child that was polled for is freed later than the next one is issued, be it
+ * itself once more. Here the application takes all that is freed, until there is
+ * nothing for the next one. Returns the number of hops up to then.
+ */
+static int hop_on(FIXTURE_DATA(fault) *self)
+{
+	struct fault__bss *bss = self->skel->bss;
+	int rounds, fds[2];
+
+	if (pipe(fds))
+		return -errno;
+	memset(bss->rets, 0, sizeof(bss->rets));
+	iou_prep_read(&bss->sqes[0], fds[0], self->buf, 1, 0, CHILD);
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	if (io_uring_submit(&self->ring) != 1)
+		return -EIO;
+	for (rounds = 0; rounds < 1000 && !bss->rets[0]; rounds++) {
+		fault_all(0);
+		/* takes a page at most, and runs the program on some rings */
+		write(fds[1], self->buf, 1);
+		io_uring_get_events(&self->ring);
+		take_all(self);
+		fault_all_end();
+	}
+	close(fds[0]);
+	close(fds[1]);
+	return rounds;
+}
+
+TEST_F_TIMEOUT(fault, nothing_left_to_hop, 300)
+{
+	int rounds;
+
+	ASSERT_EQ(0, fresh_ring(self, variant->setup,
+				self->skel->progs.fault_hop));
+	rounds = hop_on(self);
+	ASSERT_EQ(-ENOMEM, self->skel->bss->rets[0]);
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_EQ(rounds + 1, self->skel->bss->nr_events);
+}
+
+TEST_F_TIMEOUT(fault, nothing_left_to_issue_again, 300)
+{
+	ASSERT_EQ(0, fresh_ring(self, variant->setup,
+				self->skel->progs.fault_hop_again));
+	ASSERT_LT(0, hop_on(self));
+	ASSERT_EQ(-ENOMEM, self->skel->bss->rets[0]);
+	ASSERT_CQE(&self->ring, FLOW, -ENOMEM);
+}
+
+TEST_HARNESS_MAIN

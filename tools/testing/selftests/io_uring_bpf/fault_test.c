@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Memory runs out, at each place where some is asked for in turn. That is an error
+ * or an event, and nothing hangs or gets lost. Whether memory does is for kmemleak
+ * to say.
+ */
+#include "fault.h"
+
+#include <poll.h>
+
+/* more allocations than anything of this makes */
+#define MAX_NTH		500
+
+/* Until nothing fails any more: each of the allocations is the one, in turn. */
+#define for_each_fault(nth)						\
+	for (unsigned int nth = 1, __more = 1; __more;			\
+	     nth++, __more = __more && nth < MAX_NTH)
+
+#define FAULT(expr) ({							\
+	__typeof__(expr) __ret;						\
+									\
+	fault_nth(nth);							\
+	__ret = (expr);							\
+	__more = fault_end();						\
+	__ret;								\
+})
+
+static int create_link(FIXTURE_DATA(fault) *self)
+{
+	return bpf_link_create(bpf_program__fd(self->skel->progs.fault_issue),
+			       self->ring.ring_fd, BPF_IOURING, NULL);
+}
+
+/* A failed attempt leaves nothing behind that would be in the way of others. */
+TEST_F_TIMEOUT(fault, attach, 300)
+{
+	unsigned int failed = 0;
+	int fd;
+
+	for_each_fault(nth) {
+		ASSERT_EQ(0, fresh_ring(self, variant->setup, NULL));
+		fd = FAULT(create_link(self));
+		if (fd < 0) {
+			ASSERT_EQ(-ENOMEM, fd) TH_LOG("%u", nth);
+			failed++;
+			fd = create_link(self);
+			ASSERT_LE(0, fd);
+		}
+		ASSERT_EQ(-EBUSY, create_link(self));
+		self->skel->bss->nr_sqes = 0;
+		iou_queue_bpf(&self->ring, 0, FLOW);
+		ASSERT_EQ(1, io_uring_submit(&self->ring));
+		ASSERT_CQE(&self->ring, FLOW, 0);
+		close(fd);
+	}
+	/* the link, what the ring gets, the link's id, file, ... */
+	ASSERT_LT(2, failed);
+}
+
+TEST_F_TIMEOUT(fault, update_and_detach, 300)
+{
+	struct bpf_program *prog = self->skel->progs.fault_again;
+	int ret;
+
+	ASSERT_EQ(0, fresh_ring(self, variant->setup,
+				self->skel->progs.fault_issue));
+	for_each_fault(nth) {
+		ret = FAULT(bpf_link__update_program(self->link, prog));
+		ASSERT_TRUE(!ret || ret == -ENOMEM);
+	}
+	for_each_fault(nth) {
+		ASSERT_EQ(0, fresh_ring(self, variant->setup, prog));
+		ret = FAULT(bpf_link__detach(self->link));
+		ASSERT_TRUE(!ret || ret == -ENOMEM);
+	}
+}
+
+static struct io_uring_sqe *add_child(FIXTURE_DATA(fault) *self)
+{
+	struct io_uring_sqe *sqe;
+
+	sqe = &self->skel->bss->sqes[self->skel->bss->nr_sqes++];
+	memset(sqe, 0, sizeof(*sqe));
+	return sqe;
+}
+
+/* Children that have something allocated for them, and end by themselves. */
+static void add_children(FIXTURE_DATA(fault) *self)
+{
+	struct io_uring_sqe *sqe;
+
+	self->skel->bss->nr_sqes = 0;
+	iou_prep_nop(add_child(self), 1, IORING_NOP_TW, CHILD);
+	iou_prep_nop(add_child(self), 2, 0, CHILD);
+	io_uring_prep_readv(add_child(self), self->pipe[0], self->iov, 16, 0);
+	io_uring_prep_timeout(add_child(self), &self->ts, 0, 0);
+	io_uring_prep_sendmsg(add_child(self), self->sock[0], &self->msg, 0);
+	io_uring_prep_recvmsg(add_child(self), self->sock[1], &self->msg, 0);
+	io_uring_prep_openat(add_child(self), AT_FDCWD, "/", O_PATH, 0);
+	io_uring_prep_poll_add(add_child(self), self->sock[0], POLLOUT);
+	sqe = add_child(self);
+	iou_prep_nop(sqe, 3, 0, CHILD);
+	sqe->flags = IOSQE_ASYNC;
+}
+
+/* What may come of an allocation that has failed, and of a timeout. */
+static bool no_memory(int res)
+{
+	return res == -ENOMEM || res == -ENOBUFS || res == -EAGAIN ||
+	       res == -ETIME;
+}
+
+TEST_F_TIMEOUT(fault, flow, 600)
+{
+	struct fault__bss *bss = self->skel->bss;
+	unsigned int failed = 0;
+	int ret;
+
+	for_each_fault(nth) {
+		struct io_uring_cqe cqe = {};
+
+		ASSERT_EQ(0, fresh_ring(self, variant->setup,
+					self->skel->progs.fault_issue));
+		add_children(self);
+		ASSERT_EQ(16, write(self->pipe[1], self->buf, 16));
+		bss->nr_events = 0;
+		memset(bss->rets, 0xff, sizeof(bss->rets));
+		ret = FAULT(run_flow(self, &cqe));
+		/* for the one that waits for what has failed */
+		send(self->sock[0], self->buf, 16, MSG_DONTWAIT);
+		end_flow(ret, cqe);
+		ASSERT_TRUE(!cqe.res || no_memory(cqe.res)) {
+			TH_LOG("%u: %d", nth, cqe.res);
+		}
+		/* there is no place for it */
+		if (!bss->nr_events) {
+			ASSERT_EQ(-ENOMEM, cqe.res);
+			failed++;
+			continue;
+		}
+		ASSERT_EQ(1 + nr_issued(self), bss->nr_events);
+		for (unsigned int i = 1; i < bss->nr_events; i++) {
+			int res = bss->events[i].res;
+
+			ASSERT_TRUE(res >= 0 || no_memory(res)) {
+				TH_LOG("%u: opcode %u, %d", nth,
+				       bss->events[i].opcode, res);
+			}
+			if (bss->events[i].opcode == IORING_OP_OPENAT)
+				close(res);
+		}
+	}
+	ASSERT_LT(0, failed);
+}
+
+/* The table of flows grows, with flows in it that have to stay. */
+TEST_F_TIMEOUT(fault, many_flows, 600)
+{
+	const unsigned int nr = 40;
+	struct io_uring_cqe cqe;
+	unsigned int failed;
+	int ret;
+
+	self->skel->bss->nr_sqes = 1;
+	iou_prep_read(&self->skel->bss->sqes[0], self->pipe[0], self->buf, 1, 0,
+		      CHILD);
+	for_each_fault(nth) {
+		ASSERT_EQ(0, fresh_ring(self, variant->setup,
+					self->skel->progs.fault_issue));
+		for (unsigned int i = 0; i < nr; i++)
+			iou_queue_bpf(&self->ring, 0, FLOW);
+		ret = FAULT(io_uring_submit(&self->ring));
+		if (ret < 0)
+			ret = 0;
+		while (ret < nr)
+			ret += io_uring_submit(&self->ring);
+		ASSERT_EQ(nr, write(self->pipe[1], self->buf, nr));
+		failed = 0;
+		for (unsigned int i = 0; i < nr; i++) {
+			ASSERT_EQ(0, iou_wait_cqe(&self->ring, &cqe));
+			ASSERT_EQ(FLOW, cqe.user_data);
+			ASSERT_TRUE(cqe.res == 0 || cqe.res == -ENOMEM);
+			failed += cqe.res != 0;
+		}
+		ASSERT_GE(1, failed);
+		ASSERT_TRUE(!failed || read(self->pipe[0], self->buf, 1) == 1);
+	}
+}
+
+/* Children that were polled for, and so are issued again as another request. */
+TEST_F_TIMEOUT(fault, again, 600)
+{
+	struct fault__bss *bss = self->skel->bss;
+	struct io_uring_sqe *sqe = &bss->sqes[0];
+
+	bss->nr_sqes = 1;
+	io_uring_prep_readv(sqe, self->sock[0], self->iov, 16, 0);
+	sqe->user_data = CHILD;
+	for_each_fault(nth) {
+		struct io_uring_cqe cqe = {};
+
+		ASSERT_EQ(0, fresh_ring(self, variant->setup,
+					self->skel->progs.fault_again));
+		ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, self->sock));
+		sqe->fd = self->sock[0];
+		bss->nr_events = 0;
+		iou_queue_bpf(&self->ring, 0, FLOW);
+		ASSERT_EQ(1, io_uring_submit(&self->ring));
+		ASSERT_EQ(1, bss->nr_events);
+		/* that runs the program already, on rings that don't defer it */
+		fault_nth(nth);
+		write(self->sock[1], self->buf, 16);
+		iou_wait_cqe_ms(&self->ring, &cqe, IOU_IDLE_MS);
+		__more = fault_end();
+		if (!cqe.user_data) {
+			write(self->sock[1], self->buf, 16);
+			shutdown(self->sock[1], SHUT_RDWR);
+			ASSERT_EQ(0, iou_wait_cqe(&self->ring, &cqe));
+		}
+		ASSERT_EQ(FLOW, cqe.user_data);
+		ASSERT_TRUE(cqe.res == 0 || cqe.res == -ENOMEM)
+			TH_LOG("%d", cqe.res);
+		close(self->sock[0]);
+		close(self->sock[1]);
+	}
+}
+
+TEST_HARNESS_MAIN

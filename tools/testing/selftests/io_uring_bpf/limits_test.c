@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0
+/* How much there can be of what, where it takes more than a program to see. */
+#include "iou_bpf.h"
+#include "kselftest_harness.h"
+#include "flow.skel.h"
+
+#define FLOW		0xf10aULL
+#define READ		0x4eadULL
+#define CANCEL		0xca4cULL
+
+#define MAX_FLOWS	65536U
+#define MAX_ENTRIES	32768U
+/* requests that are issued until a ring's task must have come by */
+#define BUDGET		1024
+/* of those, for one flow while others wait */
+#define BURST		64
+
+FIXTURE(limits) {
+	struct io_uring ring;
+	struct flow *skel;
+	struct bpf_link *link;
+	int pipe[2];
+	char buf[16];
+};
+
+IOU_RING_VARIANTS(limits);
+
+FIXTURE_SETUP(limits)
+{
+	IOU_REQUIRE();
+	ASSERT_EQ(0, iou_ring_init_size(&self->ring, variant->setup,
+					MAX_ENTRIES, 2 * MAX_ENTRIES));
+	ASSERT_EQ(0, pipe(self->pipe));
+	self->skel = flow__open_and_load();
+	ASSERT_NE(NULL, self->skel);
+}
+
+FIXTURE_TEARDOWN(limits)
+{
+	bpf_link__destroy(self->link);
+	flow__destroy(self->skel);
+	close(self->pipe[0]);
+	close(self->pipe[1]);
+	io_uring_queue_exit(&self->ring);
+}
+
+/* A read that waits, and @nr flows behind it, which have a place from now on. */
+static int submit_chain(FIXTURE_DATA(limits) *self, unsigned int nr)
+{
+	struct io_uring_sqe *sqe = iou_get_sqe(&self->ring);
+
+	iou_prep_read(sqe, self->pipe[0], self->buf, 1, 0, READ);
+	while (nr--) {
+		sqe->flags = IOSQE_IO_LINK;
+		sqe = iou_queue_bpf(&self->ring, 0, FLOW);
+	}
+	return io_uring_submit(&self->ring);
+}
+
+static int cancel_reads(FIXTURE_DATA(limits) *self)
+{
+	struct io_uring_sqe *sqe = iou_get_sqe(&self->ring);
+
+	io_uring_prep_cancel64(sqe, READ, IORING_ASYNC_CANCEL_ALL);
+	sqe->user_data = CANCEL;
+	return io_uring_submit(&self->ring);
+}
+
+/* Takes @nr CQEs, of which @flows are of flows that were cancelled. */
+#define expect_cancelled(nr, flows) do {				\
+	unsigned int __flows = 0;					\
+	struct io_uring_cqe __cqe;					\
+									\
+	for (unsigned int __i = 0; __i < (nr); __i++) {			\
+		ASSERT_EQ(0, iou_wait_cqe(&self->ring, &__cqe));	\
+		if (__cqe.user_data != FLOW)				\
+			continue;					\
+		ASSERT_EQ(-ECANCELED, __cqe.res);			\
+		__flows++;						\
+	}								\
+	ASSERT_EQ(flows, __flows);					\
+	ASSERT_NO_CQE(&self->ring);					\
+} while (0)
+
+/* All of them end by a cancellation, with more CQEs than there is room for. */
+TEST_F_TIMEOUT(limits, flows, 300)
+{
+	const unsigned int chain = MAX_ENTRIES - 1;
+
+	if (variant->setup)
+		SKIP(return, "once is enough, it takes long");
+	self->link = IOU_ATTACH(self->skel->progs.flow_log, &self->ring, 0);
+	ASSERT_EQ(1 + chain, submit_chain(self, chain));
+	ASSERT_EQ(1 + chain, submit_chain(self, chain));
+	ASSERT_EQ(3, submit_chain(self, MAX_FLOWS - 2 * chain));
+	ASSERT_EQ(0, self->skel->bss->nr_events);
+	for (int i = 0; i < 3; i++) {
+		iou_queue_bpf(&self->ring, 0, FLOW + 1);
+		ASSERT_EQ(1, io_uring_submit(&self->ring));
+		ASSERT_CQE(&self->ring, FLOW + 1, -EBUSY);
+	}
+	ASSERT_EQ(1, cancel_reads(self));
+	expect_cancelled(MAX_FLOWS + 3 + 1, MAX_FLOWS);
+	/* the read, or the flow before, has failed */
+	ASSERT_EQ(MAX_FLOWS, self->skel->bss->nr_events);
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_CQE(&self->ring, FLOW, 0);
+}
+
+/* No hop is lost where a flow has to make way. */
+TEST_F(limits, budget)
+{
+	const int nr[] = { BURST, BUDGET, 2 * BUDGET, 3 * BUDGET };
+
+	self->link = IOU_ATTACH(self->skel->progs.flow_count, &self->ring, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(nr); i++) {
+		for (int off = -2; off <= 2; off++) {
+			iou_queue_bpf(&self->ring, 0, FLOW)->off = nr[i] + off;
+			ASSERT_EQ(1, io_uring_submit(&self->ring));
+			ASSERT_CQE(&self->ring, FLOW, nr[i] + off);
+		}
+	}
+	ASSERT_NO_CQE(&self->ring);
+}
+
+/* The same with others that want to go on. */
+TEST_F(limits, budget_of_many)
+{
+	const int flows = 7, nr = BUDGET / 3;
+	struct io_uring_cqe cqes[flows];
+
+	self->link = IOU_ATTACH(self->skel->progs.flow_count, &self->ring, 0);
+	for (int i = 0; i < flows; i++)
+		iou_queue_bpf(&self->ring, 0, FLOW + i)->off = nr + i;
+	ASSERT_EQ(flows, io_uring_submit(&self->ring));
+	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, flows));
+	for (int i = 0; i < flows; i++)
+		ASSERT_HAS_CQE(cqes, flows, FLOW + i, nr + i);
+	ASSERT_NO_CQE(&self->ring);
+}
+
+TEST_HARNESS_MAIN

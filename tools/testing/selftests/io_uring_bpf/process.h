@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Processes that have to do something within a limit of time */
+#ifndef IOU_PROCESS_H
+#define IOU_PROCESS_H
+
+#include "iou_bpf.h"
+
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+/* within which a process has to be dead, or stopped, or done */
+#define LIMIT_MS	5000
+/* exit codes of the process */
+#define GONE_WRONG	99
+#define GOT_CQE		98
+
+/* Until @cond, which must be so within LIMIT_MS. */
+#define until(cond) ({							\
+	__u64 __end = iou_now_ms() + LIMIT_MS;				\
+	bool __ok;							\
+									\
+	while (!(__ok = (cond)) && iou_now_ms() < __end)		\
+		usleep(1000);						\
+	__ok;								\
+})
+
+/* Is @pid in the state that @options ask for, within the limit? */
+static inline bool wait_for(pid_t pid, int *status, int options)
+{
+	return until(waitpid(pid, status, WNOHANG | options) == pid);
+}
+
+/* Memory that a process shares with those that it forks. */
+static inline void *shared_alloc(size_t size)
+{
+	return mmap(NULL, size, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+}
+
+#endif

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Programs that never come to an end by themselves. */
+#include "iou_log.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+#define MAX_CQES	16
+
+__u64 nr_runs;
+/* which of two flows it's up to */
+__u64 turn;
+
+/* At each event, whatever it is. */
+SEC("iouring")
+int term_issue(struct bpf_io_uring_ctx *ctx)
+{
+	nr_runs++;
+	iou_issue_all(ctx);
+	return BPF_IO_URING_DEFAULT;
+}
+
+/* The same request, over and over. */
+SEC("iouring")
+int term_again(struct bpf_io_uring_ctx *ctx)
+{
+	nr_runs++;
+	if (iou_is_start(ctx))
+		iou_issue(ctx, &sqes[0]);
+	else
+		bpf_io_uring_again(ctx, 0, sqes[0].addr, sqes[0].len);
+	return BPF_IO_URING_DEFAULT;
+}
+
+/* Has CQEs posted as long as there is room, and those of its children always. */
+SEC("iouring")
+int term_post(struct bpf_io_uring_ctx *ctx)
+{
+	__u32 i;
+
+	nr_runs++;
+	bpf_for(i, 0, MAX_CQES)
+		iou_post_cqe(ctx, i, 0, 0);
+	iou_issue(ctx, &sqes[0]);
+	return BPF_IO_URING_POST;
+}
+
+/* state[0] of a flow is 0 or 1. Each waits for its turn, and ends it. */
+SEC("iouring")
+int term_ping_pong(struct bpf_io_uring_ctx *ctx)
+{
+	if (turn == ctx->state[0]) {
+		turn ^= 1;
+		nr_runs++;
+	}
+	iou_issue(ctx, &sqes[0]);
+	return BPF_IO_URING_DEFAULT;
+}
+
+/* Sends to the other one's ring. */
+SEC("iouring")
+int term_msg_ring(struct bpf_io_uring_ctx *ctx)
+{
+	nr_runs++;
+	iou_issue(ctx, &sqes[ctx->state[0] & 1]);
+	return BPF_IO_URING_DEFAULT;
+}
