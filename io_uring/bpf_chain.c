@@ -87,6 +87,8 @@ static void io_bpf_cancel_members(struct io_kiocb *flow, struct io_kiocb *req,
 			       -ECANCELED, 0);
 		io_req_complete_defer(req);
 	}
+	/* before the CQEs of later hops */
+	flow->ctx->bpf_ring->interrupt = true;
 }
 
 /* They are out of the chain. A flow at their head starts by itself. */

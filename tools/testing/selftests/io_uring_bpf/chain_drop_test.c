@@ -235,7 +235,7 @@ TEST_F(edit, timeouts)
 }
 
 /* Dropped flows give their numbers back: there are not that many. */
-TEST_F(edit, flows_are_no_more)
+TEST_F_TIMEOUT(edit, flows_are_no_more, 300)
 {
 	unsigned int i, n, nr = 32, chains = 65536 / nr + 2;
 

@@ -341,7 +341,7 @@ TEST_F(flow, trap_16_drain)
 
 	self->link = IOU_ATTACH(self->skel->progs.flow_count, &self->ring, 0);
 	sqe = iou_queue_bpf(&self->ring, 0, FLOW);
-	sqe->off = 1000;
+	sqe->off = 100;
 	sqe = iou_get_sqe(&self->ring);
 	iou_prep_nop(sqe, 0, 0, 1);
 	sqe->flags = IOSQE_IO_DRAIN;
@@ -350,7 +350,7 @@ TEST_F(flow, trap_16_drain)
 	sqe->off = 2;
 	sqe->flags = IOSQE_IO_DRAIN;
 	ASSERT_EQ(3, iou_submit(&self->ring));
-	ASSERT_CQE(&self->ring, FLOW, 1000);
+	ASSERT_CQE(&self->ring, FLOW, 100);
 	ASSERT_CQE(&self->ring, 1, 0);
 	ASSERT_CQE(&self->ring, FLOW + 1, 2);
 	ASSERT_NO_CQE(&self->ring);
