@@ -270,10 +270,6 @@ bool io_bpf_pred_complete(struct io_bpf_ring *br, struct io_kiocb *req);
 void io_bpf_match_verdict(struct io_bpf_ring *br, struct io_kiocb *req,
 			  u32 verdict);
 
-/* bpf_match.c */
-void io_bpf_set_watcher(struct io_bpf_ring *br, u32 slot, struct bpf_prog *prog,
-			const struct io_bpf_match *match);
-
 /* bpf_stage.c */
 void io_bpf_refill_spare(struct io_bpf_ring *br);
 void io_bpf_return_spare(struct io_ring_ctx *ctx);
@@ -303,29 +299,6 @@ void io_bpf_issue_flow(struct io_kiocb *req);
 static inline bool io_bpf_is_watch(struct io_kiocb *flow)
 {
 	return flow == &flow->ctx->bpf_ring->watch;
-}
-
-/*
- * Called by io_init_req() before @req is prepared. One program sees it, that of
- * the lowest slot that wants it.
- */
-static inline void io_bpf_match_req(struct io_ring_ctx *ctx,
-				    struct io_kiocb *req)
-{
-	struct io_bpf_ring *br = ctx->bpf_ring;
-	u32 slots = br->match_ops[req->opcode];
-
-	while (slots) {
-		u32 slot = __ffs(slots);
-		const struct io_bpf_match *m = &br->matches[slot];
-
-		if ((req->cqe.user_data & m->user_data_mask) == m->user_data) {
-			req->flags |= REQ_F_BPF;
-			req->bpf_id = IO_BPF_ID_MATCH | slot;
-			return;
-		}
-		slots &= slots - 1;
-	}
 }
 
 static inline void io_bpf_nest(struct io_ring_ctx *ctx)
@@ -362,11 +335,6 @@ static inline void io_bpf_add_spare(struct io_bpf_ring *br, struct io_kiocb *req
 #else
 
 static inline void io_bpf_flush_completions(struct io_ring_ctx *ctx)
-{
-}
-
-static inline void io_bpf_match_req(struct io_ring_ctx *ctx,
-				    struct io_kiocb *req)
 {
 }
 

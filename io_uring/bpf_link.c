@@ -17,6 +17,7 @@
 
 #include "io_uring.h"
 #include "bpf.h"
+#include "bpf_match.h"
 #include "bpf_mode.h"
 
 struct io_bpf_link {

@@ -10,6 +10,7 @@
 
 #include "io_uring.h"
 #include "bpf.h"
+#include "bpf_match.h"
 
 static bool io_bpf_wants(const struct io_bpf_match *match, unsigned int opcode)
 {
