@@ -38,31 +38,73 @@ scripts()
 	add scripts "$BUILD/scripts.tap" $rc
 }
 
+# Guests side by side: most tests keep one CPU busy, and each guest takes 3 GB.
+guests()
+{
+	local free
+	free=$(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo)
+	if [ $# -ge 4 ] && [ "$JOBS" -ge 2 ] && [ "$free" -ge 8000000 ]; then
+		echo 2
+	else
+		echo 1
+	fi
+}
+
+# guest NUMBER TEST...: one of them, with its disk, console and results
+guest()
+{
+	local n=$1 results=$BUILD/results/$1 disk=$BUILD/disk$1.img rc=0
+	shift
+	mkdir -p "$results"
+	"$TOP/scripts/disk.sh" "$disk"
+	vm_run "${IOU_BPF_BOOT_TIMEOUT:-3600}" "$BUILD/log/console$n" \
+		--qemu-opts="-drive file=$disk,format=raw,if=virtio,cache=unsafe" -- \
+		"$TOP/scripts/guest.sh" "$GUEST_BUILD/results/$n" \
+		"$GUEST_BUILD/kselftest/io_uring_bpf" "$*" >&2 || rc=$?
+	rm -f "$disk"
+	[ -f "$results/end" ] || echo $rc >"$results/status"
+}
+
 in_guest()
 {
-	local results=$BUILD/results dir=$BUILD/kselftest/io_uring_bpf tests=("$@") t rc=0
+	local dir=$BUILD/kselftest/io_uring_bpf tests=("$@") t n nr i=0
+	local -a share=()
 	if [ $# = 0 ]; then
 		mapfile -t tests < <(cd "$dir" && ls -- *_test libbpf_str libbpf_probes)
 	fi
-	rm -rf "$results"
-	mkdir -p "$results"
-	"$TOP/scripts/disk.sh" "$BUILD/disk.img"
-	say "booting the kernel ($(vm_accel)), ${#tests[@]} test programs, log in build/log/console"
-	vm_run "${IOU_BPF_BOOT_TIMEOUT:-2400}" "$BUILD/log/console" \
-		--qemu-opts="-drive file=$BUILD/disk.img,format=raw,if=virtio,cache=unsafe" -- \
-		"$TOP/scripts/guest.sh" "$GUEST_BUILD/results" \
-		"$GUEST_BUILD/kselftest/io_uring_bpf" "${tests[*]}" >&2 || rc=$?
-	rm -f "$BUILD/disk.img"
+	nr=$(guests "${tests[@]}")
+	rm -rf "$BUILD/results"
 	for t in "${tests[@]}"; do
-		if [ -f "$results/$t.rc" ]; then
-			add "$t" "$results/$t.tap" "$(cat "$results/$t.rc")"
+		n=$((i++ % nr + 1))
+		share[n]="${share[n]:-} $t"
+	done
+	say "booting the kernel ($(vm_accel)) in $nr guests, ${#tests[@]} test programs, log in build/log/console<N>"
+	for ((n = 1; n <= nr; n++)); do
+		# shellcheck disable=SC2086 # names of programs
+		guest $n ${share[n]} &
+	done
+	wait
+	i=0
+	for t in "${tests[@]}"; do
+		n=$((i++ % nr + 1))
+		if [ -f "$BUILD/results/$n/$t.rc" ]; then
+			add "$t" "$BUILD/results/$n/$t.tap" "$(cat "$BUILD/results/$n/$t.rc")"
 		else
 			fail "$t: has not run to its end"
 		fi
 	done
-	[ -f "$results/end" ] || fail "the guest did not come to its end (status $rc), see build/log/console"
-	splats console
-	! [ -f "$results/kmemleak" ] || leaks "$results/kmemleak"
+	for ((n = 1; n <= nr; n++)); do
+		of_guest $n "$BUILD/results/$n"
+	done
+}
+
+# of_guest NUMBER RESULTS: what is to be said of a guest as a whole
+of_guest()
+{
+	[ -f "$2/end" ] ||
+		fail "guest $1 did not come to its end (status $(cat "$2/status")), see build/log/console$1"
+	splats "console$1"
+	! [ -f "$2/kmemleak" ] || leaks "$2/kmemleak"
 }
 
 # splats LOG: the kernel was silent
