@@ -75,6 +75,18 @@ static int audit_enable(FIXTURE_DATA(audit) *self, bool enable)
 			     NULL, 0);
 }
 
+/* Without it all tasks to come would be audited, in a way, once that was on. */
+static int audit_never(FIXTURE_DATA(audit) *self, unsigned int type)
+{
+	struct audit_rule_data never = {
+		.flags	= AUDIT_FILTER_TASK,
+		.action	= AUDIT_NEVER,
+	};
+
+	return audit_request(self->netlink, type, &never, sizeof(never), NULL,
+			     0);
+}
+
 FIXTURE_SETUP(audit)
 {
 	struct timeval tv = { .tv_sec = IOU_WAIT_MS / 1000 };
@@ -100,6 +112,8 @@ FIXTURE_SETUP(audit)
 	self->rule.action = AUDIT_ALWAYS;
 	self->rule.mask[AUDIT_WORD(IORING_OP_OPENAT)] |=
 		AUDIT_BIT(IORING_OP_OPENAT);
+	/* of the test before this one */
+	audit_never(self, AUDIT_DEL_RULE);
 	ASSERT_EQ(0, audit_enable(self, true));
 	self->enabled = true;
 	ASSERT_EQ(0, audit_request(self->netlink, AUDIT_ADD_RULE, &self->rule,
@@ -108,18 +122,11 @@ FIXTURE_SETUP(audit)
 
 FIXTURE_TEARDOWN(audit)
 {
-	/* or else all tasks to come would be audited, in a way */
-	struct audit_rule_data never = {
-		.flags	= AUDIT_FILTER_TASK,
-		.action	= AUDIT_NEVER,
-	};
-
 	if (!self->enabled)
 		return;
 	audit_request(self->netlink, AUDIT_DEL_RULE, &self->rule,
 		      sizeof(self->rule), NULL, 0);
-	audit_request(self->netlink, AUDIT_ADD_RULE, &never, sizeof(never),
-		      NULL, 0);
+	audit_never(self, AUDIT_ADD_RULE);
 	audit_enable(self, false);
 	flow__destroy(self->skel);
 }

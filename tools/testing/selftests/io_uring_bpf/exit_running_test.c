@@ -69,7 +69,7 @@ static int start_flows(FIXTURE_DATA(running) *self)
 	int ret;
 
 	ret = iou_ring_init_size(&self->ring, self->setup, IOU_ENTRIES,
-				 2 * self->nr_flows);
+				 IOU_ENTRIES + self->nr_flows);
 	if (ret)
 		return ret;
 	self->link = bpf_program__attach_iouring(self->prog,
@@ -104,8 +104,9 @@ static void *thread_fn(void *data)
 #define start_thread() do {						\
 	ASSERT_EQ(0, pthread_create(&self->thread, NULL, thread_fn,	\
 				    self));				\
-	ASSERT_TRUE(until(IO_URING_READ_ONCE(self->ready)));		\
-	ASSERT_TRUE(until(nr_runs(self) >= self->nr_flows));		\
+	ASSERT_TRUE(until_ms(IO_URING_READ_ONCE(self->ready) &&		\
+			     nr_runs(self) >= self->nr_flows,		\
+			     IOU_WAIT_MS));				\
 } while (0)
 
 /* All flows are over, with that result. */
@@ -156,7 +157,7 @@ TEST_F(running, fork)
 	end_thread(-ECANCELED);
 }
 
-TEST_F(running, detach_many)
+TEST_F_TIMEOUT(running, detach_many, 120)
 {
 	self->prog = self->skel->progs.exit_wait;
 	self->nr_flows = MANY;
@@ -170,6 +171,7 @@ static void exit_with_many(FIXTURE_DATA(running) *self, int how)
 {
 	struct io_uring_cqe cqe;
 
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (start_flows(self))
 		_exit(GONE_WRONG);
 	if (how == 1)
@@ -180,7 +182,7 @@ static void exit_with_many(FIXTURE_DATA(running) *self, int how)
 }
 
 /* By itself, killed, and by what takes its place. */
-TEST_F(running, exit_with_many)
+TEST_F_TIMEOUT(running, exit_with_many, 120)
 {
 	for (int how = 0; how < 3; how++) {
 		int status = -1;
@@ -193,7 +195,7 @@ TEST_F(running, exit_with_many)
 		ASSERT_LE(0, pid);
 		if (!pid)
 			exit_with_many(self, how);
-		ASSERT_TRUE(until(nr_runs(self) == MANY));
+		ASSERT_TRUE(until_ms(nr_runs(self) == MANY, IOU_WAIT_MS));
 		if (how == 1)
 			kill(pid, SIGKILL);
 		ASSERT_TRUE(wait_for(pid, &status, 0));

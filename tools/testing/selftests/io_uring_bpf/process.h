@@ -16,15 +16,17 @@
 #define GONE_WRONG	99
 #define GOT_CQE		98
 
-/* Until @cond, which must be so within LIMIT_MS. */
-#define until(cond) ({							\
-	__u64 __end = iou_now_ms() + LIMIT_MS;				\
+/* Until @cond, or for @ms. Returns whether it is so. */
+#define until_ms(cond, ms) ({						\
+	__u64 __end = iou_now_ms() + (ms);				\
 	bool __ok;							\
 									\
 	while (!(__ok = (cond)) && iou_now_ms() < __end)		\
 		usleep(1000);						\
 	__ok;								\
 })
+
+#define until(cond)	until_ms(cond, LIMIT_MS)
 
 /* Is @pid in the state that @options ask for, within the limit? */
 static inline bool wait_for(pid_t pid, int *status, int options)

@@ -286,8 +286,9 @@ static unsigned int time_to_kill(pid_t pid)
 	ASSERT_LE(0, self->pid);					\
 	if (!self->pid)							\
 		run_process(self, variant);				\
-	ASSERT_TRUE(until(told(submitted)));				\
-	ASSERT_TRUE(until(nr_runs(self) > (variant->waits ? 0 : 500)));\
+	ASSERT_TRUE(until_ms(told(submitted), IOU_WAIT_MS));		\
+	ASSERT_TRUE(until_ms(nr_runs(self) > (variant->waits ? 0 : 500),\
+			     IOU_WAIT_MS));				\
 } while (0)
 
 /*
@@ -295,7 +296,7 @@ static unsigned int time_to_kill(pid_t pid)
  * is the least it has to get. Where there is an emulation that does not keep the
  * time, killing may take ten times as long as it does for the neighbour.
  */
-TEST_F(term, kill)
+TEST_F_TIMEOUT(term, kill, 90)
 {
 	unsigned int ms, limit, i;
 	__u64 alone, rate;
@@ -304,7 +305,7 @@ TEST_F(term, kill)
 	ASSERT_LE(0, self->neighbour);
 	if (!self->neighbour)
 		run_neighbour(self->shared);
-	ASSERT_TRUE(until(told(nops) > 100));
+	ASSERT_TRUE(until_ms(told(nops) > 100, IOU_WAIT_MS));
 	alone = neighbour_rate(self);
 	start_process();
 	for (i = 0; i < WINDOWS; i++) {
@@ -325,7 +326,7 @@ TEST_F(term, kill)
 	ASSERT_TRUE(until(is_quiet(self)));
 }
 
-TEST_F(term, close_and_exit)
+TEST_F_TIMEOUT(term, close_and_exit, 90)
 {
 	int status;
 
@@ -339,7 +340,7 @@ TEST_F(term, close_and_exit)
 	ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 7);
 }
 
-TEST_F(term, exit)
+TEST_F_TIMEOUT(term, exit, 90)
 {
 	int status;
 

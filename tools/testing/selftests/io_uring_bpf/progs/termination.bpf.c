@@ -48,10 +48,9 @@ int term_post(struct bpf_io_uring_ctx *ctx)
 SEC("iouring")
 int term_ping_pong(struct bpf_io_uring_ctx *ctx)
 {
-	if (turn == ctx->state[0]) {
+	nr_runs++;
+	if (turn == ctx->state[0])
 		turn ^= 1;
-		nr_runs++;
-	}
 	iou_issue(ctx, &sqes[0]);
 	return BPF_IO_URING_DEFAULT;
 }
