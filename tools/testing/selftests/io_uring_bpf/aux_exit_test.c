@@ -50,7 +50,8 @@ static pid_t child_start(FIXTURE_DATA(aux) *self, unsigned int setup, int fd)
 		child_run(self, setup);
 	close(self->pair[0]);
 	close(self->pipe[0]);
-	self->pair[0] = self->pipe[0] = -1;
+	self->pair[0] = -1;
+	self->pipe[0] = -1;
 	while (aux_nr_events(self) < 1 && iou_now_ms() < end)
 		usleep(1000);
 	if (pid < 0 || write(fd, "x", 1) != 1)

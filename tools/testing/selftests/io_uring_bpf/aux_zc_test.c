@@ -3,6 +3,7 @@
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
@@ -31,13 +32,15 @@ static int tcp_connect(void)
 		.sin_family	= AF_INET,
 		.sin_addr	= { htonl(INADDR_LOOPBACK) },
 	};
-	int fd = socket(AF_INET, SOCK_STREAM, 0), size = 16384;
+	int fd = socket(AF_INET, SOCK_STREAM, 0), size = 16384, one = 1;
 	socklen_t len = sizeof(addr);
 
 	sender = socket(AF_INET, SOCK_STREAM, 0);
 	if (fd < 0 || sender < 0 || loopback_up(fd))
 		return -errno;
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	/* what is not sent finds no room, and doesn't just wait for more */
+	setsockopt(sender, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	if (bind(fd, (void *)&addr, len) || listen(fd, 1) ||
 	    getsockname(fd, (void *)&addr, &len) ||
 	    connect(sender, (void *)&addr, len))

@@ -107,7 +107,8 @@ TEST_F(chain, timeout_of_the_flow)
 	ASSERT_HAS_CQE(cqes, 4, TIMEOUT, -ETIME);
 	ASSERT_HAS_CQE(cqes, 4, WRITE, -ECANCELED);
 	ASSERT_NO_CQE(&self->ring);
-	ASSERT_EQ(1, self->skel->bss->nr_events);
+	ASSERT_EQ(2, self->skel->bss->nr_events);
+	ASSERT_EQ(BPF_IO_URING_CANCEL, self->skel->bss->events[1].event);
 }
 
 TEST_F(chain, flow_in_time)

@@ -183,9 +183,9 @@ TEST_F(edit, drain)
  * A flow that a worker has issued, as a drain was before it. If that is the last
  * to leave it, it runs what is behind the flow, and has not seen it before.
  */
-TEST_F(edit, trap_09_iowq_successor)
+TEST_F_TIMEOUT(edit, trap_09_iowq_successor, 120)
 {
-	for (int i = 0; i < 200; i++) {
+	for (int i = 0; i < 100; i++) {
 		self->skel->bss->nr_events = 0;
 		self->skel->bss->nr_steps = 0;
 		edit_sqe(self, 0, LINKED, 10);
