@@ -106,10 +106,14 @@ static void io_bpf_run_aux(struct io_bpf_ring *br, const struct bpf_prog *prog,
 	/* of a program that watches, all other runs are of this kind */
 	if (!child)
 		bctx->event = BPF_IO_URING_COMPLETE;
+	/* the request goes on, so what is behind it in a chain isn't concerned */
+	if (child && (verdict & IO_BPF_VERDICT_CHAIN))
+		io_bpf_flow_verdict(flow, verdict);
+	verdict &= IO_BPF_VERDICT_CQE;
 	io_bpf_aux_verdict(br, bctx, cflags,
 			   io_bpf_aux_drops(cflags, verdict, child));
 
-	if (child && (flow->bpf_flow.flags & IO_BPF_F_ENDING))
+	if (child && (flow->bpf_flow.flags & (IO_BPF_F_ENDING | IO_BPF_F_EDIT)))
 		io_bpf_flow_done(br, flow);
 	/* for what is staged, and before anything that completes in place */
 	br->ctx->submit_state.cq_flush = true;

@@ -5,7 +5,7 @@
 #include "issue.h"
 
 /* several times what is issued before others get their turn */
-#define NR_NOPS		10000
+#define NR_NOPS		5000
 
 #define BLOCK		4096
 #define NR_BLOCKS	64
@@ -38,7 +38,7 @@ TEST_F(issue, sequence)
 
 TEST_F(issue, sequence_of_task_work)
 {
-	issue_run_sequence(_metadata, self, IORING_NOP_TW, NR_NOPS);
+	issue_run_sequence(_metadata, self, IORING_NOP_TW, NR_NOPS / 2);
 }
 
 /* Each child goes to a worker and comes back. */
