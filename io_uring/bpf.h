@@ -279,6 +279,7 @@ void io_bpf_drop_staged(struct io_bpf_ring *br, struct io_kiocb *flow);
 void io_bpf_apply(struct io_bpf_ring *br);
 bool io_bpf_must_park(struct io_bpf_ring *br);
 void io_bpf_park(struct io_bpf_ring *br);
+void io_bpf_park_later(struct io_bpf_ring *br);
 void io_bpf_unpark(struct io_bpf_ring *br);
 void io_bpf_park_work(struct work_struct *work);
 

@@ -9,7 +9,6 @@
  */
 #include <linux/kernel.h>
 #include <linux/errno.h>
-#include <linux/workqueue.h>
 #include <linux/io_uring.h>
 
 #include <uapi/linux/io_uring.h>
@@ -46,7 +45,7 @@ static bool io_bpf_aux_exhausted(struct io_bpf_ring *br)
 	if (likely(br->aux_budget))
 		return false;
 	br->budget = 0;
-	queue_delayed_work(system_dfl_wq, &br->park_work, 0);
+	io_bpf_park_later(br);
 	return true;
 }
 

@@ -57,6 +57,40 @@ static void io_bpf_splice(struct io_wq_work_list *from,
 	INIT_WQ_LIST(from);
 }
 
+/* Is that what the task gets back to from its task work? */
+static bool io_bpf_task_waits(struct io_ring_ctx *ctx)
+{
+	struct wait_queue_entry *pos;
+
+	guard(spinlock_irq)(&ctx->cq_wait.lock);
+
+	list_for_each_entry(pos, &ctx->cq_wait.head, entry) {
+		if (pos->private == current)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Jiffies until the task is called back. If it's not in a wait for CQEs it has
+ * code of its own to run, which would get nowhere between two calls.
+ */
+static unsigned long io_bpf_park_delay(struct io_ring_ctx *ctx)
+{
+	if (task_sigpending(current))
+		return 1;
+	if (ctx->flags & (IORING_SETUP_SQPOLL | IORING_SETUP_IOPOLL))
+		return 0;
+	return io_bpf_task_waits(ctx) ? 0 : 1;
+}
+
+/* Something else brings the task back, later. */
+void io_bpf_park_later(struct io_bpf_ring *br)
+{
+	queue_delayed_work(system_dfl_wq, &br->park_work,
+			   io_bpf_park_delay(br->ctx));
+}
+
 /*
  * Who waits for CQEs of a DEFER_TASKRUN ring looks for signals between two runs
  * of its task work, and user space comes before. Elsewhere, task work that is
@@ -68,13 +102,12 @@ void io_bpf_park(struct io_bpf_ring *br)
 	struct io_kiocb *flow = io_bpf_staged_flow(br, br->ready.first);
 
 	io_bpf_splice(&br->ready, &br->parked);
-	if (task_sigpending(current)) {
-		queue_delayed_work(system_dfl_wq, &br->park_work, 1);
-	} else if (br->ctx->flags & IORING_SETUP_DEFER_TASKRUN) {
+	if (!task_sigpending(current) &&
+	    (br->ctx->flags & IORING_SETUP_DEFER_TASKRUN)) {
 		io_bpf_refill_budget(br);
 		io_bpf_queue_tw(flow);
 	} else {
-		queue_delayed_work(system_dfl_wq, &br->park_work, 0);
+		io_bpf_park_later(br);
 	}
 }
 
