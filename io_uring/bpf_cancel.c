@@ -224,5 +224,7 @@ void io_bpf_cancel_ending(struct io_bpf_ring *br)
 		if (io_bpf_ctx(flow)->nr_children)
 			io_bpf_cancel_children(br, flow);
 		io_bpf_settle(flow);
+		/* each looks at all that waits on the ring */
+		cond_resched();
 	}
 }
