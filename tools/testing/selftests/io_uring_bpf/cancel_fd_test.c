@@ -57,7 +57,7 @@ static void run_fd(struct __test_metadata *_metadata, FIXTURE_DATA(cancel) *self
 }
 
 #define NEEDS_DEFER() do {						\
-	if (!variant->setup)						\
+	if (!(variant->setup & IORING_SETUP_DEFER_TASKRUN))		\
 		SKIP(return, "task work doesn't wait on such a ring");	\
 } while (0)
 
