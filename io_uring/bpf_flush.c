@@ -223,6 +223,12 @@ static bool io_bpf_flush_batch(struct io_bpf_ring *br)
 	return more;
 }
 
+/* Is there something that programs have asked for, or flows have to come to? */
+static inline bool io_bpf_to_apply(struct io_bpf_ring *br)
+{
+	return br->ready.first || br->links.first || !hlist_empty(&br->kills);
+}
+
 /*
  * Called from within a handler it runs programs only. What they stage is for the
  * flush that follows, the handler's caller sees to that.
@@ -244,9 +250,9 @@ void io_bpf_flush(struct io_bpf_ring *br)
 	/* an opcode may have posted CQEs in place, those want a commit */
 	while (more || state->compl_reqs.first || state->cq_flush ||
 	       br->nr_pending ||
-	       ((br->ready.first || !hlist_empty(&br->kills)) && !br->nested)) {
+	       (io_bpf_to_apply(br) && !br->nested)) {
 		more = io_bpf_flush_batch(br);
-		if ((br->ready.first || !hlist_empty(&br->kills)) && !br->nested)
+		if (io_bpf_to_apply(br) && !br->nested)
 			io_bpf_apply(br);
 	}
 	state->link.head = head;

@@ -245,7 +245,7 @@ TEST_F(cqe, overflow_loses_nothing)
 			     CHILD + i);
 	for (unsigned int i = 0; i < nr; i++) {
 		iou_queue_bpf(&self->ring, 0, FLOW);
-		ASSERT_EQ(1, io_uring_submit(&self->ring));
+		ASSERT_EQ(1, iou_submit(&self->ring));
 	}
 	while (self->skel->bss->nr_events < nr * (1 + CQ_ENTRIES))
 		ASSERT_EQ(0, io_uring_get_events(&self->ring));
