@@ -41,16 +41,6 @@ static inline bool io_bpf_is_child(struct io_kiocb *req)
 #endif
 }
 
-/* Did it for the flow with that index? */
-static inline bool io_bpf_is_child_of(struct io_kiocb *req, u64 id)
-{
-#ifdef CONFIG_IO_URING_BPF_PROG
-	return io_bpf_is_child(req) && (u16)req->bpf_id == id;
-#else
-	return false;
-#endif
-}
-
 #ifdef CONFIG_IO_URING_BPF_PROG
 
 #define IO_BPF_MAX_SLOTS	16
@@ -256,6 +246,7 @@ void io_bpf_mark_killed(struct io_kiocb *flow);
 void io_bpf_end(struct io_bpf_ring *br, struct io_kiocb *flow);
 void io_bpf_cancel_ending(struct io_bpf_ring *br);
 bool io_bpf_child_ending(struct io_kiocb *req);
+bool io_bpf_child_to_cancel(struct io_kiocb *req);
 
 /* bpf_flush.c */
 void io_bpf_flush(struct io_bpf_ring *br);
@@ -363,6 +354,11 @@ static inline int io_bpf_cancel(struct io_ring_ctx *ctx,
 }
 
 static inline bool io_bpf_child_ending(struct io_kiocb *req)
+{
+	return false;
+}
+
+static inline bool io_bpf_child_to_cancel(struct io_kiocb *req)
 {
 	return false;
 }

@@ -183,16 +183,26 @@ bool io_bpf_must_post(struct io_kiocb *req)
 	}
 }
 
+/* The same, and its program has been told of it, if it had to be. */
+bool io_bpf_child_to_cancel(struct io_kiocb *req)
+{
+	struct io_kiocb *flow;
+
+	if (!io_bpf_is_child(req))
+		return false;
+	flow = io_bpf_child_flow(req->ctx->bpf_ring, req);
+	return (flow->bpf_flow.flags & (IO_BPF_F_ENDING | IO_BPF_F_CANCEL)) ==
+		IO_BPF_F_ENDING;
+}
+
 /*
  * Only the task itself may look into its io-wq. Once it's gone there is nothing
  * in there, but a ring that others have keeps what waits for an event.
  */
-static void io_bpf_cancel_children(struct io_bpf_ring *br, struct io_kiocb *flow)
+static void io_bpf_cancel_children(struct io_bpf_ring *br, bool ours)
 {
-	struct io_uring_task *tctx = flow->tctx;
 	struct io_cancel_data cd = {
 		.ctx	= br->ctx,
-		.data	= flow->bpf_flow.id,
 		.flags	= IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY |
 			  IO_CANCEL_BPF_CHILDREN,
 		.seq	= atomic_inc_return(&br->ctx->cancel_seq),
@@ -200,31 +210,44 @@ static void io_bpf_cancel_children(struct io_bpf_ring *br, struct io_kiocb *flow
 	int ret;
 
 	do {
-		if (current->io_uring == tctx)
-			ret = io_try_cancel(tctx, &cd, 0);
+		if (ours)
+			ret = io_try_cancel(current->io_uring, &cd, 0);
 		else
 			ret = io_try_cancel_armed(&cd, 0);
+		cond_resched();
 	} while (ret != -ENOENT);
 }
 
-/* Called by the flush, when no handler is active further up. */
+/*
+ * Called by the flush, when no handler is active further up. There may be
+ * thousands of them, so their children are looked for once.
+ */
 void io_bpf_cancel_ending(struct io_bpf_ring *br)
 {
 	lockdep_assert_held(&br->ctx->uring_lock);
 
 	while (!hlist_empty(&br->kills)) {
-		struct io_kiocb *flow = hlist_entry(br->kills.first,
-						    struct io_kiocb, hash_node);
+		bool children = false, ours = false;
+		struct io_kiocb *flow;
+		struct hlist_node *tmp;
+		HLIST_HEAD(ended);
 
-		hlist_del_init(&flow->hash_node);
-		io_bpf_drop_staged(br, flow);
-		/* comes back from task work, when the program has been told */
-		if (flow->bpf_flow.flags & IO_BPF_F_CANCEL)
-			continue;
-		if (io_bpf_ctx(flow)->nr_children)
-			io_bpf_cancel_children(br, flow);
-		io_bpf_settle(flow);
-		/* each looks at all that waits on the ring */
-		cond_resched();
+		hlist_move_list(&br->kills, &ended);
+		hlist_for_each_entry(flow, &ended, hash_node) {
+			io_bpf_drop_staged(br, flow);
+			if (!io_bpf_ctx(flow)->nr_children ||
+			    (flow->bpf_flow.flags & IO_BPF_F_CANCEL))
+				continue;
+			children = true;
+			ours |= flow->tctx == current->io_uring;
+		}
+		if (children)
+			io_bpf_cancel_children(br, ours);
+		hlist_for_each_entry_safe(flow, tmp, &ended, hash_node) {
+			hlist_del_init(&flow->hash_node);
+			/* else back from task work, when the program was told */
+			if (!(flow->bpf_flow.flags & IO_BPF_F_CANCEL))
+				io_bpf_settle(flow);
+		}
 	}
 }
