@@ -50,18 +50,25 @@ guests()
 	fi
 }
 
-# guest NUMBER TEST...: one of them, with its disk, console and results
+# guest NUMBER TEST...: one of them, with its disk, console and results. On a
+# machine that is busy, virtme-ng may lose patience before it has run anything:
+# that is worth another try.
 guest()
 {
-	local n=$1 results=$BUILD/results/$1 disk=$BUILD/disk$1.img rc=0
+	local n=$1 results=$BUILD/results/$1 disk=$BUILD/disk$1.img try rc
 	shift
 	mkdir -p "$results"
-	"$TOP/scripts/disk.sh" "$disk"
-	vm_run "${IOU_BPF_BOOT_TIMEOUT:-3600}" "$BUILD/log/console$n" \
-		--qemu-opts="-drive file=$disk,format=raw,if=virtio,cache=unsafe" -- \
-		"$TOP/scripts/guest.sh" "$GUEST_BUILD/results/$n" \
-		"$GUEST_BUILD/kselftest/io_uring_bpf" "$*" >&2 || rc=$?
-	rm -f "$disk"
+	for try in 1 2; do
+		rc=0
+		"$TOP/scripts/disk.sh" "$disk"
+		vm_run "${IOU_BPF_BOOT_TIMEOUT:-3600}" "$BUILD/log/console$n" \
+			--qemu-opts="-drive file=$disk,format=raw,if=virtio,cache=unsafe" -- \
+			"$TOP/scripts/guest.sh" "$GUEST_BUILD/results/$n" \
+			"$GUEST_BUILD/kselftest/io_uring_bpf" "$*" >&2 || rc=$?
+		rm -f "$disk"
+		grep -q 'cannot find script I/O ports' "$BUILD/log/console$n" || break
+		say "guest $n has not come up, try $try"
+	done
 	[ -f "$results/end" ] || echo $rc >"$results/status"
 }
 
