@@ -74,10 +74,11 @@ guest()
 
 in_guest()
 {
-	local dir=$BUILD/kselftest/io_uring_bpf tests=("$@") t n nr i=0
+	local tests=("$@") t n nr i=0
 	local -a share=()
 	if [ $# = 0 ]; then
-		mapfile -t tests < <(cd "$dir" && ls -- *_test libbpf_str libbpf_probes)
+		mapfile -t tests < <(sed -n 's/^io_uring_bpf://p' "$BUILD/kselftest/kselftest-list.txt")
+		tests+=(libbpf_str libbpf_probes)
 	fi
 	nr=$(guests "${tests[@]}")
 	rm -rf "$BUILD/results"
