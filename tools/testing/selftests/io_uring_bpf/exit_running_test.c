@@ -9,6 +9,8 @@
 
 #define FLOW		0xf10aULL
 #define MANY		4096
+/* for the thread, as long as a test takes */
+#define WAIT_MS		60000
 
 FIXTURE(running) {
 	struct exit *skel;
@@ -91,7 +93,7 @@ static void *thread_fn(void *data)
 	self->err = start_flows(self);
 	IO_URING_WRITE_ONCE(self->ready, true);
 	while (!self->err && self->nr_cqes < self->nr_flows) {
-		self->err = iou_wait_cqe(&self->ring, &cqe);
+		self->err = iou_wait_cqe_ms(&self->ring, &cqe, WAIT_MS);
 		if (self->err)
 			break;
 		self->res = cqe.res;
