@@ -61,7 +61,7 @@ static void start(struct __test_metadata *_metadata,
 		  FIXTURE_DATA(cancel_event) *self)
 {
 	iou_queue_bpf(&self->ring, 0, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_EQ(1, self->skel->bss->nr_events);
 }
 
@@ -96,7 +96,7 @@ TEST_F(cancel_event, what_is_refused)
 	self->skel->bss->nr_cqes = 1;
 	start(_metadata, self);
 	queue_cancel(self, FLOW, 0);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	for (int i = 0; i < 3; i++) {
 		struct io_uring_cqe cqe = {};
 
@@ -121,7 +121,7 @@ TEST_F(cancel_event, verdict_is_ignored)
 		self->skel->bss->verdict = i;
 		start(_metadata, self);
 		queue_cancel(self, FLOW, 0);
-		ASSERT_EQ(1, io_uring_submit(&self->ring));
+		ASSERT_EQ(1, iou_submit(&self->ring));
 		ASSERT_CANCELLED();
 	}
 }
@@ -130,7 +130,7 @@ TEST_F(cancel_event, any)
 {
 	start(_metadata, self);
 	queue_cancel(self, 0, IORING_ASYNC_CANCEL_ANY);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_CANCELLED();
 }
 
@@ -139,7 +139,7 @@ TEST_F(cancel_event, opcode)
 	start(_metadata, self);
 	queue_cancel(self, 0, IORING_ASYNC_CANCEL_OP |
 		     IORING_ASYNC_CANCEL_ALL)->len = IORING_OP_BPF;
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_CANCELLED();
 }
 
@@ -168,7 +168,7 @@ TEST_F(cancel_event, link_timeout)
 	sqe = iou_get_sqe(&self->ring);
 	io_uring_prep_link_timeout(sqe, &ts, 0);
 	sqe->user_data = CANCEL;
-	ASSERT_EQ(2, io_uring_submit(&self->ring));
+	ASSERT_EQ(2, iou_submit(&self->ring));
 	ASSERT_CANCELLED();
 }
 
@@ -182,10 +182,10 @@ TEST_F(cancel_event, rule_b3_cancel_in_three_steps)
 
 	iou_queue_bpf(&self->ring, 0, FLOW)->flags = IOSQE_IO_HARDLINK;
 	iou_prep_nop(iou_get_sqe(&self->ring), 0, 0, OTHER);
-	ASSERT_EQ(2, io_uring_submit(&self->ring));
+	ASSERT_EQ(2, iou_submit(&self->ring));
 	queue_cancel(self, FLOW, 0);
 	queue_cancel(self, FLOW, 0)->user_data = CANCEL + 1;
-	ASSERT_EQ(2, io_uring_submit(&self->ring));
+	ASSERT_EQ(2, iou_submit(&self->ring));
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 4));
 	ASSERT_HAS_CQE(cqes, 4, CANCEL, 0);
 	ASSERT_HAS_CQE(cqes, 4, CANCEL + 1, -ENOENT);
@@ -207,7 +207,7 @@ TEST_F(cancel_event, not_started)
 
 	iou_queue_bpf(&self->ring, 0, FLOW);
 	queue_cancel(self, FLOW, 0);
-	ASSERT_EQ(2, io_uring_submit(&self->ring));
+	ASSERT_EQ(2, iou_submit(&self->ring));
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));
 	ASSERT_HAS_CQE(cqes, 2, FLOW, -ECANCELED);
 	ASSERT_EQ(0, self->skel->bss->nr_events);
@@ -219,7 +219,7 @@ TEST_F(cancel_event, child_has_completed)
 	start(_metadata, self);
 	queue_cancel(self, FLOW, 0);
 	ASSERT_EQ(4, write(self->pipe[1], "data", 4));
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	for (int i = 0; i < 2; i++) {
 		struct io_uring_cqe cqe = {};
 
@@ -278,10 +278,10 @@ TEST_F(cancel_event, many)
 	self->skel->bss->nr_cqes = MAX_CQES;
 	for (int i = 0; i < nr; i++)
 		iou_queue_bpf(&self->ring, 0, FLOW + i * 0x100);
-	ASSERT_EQ(nr, io_uring_submit(&self->ring));
+	ASSERT_EQ(nr, iou_submit(&self->ring));
 	queue_cancel(self, 0, IORING_ASYNC_CANCEL_OP |
 		     IORING_ASYNC_CANCEL_ALL)->len = IORING_OP_BPF;
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	for (int i = 0; i < nr * (MAX_CQES + 1) + 1; i++) {
 		ASSERT_EQ(0, iou_wait_cqe(&self->ring, &cqe));
 		if (cqe.user_data == CANCEL) {

@@ -33,10 +33,10 @@ static void run(struct __test_metadata *_metadata, FIXTURE_DATA(cancel) *self,
 	self->skel->bss->sqes[0].flags = IOSQE_ASYNC;
 	self->link = IOU_ATTACH(self->skel->progs.cancel_issue, &self->ring, 0);
 	iou_queue_bpf(&self->ring, 0, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	usleep(IOU_IDLE_MS * 1000);
 	cancel_queue(self, FLOW, 0);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, nr));
 	ASSERT_HAS_CQE(cqes, nr, FLOW, -ECANCELED);
 	ASSERT_HAS_CQE(cqes, nr, CANCEL, 0);

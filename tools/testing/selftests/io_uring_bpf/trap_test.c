@@ -29,9 +29,9 @@ TEST_F(chain, trap_02_stale_link_head)
 		sqe = iou_get_sqe(&self->ring);
 		iou_prep_nop(sqe, 7, 0, READ);
 		sqe->flags = IOSQE_IO_LINK | (drain ? IOSQE_IO_DRAIN : 0);
-		ASSERT_EQ(2, io_uring_submit(&self->ring));
+		ASSERT_EQ(2, iou_submit(&self->ring));
 		iou_prep_nop(iou_get_sqe(&self->ring), 8, 0, OTHER);
-		ASSERT_EQ(1, io_uring_submit(&self->ring));
+		ASSERT_EQ(1, iou_submit(&self->ring));
 		ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 3));
 		ASSERT_HAS_CQE(cqes, 3, READ, 7);
 		ASSERT_HAS_CQE(cqes, 3, FLOW, 0);
@@ -95,7 +95,7 @@ TEST_F(chain, trap_03_stale_plug)
 	chain_queue_flow(self, 0, 0);
 	for (int i = 0; i < 4; i++)
 		iou_prep_nop(iou_get_sqe(&self->ring), i, 0, OTHER + i);
-	ASSERT_EQ(5, io_uring_submit(&self->ring));
+	ASSERT_EQ(5, iou_submit(&self->ring));
 	for (int i = 0; i < 4; i++)
 		ASSERT_CQE(&self->ring, OTHER + i, i);
 	ASSERT_CQE(&self->ring, FLOW, 0);
@@ -134,7 +134,7 @@ TEST_F(chain, trap_08_second_visit)
 		chain_queue_timeout(self, 2, IOSQE_IO_LINK);
 		chain_queue_flow(self, 0, IOSQE_IO_LINK);
 		iou_prep_nop(iou_get_sqe(&self->ring), 5, 0, WRITE);
-		ASSERT_EQ(4, io_uring_submit(&self->ring));
+		ASSERT_EQ(4, iou_submit(&self->ring));
 		usleep(100 * i);
 		ASSERT_EQ(4, write(self->in[1], "data", 4));
 		ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 4));
@@ -172,7 +172,7 @@ TEST_F(chain, trap_08_second_visit_of_children)
 	for (int i = 0; i < 10; i++) {
 		bss->nr_events = 0;
 		chain_queue_flow(self, 0, 0);
-		ASSERT_EQ(1, io_uring_submit(&self->ring));
+		ASSERT_EQ(1, iou_submit(&self->ring));
 		ASSERT_CQE(&self->ring, FLOW, 0);
 		ASSERT_EQ(1 + nr, bss->nr_events);
 	}
@@ -201,12 +201,12 @@ TEST_F(chain, stale_link_timeout)
 	chain_queue_read(self, IOSQE_IO_LINK);
 	chain_queue_timeout(self, 300, IOSQE_IO_LINK);
 	chain_queue_flow(self, 0, 0)->user_data = READ;
-	ASSERT_EQ(3, io_uring_submit(&self->ring));
+	ASSERT_EQ(3, iou_submit(&self->ring));
 	/* the read's turn, others that fill a batch, and that of the timer */
 	ASSERT_EQ(4, write(self->in[1], "data", 4));
 	for (unsigned int i = 0; i < fill; i++)
 		iou_prep_nop(iou_get_sqe(&self->ring), 0, IORING_NOP_TW, OTHER);
-	ASSERT_EQ(fill, io_uring_submit(&self->ring));
+	ASSERT_EQ(fill, iou_submit(&self->ring));
 	usleep(400 * 1000);
 
 	for (unsigned int i = 0; i < fill + 2; i++) {
