@@ -76,6 +76,7 @@ in_guest()
 {
 	local tests=("$@") t n nr i=0
 	local -a share=()
+	local -A guest_of=()
 	if [ $# = 0 ]; then
 		mapfile -t tests < <(sed -n 's/^io_uring_bpf://p' "$BUILD/kselftest/kselftest-list.txt")
 		tests+=(libbpf_str libbpf_probes)
@@ -84,6 +85,7 @@ in_guest()
 	rm -rf "$BUILD/results"
 	for t in "${tests[@]}"; do
 		n=$((i++ % nr + 1))
+		guest_of[$t]=$n
 		share[n]="${share[n]:-} $t"
 	done
 	say "booting the kernel ($(vm_accel)) in $nr guests, ${#tests[@]} test programs, log in build/log/console<N>"
@@ -92,9 +94,8 @@ in_guest()
 		guest $n ${share[n]} &
 	done
 	wait
-	i=0
 	for t in "${tests[@]}"; do
-		n=$((i++ % nr + 1))
+		n=${guest_of[$t]}
 		if [ -f "$BUILD/results/$n/$t.rc" ]; then
 			add "$t" "$BUILD/results/$n/$t.tap" "$(cat "$BUILD/results/$n/$t.rc")"
 		else
@@ -111,29 +112,19 @@ of_guest()
 {
 	[ -f "$2/end" ] ||
 		fail "guest $1 did not come to its end (status $(cat "$2/status")), see build/log/console$1"
-	splats "console$1"
-	! [ -f "$2/kmemleak" ] || leaks "$2/kmemleak"
+	silent splat.sh "$BUILD/log/console$1" 'the kernel complained'
+	! [ -f "$2/kmemleak" ] || silent leaks.sh "$2/kmemleak" 'memory is lost'
 }
 
-# splats LOG: the kernel was silent
-splats()
+# silent SCRIPT FILE TEXT: the script finds nothing in the file, or TEXT is the
+# failure
+silent()
 {
 	local out
-	if out=$("$TOP/scripts/splat.sh" "$BUILD/log/$1"); then
+	if out=$("$TOP/scripts/$1" "$2"); then
 		passed=$((passed + 1))
 	else
-		fail "the kernel complained, see build/log/$1:"$'\n'"$(head -n 5 <<<"$out")"
-	fi
-}
-
-# leaks REPORT: nothing of ours is in it
-leaks()
-{
-	local out
-	if out=$("$TOP/scripts/leaks.sh" "$1"); then
-		passed=$((passed + 1))
-	else
-		fail "memory is lost, see $1:"$'\n'"$(head -n 20 <<<"$out")"
+		fail "$3, see ${2#"$TOP/"}:"$'\n'"$(head -n 20 <<<"$out")"
 	fi
 }
 
