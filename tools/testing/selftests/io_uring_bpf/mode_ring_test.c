@@ -54,9 +54,11 @@ static void mode_expect_flow(struct __test_metadata *_metadata,
 	self->skel->bss->nr_events = 0;
 }
 
-TEST_F(mode_ring, disabled)
+static void mode_disabled(struct __test_metadata *_metadata,
+			  FIXTURE_DATA(mode_ring) *self, unsigned int setup)
 {
-	ASSERT_EQ(0, iou_ring_init(&self->ring, IORING_SETUP_R_DISABLED));
+	ASSERT_EQ(0, iou_ring_init(&self->ring,
+				   setup | IORING_SETUP_R_DISABLED));
 	mode_attach(_metadata, self);
 	mode_add_nops(self);
 	ASSERT_EQ(0, iou_enable_ring(&self->ring));
@@ -65,17 +67,15 @@ TEST_F(mode_ring, disabled)
 	mode_expect_flow(_metadata, self);
 }
 
+TEST_F(mode_ring, disabled)
+{
+	mode_disabled(_metadata, self, 0);
+}
+
 /* Whoever enables it becomes its only submitter. */
 TEST_F(mode_ring, disabled_defer)
 {
-	ASSERT_EQ(0, iou_ring_init(&self->ring,
-				   IOU_DEFER | IORING_SETUP_R_DISABLED));
-	mode_attach(_metadata, self);
-	mode_add_nops(self);
-	ASSERT_EQ(0, iou_enable_ring(&self->ring));
-	iou_queue_bpf(&self->ring, 0, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
-	mode_expect_flow(_metadata, self);
+	mode_disabled(_metadata, self, IOU_DEFER);
 }
 
 /* An SQE that can't be prepared ends the submission, not what came before. */
