@@ -254,7 +254,7 @@ void io_bpf_flush(struct io_bpf_ring *br);
 /* bpf_run.c */
 bool io_bpf_can_run(struct io_kiocb *flow);
 void io_bpf_enter(struct io_bpf_ring *br);
-void io_bpf_leave(struct io_bpf_ring *br);
+void __io_bpf_leave(struct io_bpf_ring *br);
 void io_bpf_run_start(struct io_bpf_ring *br, struct io_kiocb *flow);
 bool io_bpf_child_complete(struct io_bpf_ring *br, struct io_kiocb *req);
 bool io_bpf_pred_complete(struct io_bpf_ring *br, struct io_kiocb *req);

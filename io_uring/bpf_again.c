@@ -22,7 +22,6 @@
 #include "slist.h"
 #include "opdef.h"
 #include "rsrc.h"
-#include "bpf_filter.h"
 #include "bpf.h"
 #include "bpf_again.h"
 #include "bpf_run.h"

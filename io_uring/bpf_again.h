@@ -20,6 +20,7 @@
 #define IO_BPF_AGAIN_CLEAR	(REQ_F_BPF | REQ_F_FAIL | REQ_F_CUR_POS |	\
 				 REQ_F_CQE_SKIP | REQ_F_SQE_COPIED |		\
 				 REQ_F_IOPOLL | REQ_F_IOPOLL_STATE)
+
 struct io_kiocb *io_bpf_again_failed(struct io_kiocb *req, int ret);
 struct io_kiocb *io_bpf_issue_clone(struct io_bpf_ring *br, struct io_kiocb *req,
 				    u64 off, u64 addr, u32 len);

@@ -59,15 +59,6 @@ static void io_bpf_aux_fill_ctx(struct bpf_io_uring_ctx *bctx,
 	bctx->opcode = req->opcode;
 }
 
-static bool io_bpf_aux_drops(u32 cflags, u32 verdict, bool child)
-{
-	if (verdict == BPF_IO_URING_DEFAULT && !child)
-		return false;
-	if (cflags & IORING_CQE_F_BUFFER)
-		return verdict == BPF_IO_URING_DROP_BUF;
-	return verdict != BPF_IO_URING_POST;
-}
-
 /* Unlike @req's own, what the program makes of it may overflow: it has seen it. */
 static void io_bpf_aux_verdict(struct io_bpf_ring *br,
 			       const struct bpf_io_uring_ctx *bctx, u32 cflags,
@@ -93,13 +84,13 @@ static void io_bpf_run_aux(struct io_bpf_ring *br, const struct bpf_prog *prog,
 	struct io_kiocb *flow = child ? io_bpf_child_flow(br, req) : &br->watch;
 	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(flow);
 	u32 verdict;
+	bool drop;
 
 	io_bpf_aux_fill_ctx(bctx, req, res, cflags);
-	if (child) {
+	if (child)
 		bctx->flags = BPF_IO_URING_F_CHILD | io_bpf_next_flag(flow);
-	} else {
+	else
 		memset(bctx->state, 0, sizeof(bctx->state));
-	}
 	verdict = io_bpf_run_prog(br, prog, bctx, req, true);
 	io_bpf_leave(br);
 	/* of a program that watches, all other runs are of this kind */
@@ -109,8 +100,9 @@ static void io_bpf_run_aux(struct io_bpf_ring *br, const struct bpf_prog *prog,
 	if (child && (verdict & IO_BPF_VERDICT_CHAIN))
 		io_bpf_flow_verdict(flow, verdict);
 	verdict &= IO_BPF_VERDICT_CQE;
-	io_bpf_aux_verdict(br, bctx, cflags,
-			   io_bpf_aux_drops(cflags, verdict, child));
+	drop = (child || verdict != BPF_IO_URING_DEFAULT) &&
+	       io_bpf_drops(cflags, verdict);
+	io_bpf_aux_verdict(br, bctx, cflags, drop);
 
 	if (child && (flow->bpf_flow.flags & (IO_BPF_F_ENDING | IO_BPF_F_EDIT)))
 		io_bpf_flow_done(br, flow);

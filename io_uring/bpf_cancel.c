@@ -72,6 +72,17 @@ bool io_bpf_child_ending(struct io_kiocb *req)
 	return flow->bpf_flow.flags & IO_BPF_F_ENDING;
 }
 
+/* The same, and its program has been told of it, if it had to be. */
+bool io_bpf_child_to_cancel(struct io_kiocb *req)
+{
+	struct io_kiocb *flow;
+
+	if (!io_bpf_is_child(req) || !io_bpf_child_ending(req))
+		return false;
+	flow = io_bpf_child_flow(req->ctx->bpf_ring, req);
+	return !(flow->bpf_flow.flags & IO_BPF_F_CANCEL);
+}
+
 /* The flow completes in its own task, as any other request does. */
 static bool io_bpf_cancel_flow(struct io_kiocb *flow)
 {
@@ -89,7 +100,9 @@ int io_bpf_cancel(struct io_ring_ctx *ctx, struct io_cancel_data *cd,
 	struct io_kiocb *req;
 	int ret = -ENOENT;
 
-	if (!io_has_bpf(ctx) || (cd->flags & IO_CANCEL_NO_BPF))
+	/* flows are no children, so they need not be looked through for each */
+	if (!io_has_bpf(ctx) ||
+	    (cd->flags & (IO_CANCEL_NO_BPF | IO_CANCEL_BPF_CHILDREN)))
 		return ret;
 	io_ring_submit_lock(ctx, issue_flags);
 	hlist_for_each_entry(req, &ctx->bpf_ring->active, hash_node) {
@@ -181,18 +194,6 @@ bool io_bpf_must_post(struct io_kiocb *req)
 	default:
 		return false;
 	}
-}
-
-/* The same, and its program has been told of it, if it had to be. */
-bool io_bpf_child_to_cancel(struct io_kiocb *req)
-{
-	struct io_kiocb *flow;
-
-	if (!io_bpf_is_child(req))
-		return false;
-	flow = io_bpf_child_flow(req->ctx->bpf_ring, req);
-	return (flow->bpf_flow.flags & (IO_BPF_F_ENDING | IO_BPF_F_CANCEL)) ==
-		IO_BPF_F_ENDING;
 }
 
 /*

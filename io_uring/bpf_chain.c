@@ -209,7 +209,7 @@ void io_bpf_apply_links(struct io_bpf_ring *br)
 
 	while ((node = br->links.first)) {
 		/* 128 bytes, as is read for IORING_OP_URING_CMD on some rings */
-		struct io_uring_sqe sqe[2] = { };
+		struct io_uring_sqe *sqe = br->wide_sqe;
 
 		br->links.first = node->next;
 		req = container_of(node, struct io_kiocb, comp_list);

@@ -207,8 +207,7 @@ static bool io_bpf_flush_batch(struct io_bpf_ring *br)
 	if (unlikely(br->ctx->flags & IORING_SETUP_IOPOLL))
 		io_bpf_send_home(br);
 	last = io_bpf_walk(br, &state->compl_reqs);
-	if (br->in_rcu)
-		io_bpf_leave(br);
+	io_bpf_leave(br);
 
 	if (last && !last->next && !br->post.first) {
 		io_bpf_post_list(br);

@@ -95,9 +95,7 @@ static noinline void io_bpf_hop_slow(struct io_bpf_ring *br,
 	}
 	if (io_bpf_child_posts(br, flow, req, verdict))
 		io_bpf_add_post(br, req);
-	if (!io_bpf_ctx(flow)->nr_children ||
-	    (flow->bpf_flow.flags & (IO_BPF_F_ENDING | IO_BPF_F_EDIT)))
-		io_bpf_flow_done(br, flow);
+	io_bpf_next(br, flow);
 }
 
 /*

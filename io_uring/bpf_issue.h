@@ -8,6 +8,12 @@
 void io_bpf_queue_async(struct io_kiocb *req, int ret);
 bool io_bpf_issue_child_slow(struct io_kiocb *req);
 
+/* What no CQE shows must not be shown by the next one that @req is good for. */
+static inline void io_bpf_clear_extra(struct io_kiocb *req)
+{
+	memset(&req->big_cqe, 0, sizeof(req->big_cqe));
+}
+
 #define IO_BPF_ISSUE_FLAGS	(IO_URING_F_NONBLOCK | IO_URING_F_COMPLETE_DEFER)
 
 /* A child's handler has returned. Returns true if the child has completed. */

@@ -47,11 +47,8 @@ void io_bpf_enter(struct io_bpf_ring *br)
 	br->in_rcu = true;
 }
 
-/* What comes next may sleep. */
-void io_bpf_leave(struct io_bpf_ring *br)
+void __io_bpf_leave(struct io_bpf_ring *br)
 {
-	if (!br->in_rcu)
-		return;
 	rcu_read_unlock_migrate();
 	br->in_rcu = false;
 }
@@ -129,16 +126,22 @@ void io_bpf_run_start(struct io_bpf_ring *br, struct io_kiocb *flow)
 }
 
 /*
- * What becomes of the CQE. A buffer id is dropped only for a program that takes
- * it over.
+ * What becomes of the CQE of a child, or of another one that the verdict says
+ * something of. A buffer id is dropped only for a program that takes it over.
  */
-static bool io_bpf_drops(struct io_kiocb *req, u32 verdict, bool child)
+bool io_bpf_drops(u32 cflags, u32 verdict)
 {
-	if (verdict == BPF_IO_URING_DEFAULT && !child)
-		return req->flags & REQ_F_CQE_SKIP;
-	if (unlikely(req->cqe.flags & IORING_CQE_F_BUFFER))
+	if (unlikely(cflags & IORING_CQE_F_BUFFER))
 		return verdict == BPF_IO_URING_DROP_BUF;
 	return verdict != BPF_IO_URING_POST;
+}
+
+/* The same for the completion of a request of the application. */
+static bool io_bpf_app_drops(struct io_kiocb *req, u32 verdict)
+{
+	if (verdict == BPF_IO_URING_DEFAULT)
+		return req->flags & REQ_F_CQE_SKIP;
+	return io_bpf_drops(req->cqe.flags, verdict);
 }
 
 /* Flags of a CQE that the program has changed, but for what it may not. */
@@ -188,7 +191,7 @@ bool io_bpf_child_posts(struct io_bpf_ring *br, struct io_kiocb *flow,
 
 	if (verdict & IO_BPF_VERDICT_CHAIN)
 		verdict = io_bpf_flow_verdict(flow, verdict);
-	drop = io_bpf_drops(req, verdict, true);
+	drop = io_bpf_drops(req->cqe.flags, verdict);
 	if (!drop)
 		io_bpf_change_cqe(req, io_bpf_ctx(flow));
 	if (!br->run.again)
@@ -324,7 +327,7 @@ bool io_bpf_pred_complete(struct io_bpf_ring *br, struct io_kiocb *req)
 	verdict = io_bpf_run_prog(br, prog, bctx, req, true);
 	if (unlikely(verdict & IO_BPF_VERDICT_CHAIN))
 		verdict = io_bpf_flow_verdict(flow, verdict);
-	drop = io_bpf_drops(req, verdict, false);
+	drop = io_bpf_app_drops(req, verdict);
 	io_bpf_change_cqe(req, bctx);
 	io_bpf_next(br, flow);
 	return io_bpf_verdict(br, req, drop);
@@ -337,7 +340,7 @@ void io_bpf_match_verdict(struct io_bpf_ring *br, struct io_kiocb *req,
 	io_bpf_change_cqe(req, io_bpf_ctx(&br->watch));
 	if (unlikely(verdict & IO_BPF_VERDICT_CHAIN))
 		verdict = io_bpf_watch_verdict(req, verdict);
-	if (io_bpf_drops(req, verdict, false)) {
+	if (io_bpf_app_drops(req, verdict)) {
 		io_bpf_clear_extra(req);
 		req->flags |= REQ_F_CQE_SKIP;
 	} else {

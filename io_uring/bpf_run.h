@@ -11,6 +11,7 @@
 #include "rsrc.h"
 #include "tw.h"
 #include "bpf.h"
+#include "bpf_issue.h"
 
 u32 io_bpf_run_sleepable(struct io_bpf_ring *br, const struct bpf_prog *prog,
 			 struct bpf_io_uring_ctx *bctx);
@@ -19,14 +20,16 @@ bool io_bpf_child_posts(struct io_bpf_ring *br, struct io_kiocb *flow,
 			struct io_kiocb *req, u32 verdict);
 bool io_bpf_child_unseen(struct io_bpf_ring *br, struct io_kiocb *flow,
 			 struct io_kiocb *req);
+bool io_bpf_drops(u32 cflags, u32 verdict);
 u32 io_bpf_cflags(u32 cflags, u32 written);
 void io_bpf_flow_done(struct io_bpf_ring *br, struct io_kiocb *flow);
 void io_bpf_next(struct io_bpf_ring *br, struct io_kiocb *flow);
 
-/* What no CQE shows must not be shown by the next one that @req is good for. */
-static inline void io_bpf_clear_extra(struct io_kiocb *req)
+/* What comes next may sleep. */
+static inline void io_bpf_leave(struct io_bpf_ring *br)
 {
-	memset(&req->big_cqe, 0, sizeof(req->big_cqe));
+	if (br->in_rcu)
+		__io_bpf_leave(br);
 }
 
 /* The child that has completed is to be issued once more. */
