@@ -12,16 +12,18 @@ struct io_cancel_data;
 
 /*
  * ->bpf_id: the flow that a child belongs to, the request before a flow in its
- * chain, or the slot whose filter a request has matched
+ * chain, or one that a watching program has seen, or isn't to
  */
 #define IO_BPF_MAX_FLOWS	65536
 /* of a child that wasn't prepared, or not allowed, and can't be issued */
 #define IO_BPF_ID_REFUSED	BIT(16)
 /* of a child that has got its credentials from a personality */
 #define IO_BPF_ID_CREDS		BIT(17)
+/* of a child whose async data has outlived its issue */
+#define IO_BPF_ID_ASYNC		BIT(18)
 /* the notification of a zero-copy send, which is a child too, in a way */
 #define IO_BPF_ID_NOTIF		BIT(29)
-#define IO_BPF_ID_MATCH		BIT(30)
+#define IO_BPF_ID_SEEN		BIT(30)
 #define IO_BPF_ID_PRED		BIT(31)
 
 static inline bool io_has_bpf(struct io_ring_ctx *ctx)
@@ -38,6 +40,30 @@ static inline bool io_bpf_is_child(struct io_kiocb *req)
 	return (req->flags & REQ_F_BPF) && req->bpf_id < IO_BPF_ID_NOTIF;
 #else
 	return false;
+#endif
+}
+
+/* Is what a handler has set up for it to be left until its program has run? */
+static inline bool io_bpf_keep_async(struct io_kiocb *req)
+{
+#ifdef CONFIG_IO_URING_BPF_PROG
+	if (req->bpf_id >= IO_BPF_ID_NOTIF)
+		return false;
+	req->bpf_id |= IO_BPF_ID_ASYNC;
+	return true;
+#else
+	return false;
+#endif
+}
+
+/* No program that watches is to see the completion. */
+static inline void io_bpf_unwatch(struct io_kiocb *req)
+{
+#ifdef CONFIG_IO_URING_BPF_PROG
+	if (!io_has_bpf(req->ctx))
+		return;
+	req->flags |= REQ_F_BPF;
+	req->bpf_id = IO_BPF_ID_SEEN;
 #endif
 }
 
@@ -253,9 +279,7 @@ void io_bpf_flush(struct io_bpf_ring *br);
 
 /* bpf_run.c */
 bool io_bpf_can_run(struct io_kiocb *flow);
-void io_bpf_enter(struct io_bpf_ring *br);
-void __io_bpf_leave(struct io_bpf_ring *br);
-void io_bpf_run_start(struct io_bpf_ring *br, struct io_kiocb *flow);
+void io_bpf_run_start(struct io_bpf_ring *br, struct io_kiocb *flow, bool walk);
 bool io_bpf_child_complete(struct io_bpf_ring *br, struct io_kiocb *req);
 bool io_bpf_pred_complete(struct io_bpf_ring *br, struct io_kiocb *req);
 void io_bpf_match_verdict(struct io_bpf_ring *br, struct io_kiocb *req,
@@ -276,7 +300,7 @@ void io_bpf_park_work(struct work_struct *work);
 
 /* bpf_hop.c */
 void io_bpf_issue_ready(struct io_bpf_ring *br);
-void io_bpf_flush_completions(struct io_ring_ctx *ctx);
+bool io_bpf_flush_completions(struct io_ring_ctx *ctx);
 
 /* bpf_link.c */
 void io_bpf_ring_exit(struct io_ring_ctx *ctx);
@@ -326,8 +350,9 @@ static inline void io_bpf_add_spare(struct io_bpf_ring *br, struct io_kiocb *req
 
 #else
 
-static inline void io_bpf_flush_completions(struct io_ring_ctx *ctx)
+static inline bool io_bpf_flush_completions(struct io_ring_ctx *ctx)
 {
+	return false;
 }
 
 static inline void io_bpf_nest(struct io_ring_ctx *ctx)

@@ -22,6 +22,8 @@
 #include "slist.h"
 #include "opdef.h"
 #include "rsrc.h"
+#include "net.h"
+#include "nop.h"
 #include "bpf.h"
 #include "bpf_again.h"
 #include "bpf_run.h"
@@ -30,6 +32,21 @@
 #define IO_BPF_AGAIN_REFUSE	(REQ_F_BUFFER_SELECT | REQ_F_HAS_METADATA |	\
 				 REQ_F_INFLIGHT | REQ_F_MULTISHOT |		\
 				 REQ_F_APOLL_MULTISHOT)
+
+const struct io_bpf_again_def io_bpf_again_defs[IORING_OP_LAST] = {
+	[IORING_OP_NOP]		= { io_nop_again, io_nop },
+	[IORING_OP_READ]	= { io_read_again, io_read },
+	[IORING_OP_WRITE]	= { io_write_again, io_write },
+	[IORING_OP_READV]	= { io_read_again, io_read },
+	[IORING_OP_WRITEV]	= { io_write_again, io_write },
+	/* these have been imported already */
+	[IORING_OP_READ_FIXED]	= { io_read_fixed_again, io_read },
+	[IORING_OP_WRITE_FIXED]	= { io_write_fixed_again, io_write },
+	[IORING_OP_READV_FIXED]	= { io_rwv_fixed_again, io_read },
+	[IORING_OP_WRITEV_FIXED] = { io_rwv_fixed_again, io_write },
+	[IORING_OP_SEND]	= { io_send_again, io_send },
+	[IORING_OP_RECV]	= { io_recv_again, io_recv },
+};
 
 static void io_bpf_clone_refs(struct io_kiocb *new, struct io_kiocb *old)
 {
@@ -70,7 +87,7 @@ static struct io_kiocb *io_bpf_clone(struct io_bpf_ring *br,
 	new->ctx = old->ctx;
 	new->opcode = old->opcode;
 	new->buf_index = old->buf_index;
-	new->bpf_id = old->bpf_id;
+	new->bpf_id = old->bpf_id & ~IO_BPF_ID_ASYNC;
 	new->flags = old->flags & IO_BPF_AGAIN_KEEP;
 	/* io-wq had those of the task, which may have changed since */
 	if (!(old->bpf_id & IO_BPF_ID_CREDS))
@@ -145,18 +162,17 @@ __bpf_kfunc int bpf_io_uring_again(struct bpf_io_uring_ctx *ctx, u64 off,
 	struct io_kiocb *flow = io_bpf_ctx_to_flow(ctx);
 	struct io_bpf_ring *br = flow->ctx->bpf_ring;
 	struct io_kiocb *req = br->run.req;
-	const struct io_issue_def *def;
 
 	if (unlikely(flow->bpf_flow.flags & IO_BPF_F_ENDING))
 		return io_bpf_is_watch(flow) ? -EOPNOTSUPP : -ECANCELED;
 	if (unlikely(!(ctx->flags & BPF_IO_URING_F_CHILD)))
 		return -EINVAL;
-	def = &io_issue_defs[req->opcode];
-	if (unlikely(!def->again || (req->flags & IO_BPF_AGAIN_REFUSE)))
+	if (unlikely(!io_bpf_again_defs[req->opcode].prep ||
+		     (req->flags & IO_BPF_AGAIN_REFUSE)))
 		return -EOPNOTSUPP;
 	/* was refused, or found no file, and the CQE is where the fd was */
 	if (unlikely((req->bpf_id & IO_BPF_ID_REFUSED) ||
-		     (def->needs_file && !req->file)))
+		     (!req->file && io_issue_defs[req->opcode].needs_file)))
 		return -EINVAL;
 	if (unlikely(br->run.again))
 		return -EALREADY;

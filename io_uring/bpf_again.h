@@ -16,10 +16,22 @@
 				 REQ_F_SUPPORT_NOWAIT | REQ_F_CAN_POLL |	\
 				 REQ_F_CLEAR_POLLIN | REQ_F_BUF_NODE |		\
 				 REQ_F_CREDS)
+/* the same with IO_BPF_ID_ASYNC */
+#define IO_BPF_AGAIN_DATA	(REQ_F_ASYNC_DATA | REQ_F_NEED_CLEANUP)
 /* and what may be on one that is to be issued for the first time, in effect */
 #define IO_BPF_AGAIN_CLEAR	(REQ_F_BPF | REQ_F_FAIL | REQ_F_CUR_POS |	\
 				 REQ_F_CQE_SKIP | REQ_F_SQE_COPIED |		\
 				 REQ_F_IOPOLL | REQ_F_IOPOLL_STATE)
+
+struct io_bpf_again_def {
+	/* makes it ready for being issued again: offset, address, length */
+	int (*prep)(struct io_kiocb *, u64, u64, u32);
+	/* what is left of the opcode's ->issue() after that */
+	int (*issue)(struct io_kiocb *, unsigned int);
+};
+
+/* by opcode */
+extern const struct io_bpf_again_def io_bpf_again_defs[];
 
 struct io_kiocb *io_bpf_again_failed(struct io_kiocb *req, int ret);
 struct io_kiocb *io_bpf_issue_clone(struct io_bpf_ring *br, struct io_kiocb *req,
@@ -29,25 +41,35 @@ static __always_inline struct io_kiocb *
 __io_bpf_issue_again(struct io_bpf_ring *br, struct io_kiocb *req, u64 off,
 		     u64 addr, u32 len)
 {
-	const struct io_issue_def *def = &io_issue_defs[req->opcode];
+	const struct io_bpf_again_def *def = &io_bpf_again_defs[req->opcode];
 	bool done;
 	int ret;
 
-	req->flags = (req->flags & IO_BPF_AGAIN_KEEP) | REQ_F_BPF;
+	req->flags = (req->flags & (IO_BPF_AGAIN_KEEP | IO_BPF_AGAIN_DATA)) |
+		     REQ_F_BPF;
 	req->cancel_seq_set = false;
 
-	ret = def->again(req, off, addr, len);
+	ret = def->prep(req, off, addr, len);
 	if (!ret && unlikely(br->ctx->bpf_filters))
 		ret = io_uring_run_bpf_filters(br->ctx->bpf_filters, req);
 	if (unlikely(ret))
 		return io_bpf_again_failed(req, ret);
 	/* it has got its file */
 	if (unlikely((req->flags & (REQ_F_CREDS | REQ_F_FORCE_ASYNC)) ||
-		     (!def->audit_skip && audit_context())))
+		     (audit_context() && !io_issue_defs[req->opcode].audit_skip)))
 		done = io_bpf_issue_child_slow(req);
 	else
 		done = io_bpf_issued(req, def->issue(req, IO_BPF_ISSUE_FLAGS));
 	return done ? req : NULL;
+}
+
+/* Is it too much to be issued again as it is? */
+static __always_inline bool io_bpf_again_clones(struct io_kiocb *req)
+{
+	u64 more = req->flags & ~(IO_BPF_AGAIN_KEEP | IO_BPF_AGAIN_CLEAR);
+
+	return unlikely(more) && (!(req->bpf_id & IO_BPF_ID_ASYNC) ||
+				  (more & ~IO_BPF_AGAIN_DATA));
 }
 
 /*
@@ -60,7 +82,7 @@ io_bpf_issue_again(struct io_bpf_ring *br, struct io_kiocb *req, u64 off,
 {
 	lockdep_assert_held(&br->ctx->uring_lock);
 
-	if (unlikely(req->flags & ~(IO_BPF_AGAIN_KEEP | IO_BPF_AGAIN_CLEAR)))
+	if (io_bpf_again_clones(req))
 		return io_bpf_issue_clone(br, req, off, addr, len);
 	return __io_bpf_issue_again(br, req, off, addr, len);
 }

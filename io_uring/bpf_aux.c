@@ -18,11 +18,14 @@
 #include "bpf.h"
 #include "bpf_run.h"
 #include "bpf_aux.h"
+#include "bpf_match.h"
 
 /* The program that is to see what @req posts, unless it's gone. */
 static struct bpf_prog *io_bpf_aux_prog(struct io_bpf_ring *br,
 					struct io_kiocb *req)
 {
+	int slot;
+
 	if (io_bpf_is_child(req)) {
 		struct io_kiocb *flow = io_bpf_child_flow(br, req);
 
@@ -30,7 +33,8 @@ static struct bpf_prog *io_bpf_aux_prog(struct io_bpf_ring *br,
 	}
 	if (!io_bpf_may_run(br->ctx, req->tctx))
 		return NULL;
-	return br->watchers[(u8)req->bpf_id];
+	slot = io_bpf_watch_slot(br, req);
+	return slot < 0 ? NULL : br->watchers[slot];
 }
 
 /*
@@ -91,8 +95,10 @@ static void io_bpf_run_aux(struct io_bpf_ring *br, const struct bpf_prog *prog,
 		bctx->flags = BPF_IO_URING_F_CHILD | io_bpf_next_flag(flow);
 	else
 		memset(bctx->state, 0, sizeof(bctx->state));
+	io_bpf_pin();
 	verdict = io_bpf_run_prog(br, prog, bctx, req, true);
 	io_bpf_leave(br);
+	io_bpf_unpin();
 	/* of a program that watches, all other runs are of this kind */
 	if (!child)
 		bctx->event = BPF_IO_URING_COMPLETE;
@@ -123,12 +129,15 @@ bool io_bpf_aux(struct io_kiocb *req, s32 res, u32 cflags, bool *more)
 
 	lockdep_assert_held(&req->ctx->uring_lock);
 
-	if (!io_bpf_is_child(req) && !(req->bpf_id & IO_BPF_ID_MATCH))
+	if (!io_bpf_is_child(req) && !(req->ctx->int_flags & IO_RING_F_BPF_MATCH))
+		return false;
+	/* the completion of the one before a flow is for that */
+	if (!io_bpf_is_child(req) && (req->flags & REQ_F_BPF))
 		return false;
 	/* comes before, and may end the flow */
 	if (br->nr_pending) {
 		io_bpf_nest(req->ctx);
-		io_bpf_flush_completions(req->ctx);
+		__io_submit_flush_completions(req->ctx);
 		io_bpf_unnest(req->ctx);
 	}
 	prog = io_bpf_aux_prog(br, req);

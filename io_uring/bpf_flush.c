@@ -17,15 +17,7 @@
 #include "bpf_mode.h"
 #include "bpf_run.h"
 #include "bpf_aux.h"
-
-/* Between two programs of a walk, which is under RCU. */
-static inline void io_bpf_resched(struct io_bpf_ring *br)
-{
-	if (unlikely(need_resched())) {
-		io_bpf_leave(br);
-		cond_resched();
-	}
-}
+#include "bpf_match.h"
 
 /* Returns true if some are left for lack of room, and not to another task. */
 static bool io_bpf_run_events(struct io_bpf_ring *br)
@@ -51,12 +43,13 @@ static bool io_bpf_run_events(struct io_bpf_ring *br)
 			more = true;
 			continue;
 		}
-		flow->bpf_flow.flags &= ~IO_BPF_F_EVENT;
 		if (io_bpf_can_run(flow)) {
-			io_bpf_run_start(br, flow);
+			io_bpf_run_start(br, flow, true);
+			io_bpf_next(br, flow);
 			io_bpf_resched(br);
 			continue;
 		}
+		flow->bpf_flow.flags &= ~IO_BPF_F_EVENT;
 		io_bpf_mark_killed(flow);
 		io_bpf_settle(flow);
 	}
@@ -90,35 +83,18 @@ static bool io_bpf_complete(struct io_bpf_ring *br,
 		wq_list_add_after(node, prev, list);
 		return true;
 	}
-	node->next = list->first;
-	if (!node->next)
-		list->last = node;
-	list->first = node;
+	io_bpf_list_add_head(node, list);
 	return true;
 }
 
-/* The completion of a request of the application that a program watches. */
-static __always_inline void io_bpf_watch(struct io_bpf_ring *br,
-					 struct io_kiocb *req)
+/* Is there a program to run for it, or may there be? */
+static inline bool io_bpf_concerned(struct io_bpf_ring *br, struct io_kiocb *req)
 {
-	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(&br->watch);
-	struct bpf_prog *prog = br->watchers[(u8)req->bpf_id];
-	u32 verdict;
-
-	/* it may come here once more, to be freed */
-	req->flags &= ~REQ_F_BPF;
-	/* detached meanwhile, or this is not the task that has submitted it */
-	if (unlikely(!prog || req->tctx != br->tctx))
-		return;
-
-	/* event and flags are always the same */
-	memcpy(bctx, &req->cqe, sizeof(req->cqe));
-	bctx->opcode = req->opcode;
-	memset(bctx->state, 0, sizeof(bctx->state));
-	verdict = io_bpf_run_prog(br, prog, bctx, req, true);
-	if (unlikely(verdict != BPF_IO_URING_DEFAULT ||
-		     memcmp(bctx, &req->cqe, sizeof(req->cqe))))
-		io_bpf_match_verdict(br, req, verdict);
+	if (req->flags & REQ_F_REISSUE)
+		return false;
+	if (req->flags & REQ_F_BPF)
+		return req->bpf_id != IO_BPF_ID_SEEN;
+	return br->ctx->int_flags & IO_RING_F_BPF_MATCH;
 }
 
 /*
@@ -136,11 +112,11 @@ static struct io_wq_work_node *io_bpf_walk(struct io_bpf_ring *br,
 		struct io_kiocb *req = container_of(node, struct io_kiocb,
 						    comp_list);
 
-		if ((req->flags & (REQ_F_BPF | REQ_F_REISSUE)) == REQ_F_BPF) {
+		if (io_bpf_concerned(br, req)) {
 			if (unlikely(io_bpf_cqes_short(br)))
 				break;
 			io_bpf_resched(br);
-			if (req->bpf_id & IO_BPF_ID_MATCH)
+			if (!(req->flags & REQ_F_BPF))
 				io_bpf_watch(br, req);
 			else if (!io_bpf_complete(br, list, last, req))
 				continue;
@@ -163,15 +139,6 @@ static void io_bpf_cut(struct io_bpf_ring *br, struct io_wq_work_list *list,
 	list->first = last->next;
 	last->next = NULL;
 	br->nr_pending++;
-}
-
-/* Has a handler written CQEs that are to be committed, or does a drain wait? */
-static inline bool io_bpf_cqes_posted(struct io_ring_ctx *ctx)
-{
-	return ctx->submit_state.cq_flush &&
-	       (ctx->cached_cq_tail != READ_ONCE(ctx->rings->cq.tail) ||
-		(ctx->int_flags & IO_RING_F_DRAIN_ACTIVE) ||
-		test_bit(IO_CHECK_CQ_OVERFLOW_BIT, &ctx->check_cq));
 }
 
 /* Posts and frees what is on ->compl_reqs, with the CQEs in between. */
@@ -222,10 +189,13 @@ static bool io_bpf_flush_batch(struct io_bpf_ring *br)
 	return more;
 }
 
-/* Is there something that programs have asked for, or flows have to come to? */
-static inline bool io_bpf_to_apply(struct io_bpf_ring *br)
+/* Is there nothing but what the programs have left to be posted or freed? */
+static inline bool io_bpf_only_pending(struct io_bpf_ring *br)
 {
-	return br->ready.first || br->links.first || !hlist_empty(&br->kills);
+	struct io_submit_state *state = &br->ctx->submit_state;
+
+	return br->nr_pending && !state->compl_reqs.first && !state->cq_flush &&
+	       !br->events.first && !io_bpf_to_apply(br);
 }
 
 /*
@@ -247,6 +217,8 @@ void io_bpf_flush(struct io_bpf_ring *br)
 	state->link.head = NULL;
 	state->need_plug = false;
 	/* an opcode may have posted CQEs in place, those want a commit */
+	if (io_bpf_only_pending(br))
+		io_bpf_post_batch(br);
 	while (more || state->compl_reqs.first || state->cq_flush ||
 	       br->nr_pending ||
 	       (io_bpf_to_apply(br) && !br->nested)) {

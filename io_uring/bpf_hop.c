@@ -17,6 +17,7 @@
 #include "bpf.h"
 #include "bpf_run.h"
 #include "bpf_again.h"
+#include "bpf_match.h"
 
 /* hops of a flow that others have to wait for, and CQEs */
 #define IO_BPF_BURST	64
@@ -68,7 +69,10 @@ static __always_inline bool io_bpf_hop_retire(struct io_bpf_ring *br,
 	return true;
 }
 
-/* There is something to do before that SQE, so it has to wait for its turn. */
+/*
+ * There is something to do before that SQE, so it has to wait for its turn. What
+ * the same run has staged after it is on the list.
+ */
 static noinline void io_bpf_stage_direct(struct io_bpf_ring *br,
 					 struct io_kiocb *flow)
 {
@@ -77,7 +81,19 @@ static noinline void io_bpf_stage_direct(struct io_bpf_ring *br,
 	memcpy(&req->cmd, &br->sqe, sizeof(br->sqe));
 	req->bpf_id = flow->bpf_flow.id;
 	req->flags = 0;
-	wq_list_add_tail(&req->comp_list, &br->ready);
+	io_bpf_list_add_head(&req->comp_list, &br->ready);
+}
+
+/* The program has done more than to say what comes next. */
+static void io_bpf_keep_direct(struct io_bpf_ring *br, struct io_kiocb *flow)
+{
+	if (!br->run.nr_sqes)
+		return;
+	/* forget what is staged, for ->ready see io_bpf_cancel_ending() */
+	if (flow->bpf_flow.flags & IO_BPF_F_ENDING)
+		io_bpf_ctx(flow)->nr_children--;
+	else
+		io_bpf_stage_direct(br, flow);
 }
 
 /* The completion is more than a step from one request to the next. */
@@ -85,14 +101,9 @@ static noinline void io_bpf_hop_slow(struct io_bpf_ring *br,
 				     struct io_kiocb *flow,
 				     struct io_kiocb *req, u32 verdict)
 {
-	if (flow->bpf_flow.flags & IO_BPF_F_ENDING) {
-		/* forget what is staged, for ->ready see io_bpf_cancel_ending() */
-		if (br->run.nr_sqes)
-			io_bpf_ctx(flow)->nr_children--;
+	io_bpf_keep_direct(br, flow);
+	if (flow->bpf_flow.flags & IO_BPF_F_ENDING)
 		br->run.again = false;
-	} else if (br->run.nr_sqes) {
-		io_bpf_stage_direct(br, flow);
-	}
 	if (io_bpf_child_posts(br, flow, req, verdict))
 		io_bpf_add_post(br, req);
 	io_bpf_next(br, flow);
@@ -212,51 +223,131 @@ void io_bpf_issue_ready(struct io_bpf_ring *br)
 }
 
 /*
- * Is there but one completion, and that of a child whose program may run? What it
- * stages must not become part of a link that is being assembled, nor of the batch
- * that a plug is meant for.
+ * What is staged now must not become part of a link that is being assembled, nor
+ * of the batch that a plug is meant for.
  */
+static inline bool io_bpf_may_issue(struct io_bpf_ring *br,
+				    struct io_submit_state *state)
+{
+	return !br->nested && !state->link.head && !state->need_plug;
+}
+
+/* Is there but one completion, and that of a child whose program may run? */
 static __always_inline struct io_kiocb *
 io_bpf_sole_child(struct io_bpf_ring *br, struct io_submit_state *state)
 {
 	struct io_wq_work_node *node = state->compl_reqs.first;
 	struct io_kiocb *req = container_of(node, struct io_kiocb, comp_list);
 
-	if (!node || node->next ||
-	    (req->flags & (REQ_F_BPF | REQ_F_REISSUE)) != REQ_F_BPF ||
-	    req->bpf_id >= IO_BPF_ID_NOTIF || br->nested ||
-	    state->link.head || state->need_plug ||
+	if (node->next || (req->flags & (REQ_F_BPF | REQ_F_REISSUE)) != REQ_F_BPF ||
+	    req->bpf_id >= IO_BPF_ID_NOTIF || !io_bpf_may_issue(br, state) ||
 	    !io_bpf_flow_prog(br, io_bpf_child_flow(br, req)))
 		return NULL;
 	return req;
 }
 
-/*
- * Stands in for the plain flush on a ring with programs. A flow with one request
- * at a time that comes back from task work is followed without one, if nothing
- * is to be posted.
- */
-void io_bpf_flush_completions(struct io_ring_ctx *ctx)
+/* Is there but one event, and it's the start of a flow? */
+static struct io_kiocb *io_bpf_sole_start(struct io_bpf_ring *br,
+					  struct io_submit_state *state)
 {
-	struct io_submit_state *state = &ctx->submit_state;
-	struct io_bpf_ring *br = ctx->bpf_ring;
+	struct io_kiocb *flow = container_of(br->events.first, struct io_kiocb,
+					     comp_list);
+
+	if (br->events.first->next || !io_bpf_may_issue(br, state) ||
+	    (br->ctx->int_flags & IO_RING_F_BPF_MODE) || br->interrupt ||
+	    br->nr_pending || br->ready.first || io_bpf_must_park(br) ||
+	    io_bpf_cqes_posted(br->ctx) || !io_bpf_flow_prog(br, flow))
+		return NULL;
+	return flow;
+}
+
+/* Starts it, and returns a child if that has completed in place. */
+static struct io_kiocb *io_bpf_start_flow(struct io_bpf_ring *br,
+					  struct io_kiocb *flow)
+{
 	struct io_kiocb *req;
 
-	lockdep_assert_held(&ctx->uring_lock);
+	INIT_WQ_LIST(&br->events);
+	br->ctx->submit_state.cq_flush = false;
+	io_bpf_run_start(br, flow, false);
+	if (!br->run.nr_sqes ||
+	    (flow->bpf_flow.flags & (IO_BPF_F_ENDING | IO_BPF_F_EDIT))) {
+		io_bpf_keep_direct(br, flow);
+		io_bpf_next(br, flow);
+		return NULL;
+	}
+	br->budget--;
+	req = io_bpf_take(br);
+	req->bpf_id = flow->bpf_flow.id;
+	return io_bpf_submit_child(req, br->ctx, &br->sqe) ? req : NULL;
+}
+
+/* Is all that is left one CQE? That's for the plain flush. */
+static inline bool io_bpf_sole_cqe(struct io_bpf_ring *br,
+				   struct io_submit_state *state)
+{
+	struct io_wq_work_node *node = state->compl_reqs.first;
+	struct io_kiocb *req = container_of(node, struct io_kiocb, comp_list);
+
+	return node && !node->next && !br->interrupt && !br->nr_pending &&
+	       !(req->flags & (REQ_F_BPF | REQ_F_REISSUE | REQ_F_CQE_SKIP)) &&
+	       !(br->ctx->int_flags & IO_RING_F_BPF_MATCH) &&
+	       !br->events.first && !io_bpf_to_apply(br);
+}
+
+static __always_inline bool __io_bpf_flush_flows(struct io_bpf_ring *br)
+{
+	struct io_ring_ctx *ctx = br->ctx;
+	struct io_submit_state *state = &ctx->submit_state;
+	struct io_kiocb *req = NULL;
 
 	br->tctx = io_bpf_may_run(ctx, current->io_uring) ?
 		   current->io_uring : NULL;
 	/* a drain wants to know of each request that is gone */
 	br->interrupt = ctx->int_flags & IO_RING_F_DRAIN_ACTIVE;
 
-	req = io_bpf_sole_child(br, state);
-	if (req) {
-		INIT_WQ_LIST(&state->compl_reqs);
-		io_bpf_follow(br, req);
-		if (likely((ctx->int_flags & IO_RING_F_LOCKLESS_CQ) &&
-			   !state->compl_reqs.first && !state->cq_flush &&
-			   !br->interrupt && !br->ready.first))
-			return;
+	if (state->compl_reqs.first) {
+		req = io_bpf_sole_child(br, state);
+		if (req)
+			INIT_WQ_LIST(&state->compl_reqs);
+	} else if (br->events.first) {
+		req = io_bpf_sole_start(br, state);
+		if (req)
+			req = io_bpf_start_flow(br, req);
 	}
+	if (req)
+		io_bpf_follow(br, req);
+	if (likely((ctx->int_flags & IO_RING_F_LOCKLESS_CQ) &&
+		   !state->compl_reqs.first && !state->cq_flush &&
+		   !br->interrupt && !br->ready.first))
+		return true;
+	if (io_bpf_sole_cqe(br, state))
+		return false;
 	io_bpf_flush(br);
+	return true;
+}
+
+/* Runs the programs, and what they issue. Returns true if that's been all. */
+static noinline bool io_bpf_flush_flows(struct io_bpf_ring *br)
+{
+	bool done;
+
+	io_bpf_pin();
+	done = __io_bpf_flush_flows(br);
+	io_bpf_unpin();
+	return done;
+}
+
+/*
+ * Comes before the plain flush on a ring with programs, or in its place: returns
+ * false if what is left is for that. A flow with one request at a time is followed
+ * without any, if nothing is to be posted.
+ */
+bool io_bpf_flush_completions(struct io_ring_ctx *ctx)
+{
+	struct io_bpf_ring *br = ctx->bpf_ring;
+
+	lockdep_assert_held(&ctx->uring_lock);
+
+	return br->nr_flows ? io_bpf_flush_flows(br) : io_bpf_flush_watched(br);
 }

@@ -89,7 +89,9 @@ void io_bpf_send_home(struct io_bpf_ring *br)
 						    comp_list);
 
 		next = node->next;
-		if ((req->flags & (REQ_F_BPF | REQ_F_REISSUE)) == REQ_F_BPF &&
+		if (!(req->flags & REQ_F_REISSUE) &&
+		    ((req->flags & REQ_F_BPF) ||
+		     (br->ctx->int_flags & IO_RING_F_BPF_MATCH)) &&
 		    req->tctx != current->io_uring) {
 			req->io_task_work.func = io_req_task_complete;
 			io_req_task_work_add(req);

@@ -40,19 +40,6 @@ bool io_bpf_can_run(struct io_kiocb *flow)
 	       !(flow->bpf_flow.flags & IO_BPF_F_ENDING);
 }
 
-/* Programs of a walk over completions run in one go under RCU. */
-void io_bpf_enter(struct io_bpf_ring *br)
-{
-	rcu_read_lock_dont_migrate();
-	br->in_rcu = true;
-}
-
-void __io_bpf_leave(struct io_bpf_ring *br)
-{
-	rcu_read_unlock_migrate();
-	br->in_rcu = false;
-}
-
 /*
  * The program that runs next is to find requests that it can stage in. If there
  * is no memory, not even ->sqe is of use to it.
@@ -95,7 +82,10 @@ void io_bpf_flow_done(struct io_bpf_ring *br, struct io_kiocb *flow)
 	if (!(flow->bpf_flow.flags & IO_BPF_F_ENDING))
 		flow->cqe.res = min(io_bpf_ctx(flow)->res, 0);
 	flow->bpf_flow.flags |= IO_BPF_F_ENDING;
-	io_bpf_end(br, flow);
+	if (io_bpf_ctx(flow)->nr_children || (flow->bpf_flow.flags & IO_BPF_F_QUEUED))
+		io_bpf_end(br, flow);
+	else
+		io_bpf_settle(flow);
 }
 
 /* The program has returned, and may have left nothing to be waited for. */
@@ -106,8 +96,11 @@ void io_bpf_next(struct io_bpf_ring *br, struct io_kiocb *flow)
 		io_bpf_flow_done(br, flow);
 }
 
-/* The first event of a flow that no request stands before. */
-void io_bpf_run_start(struct io_bpf_ring *br, struct io_kiocb *flow)
+/*
+ * The first event of a flow that no request stands before. What to do of what it
+ * has led to is left to the caller.
+ */
+void io_bpf_run_start(struct io_bpf_ring *br, struct io_kiocb *flow, bool walk)
 {
 	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(flow);
 	u32 verdict;
@@ -116,13 +109,13 @@ void io_bpf_run_start(struct io_bpf_ring *br, struct io_kiocb *flow)
 	bctx->event = BPF_IO_URING_START;
 	bctx->opcode = IORING_OP_BPF;
 	bctx->flags = io_bpf_next_flag(flow);
+	flow->bpf_flow.flags &= ~IO_BPF_F_EVENT;
 	verdict = io_bpf_run_prog(br, br->progs[flow->bpf_flow.slot], bctx, NULL,
-				  true);
-	if (verdict & IO_BPF_VERDICT_CHAIN)
+				  walk);
+	if (unlikely(verdict & IO_BPF_VERDICT_CHAIN))
 		io_bpf_flow_verdict(flow, verdict);
 	/* there is no result that this one could have failed with */
 	bctx->res = 0;
-	io_bpf_next(br, flow);
 }
 
 /*
@@ -173,6 +166,8 @@ static bool io_bpf_verdict(struct io_bpf_ring *br, struct io_kiocb *req,
 			   bool drop)
 {
 	if (!drop) {
+		if (req->bpf_id & IO_BPF_ID_ASYNC)
+			io_rw_end_again(req);
 		req->flags &= ~REQ_F_CQE_SKIP;
 		return true;
 	}

@@ -9,6 +9,7 @@
 #include "io_uring.h"
 #include "slist.h"
 #include "rsrc.h"
+#include "rw.h"
 #include "tw.h"
 #include "bpf.h"
 #include "bpf_issue.h"
@@ -28,8 +29,19 @@ void io_bpf_next(struct io_bpf_ring *br, struct io_kiocb *flow);
 /* What comes next may sleep. */
 static inline void io_bpf_leave(struct io_bpf_ring *br)
 {
-	if (br->in_rcu)
-		__io_bpf_leave(br);
+	if (br->in_rcu) {
+		br->in_rcu = false;
+		rcu_read_unlock();
+	}
+}
+
+/* Between two programs of a walk, which is under RCU. */
+static inline void io_bpf_resched(struct io_bpf_ring *br)
+{
+	if (!IS_ENABLED(CONFIG_PREEMPT_RCU) && unlikely(need_resched())) {
+		io_bpf_leave(br);
+		cond_resched();
+	}
 }
 
 /* The child that has completed is to be issued once more. */
@@ -44,6 +56,30 @@ static inline void io_bpf_stage_again(struct io_bpf_ring *br,
 	req->flags |= REQ_F_BPF;
 	io_bpf_ctx(flow)->nr_children++;
 	wq_list_add_tail(&req->comp_list, &br->ready);
+}
+
+/* Is there something that programs have asked for, or flows have to come to? */
+static inline bool io_bpf_to_apply(struct io_bpf_ring *br)
+{
+	return br->ready.first || br->links.first || !hlist_empty(&br->kills);
+}
+
+/* Has a handler written CQEs that are to be committed, or does a drain wait? */
+static inline bool io_bpf_cqes_posted(struct io_ring_ctx *ctx)
+{
+	return ctx->submit_state.cq_flush &&
+	       (ctx->cached_cq_tail != READ_ONCE(ctx->rings->cq.tail) ||
+		(ctx->int_flags & IO_RING_F_DRAIN_ACTIVE) ||
+		test_bit(IO_CHECK_CQ_OVERFLOW_BIT, &ctx->check_cq));
+}
+
+static inline void io_bpf_list_add_head(struct io_wq_work_node *node,
+					struct io_wq_work_list *list)
+{
+	node->next = list->first;
+	if (!node->next)
+		list->last = node;
+	list->first = node;
 }
 
 /* To be posted or freed, after what is there already. */
@@ -155,13 +191,15 @@ static __always_inline u32 io_bpf_run_prog(struct io_bpf_ring *br,
 	if (unlikely(prog->sleepable))
 		return io_bpf_run_sleepable(br, prog, bctx);
 
-	if (!walk)
-		rcu_read_lock_dont_migrate();
-	else if (!br->in_rcu)
-		io_bpf_enter(br);
+	if (!walk) {
+		rcu_read_lock();
+	} else if (!br->in_rcu) {
+		rcu_read_lock();
+		br->in_rcu = true;
+	}
 	verdict = bpf_prog_run(prog, bctx);
 	if (!walk)
-		rcu_read_unlock_migrate();
+		rcu_read_unlock();
 	return verdict;
 }
 
@@ -173,9 +211,13 @@ static __always_inline u32 io_bpf_run_prog(struct io_bpf_ring *br,
 static __always_inline bool io_bpf_is_light(struct io_bpf_ring *br,
 					    struct io_kiocb *req)
 {
-	if (unlikely(req->flags & (IO_REQ_CLEAN_SLOW_FLAGS | REQ_F_BUF_NODE)) &&
-	    ((req->flags & IO_REQ_CLEAN_SLOW_FLAGS) || req->buf_node->refs == 1))
-		return false;
+	if (unlikely(req->flags & (IO_REQ_CLEAN_SLOW_FLAGS | REQ_F_BUF_NODE))) {
+		if (req->bpf_id & IO_BPF_ID_ASYNC)
+			io_rw_end_again(req);
+		if ((req->flags & IO_REQ_CLEAN_SLOW_FLAGS) ||
+		    ((req->flags & REQ_F_BUF_NODE) && req->buf_node->refs == 1))
+			return false;
+	}
 	return likely(!(br->ctx->int_flags & IO_RING_F_DRAIN_ACTIVE));
 }
 

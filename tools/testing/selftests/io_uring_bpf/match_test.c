@@ -261,16 +261,23 @@ TEST_F(match, failed_preparation)
 	ASSERT_EQ(0, match_nr_events(self));
 }
 
-/* What the kernel looks at is the SQE, at the time of its submission. */
+/* What was submitted before completes before the program's eyes as well. */
 TEST_F(match, attached_later)
 {
-	match_queue_read(self, APP);
-	MATCH_SUBMIT(1);
+	for (int i = 0; i < 2; i++)
+		match_queue_read(self, APP + i)->flags = i ? IOSQE_ASYNC : 0;
+	MATCH_SUBMIT(2);
 	self->link = MATCH_ALL(match_as_told);
-	match_run_nop(APP + 1, 1);
-	ASSERT_EQ(4, write(self->pipe[1], "data", 4));
-	ASSERT_CQE(&self->ring, APP, 4);
-	ASSERT_EQ(1, match_nr_events(self));
+	match_run_nop(APP + 2, 1);
+	for (int i = 0; i < 2; i++) {
+		struct io_uring_cqe cqe;
+
+		ASSERT_EQ(4, write(self->pipe[1], "data", 4));
+		ASSERT_EQ(0, iou_wait_cqe(&self->ring, &cqe));
+		ASSERT_EQ(4, cqe.res);
+		ASSERT_EQ(2 + i, match_nr_events(self));
+		ASSERT_EQ(cqe.user_data, match_event(self, 1 + i)->user_data);
+	}
 }
 
 /* Messages of other rings are no requests of this one. */

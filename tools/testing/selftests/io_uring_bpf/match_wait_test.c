@@ -13,6 +13,8 @@
 #include "match.skel.h"
 
 #define APP	0xa00ULL
+/* what the program posts */
+#define MARKER	0x3a24e4ULL
 /* requests of a round, every other one is dropped */
 #define NR	20
 
@@ -180,6 +182,24 @@ TEST_F(match_wait, not_for_dropped)
 	join_writer();
 	ASSERT_EQ(4, self->skel->bss->nr_events);
 	ASSERT_EQ(0, io_uring_cq_ready(&self->ring));
+}
+
+/* A CQE that a program adds is one of those that are awaited. */
+TEST_F(match_wait, for_posted)
+{
+	struct io_uring_cqe cqes[2];
+
+	ASSERT_EQ(0, bpf_link__update_program(self->link,
+					      self->skel->progs.match_as_told));
+	self->skel->bss->nr_posts = 1;
+	queue_reads(self, 1);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	start_writing(1, 100000);
+	ASSERT_EQ(0, wait_nr(self, 2));
+	join_writer();
+	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));
+	ASSERT_HAS_CQE(cqes, 2, APP, 1);
+	ASSERT_HAS_CQE(cqes, 2, MARKER, 0);
 }
 
 /* One call, which completes requests and drops some while it submits. */
