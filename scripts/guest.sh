@@ -19,7 +19,8 @@ mount -t ext4 /dev/vda "$TMPDIR" || { echo 'no disk' >"$results/error"; exit 1; 
 # what is printed belongs to the tests, the kernel's own goes to the console
 ulimit -c 0
 
-# if the kernel looks for lost memory: from here on, and what it has found
+# if the kernel looks for lost memory: from here on, and what it has found. It
+# gives that up if it runs out of memory itself: then there is no report.
 kmemleak=/sys/kernel/debug/kmemleak
 mount -t debugfs none /sys/kernel/debug 2>/dev/null
 if [ -f $kmemleak ]; then
@@ -32,7 +33,7 @@ leaks()
 	# an object is old enough after 5 seconds, and may be in a register once
 	for i in 1 2; do
 		sleep 6
-		echo scan >$kmemleak
+		echo scan >$kmemleak || return
 	done
 	cat $kmemleak >"$results/kmemleak"
 }

@@ -7,7 +7,11 @@ GUEST_BUILD=/tmp/iou-bpf-build
 # of the configuration in question, see scripts/kernel.sh
 IMAGE=$CACHE/build/${IOU_BPF_CONFIG:-debug}/arch/x86/boot/bzImage
 
-# vng [timeout OPTION... LIMIT] OPTION...: the guest that all of this uses
+# vng [timeout OPTION... LIMIT] OPTION...: the guest that all of this uses.
+# Nobody changes the host's files meanwhile, so the guest may keep what it has
+# read of them, else it would read a library anew for each command. And what
+# udev and systemd-tmpfiles find to do takes an emulated machine a minute:
+# one rule is all that is needed.
 vng()
 {
 	local limit=()
@@ -20,6 +24,9 @@ vng()
 	PYTHONPATH=$VNG_DIR/usr/lib/python3/dist-packages \
 		"${limit[@]}" $PYTHON "$VNG_DIR/usr/bin/vng" --run "$IMAGE" \
 		--force-9p --user root --cpus 2 --memory 3G \
+		--append "rootflags=version=9p2000.L,trans=virtio,access=any,cache=loose" \
+		--rodir "/usr/lib/udev/rules.d=$TOP/scripts/rules.d" \
+		--rodir "/usr/lib/tmpfiles.d=$TOP/scripts/rules.d" \
 		--rwdir "$GUEST_BUILD=$BUILD" "$@"
 }
 

@@ -50,6 +50,8 @@ static inline int again_make_file(FIXTURE_DATA(again) *self)
 	return fsync(self->fd);
 }
 
+IOU_LOAD_ONCE(again);
+
 FIXTURE_SETUP(again)
 {
 	IOU_REQUIRE();
@@ -62,14 +64,13 @@ FIXTURE_SETUP(again)
 	ASSERT_TRUE(self->data && self->got);
 	memset(self->got, 0, SIZE);
 	ASSERT_EQ(0, again_make_file(self));
-	self->skel = again__open_and_load();
+	self->skel = again_get();
 	ASSERT_NE(NULL, self->skel);
 }
 
 FIXTURE_TEARDOWN(again)
 {
 	bpf_link__destroy(self->link);
-	again__destroy(self->skel);
 	for (int i = 0; i < 2; i++) {
 		close(self->pipe[i]);
 		close(self->sock[i]);

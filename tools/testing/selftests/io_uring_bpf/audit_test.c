@@ -87,6 +87,8 @@ static int audit_never(FIXTURE_DATA(audit) *self, unsigned int type)
 			     0);
 }
 
+IOU_LOAD_ONCE(flow);
+
 FIXTURE_SETUP(audit)
 {
 	struct timeval tv = { .tv_sec = IOU_WAIT_MS / 1000 };
@@ -110,7 +112,7 @@ FIXTURE_SETUP(audit)
 	if (self->log < 0 || bind(self->log, (struct sockaddr *)&group,
 				  sizeof(group)))
 		SKIP(return, "no log of audit to listen to");
-	self->skel = flow__open_and_load();
+	self->skel = flow_get();
 	ASSERT_NE(NULL, self->skel);
 
 	self->rule.flags = AUDIT_FILTER_URING_EXIT;
@@ -133,7 +135,6 @@ FIXTURE_TEARDOWN(audit)
 		      sizeof(self->rule), NULL, 0);
 	audit_never(self, AUDIT_ADD_RULE);
 	audit_enable(self, false);
-	flow__destroy(self->skel);
 }
 
 /* In a process that was born with audit on. */

@@ -31,6 +31,7 @@ FIXTURE(aux) {
 };
 
 IOU_RING_VARIANTS(aux);
+IOU_LOAD_ONCE(aux);
 
 FIXTURE_SETUP(aux)
 {
@@ -48,7 +49,7 @@ FIXTURE_SETUP(aux)
 	ASSERT_EQ(0, getsockname(self->listen, (void *)&self->addr,
 				 &self->addr_len));
 	ASSERT_EQ(0, listen(self->listen, 64));
-	self->skel = aux__open_and_load();
+	self->skel = aux_get();
 	ASSERT_NE(NULL, self->skel);
 	self->skel->bss->nr_sqes = 1;
 }
@@ -56,7 +57,6 @@ FIXTURE_SETUP(aux)
 FIXTURE_TEARDOWN(aux)
 {
 	bpf_link__destroy(self->link);
-	aux__destroy(self->skel);
 	for (int i = 0; i < 2; i++) {
 		close(self->pair[i]);
 		close(self->pipe[i]);

@@ -38,6 +38,8 @@ static bool find_bpftool(FIXTURE_DATA(bpftool) *self)
 	return !access(self->tool, X_OK);
 }
 
+IOU_LOAD_ONCE(flow);
+
 FIXTURE_SETUP(bpftool)
 {
 	struct bpf_link_info info = {};
@@ -47,7 +49,7 @@ FIXTURE_SETUP(bpftool)
 	if (!find_bpftool(self))
 		SKIP(return, "no bpftool");
 	ASSERT_EQ(0, iou_ring_init(&self->ring, 0));
-	self->skel = flow__open_and_load();
+	self->skel = flow_get();
 	ASSERT_NE(NULL, self->skel);
 	self->link = IOU_ATTACH(self->skel->progs.flow_issue, &self->ring, SLOT);
 	ASSERT_EQ(0, bpf_link_get_info_by_fd(bpf_link__fd(self->link), &info,
@@ -59,7 +61,6 @@ FIXTURE_SETUP(bpftool)
 FIXTURE_TEARDOWN(bpftool)
 {
 	bpf_link__destroy(self->link);
-	flow__destroy(self->skel);
 	io_uring_queue_exit(&self->ring);
 }
 

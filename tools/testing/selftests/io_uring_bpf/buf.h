@@ -82,6 +82,8 @@ static inline int buf_update(FIXTURE_DATA(buf) *self, unsigned int index,
 						    &tag, 1);
 }
 
+IOU_LOAD_ONCE(buf);
+
 FIXTURE_SETUP(buf)
 {
 	IOU_REQUIRE();
@@ -93,14 +95,13 @@ FIXTURE_SETUP(buf)
 	/* huge ones have a test of their own */
 	madvise(self->mem, SIZE, MADV_NOHUGEPAGE);
 	buf_fill(self->mem, SIZE);
-	self->skel = buf__open_and_load();
+	self->skel = buf_get();
 	ASSERT_NE(NULL, self->skel);
 }
 
 FIXTURE_TEARDOWN(buf)
 {
 	bpf_link__destroy(self->link);
-	buf__destroy(self->skel);
 	close(self->pipe[0]);
 	close(self->pipe[1]);
 	io_uring_queue_exit(&self->ring);

@@ -23,13 +23,14 @@ FIXTURE(cancel_event) {
 };
 
 IOU_RING_VARIANTS(cancel_event);
+IOU_LOAD_ONCE(cancel_event);
 
 FIXTURE_SETUP(cancel_event)
 {
 	IOU_REQUIRE();
 	ASSERT_EQ(0, iou_ring_init(&self->ring, variant->setup));
 	ASSERT_EQ(0, pipe(self->pipe));
-	self->skel = cancel_event__open_and_load();
+	self->skel = cancel_event_get();
 	ASSERT_NE(NULL, self->skel);
 	iou_prep_read(&self->skel->bss->sqes[0], self->pipe[0], self->buf, 4, 0,
 		      CHILD);
@@ -40,7 +41,6 @@ FIXTURE_SETUP(cancel_event)
 FIXTURE_TEARDOWN(cancel_event)
 {
 	bpf_link__destroy(self->link);
-	cancel_event__destroy(self->skel);
 	close(self->pipe[0]);
 	close(self->pipe[1]);
 	if (self->ring.ring_fd >= 0)

@@ -54,6 +54,8 @@ FIXTURE_VARIANT_ADD(defer, defer_flag) {
 	.setup = IOU_DEFER | IORING_SETUP_TASKRUN_FLAG,
 };
 
+IOU_LOAD_ONCE(defer);
+
 FIXTURE_SETUP(defer)
 {
 	struct io_uring_sqe *sqes;
@@ -62,7 +64,7 @@ FIXTURE_SETUP(defer)
 	ASSERT_EQ(0, iou_ring_init(&self->ring, variant->setup));
 	ASSERT_EQ(0, pipe(self->ping));
 	ASSERT_EQ(0, pipe(self->pong));
-	self->skel = defer__open_and_load();
+	self->skel = defer_get();
 	ASSERT_NE(NULL, self->skel);
 	self->link = IOU_ATTACH(self->skel->progs.defer_hop, &self->ring, 0);
 
@@ -75,7 +77,6 @@ FIXTURE_SETUP(defer)
 FIXTURE_TEARDOWN(defer)
 {
 	bpf_link__destroy(self->link);
-	defer__destroy(self->skel);
 	for (int i = 0; i < 2; i++) {
 		close(self->ping[i]);
 		close(self->pong[i]);

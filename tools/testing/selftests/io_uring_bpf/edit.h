@@ -30,6 +30,7 @@ FIXTURE(edit) {
 };
 
 IOU_RING_VARIANTS(edit);
+IOU_LOAD_ONCE(edit);
 
 FIXTURE_SETUP(edit)
 {
@@ -38,7 +39,7 @@ FIXTURE_SETUP(edit)
 	ASSERT_EQ(0, pipe(self->pipe));
 	self->ts[0].tv_nsec = 20000000;
 	self->ts[1].tv_sec = 3600;
-	self->skel = edit__open_and_load();
+	self->skel = edit_get();
 	ASSERT_NE(NULL, self->skel);
 	self->link = IOU_ATTACH(self->skel->progs.edit, &self->ring, 0);
 	self->link1 = IOU_ATTACH(self->skel->progs.edit, &self->ring, 1);
@@ -48,7 +49,6 @@ FIXTURE_TEARDOWN(edit)
 {
 	bpf_link__destroy(self->link);
 	bpf_link__destroy(self->link1);
-	edit__destroy(self->skel);
 	close(self->pipe[0]);
 	close(self->pipe[1]);
 	io_uring_queue_exit(&self->ring);

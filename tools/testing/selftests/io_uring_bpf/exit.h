@@ -63,6 +63,8 @@ FIXTURE_VARIANT_ADD(exit_flow, defer_wait) {
 	.setup = IOU_DEFER,
 };
 
+IOU_LOAD_ONCE(exit);
+
 FIXTURE_SETUP(exit_flow)
 {
 	IOU_REQUIRE();
@@ -71,7 +73,7 @@ FIXTURE_SETUP(exit_flow)
 	ASSERT_EQ(0, pipe(self->pipe));
 	/* for the children of those that get killed */
 	ASSERT_EQ(0, prctl(PR_SET_CHILD_SUBREAPER, 1));
-	self->skel = exit__open_and_load();
+	self->skel = exit_get();
 	ASSERT_NE(NULL, self->skel);
 
 	self->skel->bss->nop_flags = variant->nop_flags;
@@ -85,7 +87,6 @@ FIXTURE_TEARDOWN(exit_flow)
 	/* of a test that has failed: what spins would slow down the next one */
 	if (self->pid > 0)
 		kill(self->pid, SIGKILL);
-	exit__destroy(self->skel);
 	munmap(self->shared, sizeof(*self->shared));
 }
 

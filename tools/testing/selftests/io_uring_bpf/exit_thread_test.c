@@ -35,13 +35,14 @@ FIXTURE(exit_thread) {
 };
 
 IOU_RING_VARIANTS(exit_thread);
+IOU_LOAD_ONCE(exit);
 
 FIXTURE_SETUP(exit_thread)
 {
 	IOU_REQUIRE();
 	self->setup = variant->setup;
 	ASSERT_EQ(0, pipe(self->pipe));
-	self->skel = exit__open_and_load();
+	self->skel = exit_get();
 	ASSERT_NE(NULL, self->skel);
 	self->prog = self->skel->progs.exit_wait;
 	iou_prep_read(&self->skel->bss->sqes[0], self->pipe[0], self->buf,
@@ -52,7 +53,6 @@ FIXTURE_SETUP(exit_thread)
 FIXTURE_TEARDOWN(exit_thread)
 {
 	bpf_link__destroy(self->link);
-	exit__destroy(self->skel);
 	close(self->pipe[0]);
 	close(self->pipe[1]);
 	io_uring_queue_exit(&self->ring);

@@ -47,11 +47,13 @@ VARIANT(fixed_file, sqe->flags = IOSQE_FIXED_FILE, -EINVAL);
 VARIANT(buffer_select, sqe->flags = IOSQE_BUFFER_SELECT, -EOPNOTSUPP);
 VARIANT(drain, sqe->flags = IOSQE_IO_DRAIN, 0);
 
+IOU_LOAD_ONCE(flow);
+
 FIXTURE_SETUP(flow_prep)
 {
 	IOU_REQUIRE();
 	ASSERT_EQ(0, iou_ring_init(&self->ring, IOU_DEFER));
-	self->skel = flow__open_and_load();
+	self->skel = flow_get();
 	ASSERT_NE(NULL, self->skel);
 	self->link = IOU_ATTACH(self->skel->progs.flow_log, &self->ring, 0);
 }
@@ -59,7 +61,6 @@ FIXTURE_SETUP(flow_prep)
 FIXTURE_TEARDOWN(flow_prep)
 {
 	bpf_link__destroy(self->link);
-	flow__destroy(self->skel);
 	io_uring_queue_exit(&self->ring);
 }
 

@@ -30,6 +30,7 @@ FIXTURE(iowq) {
 };
 
 IOU_RING_VARIANTS(iowq);
+IOU_LOAD_ONCE(iowq);
 
 FIXTURE_SETUP(iowq)
 {
@@ -39,7 +40,7 @@ FIXTURE_SETUP(iowq)
 	self->fd = mkstemp(self->path);
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(LEN, write(self->fd, "0123456789abcdef", LEN));
-	self->skel = iowq__open_and_load();
+	self->skel = iowq_get();
 	ASSERT_NE(NULL, self->skel);
 	self->skel->bss->expected_pid_tgid =
 		(__u64)getpid() << 32 | syscall(SYS_gettid);
@@ -48,7 +49,6 @@ FIXTURE_SETUP(iowq)
 FIXTURE_TEARDOWN(iowq)
 {
 	bpf_link__destroy(self->link);
-	iowq__destroy(self->skel);
 	close(self->fd);
 	unlink(self->path);
 	io_uring_queue_exit(&self->ring);

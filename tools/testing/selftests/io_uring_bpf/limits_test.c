@@ -24,6 +24,7 @@ FIXTURE(limits) {
 };
 
 IOU_RING_VARIANTS(limits);
+IOU_LOAD_ONCE(flow);
 
 FIXTURE_SETUP(limits)
 {
@@ -31,14 +32,13 @@ FIXTURE_SETUP(limits)
 	ASSERT_EQ(0, iou_ring_init_size(&self->ring, variant->setup,
 					MAX_ENTRIES, 2 * MAX_ENTRIES));
 	ASSERT_EQ(0, pipe(self->pipe));
-	self->skel = flow__open_and_load();
+	self->skel = flow_get();
 	ASSERT_NE(NULL, self->skel);
 }
 
 FIXTURE_TEARDOWN(limits)
 {
 	bpf_link__destroy(self->link);
-	flow__destroy(self->skel);
 	close(self->pipe[0]);
 	close(self->pipe[1]);
 	io_uring_queue_exit(&self->ring);

@@ -19,20 +19,20 @@ FIXTURE(link) {
 };
 
 IOU_RING_VARIANTS(link);
+IOU_LOAD_ONCE(link);
 
 FIXTURE_SETUP(link)
 {
 	IOU_REQUIRE();
 	ASSERT_EQ(0, iou_ring_init(&self->ring, variant->setup));
 	ASSERT_EQ(0, pipe(self->pipe));
-	self->skel = link__open_and_load();
+	self->skel = link_get();
 	ASSERT_NE(NULL, self->skel);
 }
 
 FIXTURE_TEARDOWN(link)
 {
 	bpf_link__destroy(self->link);
-	link__destroy(self->skel);
 	close(self->pipe[0]);
 	close(self->pipe[1]);
 	if (self->ring.ring_fd >= 0)

@@ -185,13 +185,12 @@ FIXTURE(link_mode) {
 FIXTURE_SETUP(link_mode)
 {
 	IOU_REQUIRE();
-	self->skel = link__open_and_load();
+	self->skel = link_get();
 	ASSERT_NE(NULL, self->skel);
 }
 
 FIXTURE_TEARDOWN(link_mode)
 {
-	link__destroy(self->skel);
 }
 
 TEST_F(link_mode, create)

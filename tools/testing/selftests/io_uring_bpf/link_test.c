@@ -211,9 +211,11 @@ TEST_F(link, detach)
 /* The link needs neither the program's fd nor the skeleton. */
 TEST_F(link, program_fd_closed)
 {
-	self->link = IOU_ATTACH(self->skel->progs.link_b, &self->ring, 0);
-	link__destroy(self->skel);
-	self->skel = NULL;
+	struct link *skel = link__open_and_load();
+
+	ASSERT_NE(NULL, skel);
+	self->link = IOU_ATTACH(skel->progs.link_b, &self->ring, 0);
+	link__destroy(skel);
 	ASSERT_EQ(0xb, link_run_flow(&self->ring, 0));
 }
 

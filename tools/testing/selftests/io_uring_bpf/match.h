@@ -27,13 +27,14 @@ FIXTURE(match) {
 };
 
 IOU_RING_VARIANTS(match);
+IOU_LOAD_ONCE(match);
 
 FIXTURE_SETUP(match)
 {
 	IOU_REQUIRE();
 	ASSERT_EQ(0, iou_ring_init(&self->ring, variant->setup));
 	ASSERT_EQ(0, pipe(self->pipe));
-	self->skel = match__open_and_load();
+	self->skel = match_get();
 	ASSERT_NE(NULL, self->skel);
 }
 
@@ -41,7 +42,6 @@ FIXTURE_TEARDOWN(match)
 {
 	bpf_link__destroy(self->link);
 	bpf_link__destroy(self->other);
-	match__destroy(self->skel);
 	close(self->pipe[0]);
 	close(self->pipe[1]);
 	if (self->ring.ring_fd >= 0)

@@ -49,6 +49,8 @@ FIXTURE_VARIANT_ADD(match_wait, defer_flag) {
 	.setup = IOU_DEFER | IORING_SETUP_TASKRUN_FLAG,
 };
 
+IOU_LOAD_ONCE(match);
+
 FIXTURE_SETUP(match_wait)
 {
 	LIBBPF_OPTS(bpf_iouring_opts, opts, .flags = BPF_F_IOURING_MATCH);
@@ -57,7 +59,7 @@ FIXTURE_SETUP(match_wait)
 	IOU_REQUIRE();
 	ASSERT_EQ(0, iou_ring_init(&self->ring, variant->setup));
 	ASSERT_EQ(0, pipe(self->pipe));
-	self->skel = match__open_and_load();
+	self->skel = match_get();
 	ASSERT_NE(NULL, self->skel);
 	prog = self->skel->progs.match_drop_odd;
 	self->link = bpf_program__attach_iouring(prog, self->ring.ring_fd,
@@ -68,7 +70,6 @@ FIXTURE_SETUP(match_wait)
 FIXTURE_TEARDOWN(match_wait)
 {
 	bpf_link__destroy(self->link);
-	match__destroy(self->skel);
 	close(self->pipe[0]);
 	close(self->pipe[1]);
 	io_uring_queue_exit(&self->ring);

@@ -26,6 +26,7 @@ FIXTURE(personality) {
 };
 
 IOU_RING_VARIANTS(personality);
+IOU_LOAD_ONCE(flow);
 
 FIXTURE_SETUP(personality)
 {
@@ -33,7 +34,7 @@ FIXTURE_SETUP(personality)
 
 	IOU_REQUIRE();
 	ASSERT_EQ(0, iou_ring_init(&self->ring, variant->setup));
-	self->skel = flow__open_and_load();
+	self->skel = flow_get();
 	ASSERT_NE(NULL, self->skel);
 	self->link = IOU_ATTACH(self->skel->progs.flow_issue, &self->ring, 0);
 
@@ -56,7 +57,6 @@ FIXTURE_TEARDOWN(personality)
 	seteuid(0);
 	unlink(self->path);
 	bpf_link__destroy(self->link);
-	flow__destroy(self->skel);
 	io_uring_queue_exit(&self->ring);
 }
 

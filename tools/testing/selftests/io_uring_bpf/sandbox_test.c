@@ -26,6 +26,7 @@ FIXTURE(sandbox) {
 };
 
 IOU_RING_VARIANTS(sandbox);
+IOU_LOAD_ONCE(flow);
 
 FIXTURE_SETUP(sandbox)
 {
@@ -34,7 +35,7 @@ FIXTURE_SETUP(sandbox)
 						IORING_SETUP_R_DISABLED));
 	ASSERT_EQ(0, pipe(self->pipe));
 	ASSERT_EQ(4, write(self->pipe[1], "data", 4));
-	self->skel = flow__open_and_load();
+	self->skel = flow_get();
 	ASSERT_NE(NULL, self->skel);
 	self->link = IOU_ATTACH(self->skel->progs.flow_issue, &self->ring, 0);
 }
@@ -42,7 +43,6 @@ FIXTURE_SETUP(sandbox)
 FIXTURE_TEARDOWN(sandbox)
 {
 	bpf_link__destroy(self->link);
-	flow__destroy(self->skel);
 	close(self->pipe[0]);
 	close(self->pipe[1]);
 	io_uring_queue_exit(&self->ring);

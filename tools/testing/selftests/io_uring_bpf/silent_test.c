@@ -26,6 +26,7 @@ FIXTURE(silent) {
 };
 
 IOU_RING_VARIANTS(silent);
+IOU_LOAD_ONCE(defer);
 
 FIXTURE_SETUP(silent)
 {
@@ -35,7 +36,7 @@ FIXTURE_SETUP(silent)
 	ASSERT_EQ(0, pipe(self->pipe));
 	self->evfd = eventfd(0, EFD_NONBLOCK);
 	ASSERT_LE(0, self->evfd);
-	self->skel = defer__open_and_load();
+	self->skel = defer_get();
 	ASSERT_NE(NULL, self->skel);
 	self->link = IOU_ATTACH(self->skel->progs.defer_hop, &self->ring, 0);
 	iou_prep_read(&self->skel->bss->sqes[0], self->pipe[0], &self->byte, 1,
@@ -46,7 +47,6 @@ FIXTURE_SETUP(silent)
 FIXTURE_TEARDOWN(silent)
 {
 	bpf_link__destroy(self->link);
-	defer__destroy(self->skel);
 	close(self->pipe[0]);
 	close(self->pipe[1]);
 	close(self->evfd);
