@@ -90,6 +90,8 @@ enum {
 	/* when it has ended the chain goes on, or is cut, whatever its result */
 	IO_BPF_F_GO_ON		= 1U << 10,
 	IO_BPF_F_CUT		= 1U << 11,
+	/* ENDING, and its task has looked for its children and cancelled them */
+	IO_BPF_F_SEARCHED	= 1U << 12,
 };
 
 /* A CQE that a program staged, to be posted before the @pos-th of the batch. */
@@ -264,7 +266,7 @@ void io_bpf_match_verdict(struct io_bpf_ring *br, struct io_kiocb *req,
 /* bpf_stage.c */
 void io_bpf_refill_spare(struct io_bpf_ring *br);
 void io_bpf_return_spare(struct io_ring_ctx *ctx);
-void io_bpf_drop_staged(struct io_bpf_ring *br, struct io_kiocb *flow);
+void io_bpf_drop_staged(struct io_bpf_ring *br);
 
 /* bpf_issue.c */
 void io_bpf_apply(struct io_bpf_ring *br);
@@ -322,6 +324,19 @@ static inline void io_bpf_add_spare(struct io_bpf_ring *br, struct io_kiocb *req
 	req->comp_list.next = br->spare.next;
 	br->spare.next = &req->comp_list;
 	br->nr_spare++;
+}
+
+static inline void io_bpf_splice(struct io_wq_work_list *from,
+				 struct io_wq_work_list *to)
+{
+	if (!from->first)
+		return;
+	if (to->first)
+		to->last->next = from->first;
+	else
+		to->first = from->first;
+	to->last = from->last;
+	INIT_WQ_LIST(from);
 }
 
 #else

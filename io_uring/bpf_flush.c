@@ -27,12 +27,11 @@ static inline void io_bpf_resched(struct io_bpf_ring *br)
 	}
 }
 
-/* Returns true if some are left for lack of room, and not to another task. */
+/* Returns true if some are left for lack of room. */
 static bool io_bpf_run_events(struct io_bpf_ring *br)
 {
 	struct io_wq_work_list all = br->events;
 	struct io_wq_work_node *node, *next;
-	bool more = false;
 
 	INIT_WQ_LIST(&br->events);
 	for (node = all.first; node; node = next) {
@@ -47,9 +46,9 @@ static bool io_bpf_run_events(struct io_bpf_ring *br)
 			continue;
 		}
 		if (io_bpf_cqes_short(br)) {
-			wq_list_add_tail(node, &br->events);
-			more = true;
-			continue;
+			all.first = node;
+			io_bpf_splice(&all, &br->events);
+			return true;
 		}
 		flow->bpf_flow.flags &= ~IO_BPF_F_EVENT;
 		if (io_bpf_can_run(flow)) {
@@ -60,7 +59,7 @@ static bool io_bpf_run_events(struct io_bpf_ring *br)
 		io_bpf_mark_killed(flow);
 		io_bpf_settle(flow);
 	}
-	return more;
+	return false;
 }
 
 /*

@@ -44,19 +44,6 @@ static struct io_kiocb *io_bpf_staged_flow(struct io_bpf_ring *br,
 						  comp_list));
 }
 
-static void io_bpf_splice(struct io_wq_work_list *from,
-			  struct io_wq_work_list *to)
-{
-	if (!from->first)
-		return;
-	if (to->first)
-		to->last->next = from->first;
-	else
-		to->first = from->first;
-	to->last = from->last;
-	INIT_WQ_LIST(from);
-}
-
 /* Is that what the task gets back to from its task work? */
 static bool io_bpf_task_waits(struct io_ring_ctx *ctx)
 {
