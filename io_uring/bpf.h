@@ -192,6 +192,8 @@ struct io_bpf_ring {
 	/* flows whose children are to be cancelled */
 	struct hlist_head	kills;
 	struct delayed_work	park_work;
+	/* of the task, when what was parked has last been brought back */
+	unsigned long		turn;
 
 	refcount_t		refs;
 	/* protects ->ctx, which is NULL when the ring is gone */
@@ -273,7 +275,7 @@ void io_bpf_apply(struct io_bpf_ring *br);
 bool io_bpf_must_park(struct io_bpf_ring *br);
 void io_bpf_park(struct io_bpf_ring *br);
 void io_bpf_park_later(struct io_bpf_ring *br);
-void io_bpf_unpark(struct io_bpf_ring *br);
+void io_bpf_unpark(struct io_bpf_ring *br, struct io_uring_task *tctx);
 void io_bpf_park_work(struct work_struct *work);
 
 /* bpf_hop.c */
@@ -282,6 +284,9 @@ void io_bpf_flush_completions(struct io_ring_ctx *ctx);
 
 /* bpf_link.c */
 void io_bpf_ring_exit(struct io_ring_ctx *ctx);
+
+/* wait.c */
+bool io_bpf_task_waits(struct io_ring_ctx *ctx);
 
 /* io_uring.c */
 void io_bpf_post_completions(struct io_ring_ctx *ctx,
