@@ -18,13 +18,20 @@
 #include "bpf_run.h"
 #include "bpf_aux.h"
 
+/* A task that has been killed runs no more programs. */
+static noinline void io_bpf_resched_slow(struct io_bpf_ring *br)
+{
+	io_bpf_leave(br);
+	cond_resched();
+	if (fatal_signal_pending(current))
+		br->tctx = NULL;
+}
+
 /* Between two programs of a walk, which is under RCU. */
 static inline void io_bpf_resched(struct io_bpf_ring *br)
 {
-	if (unlikely(need_resched())) {
-		io_bpf_leave(br);
-		cond_resched();
-	}
+	if (unlikely(io_bpf_task_wanted()))
+		io_bpf_resched_slow(br);
 }
 
 /* Returns true if some are left for lack of room. */
@@ -51,7 +58,7 @@ static bool io_bpf_run_events(struct io_bpf_ring *br)
 			return true;
 		}
 		flow->bpf_flow.flags &= ~IO_BPF_F_EVENT;
-		if (io_bpf_can_run(flow)) {
+		if (io_bpf_flow_prog(br, flow)) {
 			io_bpf_run_start(br, flow);
 			io_bpf_resched(br);
 			continue;

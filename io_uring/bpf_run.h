@@ -93,6 +93,12 @@ static inline bool io_bpf_cqes_short(struct io_bpf_ring *br)
 	return br->nr_cqes > IO_BPF_FLUSH_CQES - IO_BPF_MAX_CQES - 1;
 }
 
+/* A signal, or somebody else who needs the CPU? */
+static inline bool io_bpf_task_wanted(void)
+{
+	return read_thread_flags() & (_TIF_SIGPENDING | _TIF_NEED_RESCHED);
+}
+
 static inline bool io_bpf_may_run(struct io_ring_ctx *ctx, struct io_uring_task *tctx)
 {
 	return tctx && current->io_uring == tctx && !io_should_terminate_tw(ctx) &&
