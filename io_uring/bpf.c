@@ -218,7 +218,7 @@ static void io_bpf_tw(struct io_tw_req tw_req, io_tw_token_t tw)
 	if (unlikely(flow->bpf_flow.flags & IO_BPF_F_CANCEL))
 		io_bpf_run_cancel(br, flow);
 	flow->bpf_flow.flags &= ~IO_BPF_F_QUEUED;
-	io_bpf_unpark(br);
+	io_bpf_unpark(br, flow->tctx);
 	if (!(flow->bpf_flow.flags & IO_BPF_F_ENDING) && !io_bpf_can_run(flow))
 		io_bpf_mark_killed(flow);
 	if (flow->bpf_flow.flags & IO_BPF_F_ENDING)

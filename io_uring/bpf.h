@@ -116,6 +116,8 @@ enum {
 	/* when it has ended the chain goes on, or is cut, whatever its result */
 	IO_BPF_F_GO_ON		= 1U << 10,
 	IO_BPF_F_CUT		= 1U << 11,
+	/* ENDING, and its task has looked for its children and cancelled them */
+	IO_BPF_F_SEARCHED	= 1U << 12,
 };
 
 /* A CQE that a program staged, to be posted before the @pos-th of the batch. */
@@ -216,6 +218,8 @@ struct io_bpf_ring {
 	/* flows whose children are to be cancelled */
 	struct hlist_head	kills;
 	struct delayed_work	park_work;
+	/* of the task, when what was parked has last been brought back */
+	unsigned long		turn;
 
 	refcount_t		refs;
 	/* protects ->ctx, which is NULL when the ring is gone */
@@ -288,14 +292,14 @@ void io_bpf_match_verdict(struct io_bpf_ring *br, struct io_kiocb *req,
 /* bpf_stage.c */
 void io_bpf_refill_spare(struct io_bpf_ring *br);
 void io_bpf_return_spare(struct io_ring_ctx *ctx);
-void io_bpf_drop_staged(struct io_bpf_ring *br, struct io_kiocb *flow);
+void io_bpf_drop_staged(struct io_bpf_ring *br);
 
 /* bpf_issue.c */
 void io_bpf_apply(struct io_bpf_ring *br);
 bool io_bpf_must_park(struct io_bpf_ring *br);
 void io_bpf_park(struct io_bpf_ring *br);
 void io_bpf_park_later(struct io_bpf_ring *br);
-void io_bpf_unpark(struct io_bpf_ring *br);
+void io_bpf_unpark(struct io_bpf_ring *br, struct io_uring_task *tctx);
 void io_bpf_park_work(struct work_struct *work);
 
 /* bpf_hop.c */
@@ -304,6 +308,9 @@ bool io_bpf_flush_completions(struct io_ring_ctx *ctx);
 
 /* bpf_link.c */
 void io_bpf_ring_exit(struct io_ring_ctx *ctx);
+
+/* wait.c */
+bool io_bpf_task_waits(struct io_ring_ctx *ctx);
 
 /* io_uring.c */
 void io_bpf_post_completions(struct io_ring_ctx *ctx,
@@ -346,6 +353,19 @@ static inline void io_bpf_add_spare(struct io_bpf_ring *br, struct io_kiocb *req
 	req->comp_list.next = br->spare.next;
 	br->spare.next = &req->comp_list;
 	br->nr_spare++;
+}
+
+static inline void io_bpf_splice(struct io_wq_work_list *from,
+				 struct io_wq_work_list *to)
+{
+	if (!from->first)
+		return;
+	if (to->first)
+		to->last->next = from->first;
+	else
+		to->first = from->first;
+	to->last = from->last;
+	INIT_WQ_LIST(from);
 }
 
 #else

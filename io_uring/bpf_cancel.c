@@ -52,7 +52,9 @@ void io_bpf_end(struct io_bpf_ring *br, struct io_kiocb *flow)
 	lockdep_assert_held(&br->ctx->uring_lock);
 
 	hlist_del_init(&flow->hash_node);
-	hlist_add_head(&flow->hash_node, &br->kills);
+	/* once is enough, what was on its way then finds out by itself */
+	if (!(flow->bpf_flow.flags & IO_BPF_F_SEARCHED))
+		hlist_add_head(&flow->hash_node, &br->kills);
 	io_bpf_settle(flow);
 	if (!hlist_empty(&br->kills))
 		br->interrupt = true;
@@ -210,15 +212,21 @@ static void io_bpf_cancel_children(struct io_bpf_ring *br, bool ours)
 			  IO_CANCEL_BPF_CHILDREN,
 		.seq	= atomic_inc_return(&br->ctx->cancel_seq),
 	};
-	int ret;
 
-	do {
-		if (ours)
-			ret = io_try_cancel(current->io_uring, &cd, 0);
-		else
-			ret = io_try_cancel_armed(&cd, 0);
-		cond_resched();
-	} while (ret != -ENOENT);
+	io_cancel_each(ours ? current->io_uring : NULL, &cd);
+}
+
+/* Returns true if that flow has children that are to be cancelled. */
+static bool io_bpf_search_flow(struct io_kiocb *flow, bool *ours)
+{
+	if (!io_bpf_ctx(flow)->nr_children ||
+	    (flow->bpf_flow.flags & IO_BPF_F_CANCEL))
+		return false;
+	if (flow->tctx == current->io_uring) {
+		flow->bpf_flow.flags |= IO_BPF_F_SEARCHED;
+		*ours = true;
+	}
+	return true;
 }
 
 /*
@@ -236,14 +244,9 @@ void io_bpf_cancel_ending(struct io_bpf_ring *br)
 		HLIST_HEAD(ended);
 
 		hlist_move_list(&br->kills, &ended);
-		hlist_for_each_entry(flow, &ended, hash_node) {
-			io_bpf_drop_staged(br, flow);
-			if (!io_bpf_ctx(flow)->nr_children ||
-			    (flow->bpf_flow.flags & IO_BPF_F_CANCEL))
-				continue;
-			children = true;
-			ours |= flow->tctx == current->io_uring;
-		}
+		io_bpf_drop_staged(br);
+		hlist_for_each_entry(flow, &ended, hash_node)
+			children |= io_bpf_search_flow(flow, &ours);
 		if (children)
 			io_bpf_cancel_children(br, ours);
 		hlist_for_each_entry_safe(flow, tmp, &ended, hash_node) {

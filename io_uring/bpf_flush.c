@@ -19,12 +19,20 @@
 #include "bpf_aux.h"
 #include "bpf_match.h"
 
-/* Returns true if some are left for lack of room, and not to another task. */
+/* A task that has been killed runs no more programs. */
+void io_bpf_resched_slow(struct io_bpf_ring *br)
+{
+	io_bpf_leave(br);
+	cond_resched();
+	if (fatal_signal_pending(current))
+		br->tctx = NULL;
+}
+
+/* Returns true if some are left for lack of room. */
 static bool io_bpf_run_events(struct io_bpf_ring *br)
 {
 	struct io_wq_work_list all = br->events;
 	struct io_wq_work_node *node, *next;
-	bool more = false;
 
 	INIT_WQ_LIST(&br->events);
 	for (node = all.first; node; node = next) {
@@ -39,11 +47,11 @@ static bool io_bpf_run_events(struct io_bpf_ring *br)
 			continue;
 		}
 		if (io_bpf_cqes_short(br)) {
-			wq_list_add_tail(node, &br->events);
-			more = true;
-			continue;
+			all.first = node;
+			io_bpf_splice(&all, &br->events);
+			return true;
 		}
-		if (io_bpf_can_run(flow)) {
+		if (io_bpf_flow_prog(br, flow)) {
 			io_bpf_run_start(br, flow, true);
 			io_bpf_next(br, flow);
 			io_bpf_resched(br);
@@ -53,7 +61,7 @@ static bool io_bpf_run_events(struct io_bpf_ring *br)
 		io_bpf_mark_killed(flow);
 		io_bpf_settle(flow);
 	}
-	return more;
+	return false;
 }
 
 /*

@@ -22,12 +22,6 @@
 /* hops of a flow that others have to wait for, and CQEs */
 #define IO_BPF_BURST	64
 
-/* A signal, or somebody else who needs the CPU? */
-static inline bool io_bpf_task_wanted(void)
-{
-	return read_thread_flags() & (_TIF_SIGPENDING | _TIF_NEED_RESCHED);
-}
-
 /* Memory for a request, and a reference to the task. */
 static struct io_kiocb *io_bpf_take(struct io_bpf_ring *br)
 {

@@ -18,6 +18,7 @@
 #include "io_uring.h"
 #include "bpf.h"
 #include "bpf_mode.h"
+#include "bpf_run.h"
 #include "slist.h"
 
 /*
@@ -44,33 +45,6 @@ static struct io_kiocb *io_bpf_staged_flow(struct io_bpf_ring *br,
 						  comp_list));
 }
 
-static void io_bpf_splice(struct io_wq_work_list *from,
-			  struct io_wq_work_list *to)
-{
-	if (!from->first)
-		return;
-	if (to->first)
-		to->last->next = from->first;
-	else
-		to->first = from->first;
-	to->last = from->last;
-	INIT_WQ_LIST(from);
-}
-
-/* Is that what the task gets back to from its task work? */
-static bool io_bpf_task_waits(struct io_ring_ctx *ctx)
-{
-	struct wait_queue_entry *pos;
-
-	guard(spinlock_irq)(&ctx->cq_wait.lock);
-
-	list_for_each_entry(pos, &ctx->cq_wait.head, entry) {
-		if (pos->private == current)
-			return true;
-	}
-	return false;
-}
-
 /*
  * Jiffies until the task is called back. If it's not in a wait for CQEs it has
  * code of its own to run, which would get nowhere between two calls.
@@ -87,8 +61,30 @@ static unsigned long io_bpf_park_delay(struct io_ring_ctx *ctx)
 /* Something else brings the task back, later. */
 void io_bpf_park_later(struct io_bpf_ring *br)
 {
-	queue_delayed_work(system_dfl_wq, &br->park_work,
-			   io_bpf_park_delay(br->ctx));
+	unsigned long delay = io_bpf_park_delay(br->ctx);
+
+	if (delay)
+		current->io_uring->bpf_parked = jiffies;
+	queue_delayed_work(system_dfl_wq, &br->park_work, delay);
+}
+
+/*
+ * Rings of a task take turns: by the time that one has had its own, another one
+ * may be called back. From one turn to the next there has to be time in which no
+ * flows were issued for, else the task never gets to code of its own.
+ */
+static bool io_bpf_take_turn(struct io_bpf_ring *br)
+{
+	struct io_uring_task *tctx = current->io_uring;
+
+	if (!io_bpf_park_delay(br->ctx))
+		return true;
+	if (time_after(jiffies, tctx->bpf_parked + 1))
+		tctx->bpf_turn = jiffies;
+	if (br->turn == tctx->bpf_turn)
+		return false;
+	br->turn = tctx->bpf_turn;
+	return true;
 }
 
 /*
@@ -132,22 +128,31 @@ void io_bpf_park_work(struct work_struct *work)
 	}
 }
 
-/* The task has come by again: what it has parked can be issued. */
-void io_bpf_unpark(struct io_bpf_ring *br)
+/*
+ * The task has come by again, or is gone: what it has parked can be issued, or
+ * comes to an end.
+ */
+void io_bpf_unpark(struct io_bpf_ring *br, struct io_uring_task *tctx)
 {
 	struct io_wq_work_list all = br->parked;
 	struct io_wq_work_node *node, *next;
 
 	lockdep_assert_held(&br->ctx->uring_lock);
 
+	if (!all.first)
+		return;
 	/* there is only one task */
 	if (br->ctx->flags & IORING_SETUP_DEFER_TASKRUN) {
 		io_bpf_splice(&br->parked, &br->ready);
 		return;
 	}
+	if (io_bpf_may_run(br->ctx, tctx) && !io_bpf_take_turn(br)) {
+		queue_delayed_work(system_dfl_wq, &br->park_work, 1);
+		return;
+	}
 	INIT_WQ_LIST(&br->parked);
 	for (node = all.first; node; node = next) {
-		bool ours = io_bpf_staged_flow(br, node)->tctx == current->io_uring;
+		bool ours = io_bpf_staged_flow(br, node)->tctx == tctx;
 
 		next = node->next;
 		wq_list_add_tail(node, ours ? &br->ready : &br->parked);

@@ -17,6 +17,7 @@
 u32 io_bpf_run_sleepable(struct io_bpf_ring *br, const struct bpf_prog *prog,
 			 struct bpf_io_uring_ctx *bctx);
 void io_bpf_make_spare(struct io_bpf_ring *br);
+void io_bpf_resched_slow(struct io_bpf_ring *br);
 bool io_bpf_child_posts(struct io_bpf_ring *br, struct io_kiocb *flow,
 			struct io_kiocb *req, u32 verdict);
 bool io_bpf_child_unseen(struct io_bpf_ring *br, struct io_kiocb *flow,
@@ -32,15 +33,6 @@ static inline void io_bpf_leave(struct io_bpf_ring *br)
 	if (br->in_rcu) {
 		br->in_rcu = false;
 		rcu_read_unlock();
-	}
-}
-
-/* Between two programs of a walk, which is under RCU. */
-static inline void io_bpf_resched(struct io_bpf_ring *br)
-{
-	if (!IS_ENABLED(CONFIG_PREEMPT_RCU) && unlikely(need_resched())) {
-		io_bpf_leave(br);
-		cond_resched();
 	}
 }
 
@@ -127,6 +119,19 @@ static inline struct io_big_cqe *io_bpf_add_cqe(struct io_bpf_ring *br,
 static inline bool io_bpf_cqes_short(struct io_bpf_ring *br)
 {
 	return br->nr_cqes > IO_BPF_FLUSH_CQES - IO_BPF_MAX_CQES - 1;
+}
+
+/* A signal, or somebody else who needs the CPU? */
+static inline bool io_bpf_task_wanted(void)
+{
+	return read_thread_flags() & (_TIF_SIGPENDING | _TIF_NEED_RESCHED);
+}
+
+/* Between two programs of a walk, which is under RCU. */
+static inline void io_bpf_resched(struct io_bpf_ring *br)
+{
+	if (unlikely(io_bpf_task_wanted()))
+		io_bpf_resched_slow(br);
 }
 
 static inline bool io_bpf_may_run(struct io_ring_ctx *ctx, struct io_uring_task *tctx)

@@ -91,8 +91,7 @@ void io_bpf_return_spare(struct io_ring_ctx *ctx)
 }
 
 static void io_bpf_drop_staged_from(struct io_bpf_ring *br,
-				    struct io_wq_work_list *list,
-				    struct io_kiocb *flow)
+				    struct io_wq_work_list *list)
 {
 	struct io_wq_work_list all = *list;
 	struct io_wq_work_node *node, *next;
@@ -101,9 +100,10 @@ static void io_bpf_drop_staged_from(struct io_bpf_ring *br,
 	for (node = all.first; node; node = next) {
 		struct io_kiocb *req = container_of(node, struct io_kiocb,
 						    comp_list);
+		struct io_kiocb *flow = io_bpf_child_flow(br, req);
 
 		next = node->next;
-		if ((u16)req->bpf_id != flow->bpf_flow.id) {
+		if (!(flow->bpf_flow.flags & IO_BPF_F_ENDING)) {
 			wq_list_add_tail(node, list);
 		} else if (req->flags & REQ_F_BPF) {
 			io_bpf_clear_extra(req);
@@ -116,13 +116,16 @@ static void io_bpf_drop_staged_from(struct io_bpf_ring *br,
 	}
 }
 
-/* A child that was to be issued again completes instead. */
-void io_bpf_drop_staged(struct io_bpf_ring *br, struct io_kiocb *flow)
+/*
+ * What flows that are ending have staged. A child that was to be issued again
+ * completes instead.
+ */
+void io_bpf_drop_staged(struct io_bpf_ring *br)
 {
 	lockdep_assert_held(&br->ctx->uring_lock);
 
-	io_bpf_drop_staged_from(br, &br->ready, flow);
-	io_bpf_drop_staged_from(br, &br->parked, flow);
+	io_bpf_drop_staged_from(br, &br->ready);
+	io_bpf_drop_staged_from(br, &br->parked);
 }
 
 /* User space may write to what the SQE is in, so only the copy counts. */

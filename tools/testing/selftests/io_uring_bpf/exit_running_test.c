@@ -7,10 +7,13 @@
 #include "kselftest_harness.h"
 #include "exit.skel.h"
 
+IOU_LOAD_ONCE(exit);
+
 #define FLOW		0xf10aULL
-#define MANY		4096
-/* for the thread, as long as a test takes */
-#define WAIT_MS		60000
+#define MANY		2048
+/* with a program that does a lot, so many make for seconds where it's emulated */
+#define HEAVY		1024
+#define KILL_MS		1000
 
 FIXTURE(running) {
 	struct exit *skel;
@@ -37,7 +40,7 @@ FIXTURE_SETUP(running)
 	self->setup = variant->setup;
 	self->nr_flows = 1;
 	ASSERT_EQ(0, pipe(self->pipe));
-	self->skel = exit__open_and_load();
+	self->skel = exit_get();
 	ASSERT_NE(NULL, self->skel);
 	self->prog = self->skel->progs.exit_spin;
 	iou_prep_read(&self->skel->bss->sqes[0], self->pipe[0], self->buf,
@@ -48,7 +51,6 @@ FIXTURE_SETUP(running)
 FIXTURE_TEARDOWN(running)
 {
 	bpf_link__destroy(self->link);
-	exit__destroy(self->skel);
 	close(self->pipe[0]);
 	close(self->pipe[1]);
 }
@@ -70,8 +72,8 @@ static int start_flows(FIXTURE_DATA(running) *self)
 {
 	int ret;
 
-	ret = iou_ring_init_size(&self->ring, self->setup, IOU_ENTRIES,
-				 IOU_ENTRIES + self->nr_flows);
+	ret = iou_ring_init_size(&self->ring, self->setup, self->nr_flows,
+				 2 * self->nr_flows);
 	if (ret)
 		return ret;
 	self->link = bpf_program__attach_iouring(self->prog,
@@ -93,7 +95,7 @@ static void *thread_fn(void *data)
 	self->err = start_flows(self);
 	IO_URING_WRITE_ONCE(self->ready, true);
 	while (!self->err && self->nr_cqes < self->nr_flows) {
-		self->err = iou_wait_cqe_ms(&self->ring, &cqe, WAIT_MS);
+		self->err = iou_wait_cqe(&self->ring, &cqe);
 		if (self->err)
 			break;
 		self->res = cqe.res;
@@ -159,51 +161,110 @@ TEST_F(running, fork)
 	end_thread(-ECANCELED);
 }
 
-TEST_F_TIMEOUT(running, detach_many, 120)
+/* What thousands of flows have in flight is to be looked for once, not by each. */
+static void detach_many(struct __test_metadata *_metadata,
+			FIXTURE_DATA(running) *self)
 {
-	self->prog = self->skel->progs.exit_wait;
+	__u64 start;
+
 	self->nr_flows = MANY;
 	start_thread();
+	start = iou_now_ms();
 	ASSERT_EQ(0, bpf_link__detach(self->link));
 	end_thread(-ECANCELED);
+	TH_LOG("%d flows have ended after %llu ms", MANY,
+	       (unsigned long long)(iou_now_ms() - start));
+}
+
+TEST_F(running, detach_many)
+{
+	self->prog = self->skel->progs.exit_wait;
+	detach_many(_metadata, self);
 	ASSERT_EQ(MANY, nr_runs(self));
 }
 
-static void exit_with_many(FIXTURE_DATA(running) *self, int how)
+TEST_F(running, detach_many_spinning)
+{
+	detach_many(_metadata, self);
+}
+
+static void exit_process(FIXTURE_DATA(running) *self, int how)
 {
 	struct io_uring_cqe cqe;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (start_flows(self))
 		_exit(GONE_WRONG);
-	if (how == 1)
+	if (how == SIGKILL)
 		iou_wait_cqe(&self->ring, &cqe);
-	if (how == 2)
-		execl("/bin/sh", "sh", "-c", "exit 2", NULL);
+	if (how)
+		execl("/bin/sh", "sh", "-c", "exit 1", NULL);
 	_exit(0);
 }
 
-/* By itself, killed, and by what takes its place. */
-TEST_F_TIMEOUT(running, exit_with_many, 120)
+/* A process with thousands of flows: @how is a signal, or what it does itself. */
+static void exit_with_many(struct __test_metadata *_metadata,
+			   FIXTURE_DATA(running) *self, int how)
 {
-	for (int how = 0; how < 3; how++) {
-		int status = -1;
-		pid_t pid;
+	int status = -1;
+	__u64 start;
+	pid_t pid;
 
-		self->prog = self->skel->progs.exit_wait;
-		self->nr_flows = MANY;
-		self->skel->bss->nr_runs = 0;
-		pid = fork();
-		ASSERT_LE(0, pid);
-		if (!pid)
-			exit_with_many(self, how);
-		ASSERT_TRUE(until_ms(nr_runs(self) == MANY, IOU_WAIT_MS));
-		if (how == 1)
-			kill(pid, SIGKILL);
-		ASSERT_TRUE(wait_for(pid, &status, 0));
-		ASSERT_EQ(how == 1 ? SIGKILL : how << 8, status);
-		ASSERT_EQ(MANY, nr_runs(self));
-	}
+	self->prog = self->skel->progs.exit_wait;
+	self->nr_flows = MANY;
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		exit_process(self, how);
+	ASSERT_TRUE(until_ms(nr_runs(self) == MANY, IOU_WAIT_MS));
+	start = iou_now_ms();
+	if (how == SIGKILL)
+		kill(pid, SIGKILL);
+	ASSERT_TRUE(until_ms(waitpid(pid, &status, WNOHANG) == pid,
+			     IOU_WAIT_MS));
+	TH_LOG("gone after %llu ms",
+	       (unsigned long long)(iou_now_ms() - start));
+	ASSERT_EQ(how == SIGKILL ? SIGKILL : how << 8, status);
+	ASSERT_EQ(MANY, nr_runs(self));
+}
+
+TEST_F(running, exit_with_many)
+{
+	exit_with_many(_metadata, self, 0);
+}
+
+TEST_F(running, exec_with_many)
+{
+	exit_with_many(_metadata, self, 1);
+}
+
+TEST_F(running, kill_with_many)
+{
+	exit_with_many(_metadata, self, SIGKILL);
+}
+
+/* All of them complete at once, and it takes long to run their programs. */
+TEST_F(running, kill_heavy)
+{
+	__u64 start;
+	pid_t pid;
+	int status;
+
+	self->prog = self->skel->progs.exit_heavy;
+	self->skel->bss->nop_flags = IORING_NOP_TW;
+	self->nr_flows = HEAVY;
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		exit_process(self, SIGKILL);
+	/* it's in the midst of that */
+	ASSERT_TRUE(until_ms(nr_runs(self) >= HEAVY + 10, IOU_WAIT_MS));
+	start = iou_now_ms();
+	kill(pid, SIGKILL);
+	ASSERT_TRUE(wait_for(pid, &status, 0));
+	TH_LOG("gone after %llu ms",
+	       (unsigned long long)(iou_now_ms() - start));
+	ASSERT_GT(KILL_MS, iou_now_ms() - start);
 }
 
 TEST_HARNESS_MAIN

@@ -7,9 +7,7 @@ __u64 nr_runs;
 /* IORING_NOP_* of the requests that exit_spin issues */
 __u32 nop_flags;
 
-/* Has no end: each of its requests completes at once, and is followed by one. */
-SEC("iouring")
-int exit_spin(struct bpf_io_uring_ctx *ctx)
+static __always_inline int spin(struct bpf_io_uring_ctx *ctx)
 {
 	struct io_uring_sqe sqe;
 
@@ -18,6 +16,31 @@ int exit_spin(struct bpf_io_uring_ctx *ctx)
 	sqe.nop_flags = nop_flags;
 	iou_issue(ctx, &sqe);
 	return BPF_IO_URING_DEFAULT;
+}
+
+/* Has no end: each of its requests completes at once, and is followed by one. */
+SEC("iouring")
+int exit_spin(struct bpf_io_uring_ctx *ctx)
+{
+	return spin(ctx);
+}
+
+/* takes a fraction of a millisecond, or some of them where that's emulated */
+#define HEAVY_LOOPS	200000
+
+__u64 sum;
+
+/* The same, with a lot to do each time. */
+SEC("iouring")
+int exit_heavy(struct bpf_io_uring_ctx *ctx)
+{
+	__u32 i;
+
+	if (!iou_is_start(ctx)) {
+		bpf_for(i, 0, HEAVY_LOOPS)
+			sum += i;
+	}
+	return spin(ctx);
 }
 
 /* Waits for what the test filled in, which never completes. */

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The processes of termination_test: one that never ends, and its neighbour */
+#ifndef IOU_TERMINATION_H
+#define IOU_TERMINATION_H
+
+#include "process.h"
+
+#include <pthread.h>
+#include <sched.h>
+
+#define MAX_FLOWS	2
+
+/* what the processes tell each other */
+struct term_shared {
+	int submitted;
+	int handled;
+	/* times that the process has got back to code of its own */
+	int returns;
+	/* so that the rings can be taken away, and when they have been */
+	int close;
+	int left;
+	int closed;
+	/* by the neighbour */
+	__u64 nops;
+};
+
+/* Processes that compete for the same CPU. */
+static inline void pin(void)
+{
+	cpu_set_t set;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	CPU_ZERO(&set);
+	CPU_SET(0, &set);
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
+static inline void on_usr1(int sig)
+{
+	_exit(7);
+}
+
+static struct term_shared *shared;
+
+static inline void on_usr2(int sig)
+{
+	shared->handled++;
+}
+
+/* Runs whatever there is to run, and sleeps when that's possible. */
+static inline void run_rings(struct io_uring *rings, unsigned int nr)
+{
+	int ret = 0;
+
+	do {
+		shared->returns++;
+		if (IO_URING_READ_ONCE(shared->close))
+			IO_URING_WRITE_ONCE(shared->left, 1);
+		for (unsigned int i = 0; i < nr; i++) {
+			if (!shared->left)
+				io_uring_cq_advance(&rings[i],
+						    io_uring_cq_ready(&rings[i]));
+			ret = io_uring_enter(rings[i].ring_fd, 0, nr == 1,
+					     IORING_ENTER_GETEVENTS, NULL);
+		}
+	} while (ret != -EBADF);
+	IO_URING_WRITE_ONCE(shared->closed, 1);
+	for (;;)
+		pause();
+}
+
+struct closer {
+	struct io_uring *rings;
+	pthread_t main;
+};
+
+/* Takes the rings away under the hands of the thread that uses them. */
+static inline void *close_fn(void *arg)
+{
+	struct closer *c = arg;
+
+	while (!IO_URING_READ_ONCE(shared->close))
+		usleep(1000);
+	while (!IO_URING_READ_ONCE(shared->left)) {
+		pthread_kill(c->main, SIGUSR2);
+		usleep(1000);
+	}
+	for (int i = 0; i < MAX_FLOWS; i++)
+		io_uring_queue_exit(&c->rings[i]);
+	while (!IO_URING_READ_ONCE(shared->closed)) {
+		pthread_kill(c->main, SIGUSR2);
+		usleep(1000);
+	}
+	return NULL;
+}
+
+/* Does NOPs on a ring of its own, and counts them. */
+static inline void run_neighbour(struct term_shared *shared)
+{
+	struct io_uring_cqe *cqe;
+	struct io_uring ring;
+
+	pin();
+	if (iou_ring_init(&ring, 0))
+		_exit(GONE_WRONG);
+	for (;;) {
+		iou_prep_nop(iou_get_sqe(&ring), 0, 0, 0);
+		if (io_uring_submit_and_wait(&ring, 1) != 1 ||
+		    io_uring_peek_cqe(&ring, &cqe))
+			_exit(GONE_WRONG);
+		io_uring_cqe_seen(&ring, cqe);
+		IO_URING_WRITE_ONCE(shared->nops, shared->nops + 1);
+	}
+}
+
+static inline __u64 cpu_ms(pid_t pid)
+{
+	struct timespec ts = {};
+	clockid_t clock;
+
+	if (!clock_getcpuclockid(pid, &clock))
+		clock_gettime(clock, &ts);
+	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
+}
+
+#endif
