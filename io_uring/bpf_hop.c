@@ -69,8 +69,7 @@ static __always_inline bool io_bpf_hop_retire(struct io_bpf_ring *br,
 }
 
 /* There is something to do before that SQE, so it has to wait for its turn. */
-static noinline void io_bpf_stage_direct(struct io_bpf_ring *br,
-					 struct io_kiocb *flow)
+noinline void io_bpf_stage_direct(struct io_bpf_ring *br, struct io_kiocb *flow)
 {
 	struct io_kiocb *req = io_bpf_get_spare(br);
 
@@ -85,12 +84,14 @@ static noinline void io_bpf_hop_slow(struct io_bpf_ring *br,
 				     struct io_kiocb *flow,
 				     struct io_kiocb *req, u32 verdict)
 {
+	bool direct = br->run.nr_sqes && !br->run.walk;
+
 	if (flow->bpf_flow.flags & IO_BPF_F_ENDING) {
 		/* forget what is staged, for ->ready see io_bpf_cancel_ending() */
-		if (br->run.nr_sqes)
+		if (direct)
 			io_bpf_ctx(flow)->nr_children--;
 		br->run.again = false;
-	} else if (br->run.nr_sqes) {
+	} else if (direct) {
 		io_bpf_stage_direct(br, flow);
 	}
 	if (io_bpf_child_posts(br, flow, req, verdict))
@@ -150,9 +151,13 @@ static struct io_kiocb *io_bpf_issue_staged(struct io_bpf_ring *br,
 	struct io_kiocb *req;
 	bool done;
 
-	if (staged->flags & REQ_F_BPF) {
+	if (staged->flags) {
 		struct io_big_cqe args = staged->big_cqe;
 
+		if (unlikely(staged->flags & REQ_F_LINK)) {
+			io_bpf_issue_group(br, staged);
+			return NULL;
+		}
 		io_bpf_clear_extra(staged);
 		return io_bpf_issue_again(br, staged, args.extra1, args.extra2,
 					  staged->cqe.res);
