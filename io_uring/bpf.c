@@ -32,7 +32,7 @@
 void io_bpf_update_flag(struct io_ring_ctx *ctx)
 {
 	struct io_bpf_ring *br = ctx->bpf_ring;
-	bool active = br->nr_flows;
+	bool active = br->nr_flows || br->nr_apps;
 	int i;
 
 	lockdep_assert_held(&ctx->uring_lock);

@@ -25,6 +25,8 @@ struct io_cancel_data;
 #define IO_BPF_ID_NOTIF		BIT(29)
 #define IO_BPF_ID_SEEN		BIT(30)
 #define IO_BPF_ID_PRED		BIT(31)
+/* the application's, and a program has issued it: it's only counted */
+#define IO_BPF_ID_APP		(IO_BPF_ID_PRED | 1)
 
 static inline bool io_has_bpf(struct io_ring_ctx *ctx)
 {
@@ -107,7 +109,10 @@ enum {
 	IO_BPF_F_KILLED		= 1U << 5,
 	/* has completed, nothing refers to it any more */
 	IO_BPF_F_DONE		= 1U << 6,
-	/* the run wants something done to the chain; tested along with ENDING */
+	/*
+	 * the run wants something done to the chain, or is in IO_BPF_RUN_GROUPS;
+	 * tested along with ENDING
+	 */
 	IO_BPF_F_EDIT		= 1U << 7,
 	/* on ->events of the ring, and has to leave it before it completes */
 	IO_BPF_F_EVENT		= 1U << 8,
@@ -135,6 +140,9 @@ struct io_bpf_match {
 	u64			user_data_mask;
 };
 
+/* ->run.walk once bpf_io_uring_issue() keeps SQEs together, see bpf_stage.c */
+#define IO_BPF_RUN_GROUPS	2
+
 /* The run of a program, for its kfuncs. */
 struct io_bpf_run {
 	/* NULL on BPF_IO_URING_START */
@@ -142,10 +150,13 @@ struct io_bpf_run {
 	u8			nr_sqes;
 	u8			nr_cqes;
 	/* the first SQE has to wait, else it goes to ->sqe of the ring */
-	bool			walk;
+	u8			walk;
 	/* @req is to be issued once more, with that length */
 	bool			again;
 	u32			again_len;
+	/* of the chain that is being staged, with IO_BPF_RUN_GROUPS */
+	struct io_kiocb		*head;
+	struct io_kiocb		*last;
 };
 
 /*
@@ -173,7 +184,10 @@ struct io_bpf_ring {
 	struct io_wq_work_list	ready;
 	/* same, but the task has to come by again */
 	struct io_wq_work_list	parked;
-	/* SQEs to be linked behind flows, and what else a run does to a chain */
+	/*
+	 * SQEs to be linked behind flows, or for the application, and what else a
+	 * run does to a chain
+	 */
 	struct io_wq_work_list	links;
 	struct io_bpf_edit	edit;
 	/* requests to stage in, at least IO_BPF_MIN_SPARE when a program runs */
@@ -210,6 +224,8 @@ struct io_bpf_ring {
 	unsigned int		max_flows;
 	unsigned int		nr_flows;
 	unsigned int		free_flow;
+	/* requests with IO_BPF_ID_APP, staged or in flight */
+	unsigned int		nr_apps;
 
 	/* issued flows, for cancellation */
 	struct hlist_head	active;
@@ -302,7 +318,13 @@ void io_bpf_park_later(struct io_bpf_ring *br);
 void io_bpf_unpark(struct io_bpf_ring *br, struct io_uring_task *tctx);
 void io_bpf_park_work(struct work_struct *work);
 
+/* bpf_group.c */
+void io_bpf_issue_group(struct io_bpf_ring *br, struct io_kiocb *req);
+void io_bpf_issue_app(struct io_bpf_ring *br, struct io_kiocb *req);
+void io_bpf_app_complete(struct io_bpf_ring *br);
+
 /* bpf_hop.c */
+void io_bpf_stage_direct(struct io_bpf_ring *br, struct io_kiocb *flow);
 void io_bpf_issue_ready(struct io_bpf_ring *br);
 bool io_bpf_flush_completions(struct io_ring_ctx *ctx);
 
@@ -318,6 +340,7 @@ void io_bpf_post_completions(struct io_ring_ctx *ctx,
 bool io_bpf_submit_child(struct io_kiocb *req, struct io_ring_ctx *ctx,
 			 const struct io_uring_sqe *sqe);
 void io_bpf_issue_flow(struct io_kiocb *req);
+void io_bpf_queue_group(struct io_kiocb *head);
 
 static inline bool io_bpf_is_watch(struct io_kiocb *flow)
 {

@@ -31,7 +31,8 @@
 /* chosen, prepared or tracked for a single issue */
 #define IO_BPF_AGAIN_REFUSE	(REQ_F_BUFFER_SELECT | REQ_F_HAS_METADATA |	\
 				 REQ_F_INFLIGHT | REQ_F_MULTISHOT |		\
-				 REQ_F_APOLL_MULTISHOT)
+				 REQ_F_APOLL_MULTISHOT | REQ_F_LINK |		\
+				 REQ_F_HARDLINK)
 
 const struct io_bpf_again_def io_bpf_again_defs[IORING_OP_LAST] = {
 	[IORING_OP_NOP]		= { io_nop_again, io_nop },
@@ -151,8 +152,8 @@ __bpf_kfunc_start_defs();
  * -EINVAL: it isn't a child that has completed, or one that was refused and has
  * never been issued;
  * -EOPNOTSUPP: another opcode, a request that selects a provided buffer, is
- * multishot or a bundle, has metadata or is for a ring's own file, or the program
- * watches;
+ * multishot or a bundle, has metadata, is for a ring's own file or is linked to
+ * the next one, or the program watches;
  * -EALREADY: this run has done so already;
  * -ECANCELED: the flow is ending, or this is BPF_IO_URING_CANCEL.
  */

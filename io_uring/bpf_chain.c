@@ -156,15 +156,19 @@ static void io_bpf_set_link(struct io_kiocb *req, struct io_kiocb **link,
 
 /* Behind those that are linked already. Cuts the chain if it can't be prepared. */
 static bool io_bpf_add_link(struct io_kiocb *flow, struct io_kiocb *req,
-			    const struct io_uring_sqe *sqe)
+			    struct io_uring_sqe *sqe)
 {
 	struct io_kiocb *prev = flow;
 	unsigned int i;
 	int ret;
 
+	/* 128 bytes, as is read for IORING_OP_URING_CMD on some rings */
+	memcpy(sqe, &req->cmd, sizeof(*sqe));
+	io_get_task_refs(1);
 	/* a worker that issued the flow may go on with what is behind it */
 	ret = io_bpf_prep_linked(req, flow->ctx, sqe,
 				 !!(flow->flags & REQ_F_REFCOUNT));
+	io_bpf_unwatch(req);
 	for (i = 0; i < flow->bpf_flow.nr_linked; i++)
 		prev = *io_bpf_tail(prev);
 	io_bpf_set_link(req, &req->link, *io_bpf_tail(prev));
@@ -179,14 +183,16 @@ static bool io_bpf_add_link(struct io_kiocb *flow, struct io_kiocb *req,
 }
 
 /* Its CQE is all that there will ever be of it. */
-static void io_bpf_cancel_link(struct io_kiocb *flow, struct io_kiocb *req,
-			       const struct io_uring_sqe *sqe)
+void io_bpf_cancel_staged(struct io_bpf_ring *br, struct io_kiocb *req)
 {
-	req->ctx = flow->ctx;
+	const struct io_uring_sqe *sqe = (struct io_uring_sqe *)&req->cmd;
+
+	io_get_task_refs(1);
+	req->ctx = br->ctx;
 	req->opcode = IORING_OP_NOP;
 	req->flags = 0;
 	req->file = NULL;
-	req->tctx = flow->tctx;
+	req->tctx = current->io_uring;
 	req->async_data = NULL;
 	req->cqe.user_data = sqe->user_data;
 	io_req_set_res(req, -ECANCELED, 0);
@@ -208,20 +214,18 @@ void io_bpf_apply_links(struct io_bpf_ring *br)
 	lockdep_assert_held(&br->ctx->uring_lock);
 
 	while ((node = br->links.first)) {
-		/* 128 bytes, as is read for IORING_OP_URING_CMD on some rings */
-		struct io_uring_sqe *sqe = br->wide_sqe;
-
 		br->links.first = node->next;
 		req = container_of(node, struct io_kiocb, comp_list);
+		if (req->flags & REQ_F_LINK) {
+			io_bpf_issue_app(br, req);
+			continue;
+		}
 		flow = io_bpf_child_flow(br, req);
-		memcpy(sqe, &req->cmd, sizeof(*sqe));
-		io_get_task_refs(1);
-
 		if (!br->tctx && !(flow->bpf_flow.flags & IO_BPF_F_ENDING))
 			io_bpf_mark_killed(flow);
 		if (flow == cut || (flow->bpf_flow.flags & IO_BPF_F_KILLED))
-			io_bpf_cancel_link(flow, req, sqe);
-		else if (!io_bpf_add_link(flow, req, sqe))
+			io_bpf_cancel_staged(br, req);
+		else if (!io_bpf_add_link(flow, req, br->wide_sqe))
 			cut = flow;
 		if (!--io_bpf_ctx(flow)->nr_children)
 			io_bpf_flow_done(br, flow);

@@ -50,6 +50,7 @@ static inline struct io_kiocb **io_bpf_tail(struct io_kiocb *req)
 void io_bpf_cut_chain(struct io_kiocb *req);
 void io_bpf_edit_chain(struct io_bpf_ring *br, struct io_kiocb *flow);
 void io_bpf_apply_links(struct io_bpf_ring *br);
+void io_bpf_cancel_staged(struct io_bpf_ring *br, struct io_kiocb *req);
 u32 io_bpf_flow_verdict(struct io_kiocb *flow, u32 verdict);
 u32 io_bpf_watch_verdict(struct io_kiocb *req, u32 verdict);
 

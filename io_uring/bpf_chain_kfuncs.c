@@ -240,6 +240,7 @@ __bpf_kfunc int bpf_io_uring_link(struct bpf_io_uring_ctx *ctx,
 		return ret;
 	}
 	req->bpf_id = flow->bpf_flow.id;
+	req->flags = 0;
 	wq_list_add_tail(&req->comp_list, &br->links);
 	br->edit.nr_links++;
 	flow->bpf_flow.flags |= IO_BPF_F_EDIT;

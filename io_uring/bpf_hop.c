@@ -67,8 +67,7 @@ static __always_inline bool io_bpf_hop_retire(struct io_bpf_ring *br,
  * There is something to do before that SQE, so it has to wait for its turn. What
  * the same run has staged after it is on the list.
  */
-static noinline void io_bpf_stage_direct(struct io_bpf_ring *br,
-					 struct io_kiocb *flow)
+noinline void io_bpf_stage_direct(struct io_bpf_ring *br, struct io_kiocb *flow)
 {
 	struct io_kiocb *req = io_bpf_get_spare(br);
 
@@ -81,7 +80,7 @@ static noinline void io_bpf_stage_direct(struct io_bpf_ring *br,
 /* The program has done more than to say what comes next. */
 static void io_bpf_keep_direct(struct io_bpf_ring *br, struct io_kiocb *flow)
 {
-	if (!br->run.nr_sqes)
+	if (!br->run.nr_sqes || br->run.walk)
 		return;
 	/* forget what is staged, for ->ready see io_bpf_cancel_ending() */
 	if (flow->bpf_flow.flags & IO_BPF_F_ENDING)
@@ -155,9 +154,13 @@ static struct io_kiocb *io_bpf_issue_staged(struct io_bpf_ring *br,
 	struct io_kiocb *req;
 	bool done;
 
-	if (staged->flags & REQ_F_BPF) {
+	if (staged->flags) {
 		struct io_big_cqe args = staged->big_cqe;
 
+		if (unlikely(staged->flags & REQ_F_LINK)) {
+			io_bpf_issue_group(br, staged);
+			return NULL;
+		}
 		io_bpf_clear_extra(staged);
 		return io_bpf_issue_again(br, staged, args.extra1, args.extra2,
 					  staged->cqe.res);

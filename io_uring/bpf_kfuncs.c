@@ -86,8 +86,8 @@ __bpf_kfunc int bpf_io_uring_post_cqe(struct bpf_io_uring_ctx *ctx,
  * @ctx: context of the program
  * @res: result of the flow; a negative one cuts the chain behind it
  *
- * No program runs for the flow any more. Requests that have been staged are
- * forgotten, children in flight are cancelled, and the flow's CQE is posted
+ * No program runs for the flow any more. Children that have been staged are
+ * forgotten, those in flight are cancelled, and the flow's CQE is posted
  * when the last of them is done. A flow without children ends without this
  * too, with 0, or the result of the last completion if that is negative.
  *

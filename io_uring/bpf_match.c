@@ -122,7 +122,7 @@ bool io_bpf_flush_watched(struct io_bpf_ring *br)
 	br->interrupt = ctx->int_flags & IO_RING_F_DRAIN_ACTIVE;
 
 	io_bpf_pin();
-	if (!br->interrupt && !br->nr_pending &&
+	if (!br->interrupt && !br->nr_pending && !br->nr_apps &&
 	    !(ctx->flags & IORING_SETUP_IOPOLL) && io_bpf_watch_list(br))
 		done = false;
 	else

@@ -306,6 +306,10 @@ bool io_bpf_pred_complete(struct io_bpf_ring *br, struct io_kiocb *req)
 	u32 verdict;
 	bool drop;
 
+	if (req->bpf_id == IO_BPF_ID_APP) {
+		io_bpf_app_complete(br);
+		return true;
+	}
 	/* issuing the flow may sleep */
 	io_bpf_leave(br);
 	flow = io_bpf_take_flow(req);

@@ -59,6 +59,14 @@ enum bpf_io_uring_verdict {
 };
 
 /**
+ * enum bpf_io_uring_issue_flags - flags of bpf_io_uring_issue()
+ * @BPF_IO_URING_ISSUE_APP: no child, but a request of the application
+ */
+enum bpf_io_uring_issue_flags {
+	BPF_IO_URING_ISSUE_APP		= 1U << 0,
+};
+
+/**
  * enum bpf_io_uring_edit_flags - flags of bpf_io_uring_drop() and unlink()
  * @BPF_IO_URING_REST: the request, and all behind it in the chain
  * @BPF_IO_URING_POST_CANCELED: what is dropped posts -ECANCELED

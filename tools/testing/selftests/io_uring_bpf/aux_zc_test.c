@@ -116,6 +116,29 @@ TEST_F(aux, sendmsg_zc)
 	send_and_check(_metadata, self, IORING_OP_SENDMSG_ZC);
 }
 
+/* One that its chain was cut before: it isn't sent, and its memory is free. */
+TEST_F(aux, send_zc_in_cut_chain)
+{
+	struct io_uring_sqe *sqe;
+
+	ASSERT_EQ(0, tcp_connect());
+	sqe = aux_sqe(self, 1, CHILD);
+	*sqe = *prep_send(self);
+	sqe = aux_sqe(self, 0, CHILD);
+	iou_prep_nop(sqe, -EIO, 0, CHILD);
+	sqe->flags = IOSQE_IO_LINK;
+	self->skel->bss->nr_sqes = 2;
+	aux_start();
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(4, aux_nr_events(self));
+	ASSERT_LAST(1, -EIO);
+	/* the send and the notification */
+	ASSERT_EQ(2, aux_event(self, 1)->nr_children);
+	ASSERT_LAST(2, -ECANCELED);
+	ASSERT_NOTIFIED(3, IORING_OP_SEND_ZC);
+}
+
 TEST_F(aux, send_zc_fixed)
 {
 	struct iovec iov = { data, LEN };

@@ -196,6 +196,27 @@ TEST_F(iopoll, chain)
 	ASSERT_EQ(2, self->skel->bss->nr_events);
 }
 
+/* Each of them is polled for when the one before it is through. */
+TEST_F(iopoll, linked)
+{
+	const int nr = 4;
+
+	self->link = IOU_ATTACH(self->skel->progs.mode_batch, &self->ring, 0);
+	for (int i = 0; i < nr; i++) {
+		iopoll_add_read(self, i);
+		self->skel->bss->sqes[i].flags = i < nr - 1 ? IOSQE_IO_LINK : 0;
+	}
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	ASSERT_EQ(1, iou_submit(&self->ring));
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_EQ(1 + nr, self->skel->bss->nr_events);
+	for (int i = 0; i < nr; i++) {
+		ASSERT_EQ(CHILD + i, self->skel->bss->events[1 + i].user_data);
+		ASSERT_EQ(BLOCK, self->skel->bss->events[1 + i].res);
+		ASSERT_EQ(nr - 1 - i, self->skel->bss->events[1 + i].nr_children);
+	}
+}
+
 /* io_uring has opcodes and files that it doesn't poll for. */
 TEST_F(iopoll, not_to_be_polled)
 {

@@ -13,15 +13,15 @@ struct issue_case {
 static const struct issue_case issue_cases[] = {
 	{ "no such opcode", -EINVAL, .opcode = 255 },
 	{ "opcode beyond the last", -EINVAL, .opcode = IORING_OP_LAST },
-	{ "link", -EINVAL, .flags = IOSQE_IO_LINK },
-	{ "hardlink", -EINVAL, .flags = IOSQE_IO_HARDLINK },
-	{ "skip success", -EINVAL, .flags = IOSQE_CQE_SKIP_SUCCESS },
-	{ "drain", -EOPNOTSUPP, .flags = IOSQE_IO_DRAIN },
 	{ "flow", -EOPNOTSUPP, .opcode = IORING_OP_BPF },
 	{ "link timeout", -EOPNOTSUPP, .opcode = IORING_OP_LINK_TIMEOUT },
 	{ "recv_zc", -EOPNOTSUPP, .opcode = IORING_OP_RECV_ZC },
 	{ "nop128", -EOPNOTSUPP, .opcode = IORING_OP_NOP128 },
 	{ "uring_cmd128", -EOPNOTSUPP, .opcode = IORING_OP_URING_CMD128 },
+	{ "skip success", -EINVAL, .flags = IOSQE_CQE_SKIP_SUCCESS },
+	{ "drain", -EOPNOTSUPP, .flags = IOSQE_IO_DRAIN },
+	{ "no such opcode any more", -EINVAL, .opcode = 255 },
+	{ "flow any more", -EOPNOTSUPP, .opcode = IORING_OP_BPF },
 };
 
 #define NR_CASES	((int)ARRAY_SIZE(issue_cases))

@@ -11,6 +11,7 @@
 /* macros are not in BTF */
 #define EIO			5
 #define ENOENT			2
+#define EBUSY			16
 #define ENOBUFS			105
 #define ECANCELED		125
 

@@ -35,7 +35,7 @@ int issue_sizes(struct bpf_io_uring_ctx *ctx)
 	ret_short = bpf_io_uring_issue(ctx, sqes, 32, 0);
 	ret_long = bpf_io_uring_issue(ctx, sqes, 128, 0);
 	ret_zero = bpf_io_uring_issue(ctx, sqes, 0, 0);
-	ret_flags = bpf_io_uring_issue(ctx, sqes, 64, 1);
+	ret_flags = bpf_io_uring_issue(ctx, sqes, 64, ~BPF_IO_URING_ISSUE_APP);
 	return BPF_IO_URING_DEFAULT;
 }
 
