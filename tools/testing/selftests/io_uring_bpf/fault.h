@@ -30,6 +30,8 @@ static inline int fault_write(const char *name, const char *value)
 
 /* of this thread, open all the time: when they are needed that may fail */
 static int fault_nth_fd = -1, fault_task_fd = -1;
+/* allocations that have failed as they were told to */
+static unsigned int fault_failed;
 
 /* The @nth allocation of this thread from now on fails, 0 for none. */
 static inline void fault_nth(unsigned int nth)
@@ -50,17 +52,22 @@ static inline bool fault_end(void)
 	if (pread(fault_nth_fd, value, sizeof(value) - 1, 0) <= 0)
 		abort();
 	fault_nth(0);
+	fault_failed += !atoi(value);
 	return !atoi(value);
 }
+
+/* more than there are, and what is left of it counts them */
+#define FAULT_TIMES	1000000
 
 /* All allocations of this thread fail from now on, but for the first @bytes. */
 static inline void fault_all(unsigned int bytes)
 {
-	char value[16];
+	char value[16], times[16];
 
 	snprintf(value, sizeof(value), "%u", bytes);
+	snprintf(times, sizeof(times), "%u", FAULT_TIMES);
 	if (fault_write(FAULT_DEBUGFS "/failslab/space", value) ||
-	    fault_write(FAULT_DEBUGFS "/failslab/times", "-1") ||
+	    fault_write(FAULT_DEBUGFS "/failslab/times", times) ||
 	    pwrite(fault_task_fd, "1", 1, 0) != 1)
 		abort();
 }
@@ -68,9 +75,17 @@ static inline void fault_all(unsigned int bytes)
 /* Ends that. */
 static inline void fault_all_end(void)
 {
-	if (pwrite(fault_task_fd, "0", 1, 0) != 1 ||
-	    fault_write(FAULT_DEBUGFS "/failslab/times", "0"))
+	char left[16] = "";
+	int fd;
+
+	if (pwrite(fault_task_fd, "0", 1, 0) != 1)
 		abort();
+	fd = open(FAULT_DEBUGFS "/failslab/times", O_RDWR);
+	if (fd < 0 || read(fd, left, sizeof(left) - 1) <= 0 ||
+	    pwrite(fd, "0", 1, 0) != 1)
+		abort();
+	close(fd);
+	fault_failed += FAULT_TIMES - atoi(left);
 }
 
 /* What the kernel lacks, or NULL. */
@@ -121,6 +136,7 @@ FIXTURE(fault) {
 };
 
 IOU_RING_VARIANTS(fault);
+IOU_LOAD_ONCE(fault);
 
 FIXTURE_SETUP(fault)
 {
@@ -138,14 +154,15 @@ FIXTURE_SETUP(fault)
 		self->iov[i] = (struct iovec) { self->buf + i, 1 };
 	self->msg.msg_iov = self->iov;
 	self->msg.msg_iovlen = 16;
-	self->skel = fault__open_and_load();
+	self->skel = fault_get();
 	ASSERT_NE(NULL, self->skel);
 }
 
 FIXTURE_TEARDOWN(fault)
 {
+	TH_LOG("%u allocations have failed", fault_failed);
+	EXPECT_LT(0, fault_failed);
 	bpf_link__destroy(self->link);
-	fault__destroy(self->skel);
 	if (self->ring.ring_fd >= 0)
 		io_uring_queue_exit(&self->ring);
 }

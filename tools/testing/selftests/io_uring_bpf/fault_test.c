@@ -57,24 +57,6 @@ TEST_F_TIMEOUT(fault, attach, 300)
 	ASSERT_LT(2, failed);
 }
 
-TEST_F_TIMEOUT(fault, update_and_detach, 300)
-{
-	struct bpf_program *prog = self->skel->progs.fault_again;
-	int ret;
-
-	ASSERT_EQ(0, fresh_ring(self, variant->setup,
-				self->skel->progs.fault_issue));
-	for_each_fault(nth) {
-		ret = FAULT(bpf_link__update_program(self->link, prog));
-		ASSERT_TRUE(!ret || ret == -ENOMEM);
-	}
-	for_each_fault(nth) {
-		ASSERT_EQ(0, fresh_ring(self, variant->setup, prog));
-		ret = FAULT(bpf_link__detach(self->link));
-		ASSERT_TRUE(!ret || ret == -ENOMEM);
-	}
-}
-
 static struct io_uring_sqe *add_child(FIXTURE_DATA(fault) *self)
 {
 	struct io_uring_sqe *sqe;
@@ -187,22 +169,57 @@ TEST_F_TIMEOUT(fault, many_flows, 600)
 	}
 }
 
-/* Children that were polled for, and so are issued again as another request. */
-TEST_F_TIMEOUT(fault, again, 600)
+/*
+ * A child that brings another request along, which ends after it. Such a socket
+ * has no use for it.
+ */
+TEST_F_TIMEOUT(fault, zero_copy, 300)
 {
-	struct fault__bss *bss = self->skel->bss;
-	struct io_uring_sqe *sqe = &bss->sqes[0];
+	struct io_uring_sqe *sqe = &self->skel->bss->sqes[0];
+	int ret;
 
-	bss->nr_sqes = 1;
-	io_uring_prep_readv(sqe, self->sock[0], self->iov, 16, 0);
-	sqe->user_data = CHILD;
+	self->skel->bss->nr_sqes = 1;
+	memset(sqe, 0, sizeof(*sqe));
+	io_uring_prep_send_zc(sqe, self->sock[0], self->buf, 16, 0, 0);
 	for_each_fault(nth) {
 		struct io_uring_cqe cqe = {};
 
 		ASSERT_EQ(0, fresh_ring(self, variant->setup,
+					self->skel->progs.fault_issue));
+		ret = FAULT(run_flow(self, &cqe));
+		end_flow(ret, cqe);
+		ASSERT_TRUE(!cqe.res || cqe.res == -EOPNOTSUPP ||
+			    cqe.res == -ENOMEM)
+			TH_LOG("%u: %d", nth, cqe.res);
+	}
+}
+
+static void prep_again(FIXTURE_DATA(fault) *self, bool vector)
+{
+	struct io_uring_sqe *sqe = &self->skel->bss->sqes[0];
+
+	if (vector)
+		io_uring_prep_readv(sqe, self->sock[0], self->iov, 16, 0);
+	else
+		io_uring_prep_recv(sqe, self->sock[0], self->buf, 16, 0);
+	sqe->user_data = CHILD;
+}
+
+/* Children that were polled for, and so are issued again as another request. */
+static void issue_again(struct __test_metadata *_metadata,
+			FIXTURE_DATA(fault) *self, unsigned int setup,
+			bool vector)
+{
+	struct fault__bss *bss = self->skel->bss;
+
+	bss->nr_sqes = 1;
+	for_each_fault(nth) {
+		struct io_uring_cqe cqe = {};
+
+		ASSERT_EQ(0, fresh_ring(self, setup,
 					self->skel->progs.fault_again));
 		ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, self->sock));
-		sqe->fd = self->sock[0];
+		prep_again(self, vector);
 		bss->nr_events = 0;
 		iou_queue_bpf(&self->ring, 0, FLOW);
 		ASSERT_EQ(1, io_uring_submit(&self->ring));
@@ -223,6 +240,16 @@ TEST_F_TIMEOUT(fault, again, 600)
 		close(self->sock[0]);
 		close(self->sock[1]);
 	}
+}
+
+TEST_F_TIMEOUT(fault, readv_again, 600)
+{
+	issue_again(_metadata, self, variant->setup, true);
+}
+
+TEST_F_TIMEOUT(fault, recv_again, 600)
+{
+	issue_again(_metadata, self, variant->setup, false);
 }
 
 TEST_HARNESS_MAIN
