@@ -6,68 +6,10 @@
 #include <linux/bpf_io_uring.h>
 
 #include "slist.h"
+#include "bpf_id.h"
 #include "bpf_chain.h"
 
 struct io_cancel_data;
-
-/*
- * ->bpf_id: the flow that a child belongs to, the request before a flow in its
- * chain, or one that a watching program has seen, or isn't to
- */
-#define IO_BPF_MAX_FLOWS	65536
-/* of a child that wasn't prepared, or not allowed, and can't be issued */
-#define IO_BPF_ID_REFUSED	BIT(16)
-/* of a child that has got its credentials from a personality */
-#define IO_BPF_ID_CREDS		BIT(17)
-/* of a child whose async data has outlived its issue */
-#define IO_BPF_ID_ASYNC		BIT(18)
-/* the notification of a zero-copy send, which is a child too, in a way */
-#define IO_BPF_ID_NOTIF		BIT(29)
-#define IO_BPF_ID_SEEN		BIT(30)
-#define IO_BPF_ID_PRED		BIT(31)
-/* the application's, and a program has issued it: it's only counted */
-#define IO_BPF_ID_APP		(IO_BPF_ID_PRED | 1)
-
-static inline bool io_has_bpf(struct io_ring_ctx *ctx)
-{
-	/* some look without ->uring_lock, it's set before it matters to them */
-	return IS_ENABLED(CONFIG_IO_URING_BPF_PROG) &&
-	       (data_race(ctx->int_flags) & IO_RING_F_BPF);
-}
-
-/* Did a BPF program issue @req? Holds from its preparation to its completion. */
-static inline bool io_bpf_is_child(struct io_kiocb *req)
-{
-#ifdef CONFIG_IO_URING_BPF_PROG
-	return (req->flags & REQ_F_BPF) && req->bpf_id < IO_BPF_ID_NOTIF;
-#else
-	return false;
-#endif
-}
-
-/* Is what a handler has set up for it to be left until its program has run? */
-static inline bool io_bpf_keep_async(struct io_kiocb *req)
-{
-#ifdef CONFIG_IO_URING_BPF_PROG
-	if (req->bpf_id >= IO_BPF_ID_NOTIF)
-		return false;
-	req->bpf_id |= IO_BPF_ID_ASYNC;
-	return true;
-#else
-	return false;
-#endif
-}
-
-/* No program that watches is to see the completion. */
-static inline void io_bpf_unwatch(struct io_kiocb *req)
-{
-#ifdef CONFIG_IO_URING_BPF_PROG
-	if (!io_has_bpf(req->ctx))
-		return;
-	req->flags |= REQ_F_BPF;
-	req->bpf_id = IO_BPF_ID_SEEN;
-#endif
-}
 
 #ifdef CONFIG_IO_URING_BPF_PROG
 

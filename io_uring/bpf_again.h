@@ -66,7 +66,8 @@ __io_bpf_issue_again(struct io_bpf_ring *br, struct io_kiocb *req, u64 off,
 /* Is it too much to be issued again as it is? */
 static __always_inline bool io_bpf_again_clones(struct io_kiocb *req)
 {
-	u64 more = req->flags & ~(IO_BPF_AGAIN_KEEP | IO_BPF_AGAIN_CLEAR);
+	io_req_flags_t more = req->flags & ~(IO_BPF_AGAIN_KEEP |
+					      IO_BPF_AGAIN_CLEAR);
 
 	return unlikely(more) && (!(req->bpf_id & IO_BPF_ID_ASYNC) ||
 				  (more & ~IO_BPF_AGAIN_DATA));

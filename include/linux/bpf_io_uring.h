@@ -99,6 +99,7 @@ union bpf_io_uring_member {
 		__u32	index;
 		__u16	flags;
 		__u8	opcode;
+		/* private: 0 */
 		__u8	__pad;
 	};
 };
