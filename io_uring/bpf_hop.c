@@ -298,11 +298,7 @@ static __always_inline bool __io_bpf_flush_flows(struct io_bpf_ring *br)
 	struct io_submit_state *state = &ctx->submit_state;
 	struct io_kiocb *req = NULL;
 
-	br->tctx = io_bpf_may_run(ctx, current->io_uring) ?
-		   current->io_uring : NULL;
-	/* a drain wants to know of each request that is gone */
-	br->interrupt = ctx->int_flags & IO_RING_F_DRAIN_ACTIVE;
-
+	io_bpf_begin_flush(br);
 	if (state->compl_reqs.first) {
 		req = io_bpf_sole_child(br, state);
 		if (req)

@@ -117,10 +117,7 @@ bool io_bpf_flush_watched(struct io_bpf_ring *br)
 
 	lockdep_assert_held(&ctx->uring_lock);
 
-	br->tctx = io_bpf_may_run(ctx, current->io_uring) ?
-		   current->io_uring : NULL;
-	br->interrupt = ctx->int_flags & IO_RING_F_DRAIN_ACTIVE;
-
+	io_bpf_begin_flush(br);
 	io_bpf_pin();
 	if (!br->interrupt && !br->nr_pending && !br->nr_apps &&
 	    !(ctx->flags & IORING_SETUP_IOPOLL) && io_bpf_watch_list(br))

@@ -167,7 +167,7 @@ static bool io_bpf_verdict(struct io_bpf_ring *br, struct io_kiocb *req,
 {
 	if (!drop) {
 		if (req->bpf_id & IO_BPF_ID_ASYNC)
-			io_rw_end_again(req);
+			io_rw_drop_async(req);
 		req->flags &= ~REQ_F_CQE_SKIP;
 		return true;
 	}

@@ -140,6 +140,15 @@ static inline bool io_bpf_may_run(struct io_ring_ctx *ctx, struct io_uring_task 
 	       !atomic_read(&tctx->in_cancel);
 }
 
+/* Whose flows may run in this flush, and does anything stand in the way already? */
+static __always_inline void io_bpf_begin_flush(struct io_bpf_ring *br)
+{
+	br->tctx = io_bpf_may_run(br->ctx, current->io_uring) ?
+		   current->io_uring : NULL;
+	/* a drain wants to know of each request that is gone */
+	br->interrupt = br->ctx->int_flags & IO_RING_F_DRAIN_ACTIVE;
+}
+
 /* What io_bpf_can_run() says, in a flush that has looked at task and ring. */
 static inline struct bpf_prog *io_bpf_flow_prog(struct io_bpf_ring *br,
 						struct io_kiocb *flow)
@@ -218,7 +227,7 @@ static __always_inline bool io_bpf_is_light(struct io_bpf_ring *br,
 {
 	if (unlikely(req->flags & (IO_REQ_CLEAN_SLOW_FLAGS | REQ_F_BUF_NODE))) {
 		if (req->bpf_id & IO_BPF_ID_ASYNC)
-			io_rw_end_again(req);
+			io_rw_drop_async(req);
 		if ((req->flags & IO_REQ_CLEAN_SLOW_FLAGS) ||
 		    ((req->flags & REQ_F_BUF_NODE) && req->buf_node->refs == 1))
 			return false;

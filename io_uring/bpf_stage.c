@@ -285,12 +285,9 @@ static noinline int io_bpf_stage(struct io_kiocb *flow, const void *sqe)
 
 	BUILD_BUG_ON(sizeof(struct io_uring_sqe) > sizeof(req->cmd));
 
-	if (unlikely(br->run.nr_sqes >= IO_BPF_MAX_SQES))
-		return -ENOBUFS;
-	if (unlikely(io_bpf_ctx(flow)->nr_children >= br->ctx->cq_entries))
-		return -EAGAIN;
-	if (unlikely(br->nr_spare <= IO_BPF_KEEP_SPARE))
-		return -ENOMEM;
+	ret = io_bpf_may_stage(br, flow, false);
+	if (unlikely(ret))
+		return ret;
 	req = io_bpf_get_spare(br);
 	ret = io_bpf_copy_sqe((struct io_uring_sqe *)&req->cmd, sqe);
 	if (unlikely(ret)) {

@@ -158,16 +158,11 @@ TEST_F(group, flow_ends_in_chain)
 
 TEST_F(group, restricted)
 {
-	struct io_uring_restriction res = {
-		.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_BPF,
-	};
+	const __u8 op = IORING_OP_BPF;
 	struct bpf_link *link;
 	struct io_uring ring;
 
-	ASSERT_EQ(0, iou_ring_init(&ring, variant->setup |
-				   IORING_SETUP_R_DISABLED));
-	ASSERT_EQ(0, iou_register(&ring, IORING_REGISTER_RESTRICTIONS, &res, 1));
-	ASSERT_EQ(0, iou_enable_ring(&ring));
+	ASSERT_EQ(0, iou_ring_init_only(&ring, variant->setup, &op, 1));
 	link = IOU_ATTACH(self->skel->progs.group_as_told, &ring, 0);
 	group_nop(self, AS_APP, 1, 0, APP);
 	iou_queue_bpf(&ring, 0, FLOW);

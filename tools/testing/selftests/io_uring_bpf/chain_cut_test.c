@@ -210,15 +210,12 @@ TEST_F(chain, detached_while_read_is_in_flight)
 TEST_F(chain, read_cancelled)
 {
 	struct io_uring_cqe cqes[4];
-	struct io_uring_sqe *sqe;
 
 	self->link = IOU_ATTACH(self->skel->progs.chain_pass, &self->ring, 0);
 	chain_queue(self);
 	ASSERT_EQ(3, iou_submit(&self->ring));
 	ASSERT_NO_CQE(&self->ring);
-	sqe = iou_get_sqe(&self->ring);
-	io_uring_prep_cancel64(sqe, READ, 0);
-	sqe->user_data = OTHER;
+	iou_queue_cancel(&self->ring, READ, OTHER);
 	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 4));
 	ASSERT_HAS_CQE(cqes, 4, OTHER, 0);

@@ -31,12 +31,9 @@ TEST_F(group, flow_cancelled)
 	queue_group(self, 0, 0);
 	for (int i = 0; i < 3; i++) {
 		struct io_uring_cqe cqes[2];
-		struct io_uring_sqe *sqe;
 
 		group_start();
-		sqe = iou_get_sqe(&self->ring);
-		io_uring_prep_cancel64(sqe, FLOW, 0);
-		sqe->user_data = CANCEL;
+		iou_queue_cancel(&self->ring, FLOW, CANCEL);
 		ASSERT_EQ(1, iou_submit(&self->ring));
 		ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));
 		ASSERT_HAS_CQE(cqes, 2, CANCEL, 0);
@@ -63,13 +60,10 @@ TEST_F(group, program_detached)
 TEST_F(group, member_cancelled)
 {
 	struct io_uring_cqe cqes[2];
-	struct io_uring_sqe *sqe;
 
 	queue_group(self, 0, 0);
 	group_start();
-	sqe = iou_get_sqe(&self->ring);
-	io_uring_prep_cancel64(sqe, CHILD, 0);
-	sqe->user_data = CANCEL;
+	iou_queue_cancel(&self->ring, CHILD, CANCEL);
 	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));
 	ASSERT_HAS_CQE(cqes, 2, CANCEL, 0);

@@ -178,20 +178,12 @@ TEST_F(group, again_refused)
 /* What the ring forbids to the application, it forbids to each of them. */
 TEST_F(group, restricted)
 {
-	struct io_uring_restriction res[2] = {
-		{ .opcode = IORING_RESTRICTION_SQE_OP,
-		  .sqe_op = IORING_OP_BPF },
-		/* alone, but not with IOSQE_IO_LINK */
-		{ .opcode = IORING_RESTRICTION_SQE_OP,
-		  .sqe_op = IORING_OP_NOP },
-	};
+	/* alone, but not with IOSQE_IO_LINK */
+	const __u8 ops[] = { IORING_OP_BPF, IORING_OP_NOP };
 	struct bpf_link *link;
 	struct io_uring ring;
 
-	ASSERT_EQ(0, iou_ring_init(&ring, variant->setup |
-				   IORING_SETUP_R_DISABLED));
-	ASSERT_EQ(0, iou_register(&ring, IORING_REGISTER_RESTRICTIONS, res, 2));
-	ASSERT_EQ(0, iou_enable_ring(&ring));
+	ASSERT_EQ(0, iou_ring_init_only(&ring, variant->setup, ops, 2));
 	link = IOU_ATTACH(self->skel->progs.group_as_told, &ring, 0);
 	group_nop(self, 0, 1, LINK, CHILD);
 	group_nop(self, 0, 2, 0, CHILD + 1);

@@ -166,6 +166,31 @@ static inline void iou_prep_write(struct io_uring_sqe *sqe, int fd,
 	sqe->user_data = user_data;
 }
 
+/* A ring on which only these opcodes are permitted. Returns 0 or an error. */
+static inline int iou_ring_init_only(struct io_uring *ring, unsigned int setup,
+				     const __u8 *ops, unsigned int nr)
+{
+	struct io_uring_restriction res[8] = {};
+	int ret;
+
+	for (unsigned int i = 0; i < nr; i++) {
+		res[i].opcode = IORING_RESTRICTION_SQE_OP;
+		res[i].sqe_op = ops[i];
+	}
+	ret = iou_ring_init(ring, setup | IORING_SETUP_R_DISABLED) ?:
+	      iou_register(ring, IORING_REGISTER_RESTRICTIONS, res, nr);
+	return ret ?: iou_enable_ring(ring);
+}
+
+static inline void iou_queue_cancel(struct io_uring *ring, __u64 target,
+				    __u64 user_data)
+{
+	struct io_uring_sqe *sqe = iou_get_sqe(ring);
+
+	io_uring_prep_cancel64(sqe, target, 0);
+	sqe->user_data = user_data;
+}
+
 /* Queues a flow for @slot and returns its SQE, for flags and arguments. */
 static inline struct io_uring_sqe *iou_queue_bpf(struct io_uring *ring,
 						 unsigned int slot,

@@ -159,20 +159,11 @@ TEST_F(issue, unknown_fd_is_an_event)
 /* What the ring forbids to the application, it forbids to its programs. */
 TEST_F(issue, restricted_opcode_is_an_event)
 {
-	struct io_uring_restriction res[2] = {
-		{ .opcode = IORING_RESTRICTION_SQE_OP,
-		  .sqe_op = IORING_OP_BPF },
-		{ .opcode = IORING_RESTRICTION_SQE_OP,
-		  .sqe_op = IORING_OP_NOP },
-	};
+	const __u8 ops[] = { IORING_OP_BPF, IORING_OP_NOP };
 	struct bpf_link *link;
 	struct io_uring ring;
 
-	ASSERT_EQ(0, iou_ring_init(&ring, variant->setup |
-				   IORING_SETUP_R_DISABLED));
-	ASSERT_EQ(0, iou_register(&ring, IORING_REGISTER_RESTRICTIONS,
-				  res, 2));
-	ASSERT_EQ(0, iou_enable_ring(&ring));
+	ASSERT_EQ(0, iou_ring_init_only(&ring, variant->setup, ops, 2));
 	link = IOU_ATTACH(self->skel->progs.issue_table, &ring, 0);
 
 	ASSERT_EQ(1, write(self->pipe[1], "x", 1));
