@@ -38,7 +38,7 @@ void io_bpf_update_flag(struct io_ring_ctx *ctx)
 	lockdep_assert_held(&ctx->uring_lock);
 
 	for (i = 0; i < IO_BPF_MAX_SLOTS && !active; i++)
-		active = br->progs[i] || br->watchers[i];
+		active = br->progs[i] || br->watchers[i].prog;
 	if (active)
 		ctx->int_flags |= IO_RING_F_BPF;
 	else
@@ -86,7 +86,9 @@ static void io_bpf_put_id(struct io_bpf_ring *br, struct io_kiocb *flow)
 
 	br->flows[id] = IO_BPF_FREE_FLOW(br->free_flow);
 	br->free_flow = id;
-	br->nr_flows--;
+	/* for io_bpf_flush_watched(), flows take from ->spare */
+	if (!--br->nr_flows && (br->ctx->int_flags & IO_RING_F_BPF_MATCH))
+		br->interrupt = true;
 }
 
 /*

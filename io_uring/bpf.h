@@ -82,6 +82,13 @@ struct io_bpf_match {
 	u64			user_data_mask;
 };
 
+struct io_bpf_watcher {
+	struct bpf_prog		*prog;
+	struct io_bpf_match	match;
+	/* it neither sleeps nor writes to its context, nor has it any ->state */
+	bool			plain;
+};
+
 /* ->run.walk once bpf_io_uring_issue() keeps SQEs together, see bpf_stage.c */
 #define IO_BPF_RUN_GROUPS	2
 
@@ -107,9 +114,8 @@ struct io_bpf_run {
  * but ->ctx is protected by ->uring_lock.
  */
 struct io_bpf_ring {
-	/* of the flush: whose flows may run, and has it entered RCU? */
+	/* of the flush: whose flows may run */
 	struct io_uring_task	*tctx;
-	bool			in_rcu;
 	struct io_bpf_run	run;
 	/* of the request that is to be issued once more, with ->run.again_len */
 	u64			again_off;
@@ -120,7 +126,7 @@ struct io_bpf_ring {
 	struct io_kiocb		**flows;
 	/* by slot, either of them */
 	struct bpf_prog		*progs[IO_BPF_MAX_SLOTS];
-	struct bpf_prog		*watchers[IO_BPF_MAX_SLOTS];
+	struct io_bpf_watcher	watchers[IO_BPF_MAX_SLOTS];
 
 	/* what programs have staged, see bpf_stage.c */
 	struct io_wq_work_list	ready;
@@ -156,9 +162,8 @@ struct io_bpf_ring {
 	/* an SQE where requests may copy 128 bytes, those behind it are zero */
 	struct io_uring_sqe	wide_sqe[2];
 
-	/* slots whose programs watch, by opcode, and what they watch */
-	u16			match_ops[IORING_OP_LAST];
-	struct io_bpf_match	matches[IO_BPF_MAX_SLOTS];
+	/* of the watchers that want an opcode, that of the lowest slot */
+	struct io_bpf_watcher	*first_watcher[IORING_OP_LAST];
 	/* stands in for a flow when a program watches */
 	struct io_kiocb		watch;
 
@@ -244,8 +249,7 @@ bool io_bpf_can_run(struct io_kiocb *flow);
 void io_bpf_run_start(struct io_bpf_ring *br, struct io_kiocb *flow, bool walk);
 bool io_bpf_child_complete(struct io_bpf_ring *br, struct io_kiocb *req);
 bool io_bpf_pred_complete(struct io_bpf_ring *br, struct io_kiocb *req);
-void io_bpf_match_verdict(struct io_bpf_ring *br, struct io_kiocb *req,
-			  u32 verdict);
+void io_bpf_match_verdict(struct io_bpf_ring *br, u32 verdict);
 
 /* bpf_stage.c */
 void io_bpf_refill_spare(struct io_bpf_ring *br);

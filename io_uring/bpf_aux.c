@@ -24,7 +24,7 @@
 static struct bpf_prog *io_bpf_aux_prog(struct io_bpf_ring *br,
 					struct io_kiocb *req)
 {
-	int slot;
+	struct io_bpf_watcher *watcher;
 
 	if (io_bpf_is_child(req)) {
 		struct io_kiocb *flow = io_bpf_child_flow(br, req);
@@ -33,8 +33,8 @@ static struct bpf_prog *io_bpf_aux_prog(struct io_bpf_ring *br,
 	}
 	if (!io_bpf_may_run(br->ctx, req->tctx))
 		return NULL;
-	slot = io_bpf_watch_slot(br, req);
-	return slot < 0 ? NULL : br->watchers[slot];
+	watcher = io_bpf_find_watcher(br, req);
+	return watcher ? watcher->prog : NULL;
 }
 
 /*
@@ -95,10 +95,7 @@ static void io_bpf_run_aux(struct io_bpf_ring *br, const struct bpf_prog *prog,
 		bctx->flags = BPF_IO_URING_F_CHILD | io_bpf_next_flag(flow);
 	else
 		memset(bctx->state, 0, sizeof(bctx->state));
-	io_bpf_pin();
 	verdict = io_bpf_run_prog(br, prog, bctx, req, true);
-	io_bpf_leave(br);
-	io_bpf_unpin();
 	/* of a program that watches, all other runs are of this kind */
 	if (!child)
 		bctx->event = BPF_IO_URING_COMPLETE;

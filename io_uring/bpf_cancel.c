@@ -171,10 +171,7 @@ void io_bpf_run_cancel(struct io_bpf_ring *br, struct io_kiocb *flow)
 	bctx->event = BPF_IO_URING_CANCEL;
 	bctx->opcode = IORING_OP_BPF;
 	bctx->flags = io_bpf_next_flag(flow);
-	io_bpf_pin();
 	io_bpf_run_prog(br, prog, bctx, NULL, true);
-	io_bpf_leave(br);
-	io_bpf_unpin();
 }
 
 /*

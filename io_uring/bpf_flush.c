@@ -22,7 +22,6 @@
 /* A task that has been killed runs no more programs. */
 void io_bpf_resched_slow(struct io_bpf_ring *br)
 {
-	io_bpf_leave(br);
 	cond_resched();
 	if (fatal_signal_pending(current))
 		br->tctx = NULL;
@@ -182,8 +181,6 @@ static bool io_bpf_flush_batch(struct io_bpf_ring *br)
 	if (unlikely(br->ctx->flags & IORING_SETUP_IOPOLL))
 		io_bpf_send_home(br);
 	last = io_bpf_walk(br, &state->compl_reqs);
-	io_bpf_leave(br);
-
 	if (last && !last->next && !br->post.first) {
 		io_bpf_post_list(br);
 		return more;

@@ -44,6 +44,7 @@ static noinline bool io_bpf_hop_retire_slow(struct io_bpf_ring *br,
 {
 	if (!io_bpf_is_light(br, req)) {
 		io_bpf_clear_extra(req);
+		req->flags &= ~REQ_F_BPF;
 		req->flags |= REQ_F_CQE_SKIP;
 		io_bpf_add_post(br, req);
 		return false;
@@ -94,6 +95,8 @@ static noinline void io_bpf_hop_slow(struct io_bpf_ring *br,
 				     struct io_kiocb *flow,
 				     struct io_kiocb *req, u32 verdict)
 {
+	/* it may come to a flush, to be posted and freed */
+	req->flags &= ~REQ_F_BPF;
 	io_bpf_keep_direct(br, flow);
 	if (flow->bpf_flow.flags & IO_BPF_F_ENDING)
 		br->run.again = false;
@@ -114,7 +117,6 @@ static __always_inline struct io_kiocb *io_bpf_hop(struct io_bpf_ring *br,
 	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(flow);
 	u32 verdict;
 
-	req->flags &= ~REQ_F_BPF;
 	bctx->nr_children--;
 	io_bpf_fill_ctx(bctx, req, BPF_IO_URING_F_CHILD | io_bpf_next_flag(flow));
 	verdict = io_bpf_run_prog(br, br->progs[flow->bpf_flow.slot], bctx, req,
@@ -292,7 +294,8 @@ static inline bool io_bpf_sole_cqe(struct io_bpf_ring *br,
 	       !br->events.first && !io_bpf_to_apply(br);
 }
 
-static __always_inline bool __io_bpf_flush_flows(struct io_bpf_ring *br)
+/* Runs the programs, and what they issue. Returns true if that's been all. */
+static noinline bool io_bpf_flush_flows(struct io_bpf_ring *br)
 {
 	struct io_ring_ctx *ctx = br->ctx;
 	struct io_submit_state *state = &ctx->submit_state;
@@ -318,17 +321,6 @@ static __always_inline bool __io_bpf_flush_flows(struct io_bpf_ring *br)
 		return false;
 	io_bpf_flush(br);
 	return true;
-}
-
-/* Runs the programs, and what they issue. Returns true if that's been all. */
-static noinline bool io_bpf_flush_flows(struct io_bpf_ring *br)
-{
-	bool done;
-
-	io_bpf_pin();
-	done = __io_bpf_flush_flows(br);
-	io_bpf_unpin();
-	return done;
 }
 
 /*

@@ -2,8 +2,6 @@
 #ifndef IOU_BPF_ISSUE_H
 #define IOU_BPF_ISSUE_H
 
-#include <linux/preempt.h>
-
 #include "io_uring.h"
 
 /* io_uring.c */
@@ -14,22 +12,6 @@ bool io_bpf_issue_child_slow(struct io_kiocb *req);
 static inline void io_bpf_clear_extra(struct io_kiocb *req)
 {
 	memset(&req->big_cqe, 0, sizeof(req->big_cqe));
-}
-
-/*
- * Programs stay on their CPU. It's for the flush, not for each of them, to see to
- * that. Nothing must be forked meanwhile, see io_bpf_queue_async().
- */
-static inline void io_bpf_pin(void)
-{
-	if (IS_ENABLED(CONFIG_PREEMPT_RCU))
-		migrate_disable();
-}
-
-static inline void io_bpf_unpin(void)
-{
-	if (IS_ENABLED(CONFIG_PREEMPT_RCU))
-		migrate_enable();
 }
 
 #define IO_BPF_ISSUE_FLAGS	(IO_URING_F_NONBLOCK | IO_URING_F_COMPLETE_DEFER)

@@ -153,7 +153,7 @@ static int io_bpf_link_fill_slot(struct io_bpf_link *l)
 	guard(mutex)(&br->lock);
 	guard(mutex)(&br->ctx->uring_lock);
 
-	if (br->progs[l->slot] || br->watchers[l->slot])
+	if (br->progs[l->slot] || br->watchers[l->slot].prog)
 		return -EBUSY;
 	io_bpf_link_set_prog(l, l->link.prog);
 	l->attached = true;

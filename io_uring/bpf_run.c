@@ -46,18 +46,16 @@ bool io_bpf_can_run(struct io_kiocb *flow)
  */
 void io_bpf_make_spare(struct io_bpf_ring *br)
 {
-	io_bpf_leave(br);
 	io_bpf_refill_spare(br);
 	if (br->nr_spare < IO_BPF_KEEP_SPARE)
 		br->run.walk = true;
 }
 
-u32 io_bpf_run_sleepable(struct io_bpf_ring *br, const struct bpf_prog *prog,
+u32 io_bpf_run_sleepable(const struct bpf_prog *prog,
 			 struct bpf_io_uring_ctx *bctx)
 {
 	u32 verdict;
 
-	io_bpf_leave(br);
 	rcu_read_lock_trace();
 	migrate_disable();
 	might_fault();
@@ -65,6 +63,11 @@ u32 io_bpf_run_sleepable(struct io_bpf_ring *br, const struct bpf_prog *prog,
 	migrate_enable();
 	rcu_read_unlock_trace();
 	return verdict;
+}
+
+u32 io_bpf_run_timed(const struct bpf_prog *prog, struct bpf_io_uring_ctx *bctx)
+{
+	return bpf_prog_run(prog, bctx);
 }
 
 /*
@@ -310,8 +313,6 @@ bool io_bpf_pred_complete(struct io_bpf_ring *br, struct io_kiocb *req)
 		io_bpf_app_complete(br);
 		return true;
 	}
-	/* issuing the flow may sleep */
-	io_bpf_leave(br);
 	flow = io_bpf_take_flow(req);
 	if (!flow)
 		return true;
@@ -332,10 +333,11 @@ bool io_bpf_pred_complete(struct io_bpf_ring *br, struct io_kiocb *req)
 	return io_bpf_verdict(br, req, drop);
 }
 
-/* A program that watches the request has changed its CQE, or has a say in it. */
-void io_bpf_match_verdict(struct io_bpf_ring *br, struct io_kiocb *req,
-			  u32 verdict)
+/* A program that watches a request has changed its CQE, or has a say in it. */
+void io_bpf_match_verdict(struct io_bpf_ring *br, u32 verdict)
 {
+	struct io_kiocb *req = br->run.req;
+
 	io_bpf_change_cqe(req, io_bpf_ctx(&br->watch));
 	if (unlikely(verdict & IO_BPF_VERDICT_CHAIN))
 		verdict = io_bpf_watch_verdict(req, verdict);

@@ -14,8 +14,9 @@
 #include "bpf.h"
 #include "bpf_issue.h"
 
-u32 io_bpf_run_sleepable(struct io_bpf_ring *br, const struct bpf_prog *prog,
+u32 io_bpf_run_sleepable(const struct bpf_prog *prog,
 			 struct bpf_io_uring_ctx *bctx);
+u32 io_bpf_run_timed(const struct bpf_prog *prog, struct bpf_io_uring_ctx *bctx);
 void io_bpf_make_spare(struct io_bpf_ring *br);
 void io_bpf_resched_slow(struct io_bpf_ring *br);
 bool io_bpf_child_posts(struct io_bpf_ring *br, struct io_kiocb *flow,
@@ -27,12 +28,29 @@ u32 io_bpf_cflags(u32 cflags, u32 written);
 void io_bpf_flow_done(struct io_bpf_ring *br, struct io_kiocb *flow);
 void io_bpf_next(struct io_bpf_ring *br, struct io_kiocb *flow);
 
-/* What comes next may sleep. */
-static inline void io_bpf_leave(struct io_bpf_ring *br)
+/*
+ * A program runs with preemption off, as those of the network do. That is a read
+ * side critical section of RCU and keeps it on its CPU, for a few instructions,
+ * where each of the other two takes a dozen. PREEMPT_RT wants to be able to
+ * preempt, be it a program of a million instructions.
+ */
+static __always_inline void io_bpf_enter(void)
 {
-	if (br->in_rcu) {
-		br->in_rcu = false;
-		rcu_read_unlock();
+	if (IS_ENABLED(CONFIG_PREEMPT_RT)) {
+		rcu_read_lock_dont_migrate();
+	} else {
+		preempt_disable();
+		rcu_lock_acquire(&rcu_lock_map);
+	}
+}
+
+static __always_inline void io_bpf_leave(void)
+{
+	if (IS_ENABLED(CONFIG_PREEMPT_RT)) {
+		rcu_read_unlock_migrate();
+	} else {
+		rcu_lock_release(&rcu_lock_map);
+		preempt_enable();
 	}
 }
 
@@ -127,24 +145,32 @@ static inline bool io_bpf_task_wanted(void)
 	return read_thread_flags() & (_TIF_SIGPENDING | _TIF_NEED_RESCHED);
 }
 
-/* Between two programs of a walk, which is under RCU. */
+/* Between two programs of a walk. */
 static inline void io_bpf_resched(struct io_bpf_ring *br)
 {
 	if (unlikely(io_bpf_task_wanted()))
 		io_bpf_resched_slow(br);
 }
 
+/* Not in a kernel thread, and a task that exits has been in_cancel before. */
 static inline bool io_bpf_may_run(struct io_ring_ctx *ctx, struct io_uring_task *tctx)
 {
-	return tctx && current->io_uring == tctx && !io_should_terminate_tw(ctx) &&
-	       !atomic_read(&tctx->in_cancel);
+	return tctx && current->io_uring == tctx &&
+	       !percpu_ref_is_dying(&ctx->refs) && !atomic_read(&tctx->in_cancel);
 }
 
-/* Whose flows may run in this flush, and does anything stand in the way already? */
+/* Whose programs may run in this flush. */
+static __always_inline void io_bpf_set_tctx(struct io_bpf_ring *br)
+{
+	struct io_uring_task *tctx = current->io_uring;
+
+	br->tctx = io_bpf_may_run(br->ctx, tctx) ? tctx : NULL;
+}
+
+/* The same, and does anything stand in the way of flows already? */
 static __always_inline void io_bpf_begin_flush(struct io_bpf_ring *br)
 {
-	br->tctx = io_bpf_may_run(br->ctx, current->io_uring) ?
-		   current->io_uring : NULL;
+	io_bpf_set_tctx(br);
 	/* a drain wants to know of each request that is gone */
 	br->interrupt = br->ctx->int_flags & IO_RING_F_DRAIN_ACTIVE;
 }
@@ -182,54 +208,58 @@ static __always_inline void io_bpf_fill_ctx(struct bpf_io_uring_ctx *bctx,
 	bctx->flags = flags;
 }
 
-/*
- * In a walk over completions RCU is entered once. What completes in place doesn't
- * stay in there, as what comes next may sleep: the first SQE that is staged then
- * is issued as soon as the program has returned, and goes to ->sqe.
- */
-static __always_inline u32 io_bpf_run_prog(struct io_bpf_ring *br,
-					   const struct bpf_prog *prog,
-					   struct bpf_io_uring_ctx *bctx,
-					   struct io_kiocb *req, bool walk)
+/* If not in a walk over completions, the first SQE that is staged goes to ->sqe. */
+static __always_inline void io_bpf_begin_run(struct io_bpf_ring *br,
+					     struct io_kiocb *req, bool walk)
 {
-	u32 verdict;
-
 	br->run.req = req;
 	br->run.nr_sqes = 0;
 	br->run.nr_cqes = 0;
 	br->run.walk = walk;
 	br->run.again = false;
 	br->run.again_len = 0;
+}
+
+/* Timing a run takes registers that those who inline this have no room for. */
+static __always_inline u32 io_bpf_run_atomic(const struct bpf_prog *prog,
+					     struct bpf_io_uring_ctx *bctx)
+{
+	u32 verdict;
+
+	io_bpf_enter();
+	if (static_branch_unlikely(&bpf_stats_enabled_key))
+		verdict = io_bpf_run_timed(prog, bctx);
+	else
+		verdict = bpf_dispatcher_nop_func(bctx, prog->insnsi,
+						  prog->bpf_func);
+	io_bpf_leave();
+	return verdict;
+}
+
+static __always_inline u32 io_bpf_run_prog(struct io_bpf_ring *br,
+					   const struct bpf_prog *prog,
+					   struct bpf_io_uring_ctx *bctx,
+					   struct io_kiocb *req, bool walk)
+{
+	io_bpf_begin_run(br, req, walk);
 	if (unlikely(br->nr_spare < IO_BPF_MIN_SPARE))
 		io_bpf_make_spare(br);
 	if (unlikely(prog->sleepable))
-		return io_bpf_run_sleepable(br, prog, bctx);
-
-	if (!walk) {
-		rcu_read_lock();
-	} else if (!br->in_rcu) {
-		rcu_read_lock();
-		br->in_rcu = true;
-	}
-	verdict = bpf_prog_run(prog, bctx);
-	if (!walk)
-		rcu_read_unlock();
-	return verdict;
+		return io_bpf_run_sleepable(prog, bctx);
+	return io_bpf_run_atomic(prog, bctx);
 }
 
 /*
  * Has a request that posts no CQE left nothing behind, but for references to its
- * file? A drain wants to know of each request that is gone. The last one to have
- * a buffer may sleep, and this may be under RCU.
+ * file and buffer? A drain wants to know of each request that is gone.
  */
 static __always_inline bool io_bpf_is_light(struct io_bpf_ring *br,
 					    struct io_kiocb *req)
 {
-	if (unlikely(req->flags & (IO_REQ_CLEAN_SLOW_FLAGS | REQ_F_BUF_NODE))) {
+	if (unlikely(req->flags & IO_REQ_CLEAN_SLOW_FLAGS)) {
 		if (req->bpf_id & IO_BPF_ID_ASYNC)
 			io_rw_drop_async(req);
-		if ((req->flags & IO_REQ_CLEAN_SLOW_FLAGS) ||
-		    ((req->flags & REQ_F_BUF_NODE) && req->buf_node->refs == 1))
+		if (req->flags & IO_REQ_CLEAN_SLOW_FLAGS)
 			return false;
 	}
 	return likely(!(br->ctx->int_flags & IO_RING_F_DRAIN_ACTIVE));

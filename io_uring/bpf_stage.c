@@ -77,6 +77,8 @@ void io_bpf_return_spare(struct io_ring_ctx *ctx)
 	if (!br)
 		return;
 	keep = io_bpf_nothing_staged(br) ? 0 : 1;
+	/* for io_bpf_flush_watched() */
+	br->interrupt = true;
 	while (br->nr_spare > keep) {
 		struct io_kiocb *req = io_bpf_get_spare(br);
 

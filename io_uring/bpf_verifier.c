@@ -7,6 +7,8 @@
 #include <linux/bpf_verifier.h>
 #include <linux/bpf_io_uring.h>
 
+#include "bpf_match.h"
+
 /* Size of the field that starts at @off, or 0. */
 static int io_bpf_field_size(int off)
 {
@@ -40,13 +42,33 @@ static bool io_bpf_field_writable(int off)
 		off < offsetofend(struct bpf_io_uring_ctx, state));
 }
 
+/*
+ * A program that watches is plain if it neither writes to its context nor goes
+ * beyond what all programs have there, see io_bpf_is_plain(): ->max_ctx_offset
+ * tells, where writing counts as going to the end. An extension must not do what
+ * the program that it extends is known not to do.
+ */
+static bool io_bpf_access(int end, enum bpf_access_type type,
+			  struct bpf_prog_aux *aux)
+{
+	if (type == BPF_WRITE)
+		end = sizeof(struct bpf_io_uring_ctx);
+	if (end > IO_BPF_PLAIN_CTX && aux->dst_prog &&
+	    io_bpf_is_plain(aux->dst_prog))
+		return false;
+	aux->max_ctx_offset = max_t(u32, aux->max_ctx_offset, end);
+	return true;
+}
+
 static bool io_bpf_is_valid_access(int off, int size, enum bpf_access_type type,
 				   const struct bpf_prog *prog,
 				   struct bpf_insn_access_aux *info)
 {
 	if (off < 0 || off % size || size != io_bpf_field_size(off))
 		return false;
-	return type == BPF_READ || io_bpf_field_writable(off);
+	if (type == BPF_WRITE && !io_bpf_field_writable(off))
+		return false;
+	return io_bpf_access(off + size, type, prog->aux);
 }
 
 const struct bpf_verifier_ops io_uring_verifier_ops = {

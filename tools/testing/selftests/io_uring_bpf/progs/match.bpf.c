@@ -62,6 +62,47 @@ int match_as_told_s(struct bpf_io_uring_ctx *ctx)
 	return match_run(ctx);
 }
 
+/* Nothing of the context is written to, and state[] isn't looked at. */
+SEC("iouring")
+int match_plain(struct bpf_io_uring_ctx *ctx)
+{
+	__u32 i, n = nr_events;
+
+	nr_events = n + 1;
+	if (n < IOU_MAX_EVENTS) {
+		events[n].user_data = ctx->user_data;
+		events[n].res = ctx->res;
+		events[n].cflags = ctx->cflags;
+		events[n].event = ctx->event;
+		events[n].opcode = ctx->opcode;
+		events[n].flags = ctx->flags;
+	}
+	bpf_for(i, 0, nr_posts) {
+		post_ret = iou_post_cqe(ctx, MARKER + nr_posted, i, i << 16);
+		if (!post_ret)
+			nr_posted++;
+	}
+	if (nr_sqes)
+		ret_issue = bpf_io_uring_issue(ctx, &sqes[0], sizeof(sqes[0]),
+					       BPF_IO_URING_ISSUE_APP);
+	return iou_verdict(verdict);
+}
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} tail SEC(".maps");
+
+/* Is another one that the test has put there, which may do anything. */
+SEC("iouring")
+int match_tail(struct bpf_io_uring_ctx *ctx)
+{
+	bpf_tail_call(ctx, &tail, 0);
+	return BPF_IO_URING_DEFAULT;
+}
+
 /* Leaves its mark on the CQE. */
 SEC("iouring")
 int match_other(struct bpf_io_uring_ctx *ctx)
