@@ -47,13 +47,14 @@ static struct io_kiocb *io_bpf_staged_flow(struct io_bpf_ring *br,
 
 /*
  * Jiffies until the task is called back. If it's not in a wait for CQEs it has
- * code of its own to run, which would get nowhere between two calls.
+ * code of its own to run, which would get nowhere between two calls. One that polls
+ * for them isn't told from that.
  */
 static unsigned long io_bpf_park_delay(struct io_ring_ctx *ctx)
 {
 	if (task_sigpending(current))
 		return 1;
-	if (ctx->flags & (IORING_SETUP_SQPOLL | IORING_SETUP_IOPOLL))
+	if (ctx->flags & IORING_SETUP_SQPOLL)
 		return 0;
 	return io_bpf_task_waits(ctx) ? 0 : 1;
 }
@@ -100,7 +101,6 @@ void io_bpf_park(struct io_bpf_ring *br)
 	io_bpf_splice(&br->ready, &br->parked);
 	if (!task_sigpending(current) &&
 	    (br->ctx->flags & IORING_SETUP_DEFER_TASKRUN)) {
-		io_bpf_refill_budget(br);
 		io_bpf_queue_tw(flow);
 	} else {
 		io_bpf_park_later(br);
@@ -117,7 +117,9 @@ void io_bpf_park_work(struct work_struct *work)
 
 	guard(mutex)(&br->ctx->uring_lock);
 
-	io_bpf_refill_budget(br);
+	/* else it's for io_bpf_unpark(): what isn't parked takes no turns */
+	if (!br->parked.first)
+		io_bpf_refill_budget(br);
 	/* one of the flows of a task brings back all of them */
 	__wq_list_for_each(node, &br->parked) {
 		struct io_kiocb *flow = io_bpf_staged_flow(br, node);
@@ -143,6 +145,7 @@ void io_bpf_unpark(struct io_bpf_ring *br, struct io_uring_task *tctx)
 		return;
 	/* there is only one task */
 	if (br->ctx->flags & IORING_SETUP_DEFER_TASKRUN) {
+		io_bpf_refill_budget(br);
 		io_bpf_splice(&br->parked, &br->ready);
 		return;
 	}
@@ -150,6 +153,7 @@ void io_bpf_unpark(struct io_bpf_ring *br, struct io_uring_task *tctx)
 		queue_delayed_work(system_dfl_wq, &br->park_work, 1);
 		return;
 	}
+	io_bpf_refill_budget(br);
 	INIT_WQ_LIST(&br->parked);
 	for (node = all.first; node; node = next) {
 		bool ours = io_bpf_staged_flow(br, node)->tctx == tctx;

@@ -17,6 +17,7 @@ IOU_LOAD_ONCE(termination);
 
 #define MAX_SQES	32
 /* room for what is sent to the other ring until the process gets to it */
+#define SQ_ENTRIES	2048
 #define CQ_ENTRIES	4096
 /* how long the neighbour's requests are counted, and how often at most */
 #define WINDOW_MS	100
@@ -87,6 +88,13 @@ TERM_MODE_ALL(defer, IOU_DEFER);
 TERM_MODE(coop, IORING_SETUP_COOP_TASKRUN);
 /* on the same CPU as all others */
 TERM_MODE(sqpoll, IORING_SETUP_SQPOLL | IORING_SETUP_SQ_AFF);
+
+TERM_VARIANT(iopoll, IORING_SETUP_IOPOLL, nop, "term_issue");
+TERM_VARIANT(iopoll, IORING_SETUP_IOPOLL, two_rings, "term_issue",
+	     .nr_flows = 2, .two_rings = true);
+/* more than are issued before the task has come by, by each of the rings */
+TERM_VARIANT(plain, 0, many_tw, "term_issue", .flags = IORING_NOP_TW,
+	     .nr_flows = 2200, .two_rings = true);
 
 static void term_prep(FIXTURE_DATA(term) *self,
 		      const FIXTURE_VARIANT(term) *variant,
@@ -168,7 +176,7 @@ static void run_process(FIXTURE_DATA(term) *self,
 	sigaction(SIGUSR2, &sa, NULL);
 	prog = bpf_object__find_program_by_name(self->skel->obj, variant->prog);
 	for (unsigned int i = 0; i < MAX_FLOWS; i++) {
-		if (iou_ring_init_size(&rings[i], variant->setup, IOU_ENTRIES,
+		if (iou_ring_init_size(&rings[i], variant->setup, SQ_ENTRIES,
 				       CQ_ENTRIES) ||
 		    !bpf_program__attach_iouring(prog, rings[i].ring_fd, NULL))
 			_exit(GONE_WRONG);
