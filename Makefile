@@ -39,6 +39,9 @@ check: series kernel	## demo and all tests, on a kernel with lock debugging and 
 check-fault: kernel	## what happens when memory runs out, at each place in turn
 	@$(S)/check-fault.sh
 
+mutants: kernel		## do the tests fail when the kernel is wrong? [TESTS="a_test b_test"]
+	@$(S)/mutants.py $(TESTS)
+
 bench: tree		## count instructions and events, of the kernel with the series and without
 	@$(S)/deps.sh bench
 	@$(S)/bench.sh run
@@ -70,5 +73,5 @@ distclean: clean	## remove the cache as well: downloads, kernel trees, objects
 	@$(S)/distclean.sh
 
 .PHONY: help deps base series tree refresh kernel shell demo check check-fault \
-	bench bench-record bench-profile bench-compare check-scripts lint \
+	mutants bench bench-record bench-profile bench-compare check-scripts lint \
 	bisect clean distclean

@@ -4,20 +4,12 @@
 # Runs in the guest. Runs the test programs one by one, each with a time limit
 # and a note in the kernel log, so that a complaint of the kernel can be laid
 # at the door of one. Output and exit status of test T go to RESULTS/T.tap and
-# RESULTS/T.rc. Tests find a file system that does non-blocking I/O in TMPDIR,
-# which root's own, on 9p, does not.
+# RESULTS/T.rc.
 
 results=$1
 dir=$2
-session=$(dirname "$(realpath "$0")")/session.sh
 shift 2
-
-limit=${IOU_BPF_TEST_TIMEOUT:-600}
-export TMPDIR=/run/iou-bpf BPFTOOL="$dir/bpftool"
-mkdir -p "$TMPDIR"
-mount -t ext4 /dev/vda "$TMPDIR" || { echo 'no disk' >"$results/error"; exit 1; }
-# what is printed belongs to the tests, the kernel's own goes to the console
-ulimit -c 0
+. "$(dirname "$(realpath "$0")")/guestlib.sh"
 
 # if the kernel looks for lost memory: from here on, and what it has found. It
 # gives that up if it runs out of memory itself: then there is no report.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# usage: scripts/session.sh LIMIT OUTPUT PROGRAM
+# usage: scripts/session.sh LIMIT OUTPUT PROGRAM [ARGUMENT...]
 #
 # Runs a program for at most LIMIT seconds, with its output in OUTPUT, and leaves
 # nothing of it behind: it is a session of its own, and whatever is left of that
@@ -9,7 +9,7 @@
 
 limit=$1
 output=$2
-program=$3
+shift 2
 
 # the processes of a session
 members()
@@ -27,7 +27,7 @@ members()
 # of a pipeline, whose end would come with that of the last process only.
 exec {pipe}> >(exec cat >"$output")
 reader=$!
-setsid timeout -k 10 "$limit" "$program" >&$pipe 2>&1 {pipe}>&- &
+setsid timeout -k 10 "$limit" "$@" >&$pipe 2>&1 {pipe}>&- &
 sid=$!
 wait $sid
 rc=$?

@@ -220,7 +220,7 @@ TEST_F(again, buffer_select)
 TEST_F(again, failed_preparation)
 {
 	ASSERT_EQ(4, write(self->pipe[1], "data", 4));
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < 5; i++) {
 		struct io_uring_sqe *sqe;
 
 		again_reset(self);
@@ -234,6 +234,8 @@ TEST_F(again, failed_preparation)
 			sqe->flags = 0x80;
 		if (i == 3)
 			sqe->ioprio = 0xffff;
+		if (i == 4)
+			iou_prep_nop(sqe, 0, 1U << 31, CHILD);
 		/* whatever is taken for the fd */
 		again_add_step(self, 0, self->got, self->pipe[0]);
 		/* were it issued again, this would not come to an end */

@@ -65,6 +65,29 @@ TEST_F(aux, poll_ends_flow)
 	ASSERT_EQ(2, aux_nr_events(self));
 }
 
+/* What it says of the chain behind the flow holds, be there more to come. */
+TEST_F(aux, poll_and_chain)
+{
+	char c;
+
+	aux_prep_poll(self, self->pipe[0]);
+	aux_step(self, 1)->verdict = BPF_IO_URING_GO_ON;
+	aux_step(self, 2)->end = -EIO;
+	self->link = IOU_ATTACH(self->skel->progs.aux_flow, &self->ring, 0);
+	iou_queue_bpf(&self->ring, 0, FLOW)->flags = IOSQE_IO_LINK;
+	iou_prep_nop(iou_get_sqe(&self->ring), 3, 0, APP);
+	ASSERT_EQ(2, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, write(self->pipe[1], "x", 1));
+	ASSERT_TRUE(aux_until(self, 2));
+	ASSERT_EQ(BPF_IO_URING_F_CHILD | BPF_IO_URING_F_NEXT,
+		  aux_event(self, 1)->flags);
+	ASSERT_EQ(1, read(self->pipe[0], &c, 1));
+	ASSERT_EQ(1, write(self->pipe[1], "x", 1));
+	ASSERT_CQE(&self->ring, FLOW, -EIO);
+	ASSERT_CQE(&self->ring, APP, 3);
+	ASSERT_NO_CQE(&self->ring);
+}
+
 /* The program issues something each time, and that completes as an event. */
 TEST_F(aux, poll_and_read)
 {

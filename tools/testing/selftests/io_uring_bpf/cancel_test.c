@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The application cancels flows, in all the ways there are. */
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
 #include "cancel.h"
 
 /* What stands behind the flow goes with it, at once. */
@@ -248,6 +253,65 @@ TEST_F(cancel, flow_that_waits_in_a_chain)
 	ASSERT_EQ(BPF_IO_URING_COMPLETE, self->skel->bss->events[0].event);
 	ASSERT_EQ(-ECANCELED, self->skel->bss->events[0].res);
 	ASSERT_EQ(0, self->skel->bss->events[0].flags);
+}
+
+/* One that waits for data, for time, for a futex, for a process, and in a worker. */
+static void children_of_all_kinds(FIXTURE_DATA(cancel) *self, const char *fifo,
+				  pid_t pid, __u32 *futex)
+{
+	struct io_uring_sqe *sqes = self->skel->bss->sqes;
+
+	self->ts.tv_sec = 3600;
+	io_uring_prep_timeout(&sqes[1], &self->ts, 0, 0);
+	/* FUTEX2_SIZE_U32, private, and any bit */
+	memset(&sqes[2], 0, sizeof(sqes[2]));
+	sqes[2].opcode = IORING_OP_FUTEX_WAIT;
+	sqes[2].fd = 0x02 | 128;
+	sqes[2].addr = (unsigned long)futex;
+	sqes[2].addr3 = ~0U;
+	memset(&sqes[3], 0, sizeof(sqes[3]));
+	sqes[3].opcode = IORING_OP_WAITID;
+	sqes[3].fd = pid;
+	sqes[3].len = P_PID;
+	sqes[3].file_index = WEXITED;
+	io_uring_prep_openat(&sqes[4], AT_FDCWD, fifo, O_RDONLY, 0);
+	sqes[4].flags = IOSQE_ASYNC;
+	self->skel->bss->nr_sqes = 5;
+}
+
+TEST_F(cancel, wherever_children_wait)
+{
+	struct io_uring_cqe cqes[2];
+	char fifo[64];
+	__u32 futex = 0;
+	pid_t pid;
+
+	snprintf(fifo, sizeof(fifo), "/tmp/iou_bpf.%d", getpid());
+	ASSERT_EQ(0, mkfifo(fifo, 0600));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		pause();
+		_exit(0);
+	}
+	children_of_all_kinds(self, fifo, pid, &futex);
+	self->link = IOU_ATTACH(self->skel->progs.cancel_issue, &self->ring, 0);
+	for (int i = 0; i < 2; i++) {
+		iou_queue_bpf(&self->ring, 0, FLOW);
+		ASSERT_EQ(1, iou_submit(&self->ring));
+		/* all of them are there, and wait */
+		ASSERT_NO_CQE(&self->ring);
+		ASSERT_EQ(1 + 2 * i, self->skel->bss->nr_events);
+		iou_queue_cancel(&self->ring, FLOW, CANCEL);
+		ASSERT_EQ(1, iou_submit(&self->ring));
+		ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));
+		ASSERT_HAS_CQE(cqes, 2, CANCEL, 0);
+		ASSERT_HAS_CQE(cqes, 2, FLOW, -ECANCELED);
+	}
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
+	unlink(fifo);
 }
 
 TEST_HARNESS_MAIN

@@ -30,6 +30,34 @@ static void before_masked(FIXTURE_DATA(exit_flow) *self)
 		_exit(GONE_WRONG);
 }
 
+static struct exit *signal_skel;
+
+/* Tells how often the program has run by then. */
+static void on_pipe(int sig)
+{
+	IO_URING_WRITE_ONCE(handler_shared->handled, signal_skel->bss->nr_runs);
+}
+
+/* The process: the first request of its flow makes the signal. */
+static void break_pipe(FIXTURE_DATA(exit_flow) *self, unsigned int setup)
+{
+	struct sigaction sa = { .sa_handler = on_pipe };
+	struct io_uring ring;
+	int fds[2];
+
+	handler_shared = self->shared;
+	signal_skel = self->skel;
+	if (sigaction(SIGPIPE, &sa, NULL) || pipe(fds) || close(fds[0]) ||
+	    iou_ring_init(&ring, setup) ||
+	    !bpf_program__attach_iouring(self->skel->progs.exit_then_spin,
+					 ring.ring_fd, NULL))
+		_exit(GONE_WRONG);
+	iou_prep_write(&self->skel->bss->sqes[0], fds[1], "x", 1, 0, FLOW);
+	iou_queue_bpf(&ring, 0, FLOW);
+	io_uring_submit(&ring);
+	exit_act_wait(self, &ring);
+}
+
 /* No system calls. */
 static void act_compute(FIXTURE_DATA(exit_flow) *self, struct io_uring *ring)
 {
@@ -77,6 +105,21 @@ TEST_F(exit_flow, rule_b5_signal_gate)
 		ASSERT_TRUE(goes_on(self, variant));
 	}
 	exit_kill(SIGTERM);
+}
+
+/* Nothing is issued any more once there is a signal: not a budget's worth of it. */
+TEST_F(exit_flow, rule_b5_signal_comes_first)
+{
+	if (!variant->spins)
+		SKIP(return, "it waits");
+	self->pid = fork();
+	ASSERT_LE(0, self->pid);
+	if (!self->pid)
+		break_pipe(self, variant->setup);
+	ASSERT_TRUE(until(exit_told(self, handled)));
+	ASSERT_GT(16, exit_told(self, handled));
+	ASSERT_TRUE(goes_on(self, variant));
+	exit_kill(SIGKILL);
 }
 
 TEST_F(exit_flow, handler_while_waiting_only)

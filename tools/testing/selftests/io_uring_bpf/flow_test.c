@@ -94,6 +94,15 @@ TEST_F(flow, start_verdict_is_ignored)
 	}
 }
 
+TEST_F(flow, start_result_is_ignored)
+{
+	self->link = IOU_ATTACH(self->skel->progs.flow_write_res, &self->ring, 0);
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	ASSERT_EQ(1, iou_submit(&self->ring));
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_NO_CQE(&self->ring);
+}
+
 TEST_F(flow, sleepable_program)
 {
 	self->link = IOU_ATTACH(self->skel->progs.flow_issue_sleepable,

@@ -216,4 +216,18 @@ TEST_F(group, many)
 	ASSERT_NO_CQE(&self->ring);
 }
 
+/* Each member counts, so that the task gets out of there in time. */
+TEST_F(group, budget)
+{
+	if (variant->setup & IORING_SETUP_SQPOLL)
+		SKIP(return, "there is nothing to get out of");
+	for (int i = 0; i < MAX_SQES; i++)
+		group_nop(self, 0, 0, i < MAX_SQES - 1 ? IOSQE_IO_LINK : 0, CHILD);
+	self->link = IOU_ATTACH(self->skel->progs.group_endless, &self->ring, 0);
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	ASSERT_EQ(1, iou_submit(&self->ring));
+	/* 1024, and what it may be called back for meanwhile */
+	ASSERT_GT(10 * 1024, group_nr_events(self));
+}
+
 TEST_HARNESS_MAIN

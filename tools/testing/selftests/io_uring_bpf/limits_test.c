@@ -124,6 +124,33 @@ TEST_F(limits, budget)
 	ASSERT_NO_CQE(&self->ring);
 }
 
+/* The task gets out of there when it has been used up, with work left to do. */
+TEST_F(limits, budget_is_kept)
+{
+	self->link = IOU_ATTACH(self->skel->progs.flow_count, &self->ring, 0);
+	iou_queue_bpf(&self->ring, 0, FLOW)->off = 1000 * BUDGET;
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	/* it may have been called back once or twice */
+	ASSERT_GT(10 * BUDGET, IO_URING_READ_ONCE(self->skel->bss->nr_counted));
+}
+
+/* A flow goes on without the others for so long, if it's not the only one. */
+TEST_F(limits, burst)
+{
+	const int flows = 3, nr = 3 * BURST;
+	struct io_uring_cqe cqe;
+
+	self->link = IOU_ATTACH(self->skel->progs.flow_count, &self->ring, 0);
+	for (int i = 0; i < flows; i++)
+		iou_queue_bpf(&self->ring, 0, FLOW)->off = nr;
+	ASSERT_EQ(flows, io_uring_submit(&self->ring));
+	for (int i = 0; i < flows; i++)
+		ASSERT_EQ(0, iou_wait_cqe(&self->ring, &cqe));
+	ASSERT_EQ(flows * nr, self->skel->bss->nr_counted);
+	/* when it's through, each of the others has had one turn at least */
+	ASSERT_LT(nr + BURST, self->skel->bss->counted_by_first);
+}
+
 /* The same with others that want to go on. */
 TEST_F(limits, budget_of_many)
 {

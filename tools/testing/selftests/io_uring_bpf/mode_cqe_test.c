@@ -305,6 +305,47 @@ TEST_F(mode_cqe, dropped_leave_nothing)
 	ASSERT_NO_CQE(&self->ring);
 }
 
+/* The same with credentials, which a request can't be retired in silence with. */
+TEST_F(mode_cqe, dropped_with_creds_leave_nothing)
+{
+	int id = io_uring_register_personality(&self->ring);
+	struct io_uring_sqe *sqe;
+
+	ASSERT_LT(0, id);
+	self->link = IOU_ATTACH(self->skel->progs.mode_steps, &self->ring, 0);
+	for (int i = 0; i < 9; i++) {
+		sqe = mode_add_nop(self->skel, i, i % 3 == 1 ? IORING_NOP_TW : 0);
+		mode_prep_extra(sqe);
+		sqe->personality = id;
+		if (i % 3 == 2)
+			self->skel->bss->verdicts[i] = BPF_IO_URING_DROP;
+	}
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_BIG_CQE(&self->ring, FLOW, 0, 0, 0, 0);
+	mode_run_nops(_metadata, self, CQ_ENTRIES, true);
+}
+
+/* And if a program that watches drops them. */
+TEST_F(mode_cqe, watched_leave_nothing)
+{
+	LIBBPF_OPTS(bpf_iouring_opts, opts, .flags = BPF_F_IOURING_MATCH,
+		    .user_data = MARKER, .user_data_mask = ~0ULL);
+	struct io_uring_sqe *sqe;
+
+	self->link = bpf_program__attach_iouring(self->skel->progs.mode_drop,
+						 self->ring.ring_fd, &opts);
+	ASSERT_NE(NULL, self->link);
+	for (int i = 0; i < 4; i++) {
+		sqe = iou_get_sqe(&self->ring);
+		iou_prep_nop(sqe, i, 0, MARKER);
+		mode_prep_extra(sqe);
+	}
+	ASSERT_EQ(4, io_uring_submit(&self->ring));
+	mode_run_nops(_metadata, self, CQ_ENTRIES, true);
+	ASSERT_NO_CQE(&self->ring);
+}
+
 /* A request that is issued again has its arguments where the words were. */
 TEST_F(mode_cqe, again)
 {

@@ -276,6 +276,38 @@ TEST_F(mode_ring, two_threads)
 	ASSERT_EQ(0, pthread_join(tid, NULL));
 }
 
+/* Both have used up what a ring's budget allows, and both are called back. */
+TEST_F(mode_ring, two_threads_endless)
+{
+	struct mode_thread thread = { .self = self, .user_data = FLOW + 1 };
+	struct mode__bss *bss = self->skel->bss;
+	pthread_t tid;
+
+	ASSERT_EQ(0, iou_ring_init(&self->ring, 0));
+	self->link = IOU_ATTACH(self->skel->progs.mode_endless, &self->ring, 0);
+	iou_prep_nop(mode_add_sqe(self->skel), 0, 0, CHILD);
+	ASSERT_EQ(0, pthread_barrier_init(&thread.barrier, NULL, 2));
+	ASSERT_EQ(0, pthread_create(&tid, NULL, mode_submit_thread, &thread));
+	pthread_barrier_wait(&thread.barrier);
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	for (int i = 0; i < 2; i++) {
+		__u64 runs = IO_URING_READ_ONCE(bss->runs_of[i]);
+
+		ASSERT_TRUE(mode_until(IO_URING_READ_ONCE(bss->runs_of[i]) >
+				       runs + 10000));
+	}
+	IO_URING_WRITE_ONCE(bss->stop, 1);
+	for (int i = 0; i < 2; i++) {
+		struct io_uring_cqe cqe;
+
+		ASSERT_EQ(0, iou_wait_cqe(&self->ring, &cqe));
+		ASSERT_EQ(0, cqe.res);
+	}
+	pthread_barrier_wait(&thread.barrier);
+	ASSERT_EQ(0, pthread_join(tid, NULL));
+}
+
 static void *mode_drain_thread(void *arg)
 {
 	struct mode_thread *thread = arg;
@@ -314,6 +346,7 @@ TEST_F(mode_ring, start_waits_for_its_task)
 			ASSERT_EQ(1, io_uring_submit(&self->ring));
 		}
 		ASSERT_EQ(0, iou_wait_cqe(&self->ring, &cqe));
+		ASSERT_LE(0, cqe.res);
 		flows += cqe.user_data == FLOW;
 		nops += cqe.user_data == NOP + 1;
 	}

@@ -96,28 +96,55 @@ TEST_F(mode_sqe, opcodes_of_128_bytes)
 	ASSERT_EQ(-EOPNOTSUPP, self->skel->bss->rets[1]);
 }
 
+static void mode_add_getsockopt(FIXTURE_DATA(mode_sqe) *self, int fd, int *type,
+				__u8 flags)
+{
+	struct io_uring_sqe *sqe = mode_add_sqe(self->skel);
+
+	sqe->opcode = IORING_OP_URING_CMD;
+	sqe->flags = flags;
+	sqe->fd = fd;
+	sqe->cmd_op = SOCKET_URING_OP_GETSOCKOPT;
+	sqe->level = SOL_SOCKET;
+	sqe->optname = SO_TYPE;
+	sqe->optlen = sizeof(*type);
+	sqe->optval = (unsigned long)type;
+}
+
 /*
  * A command keeps its SQE, all 128 bytes of it on a ring that has these. It is
  * staged the first time, and in place the next.
  */
 TEST_F(mode_sqe, trap_05_uring_cmd_sqe)
 {
-	struct io_uring_sqe *sqe;
 	int sock[2], types[8] = {};
 
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_DGRAM, 0, sock));
 	self->link = IOU_ATTACH(self->skel->progs.mode_steps, &self->ring, 0);
+	for (int i = 0; i < 8; i++)
+		mode_add_getsockopt(self, sock[0], &types[i],
+				    i > 5 ? IOSQE_ASYNC : 0);
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	ASSERT_EQ(1, iou_submit(&self->ring));
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_EQ(9, self->skel->bss->nr_events);
 	for (int i = 0; i < 8; i++) {
-		sqe = mode_add_sqe(self->skel);
-		sqe->opcode = IORING_OP_URING_CMD;
-		sqe->flags = i > 5 ? IOSQE_ASYNC : 0;
-		sqe->fd = sock[0];
-		sqe->cmd_op = SOCKET_URING_OP_GETSOCKOPT;
-		sqe->level = SOL_SOCKET;
-		sqe->optname = SO_TYPE;
-		sqe->optlen = sizeof(types[i]);
-		sqe->optval = (unsigned long)&types[i];
+		ASSERT_EQ(sizeof(types[i]), self->skel->bss->events[1 + i].res);
+		ASSERT_EQ(SOCK_DGRAM, types[i]);
 	}
+	close(sock[0]);
+	close(sock[1]);
+}
+
+/* The memory of each of them is that of the next before a worker looks. */
+TEST_F(mode_sqe, trap_05_uring_cmd_batch)
+{
+	int sock[2], types[8] = {};
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_DGRAM, 0, sock));
+	self->link = IOU_ATTACH(self->skel->progs.mode_batch, &self->ring, 0);
+	for (int i = 0; i < 8; i++)
+		mode_add_getsockopt(self, sock[0], &types[i], IOSQE_ASYNC);
 	iou_queue_bpf(&self->ring, 0, FLOW);
 	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, FLOW, 0);

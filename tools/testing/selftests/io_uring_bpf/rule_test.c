@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Drains, and rings that must not wait for each other. */
+#include <dirent.h>
 #include <linux/fs.h>
 #include <pthread.h>
 #include <sys/ioctl.h>
@@ -67,6 +68,55 @@ TEST_F(cancel, rule_b4_drain_passes)
 	close(fd);
 }
 
+static unsigned int nr_workers(void)
+{
+	DIR *dir = opendir("/proc/self/task");
+	char name[300], comm[32];
+	unsigned int nr = 0;
+	struct dirent *d;
+	FILE *f;
+
+	while (dir && (d = readdir(dir))) {
+		snprintf(name, sizeof(name), "/proc/self/task/%s/comm", d->d_name);
+		f = fopen(name, "r");
+		if (!f)
+			continue;
+		nr += fgets(comm, sizeof(comm), f) && !strncmp(comm, "iou-wrk", 7);
+		fclose(f);
+	}
+	closedir(dir);
+	return nr;
+}
+
+/* Nor does a drain that waits have workers run what would complete at once. */
+TEST_F(cancel, rule_b4_drain_takes_no_worker)
+{
+	struct io_uring_sqe *sqes = self->skel->bss->sqes;
+	struct io_uring_sqe *sqe;
+	int other[2];
+
+	ASSERT_EQ(0, pipe(other));
+	self->link = IOU_ATTACH(self->skel->progs.cancel_later, &self->ring, 0);
+	iou_prep_nop(&sqes[1], 1, 0, CHILD + 1);
+	iou_prep_read(&sqes[2], other[0], self->buf, LEN, 0, CHILD + 2);
+	self->skel->bss->nr_sqes = 3;
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	sqe = iou_get_sqe(&self->ring);
+	iou_prep_nop(sqe, 7, 0, OTHER);
+	sqe->flags = IOSQE_IO_DRAIN;
+	ASSERT_EQ(2, iou_submit(&self->ring));
+	ASSERT_EQ(4, write(self->pipe[1], "data", 4));
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(3, self->skel->bss->nr_events);
+	ASSERT_EQ(0, nr_workers());
+
+	ASSERT_EQ(4, write(other[1], "data", 4));
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_CQE(&self->ring, OTHER, 7);
+	close(other[0]);
+	close(other[1]);
+}
+
 /* Chains that are held back by a drain, or begin with one. */
 TEST_F(cancel, chain_behind_drain)
 {
@@ -127,13 +177,49 @@ static void start_guard(int fs, int *guard)
 
 	if (fork())
 		return;
-	/* not to be killed with the test */
-	setpgid(0, 0);
+	/* not to be killed with the test, nor by who cleans up after it */
+	setsid();
 	close(guard[1]);
 	while (read(guard[0], &c, 1) > 0)
 		;
 	ioctl(fs, FITHAW, 0);
 	_exit(0);
+}
+
+/*
+ * A flow is cancelled whose child can't be: a write to a frozen file. It has to
+ * wait, but what stands behind the flow need not.
+ */
+TEST_F(cancel, chain_of_killed_flow)
+{
+	int fs, fd = rule_file(), guard[2];
+	struct io_uring_cqe cqes[2];
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, pipe2(guard, O_CLOEXEC));
+	fs = freezable();
+	if (fs < 0)
+		SKIP(return, "TMPDIR is no file system that can be frozen");
+	start_guard(fs, guard);
+	self->link = IOU_ATTACH(self->skel->progs.cancel_issue, &self->ring, 0);
+	iou_prep_write(&self->skel->bss->sqes[0], fd, "data", 4, 0, CHILD);
+	self->skel->bss->sqes[0].flags = IOSQE_ASYNC;
+	iou_queue_bpf(&self->ring, 0, FLOW)->flags = IOSQE_IO_LINK;
+	iou_prep_nop(iou_get_sqe(&self->ring), 0, 0, OTHER);
+	ASSERT_EQ(2, iou_submit(&self->ring));
+	ASSERT_NO_CQE(&self->ring);
+
+	iou_queue_cancel(&self->ring, FLOW, CANCEL);
+	ASSERT_EQ(1, iou_submit(&self->ring));
+	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));
+	ASSERT_HAS_CQE(cqes, 2, CANCEL, 0);
+	ASSERT_HAS_CQE(cqes, 2, OTHER, -ECANCELED);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(0, ioctl(fs, FITHAW, 0));
+	ASSERT_CQE(&self->ring, FLOW, -ECANCELED);
+	close(guard[1]);
+	close(fs);
+	close(fd);
 }
 
 /*

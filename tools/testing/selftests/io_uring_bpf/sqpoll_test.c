@@ -7,6 +7,8 @@
 
 #include "mode.h"
 
+#define LINKED	0x114cedULL
+
 FIXTURE(sqpoll) {
 	struct io_uring ring;
 	struct io_uring other;
@@ -164,6 +166,46 @@ TEST_F(sqpoll, trap_07_sqpoll_creds)
 	sqpoll_open(_metadata, self, &self->ring, 0);
 	sqpoll_open(_metadata, self, &self->other, -EACCES);
 	sqpoll_open(_metadata, self, &self->ring, 0);
+	unlink(name);
+}
+
+static int sqpoll_link(struct __test_metadata *_metadata,
+		       FIXTURE_DATA(sqpoll) *self, struct io_uring *ring)
+{
+	struct io_uring_cqe cqe;
+
+	iou_queue_bpf(ring, 0, FLOW);
+	ASSERT_EQ(1, iou_submit(ring));
+	ASSERT_CQE(ring, FLOW, 0);
+	ASSERT_EQ(0, iou_wait_cqe(ring, &cqe));
+	ASSERT_EQ(LINKED, cqe.user_data);
+	if (cqe.res < 0)
+		return cqe.res;
+	close(cqe.res);
+	return 0;
+}
+
+/* And what they link behind the flow, which begins with a request of task work. */
+TEST_F(sqpoll, trap_07_sqpoll_creds_linked)
+{
+	char name[] = "/tmp/iou_bpf.XXXXXX";
+	struct io_uring_sqe *sqe;
+	int fd = mkstemp(name);
+
+	ASSERT_LE(0, fd);
+	close(fd);
+	setfsuid(1000);
+	ASSERT_EQ(0, sqpoll_share(self));
+	setfsuid(0);
+	self->link = IOU_ATTACH(self->skel->progs.mode_link, &self->ring, 0);
+	self->link1 = IOU_ATTACH(self->skel->progs.mode_link, &self->other, 0);
+	mode_add_nop(self->skel, 0, IORING_NOP_TW);
+	sqe = mode_add_nop(self->skel, 0, 0);
+	io_uring_prep_openat(sqe, AT_FDCWD, name, O_RDONLY, 0);
+	sqe->user_data = LINKED;
+	ASSERT_EQ(0, sqpoll_link(_metadata, self, &self->ring));
+	ASSERT_EQ(-EACCES, sqpoll_link(_metadata, self, &self->other));
+	ASSERT_EQ(0, sqpoll_link(_metadata, self, &self->ring));
 	unlink(name);
 }
 

@@ -221,4 +221,29 @@ TEST_F(chain, stale_link_timeout)
 	EXPECT_EQ(4, bss->events[1].res);
 }
 
+/* Nor is one that is in time for a flow that goes by the name of its request. */
+TEST_F(chain, link_timeout_is_not_for_a_flow)
+{
+	struct chain__bss *bss = self->skel->bss;
+	struct io_uring_cqe cqes[2];
+
+	self->link = IOU_ATTACH(self->skel->progs.chain_issue, &self->ring, 0);
+	iou_prep_read(&bss->sqes[0], self->out[0], self->buf, LEN, 0, CHILD);
+	bss->nr_sqes = 1;
+	ASSERT_EQ(0, fcntl(self->out[0], F_SETFL, 0));
+	chain_queue_flow(self, 0, 0)->user_data = READ;
+	ASSERT_EQ(1, iou_submit(&self->ring));
+
+	chain_queue_read(self, IOSQE_IO_LINK);
+	chain_queue_timeout(self, 50, 0);
+	ASSERT_EQ(2, iou_submit(&self->ring));
+	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));
+	ASSERT_HAS_CQE(cqes, 2, READ, -ECANCELED);
+	ASSERT_HAS_CQE(cqes, 2, TIMEOUT, -ETIME);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(1, bss->nr_events);
+	ASSERT_EQ(4, write(self->out[1], "late", 4));
+	ASSERT_CQE(&self->ring, READ, 0);
+}
+
 TEST_HARNESS_MAIN

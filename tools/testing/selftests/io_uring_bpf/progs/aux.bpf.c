@@ -76,10 +76,10 @@ static __always_inline int aux_run(struct bpf_io_uring_ctx *ctx)
 	    ctx->user_data == sqes[0].user_data)
 		renew_ret = iou_issue(ctx, &sqes[0]);
 	if (n >= IOU_MAX_EVENTS)
-		return verdict & 3;
+		return iou_verdict(verdict);
 	step = &steps[n];
 	aux_do(ctx, step);
-	return (step->verdict ? : verdict) & 3;
+	return iou_verdict(step->verdict ? : verdict);
 }
 
 SEC("iouring")

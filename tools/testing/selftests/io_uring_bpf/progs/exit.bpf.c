@@ -43,6 +43,17 @@ int exit_heavy(struct bpf_io_uring_ctx *ctx)
 	return spin(ctx);
 }
 
+/* Issues what the test filled in, and has no end after that. */
+SEC("iouring")
+int exit_then_spin(struct bpf_io_uring_ctx *ctx)
+{
+	if (!iou_is_start(ctx))
+		return spin(ctx);
+	nr_runs++;
+	iou_issue_all(ctx);
+	return BPF_IO_URING_DEFAULT;
+}
+
 /* Waits for what the test filled in, which never completes. */
 SEC("iouring")
 int exit_wait(struct bpf_io_uring_ctx *ctx)

@@ -16,6 +16,14 @@ int flow_log(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
+/* Writes a result where there is none. */
+SEC("iouring")
+int flow_write_res(struct bpf_io_uring_ctx *ctx)
+{
+	ctx->res = -EIO;
+	return BPF_IO_URING_DEFAULT;
+}
+
 /* Issues what the test has filled in, and lets the flow end by itself. */
 SEC("iouring")
 int flow_issue(struct bpf_io_uring_ctx *ctx)
@@ -92,6 +100,10 @@ int flow_state(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
+__u64 nr_counted;
+/* that, when the first flow has come to its end */
+__u64 counted_by_first;
+
 /* state[0]: NOPs yet to issue, state[1]: of them completed */
 SEC("iouring")
 int flow_count(struct bpf_io_uring_ctx *ctx)
@@ -102,8 +114,11 @@ int flow_count(struct bpf_io_uring_ctx *ctx)
 		if (ctx->res < 0)
 			return BPF_IO_URING_DEFAULT;
 		ctx->state[1]++;
+		nr_counted++;
 	}
 	if (!ctx->state[0]) {
+		if (!counted_by_first)
+			counted_by_first = nr_counted;
 		bpf_io_uring_complete(ctx, ctx->state[1]);
 		return BPF_IO_URING_DEFAULT;
 	}

@@ -22,6 +22,8 @@ __u32 tids[IOU_MAX_EVENTS];
 
 __u32 stop;
 __u64 nr_runs;
+/* by parity of the flow's user_data */
+__u64 runs_of[2];
 
 static __always_inline void mode_log(struct bpf_io_uring_ctx *ctx)
 {
@@ -120,6 +122,17 @@ int mode_batch(struct bpf_io_uring_ctx *ctx)
 	return mode_told(ctx, ctx->user_data - sqes[0].user_data);
 }
 
+/* Issues sqes[0], and links sqes[1] when that has completed. */
+SEC("iouring")
+int mode_link(struct bpf_io_uring_ctx *ctx)
+{
+	if (iou_is_start(ctx))
+		rets[0] = iou_issue(ctx, &sqes[0]);
+	else
+		rets[1] = bpf_io_uring_link(ctx, &sqes[1], sizeof(sqes[1]), 0);
+	return BPF_IO_URING_DEFAULT;
+}
+
 /* Watches, and leaves everything as it is. */
 SEC("iouring")
 int mode_watch(struct bpf_io_uring_ctx *ctx)
@@ -128,11 +141,18 @@ int mode_watch(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
+SEC("iouring")
+int mode_drop(struct bpf_io_uring_ctx *ctx)
+{
+	return BPF_IO_URING_DROP;
+}
+
 /* Issues sqes[0] over and over, until it is to stop. */
 SEC("iouring")
 int mode_endless(struct bpf_io_uring_ctx *ctx)
 {
 	__sync_fetch_and_add(&nr_runs, 1);
+	runs_of[ctx->flow_user_data & 1]++;
 	if (stop)
 		bpf_io_uring_complete(ctx, 0);
 	else

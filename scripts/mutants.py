@@ -1,0 +1,195 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""usage: scripts/mutants.py [WORD...]
+
+Do the tests fail when the kernel is wrong? scripts/mutants/*.txt has small
+faults. All of them are built into one kernel, one at a time is switched on in a
+guest, and the tests that should find it are run: for all faults, or those whose
+list, file, name or test contains one of the words. Prints TAP: a fault that no
+test has found is "not ok", as are tests that fail without any.
+
+A fault is a paragraph, with # for comments:
+
+    a_name: io_uring/file.c
+    test: a_test [name...]
+    - lines of the file, which has them once
+    + what is there instead, with MUT for "this fault is switched on"
+
+There may be several tests, and names, or fixture.variant.name, choose some of a
+program's. A fault that is found because the kernel complains, or because nothing
+goes on, has "by: splat" or "by: hang", and comes last.
+"""
+import os
+import re
+import subprocess
+import sys
+
+from serieslib.faults import read_lists, write_sources
+from serieslib.util import CACHE, Error, TOP, run, say, write_file
+
+SCRIPTS = os.path.dirname(os.path.abspath(__file__))
+BUILD = os.path.join(TOP, 'build')
+RESULTS = os.path.join(BUILD, 'mutants')
+CONSOLE = os.path.join(BUILD, 'log', 'console-mutants')
+# With the changed files in the place of those of the tree, and a copy in that of
+# the build folder, for this build only: only what differs is built.
+BUILD_SCRIPT = '''
+set -e
+cache=$1 kernel=$2
+shift 2
+mkdir -p "$cache/build/debug"
+[ -d "$cache/build/mutants" ] || cp -a "$cache/build/debug" "$cache/build/mutants"
+mount --bind "$cache/build/mutants" "$cache/build/debug"
+for f; do
+	mount --bind "$cache/mutants/$f" "$cache/linux/$f"
+done
+exec "$kernel"
+'''
+BOOT_SCRIPT = '''
+. "$1/lib.sh"
+. "$1/vm.sh"
+disk=$BUILD/disk-mutants.img
+"$1/disk.sh" "$disk"
+vm_run "${IOU_BPF_BOOT_TIMEOUT:-3600}" "$2" \\
+	--qemu-opts="-drive file=$disk,format=raw,if=virtio,cache=unsafe" -- \\
+	"$1/mutants.sh" "$GUEST_BUILD/mutants" "$GUEST_BUILD/kselftest/io_uring_bpf" >&2 || true
+rm -f "$disk"
+'''
+
+
+def build(mutants):
+    """The kernel that has them all."""
+    paths = write_sources(mutants)
+    p = subprocess.run(['unshare', '-m', 'sh', '-c', BUILD_SCRIPT, 'sh', CACHE,
+                        os.path.join(SCRIPTS, 'kernel.sh')] + paths, check=False)
+    if p.returncode:
+        sys.exit(1)
+
+
+def command(test):
+    """What runs a test: its program, and options that choose from it."""
+    program, *names = test.split()
+    return ' '.join([program] + [('-r ' if '.' in n else '-t ') + n for n in names])
+
+
+def unbroken(mutants):
+    """All that is run of each program."""
+    names = {}
+    for test in sorted({t for m in mutants for t in m.tests}):
+        program, *some = test.split()
+        names.setdefault(program, []).append(some)
+    return [program if [] in some else
+            ' '.join([program] + sorted({n for s in some for n in s}))
+            for program, some in names.items()]
+
+
+def plan(mutants):
+    """Lines for the guest: name of the run, number, command."""
+    lines = [(False, t.split()[0], 0, 'unbroken.%s 0 %s' % (t.split()[0], command(t)))
+             for t in unbroken(mutants)]
+    lines += [(bool(m.by), t.split()[0], 1,
+               '%s.%d %d %s' % (m.name, i, m.number(), command(t)))
+              for m in mutants for i, t in enumerate(m.tests)]
+    return [x[-1] for x in sorted(lines, key=lambda x: x[:3])]
+
+
+def result(name, end):
+    """What a file of results says, or nothing."""
+    try:
+        with open(os.path.join(RESULTS, name + '.' + end), encoding='utf-8') as f:
+            return f.read().strip()
+    except FileNotFoundError:
+        return ''
+
+
+def boot(lines):
+    """Runs what is left in a guest. Returns the name of the last one."""
+    write_file(os.path.join(RESULTS, 'plan'), ('\n'.join(lines) + '\n').encode())
+    write_file(os.path.join(RESULTS, 'last.name'), b'')
+    say('booting, %d runs to go, log in build/log/console-mutants' % len(lines))
+    subprocess.run(['bash', '-c', BOOT_SCRIPT, 'bash', SCRIPTS, CONSOLE], check=False,
+                   env=dict(os.environ, IOU_BPF_CONFIG='mutants'))
+    out = subprocess.run([os.path.join(SCRIPTS, 'splat.sh'), CONSOLE], check=False,
+                         stdout=subprocess.PIPE, text=True).stdout
+    for name in re.findall(r'^splat in (\S+): ', out, re.M):
+        write_file(os.path.join(RESULTS, name + '.splat'), out.encode())
+    last = result('last', 'name')
+    if last and not result(last, 'rc'):
+        write_file(os.path.join(RESULTS, last + '.rc'), b'hang')
+        open(os.path.join(RESULTS, last + '.tap'), 'a').close()
+    return last
+
+
+def run_all(mutants):
+    """Guest after guest, as one ends where the kernel is not to be trusted."""
+    failed = 0
+    subprocess.run(['rm', '-rf', RESULTS], check=True)
+    os.makedirs(RESULTS)
+    subprocess.run(['gcc', '-O2', '-Wall', '-fPIC', '-shared', '-o',
+                    os.path.join(RESULTS, 'server.so'),
+                    os.path.join(SCRIPTS, 'mutants', 'server.c')], check=True)
+    while lines := [x for x in plan(mutants) if not result(x.split()[0], 'rc')]:
+        failed = 0 if boot(lines) else failed + 1
+        if failed == 2:
+            raise Error('no guest comes up, see build/log/console-mutants')
+
+
+def failures(name):
+    """The tests of a run that failed, by what they are called."""
+    rc = result(name, 'rc')
+    if rc == 'skip':
+        return []
+    out = subprocess.run([os.path.join(SCRIPTS, 'tap.sh'),
+                          os.path.join(RESULTS, name + '.tap'), rc],
+                         stdout=subprocess.PIPE, text=True, check=True).stdout
+    lines = [x.strip() for x in out.splitlines()[1:]]
+    # it was stopped at the first one, or didn't come to one
+    bad = [x for x in lines if x.startswith('not ok')]
+    lines = bad or ([] if rc in ('hang', '125') else lines)
+    return [re.sub(r'^not ok \d+ (- )?', '', x) for x in lines]
+
+
+def verdict(name, by=None):
+    """Is something wrong in that run, and what?"""
+    found = failures(name)
+    if by == 'hang' and result(name, 'rc') in ('hang', '125'):
+        found.append('nothing goes on')
+    if by == 'splat' and result(name, 'splat'):
+        found.append('the kernel complains')
+    return found
+
+
+def report(mutants):
+    """Prints TAP. Returns the number of failures."""
+    lines = []
+    for t in unbroken(mutants):
+        name = 'unbroken.' + t.split()[0]
+        bad = verdict(name) or verdict(name, 'hang') or verdict(name, 'splat')
+        lines.append((not bad, name, bad))
+    for m in mutants:
+        found = [t for i in range(len(m.tests))
+                 for t in verdict('%s.%d' % (m.name, i), m.by)]
+        lines.append((bool(found), m.name, found or ['SURVIVED']))
+    print('TAP version 13\n1..%d' % len(lines))
+    for nr, (ok, name, why) in enumerate(lines, 1):
+        print('%s %d - %s%s' % ('ok' if ok else 'not ok', nr, name,
+                                ' # ' + ', '.join(why) if why else ''))
+    return sum(not ok for ok, _, _ in lines)
+
+
+def main():
+    """See the top of the file."""
+    if any(w.startswith('-') for w in sys.argv[1:]):
+        print(__doc__, end='')
+        return 2
+    mutants = read_lists(os.path.join(SCRIPTS, 'mutants'))
+    wanted = [m for m in mutants if m.wanted(sys.argv[1:])]
+    if not wanted:
+        raise Error('no such fault')
+    build(mutants)
+    run_all(wanted)
+    return 1 if report(wanted) else 0
+
+
+if __name__ == '__main__':
+    run(main)

@@ -1,0 +1,112 @@
+#!/usr/bin/env bash
+# usage: scripts/mutants.sh RESULTS PROGRAM_DIR
+#
+# Runs in the guest. For each line of RESULTS/plan, which has the name of a fault
+# with the number of the run, what switches it on, a program and its arguments:
+# does so, and runs that program, until a test fails. Output and exit status go to
+# RESULTS/NAME.tap and RESULTS/NAME.rc. With something left that can't be killed, or
+# a kernel that says it's tainted, this guest is done with: another one goes on.
+#
+# In a loop that is run some hundred times all commands are the shell's own: each
+# other one would cost an emulated machine a second.
+
+results=$1
+dir=$2
+: "${IOU_BPF_TEST_TIMEOUT:=100}"
+. "$(dirname "$(realpath "$0")")/guestlib.sh"
+
+switch=$(echo /sys/module/*/parameters/io_bpf_mutant)
+serving=
+
+# As many arguments as any run needs, that mean nothing.
+serve()
+{
+	local nothing=()
+	while [ ${#nothing[@]} -lt 80 ]; do
+		nothing+=(-F none)
+	done
+	[ -z "$serving" ] || { exec {SERVER[1]}>&-; wait "$server" 2>/dev/null; }
+	coproc SERVER { LD_PRELOAD=$results/server.so exec "./$1" "${nothing[@]}"; }
+	server=$SERVER_PID
+	serving=$1
+}
+
+# failed NAME: has a test failed in that run?
+failed()
+{
+	local line
+	[ -f "$results/$1.tap" ] || return
+	while read -r line; do
+		[[ $line != 'not ok'* ]] || return 0
+	done <"$results/$1.tap"
+	return 1
+}
+
+# the same for another run with that fault
+caught()
+{
+	local f
+	[[ $1 != unbroken.* ]] || return
+	for f in "$results/${1%.*}".*.tap; do
+		f=${f##*/}
+		! failed "${f%.tap}" || return 0
+	done
+	return 1
+}
+
+# kill_session ID: is there anything left of it?
+kill_session()
+{
+	local stat pids=()
+	for stat in /proc/[0-9]*/stat; do
+		{ read -r stat <"$stat"; } 2>/dev/null || continue
+		set -- "$1" ${stat##*) }
+		[ "$5" != "$1" ] || [ "$2" = Z ] || pids+=("${stat%% *}")
+	done
+	[ ${#pids[@]} != 0 ] && kill -KILL "${pids[@]}" 2>/dev/null
+}
+
+# run NAME ARGUMENT...: sets rc
+run()
+{
+	local pid part end=$((SECONDS + limit))
+	echo "$results/$1.tap ${*:2}" >&"${SERVER[1]}"
+	read -r -u "${SERVER[0]}" pid || return
+	rc=
+	until read -r -t 0.5 -u "${SERVER[0]}" part; do
+		# of a number that it has not read to its end
+		rc+=$part
+		# there is nothing more to be known
+		if [ $SECONDS -ge $end ] || failed "$1"; then
+			kill_session "$pid"
+		fi
+		[ $SECONDS -lt $((end + 10)) ] || { part=125; break; }
+	done
+	rc+=$part
+	# a ring that was left behind goes away
+	read -r -t 0.3 -u "${SERVER[0]}"
+	while kill_session "$pid"; do
+		read -r -t 0.1 -u "${SERVER[0]}"
+		[ $SECONDS -lt $((end + 20)) ] || { rc=125; break; }
+	done
+}
+
+cd "$dir" || exit 1
+while read -r name number program arguments; do
+	if caught "$name"; then
+		echo skip >"$results/$name.rc"
+		continue
+	fi
+	[ "$program" = "$serving" ] || serve "$program"
+	echo "$name" >"$results/last.name"
+	echo "selftest: running $name" >/dev/kmsg
+	SECONDS=0 rc=125
+	echo "$number" >"$switch" || exit 1
+	# shellcheck disable=SC2086 # words
+	run "$name" $arguments
+	echo 0 >"$switch"
+	echo "$rc" >"$results/$name.rc"
+	echo "$name: $rc, $SECONDS seconds"
+	read -r tainted </proc/sys/kernel/tainted
+	[ "$rc" != 125 ] && [ "$tainted" = 0 ] || break
+done <"$results/plan"

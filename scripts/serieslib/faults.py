@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Faults in the kernel that can be switched on: see scripts/mutants.py."""
+import glob
+import os
+import re
+import zlib
+
+from .util import CACHE, Error, TREE, write_file
+
+HEAD = '''#ifndef MUT
+#include <linux/compiler.h>
+extern unsigned int io_bpf_mutant;
+#define MUT(n) unlikely(READ_ONCE(io_bpf_mutant) == (n))
+#endif
+'''
+SWITCH = '''
+#include <linux/moduleparam.h>
+unsigned int io_bpf_mutant;
+module_param(io_bpf_mutant, uint, 0600);
+'''
+SWITCH_FILE = 'io_uring/bpf.c'
+
+
+class Mutant:
+    """One fault."""
+
+    def __init__(self, where, name, path):
+        self.where, self.name, self.path = where, name, path
+        self.old, self.new, self.tests, self.by = '', '', [], None
+
+    def number(self):
+        """What switches it on. It stays when others come and go."""
+        return zlib.crc32(self.name.encode()) | 1
+
+    def complete(self):
+        """Fails unless all is there."""
+        for what, there in (('test', self.tests), ('old text', self.old),
+                            ('MUT in the new text', 'MUT' in self.new)):
+            if not there:
+                raise Error('%s: %s has no %s' % (self.where, self.name, what))
+        return self
+
+    def wanted(self, words):
+        """Is it asked for?"""
+        text = ' '.join([self.where, self.path, self.name] + self.tests)
+        return not words or any(w in text for w in words)
+
+
+def add_line(m, line):
+    """A line of a paragraph but the first one."""
+    key, _, value = line.partition(': ')
+    if line[0] == '-':
+        m.old += line[1:] + '\n'
+    elif line[0] == '+':
+        m.new += line[1:] + '\n'
+    elif key == 'test' and value:
+        m.tests.append(value)
+    elif key == 'by' and value in ('splat', 'hang'):
+        m.by = value
+    else:
+        raise Error('%s: what is "%s"?' % (m.where, line))
+
+
+def read_list(path):
+    """The faults of one file."""
+    found, m = [], None
+    with open(path, encoding='utf-8') as f:
+        for nr, line in enumerate(f.read().split('\n'), 1):
+            if line.startswith('#'):
+                continue
+            if not line:
+                m = None
+            elif m:
+                add_line(m, line)
+            else:
+                match = re.fullmatch(r'(\w+): ([\w./-]+)', line)
+                if not match:
+                    raise Error('%s:%d: "%s" is no name and file' % (path, nr, line))
+                m = Mutant('%s:%d' % (path, nr), *match.groups())
+                found.append(m)
+    return [m.complete() for m in found]
+
+
+def read_lists(folder):
+    """All faults of a folder's lists."""
+    found = [m for path in sorted(glob.glob(os.path.join(folder, '*.txt')))
+             for m in read_list(path)]
+    seen = {}
+    for m in found:
+        for key in m.name, m.number():
+            if key in seen:
+                raise Error('%s: %s is there already, as %s' %
+                            (m.where, m.name, seen[key].where))
+            seen[key] = m
+    return found
+
+
+def apply(text, mutants):
+    """The text of a file with faults."""
+    places = []
+    for m in mutants:
+        count = ('\n' + text).count('\n' + m.old)
+        if count != 1:
+            raise Error('%s: %s: %s has that text %d times' %
+                        (m.where, m.name, m.path, count))
+        start = ('\n' + text).index('\n' + m.old)
+        places.append((start, start + len(m.old), m))
+    places.sort(key=lambda p: p[:2])
+    for one, two in zip(places, places[1:]):
+        if two[0] < one[1]:
+            raise Error('%s: %s is where %s is' %
+                        (two[2].where, two[2].name, one[2].name))
+    for start, end, m in reversed(places):
+        new = re.sub(r'\bMUT\b', 'MUT(%#x)' % m.number(), m.new)
+        text = text[:start] + new + text[end:]
+    return HEAD + text
+
+
+def write_sources(mutants):
+    """The changed files. Those that stay as they are aren't built again."""
+    paths = sorted({m.path for m in mutants} | {SWITCH_FILE})
+    for path in paths:
+        with open(os.path.join(TREE, path), encoding='utf-8') as f:
+            text = apply(f.read(), [m for m in mutants if m.path == path])
+        if path == SWITCH_FILE:
+            text += SWITCH
+        name, data = os.path.join(CACHE, 'mutants', path), text.encode()
+        if not os.path.exists(name) or open(name, 'rb').read() != data:
+            write_file(name, data)
+    return paths

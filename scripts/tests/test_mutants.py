@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-2.0
+"""scripts/mutants.py puts faults where they belong, and tells which survive."""
+import contextlib
+import io
+import os
+import shutil
+import sys
+import tempfile
+import unittest
+
+from fixture import SCRIPTS
+
+sys.path.insert(0, SCRIPTS)
+import mutants  # noqa: E402
+from serieslib import faults  # noqa: E402
+from serieslib.util import Error  # noqa: E402
+
+CODE = 'int f(int a)\n{\n\tif (a)\n\t\treturn 1;\n\treturn 0;\n}\n'
+FIRST = '''# why
+first: io_uring/x.c
+test: a_test one f.v.two
+-	if (a)
++	if (!MUT && a)
+'''
+SECOND = '''
+second: io_uring/x.c
+test: a_test
+test: b_test
+by: hang
+-	return 0;
++	return MUT ? 2 : 0;
+'''
+PASSED = 'TAP version 13\n1..1\nok 1 f.one\n'
+FAILED = 'TAP version 13\n1..2\nnot ok 1 f.one\n'
+
+
+class Mutants(unittest.TestCase):
+
+    def setUp(self):
+        self.dir = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.dir)
+        mutants.RESULTS = self.dir
+
+    def put(self, name, text):
+        path = os.path.join(self.dir, name)
+        with open(path, 'w', encoding='ascii') as f:
+            f.write(text)
+        return path
+
+    def read(self, text):
+        return faults.read_list(self.put('list.txt', text))
+
+    def bad(self, text, says, code=CODE):
+        with self.assertRaises(Error) as e:
+            faults.apply(code, self.read(text))
+        self.assertIn(says, str(e.exception))
+
+    def test_apply(self):
+        found = self.read(FIRST + SECOND)
+        text = faults.apply(CODE, found)
+        self.assertIn('\n\tif (!MUT(%#x) && a)\n' % found[0].number(), text)
+        self.assertIn('\n\treturn MUT(%#x) ? 2 : 0;\n' % found[1].number(), text)
+        self.assertNotIn('\n\tif (a)\n', text)
+        self.assertIn('\n\t\treturn 1;\n', text)
+
+    def test_bad_lists(self):
+        self.bad(FIRST.replace('if (a)\n+', 'if (b)\n+'), 'x.c has that text 0 times')
+        self.bad(FIRST, 'x.c has that text 2 times', CODE + CODE)
+        self.bad(FIRST.replace('MUT && ', ''), 'first has no MUT')
+        self.bad(FIRST.replace('test:', 'tset:'), 'what is "tset: a_test')
+        self.bad(FIRST.replace('first: io', 'first io'), 'is no name and file')
+        self.bad(SECOND.replace('by: hang', 'by: luck'), 'what is "by: luck"')
+        self.bad(FIRST + '\n' + FIRST.replace('first', 'again'), 'is where first is')
+
+    def test_plan(self):
+        first, second = self.read(FIRST + SECOND)
+        self.assertEqual([
+            'unbroken.a_test 0 a_test',
+            'first.0 %d a_test -t one -r f.v.two' % first.number(),
+            'unbroken.b_test 0 b_test',
+            'second.0 %d a_test' % second.number(),
+            'second.1 %d b_test' % second.number()],
+            mutants.plan([second, first]))
+
+    def report(self, results):
+        for name, (tap, rc, splat) in results.items():
+            self.put(name + '.tap', tap)
+            self.put(name + '.rc', rc)
+            if splat:
+                self.put(name + '.splat', splat)
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            bad = mutants.report(self.read(FIRST + SECOND))
+        lines = out.getvalue().splitlines()
+        self.assertEqual(['TAP version 13', '1..4'], lines[:2])
+        return bad, lines[2:]
+
+    def test_caught(self):
+        bad, lines = self.report({
+            'unbroken.a_test': (PASSED, '0', ''),
+            'unbroken.b_test': (PASSED, '0', ''),
+            'first.0': (FAILED, '143', ''),
+            'second.0': (PASSED, '0', ''), 'second.1': ('', 'hang', '')})
+        self.assertEqual((0, [
+            'ok 1 - unbroken.a_test', 'ok 2 - unbroken.b_test',
+            'ok 3 - first # f.one', 'ok 4 - second # nothing goes on']),
+            (bad, lines))
+
+    def test_survivors(self):
+        """A splat and a hang don't count, unless the list says so."""
+        bad, lines = self.report({
+            'unbroken.a_test': (FAILED, '1', ''),
+            'unbroken.b_test': (PASSED, '0', 'splat: WARNING: x\n'),
+            'first.0': (PASSED, '0', 'splat: BUG: x\n'),
+            'second.0': (PASSED, '0', ''), 'second.1': (PASSED, '0', '')})
+        self.assertEqual((4, [
+            'not ok 1 - unbroken.a_test # f.one',
+            'not ok 2 - unbroken.b_test # the kernel complains',
+            'not ok 3 - first # SURVIVED', 'not ok 4 - second # SURVIVED']),
+            (bad, lines))
+
+    def test_lists(self):
+        """Those of the repository can be read."""
+        self.assertLess(0, len(faults.read_lists(os.path.join(SCRIPTS, 'mutants'))))
+
+
+if __name__ == '__main__':
+    unittest.main()
