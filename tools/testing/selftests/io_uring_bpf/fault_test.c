@@ -8,23 +8,6 @@
 
 #include <poll.h>
 
-/* more allocations than anything of this makes */
-#define MAX_NTH		500
-
-/* Until nothing fails any more: each of the allocations is the one, in turn. */
-#define for_each_fault(nth)						\
-	for (unsigned int nth = 1, __more = 1; __more;			\
-	     nth++, __more = __more && nth < MAX_NTH)
-
-#define FAULT(expr) ({							\
-	__typeof__(expr) __ret;						\
-									\
-	fault_nth(nth);							\
-	__ret = (expr);							\
-	__more = fault_end();						\
-	__ret;								\
-})
-
 static int create_link(FIXTURE_DATA(fault) *self)
 {
 	return bpf_link_create(bpf_program__fd(self->skel->progs.fault_issue),
@@ -85,13 +68,6 @@ static void add_children(FIXTURE_DATA(fault) *self)
 	sqe->flags = IOSQE_ASYNC;
 }
 
-/* What may come of an allocation that has failed, and of a timeout. */
-static bool no_memory(int res)
-{
-	return res == -ENOMEM || res == -ENOBUFS || res == -EAGAIN ||
-	       res == -ETIME;
-}
-
 TEST_F_TIMEOUT(fault, flow, 600)
 {
 	struct fault__bss *bss = self->skel->bss;
@@ -110,7 +86,8 @@ TEST_F_TIMEOUT(fault, flow, 600)
 		ret = FAULT(run_flow(self, &cqe));
 		/* for the one that waits for what has failed */
 		send(self->sock[0], self->buf, 16, MSG_DONTWAIT);
-		end_flow(ret, cqe);
+		ASSERT_EQ(0, end_flow(self, ret, &cqe));
+		fault_drain(self);
 		ASSERT_TRUE(!cqe.res || no_memory(cqe.res)) {
 			TH_LOG("%u: %d", nth, cqe.res);
 		}
@@ -187,7 +164,7 @@ TEST_F_TIMEOUT(fault, zero_copy, 300)
 		ASSERT_EQ(0, fresh_ring(self, variant->setup,
 					self->skel->progs.fault_issue));
 		ret = FAULT(run_flow(self, &cqe));
-		end_flow(ret, cqe);
+		ASSERT_EQ(0, end_flow(self, ret, &cqe));
 		ASSERT_TRUE(!cqe.res || cqe.res == -EOPNOTSUPP ||
 			    cqe.res == -ENOMEM)
 			TH_LOG("%u: %d", nth, cqe.res);
