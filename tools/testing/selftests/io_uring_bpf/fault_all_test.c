@@ -11,13 +11,13 @@
 TEST_F_TIMEOUT(fault, nothing_left, 600)
 {
 	struct fault__bss *bss = self->skel->bss;
-	bool refused = false;
+	bool no_place = false, refused = false;
 	int bytes;
 
 	bss->nr_sqes = 32;
 	for (int i = 0; i < 32; i++)
 		iou_prep_nop(&bss->sqes[i], 1, IORING_NOP_TW, CHILD);
-	for (bytes = 0; bytes < MAX_BYTES; bytes += 512) {
+	for (bytes = 0; bytes < MAX_BYTES; bytes += bytes < 1024 ? 64 : 512) {
 		struct io_uring_cqe cqe = {};
 		int ret;
 
@@ -31,6 +31,7 @@ TEST_F_TIMEOUT(fault, nothing_left, 600)
 		ASSERT_EQ(0, end_flow(self, ret, &cqe));
 		if (cqe.res) {
 			ASSERT_EQ(-ENOMEM, cqe.res);
+			no_place |= !bss->nr_events;
 			continue;
 		}
 		ASSERT_EQ(1 + nr_issued(self), bss->nr_events);
@@ -41,7 +42,62 @@ TEST_F_TIMEOUT(fault, nothing_left, 600)
 		refused |= nr_issued(self) < 32;
 	}
 	ASSERT_GT(MAX_BYTES, bytes);
+	ASSERT_TRUE(no_place);
 	ASSERT_TRUE(refused);
+}
+
+/*
+ * One more flow than there is place for, with so little memory that there is
+ * none. Returns true if the flow is there nevertheless.
+ */
+static bool add_flow(FIXTURE_DATA(fault) *self, unsigned int bytes,
+		     unsigned int *refused)
+{
+	unsigned int nr_events = self->skel->bss->nr_events;
+	struct io_uring_cqe cqe = {};
+	int ret;
+
+	if (!io_uring_sq_ready(&self->ring))
+		iou_queue_bpf(&self->ring, 0, FLOW);
+	fault_all(bytes);
+	ret = io_uring_submit(&self->ring);
+	fault_all_end();
+	if (ret != 1)
+		return false;
+	if (iou_wait_cqe_ms(&self->ring, &cqe, IOU_IDLE_MS))
+		return true;
+	*refused += cqe.res == -ENOMEM &&
+		    self->skel->bss->nr_events == nr_events;
+	return false;
+}
+
+/* The table of flows grows, with flows in it that have to stay. */
+TEST_F_TIMEOUT(fault, many_flows, 300)
+{
+	unsigned int nr = 0, refused = 0;
+
+	self->skel->bss->nr_sqes = 1;
+	iou_prep_read(&self->skel->bss->sqes[0], self->pipe[0], self->buf, 1, 0,
+		      CHILD);
+	ASSERT_EQ(0, fresh_ring(self, variant->setup,
+				self->skel->progs.fault_issue));
+	for (unsigned int full = 8; full <= 32; full *= 2) {
+		unsigned int before = refused;
+
+		for (; nr < full; nr++) {
+			if (!io_uring_sq_ready(&self->ring))
+				iou_queue_bpf(&self->ring, 0, FLOW);
+			ASSERT_EQ(1, io_uring_submit(&self->ring));
+		}
+		for (unsigned int bytes = 0; bytes < 512 && nr == full;
+		     bytes += 64)
+			nr += add_flow(self, bytes, &refused);
+		ASSERT_LT(before, refused);
+	}
+	ASSERT_EQ(nr, write(self->pipe[1], self->buf, nr));
+	while (nr--)
+		ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_NO_CQE(&self->ring);
 }
 
 /*
