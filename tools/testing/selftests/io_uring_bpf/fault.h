@@ -5,6 +5,7 @@
 
 #include "iou_bpf.h"
 
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -165,6 +166,8 @@ FIXTURE_SETUP(fault)
 	const char *why;
 
 	IOU_REQUIRE();
+	/* no page fault needs memory when there is none */
+	ASSERT_EQ(0, mlockall(MCL_CURRENT | MCL_FUTURE));
 	why = fault_prepare();
 	if (why)
 		SKIP(return, "%s", why);

@@ -114,33 +114,55 @@ static void take_all(FIXTURE_DATA(fault) *self)
 }
 
 /* more than hops are made of what a program has at hand */
-#define NR_WARM	120
+#define NR_WARM		120
+/* one that has completed, and the next one */
+#define NR_POLLED	4
+
+static int take_cqes(struct io_uring *ring, int nr)
+{
+	struct io_uring_cqe cqe;
+	int ret = 0;
+
+	while (!ret && nr--)
+		ret = iou_wait_cqe(ring, &cqe);
+	return ret;
+}
+
+static void queue_read(FIXTURE_DATA(fault) *self, unsigned int flags)
+{
+	struct io_uring_sqe *sqe = iou_get_sqe(&self->ring);
+
+	iou_prep_read(sqe, self->pipe[0], self->buf, 1, 0, APP);
+	sqe->flags = flags;
+}
 
 /*
  * A ring whose caches have all that reads take but for the requests themselves: of
- * a read that was polled for nothing comes back.
+ * a read that was polled for, all that comes back is what it took for that.
  */
 static int warm_ring(FIXTURE_DATA(fault) *self, unsigned int setup,
 		     struct bpf_program *prog)
 {
-	struct io_uring_cqe cqe;
 	int ret;
 
 	ret = fresh_ring_size(self, setup, NR_WARM, prog);
 	if (ret)
 		return ret;
-	for (int i = 1; i <= NR_WARM; i++) {
-		struct io_uring_sqe *sqe = iou_get_sqe(&self->ring);
-
-		iou_prep_read(sqe, self->pipe[0], self->buf, 1, 0, APP);
-		sqe->flags = i < NR_WARM ? IOSQE_IO_LINK : 0;
-	}
+	for (int i = 0; i < NR_POLLED; i++)
+		queue_read(self, 0);
+	if (io_uring_submit(&self->ring) != NR_POLLED ||
+	    write(self->pipe[1], self->buf, NR_POLLED) != NR_POLLED)
+		return -EIO;
+	ret = take_cqes(&self->ring, NR_POLLED);
+	if (ret)
+		return ret;
+	for (int i = 1; i < NR_WARM; i++)
+		queue_read(self, IOSQE_IO_LINK);
+	queue_read(self, 0);
 	if (write(self->pipe[1], self->buf, NR_WARM) != NR_WARM ||
 	    io_uring_submit(&self->ring) != NR_WARM)
 		return -EIO;
-	for (int i = 0; i < NR_WARM && !ret; i++)
-		ret = iou_wait_cqe(&self->ring, &cqe);
-	return ret;
+	return take_cqes(&self->ring, NR_WARM);
 }
 
 /*
