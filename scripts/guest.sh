@@ -20,10 +20,12 @@ mount -t ext4 /dev/vda "$TMPDIR" || { echo 'no disk' >"$results/error"; exit 1; 
 ulimit -c 0
 
 # if the kernel looks for lost memory: from here on, and what it has found. It
-# gives that up if it runs out of memory itself: then there is no report.
+# gives that up if it runs out of memory itself: then there is no report. On its
+# stack a task has what others have left there, and that is no reference.
 kmemleak=/sys/kernel/debug/kmemleak
 mount -t debugfs none /sys/kernel/debug 2>/dev/null
 if [ -f $kmemleak ]; then
+	echo stack=off >$kmemleak
 	echo scan >$kmemleak
 	echo clear >$kmemleak
 fi
