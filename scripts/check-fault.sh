@@ -7,6 +7,10 @@
 
 . "$(dirname "$0")/lib.sh"
 
-[ $# != 0 ] || set -- fault_test fault_all_test
+if [ $# = 0 ]; then
+	for t in "$TOP"/tools/testing/selftests/io_uring_bpf/fault*_test.c; do
+		set -- "$@" "$(basename "$t" .c)"
+	done
+fi
 "$TOP/scripts/kernel.sh" --config fault
 IOU_BPF_CONFIG=fault exec "$TOP/scripts/check.sh" "$@"

@@ -12,10 +12,12 @@ shift 2
 . "$(dirname "$(realpath "$0")")/guestlib.sh"
 
 # if the kernel looks for lost memory: from here on, and what it has found. It
-# gives that up if it runs out of memory itself: then there is no report.
+# gives that up if it runs out of memory itself: then there is no report. On its
+# stack a task has what others have left there, and that is no reference.
 kmemleak=/sys/kernel/debug/kmemleak
 mount -t debugfs none /sys/kernel/debug 2>/dev/null
 if [ -f $kmemleak ]; then
+	echo stack=off >$kmemleak
 	echo scan >$kmemleak
 	echo clear >$kmemleak
 fi

@@ -5,12 +5,17 @@
 
 #include "iou_bpf.h"
 
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
 #include "kselftest_harness.h"
 #include "fault.skel.h"
+
+#define FLOW	0xf10aULL
+#define CHILD	0xc41dULL
+#define APP	0xa44ULL
 
 #define FAULT_DEBUGFS	"/sys/kernel/debug"
 
@@ -30,6 +35,17 @@ static inline int fault_write(const char *name, const char *value)
 
 /* of this thread, open all the time: when they are needed that may fail */
 static int fault_nth_fd = -1, fault_task_fd = -1;
+
+/* For the thread that calls it, and no other from then on. */
+static inline bool fault_open(void)
+{
+	close(fault_nth_fd);
+	close(fault_task_fd);
+	fault_nth_fd = open("/proc/thread-self/fail-nth", O_RDWR);
+	fault_task_fd = open("/proc/thread-self/make-it-fail", O_RDWR);
+	return fault_nth_fd >= 0 && fault_task_fd >= 0;
+}
+
 /* allocations that have failed as they were told to */
 static unsigned int fault_failed;
 
@@ -55,6 +71,19 @@ static inline bool fault_end(void)
 	fault_failed += !atoi(value);
 	return !atoi(value);
 }
+
+/* Until nothing fails any more: each of the allocations is the one, in turn. */
+#define for_each_fault(nth)						\
+	for (unsigned int nth = 1, __more = 1; __more; nth++)
+
+#define FAULT(expr) ({							\
+	__typeof__(expr) __ret;						\
+									\
+	fault_nth(nth);							\
+	__ret = (expr);							\
+	__more = fault_end();						\
+	__ret;								\
+})
 
 /* more than there are, and what is left of it counts them */
 #define FAULT_TIMES	1000000
@@ -82,7 +111,7 @@ static inline void fault_all_end(void)
 		abort();
 	fd = open(FAULT_DEBUGFS "/failslab/times", O_RDWR);
 	if (fd < 0 || read(fd, left, sizeof(left) - 1) <= 0 ||
-	    pwrite(fd, "0", 1, 0) != 1)
+	    write(fd, "0", 1) != 1)
 		abort();
 	close(fd);
 	fault_failed += FAULT_TIMES - atoi(left);
@@ -94,9 +123,7 @@ static inline const char *fault_prepare(void)
 	static const char * const kinds[] = { "failslab", "fail_page_alloc" };
 	char name[128];
 
-	fault_nth_fd = open("/proc/thread-self/fail-nth", O_RDWR);
-	fault_task_fd = open("/proc/thread-self/make-it-fail", O_RDWR);
-	if (fault_nth_fd < 0 || fault_task_fd < 0)
+	if (!fault_open())
 		return "no fail-nth, is CONFIG_FAULT_INJECTION set?";
 	mount("debugfs", FAULT_DEBUGFS, "debugfs", 0, NULL);
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
@@ -119,10 +146,6 @@ static inline const char *fault_prepare(void)
 	return NULL;
 }
 
-#define FLOW	0xf10aULL
-#define CHILD	0xc41dULL
-#define APP	0xa44ULL
-
 FIXTURE(fault) {
 	struct io_uring ring;
 	struct fault *skel;
@@ -143,6 +166,8 @@ FIXTURE_SETUP(fault)
 	const char *why;
 
 	IOU_REQUIRE();
+	/* no page fault needs memory when there is none */
+	ASSERT_EQ(0, mlockall(MCL_CURRENT | MCL_FUTURE));
 	why = fault_prepare();
 	if (why)
 		SKIP(return, "%s", why);
@@ -158,31 +183,41 @@ FIXTURE_SETUP(fault)
 	ASSERT_NE(NULL, self->skel);
 }
 
-FIXTURE_TEARDOWN(fault)
-{
-	TH_LOG("%u allocations have failed", fault_failed);
-	EXPECT_LT(0, fault_failed);
-	bpf_link__destroy(self->link);
-	if (self->ring.ring_fd >= 0)
-		io_uring_queue_exit(&self->ring);
-}
-
-/* A ring that has nothing in its caches. */
-static inline int fresh_ring(FIXTURE_DATA(fault) *self, unsigned int setup,
-			     struct bpf_program *prog)
+static inline void close_ring(FIXTURE_DATA(fault) *self)
 {
 	bpf_link__destroy(self->link);
 	self->link = NULL;
 	if (self->ring.ring_fd >= 0)
 		io_uring_queue_exit(&self->ring);
 	self->ring.ring_fd = -1;
-	if (iou_ring_init(&self->ring, setup))
-		return -errno;
-	if (!prog)
-		return 0;
+}
+
+FIXTURE_TEARDOWN(fault)
+{
+	TH_LOG("%u allocations have failed", fault_failed);
+	EXPECT_LT(0, fault_failed);
+	close_ring(self);
+}
+
+/* A ring that has nothing in its caches. */
+static inline int fresh_ring_size(FIXTURE_DATA(fault) *self, unsigned int setup,
+				  unsigned int entries, struct bpf_program *prog)
+{
+	int ret;
+
+	close_ring(self);
+	ret = iou_ring_init_size(&self->ring, setup, entries, 2 * entries);
+	if (ret || !prog)
+		return ret;
 	self->link = bpf_program__attach_iouring(prog, self->ring.ring_fd,
 						 NULL);
 	return self->link ? 0 : -errno;
+}
+
+static inline int fresh_ring(FIXTURE_DATA(fault) *self, unsigned int setup,
+			     struct bpf_program *prog)
+{
+	return fresh_ring_size(self, setup, IOU_ENTRIES, prog);
 }
 
 /* Those that were issued. */
@@ -193,6 +228,26 @@ static inline unsigned int nr_issued(FIXTURE_DATA(fault) *self)
 	for (unsigned int i = 0; i < self->skel->bss->nr_sqes; i++)
 		nr += !self->skel->bss->rets[i];
 	return nr;
+}
+
+/* What may come of an allocation that has failed, and of a timeout. */
+static inline bool no_memory(int res)
+{
+	/* -ECANCELED: there is no worker for it, and none can be made */
+	return res == -ENOMEM || res == -ENOBUFS || res == -EAGAIN ||
+	       res == -ECANCELED || res == -ETIME;
+}
+
+/*
+ * What nobody has received keeps the socket from being ready to send, once it's
+ * a quarter of what may be on its way.
+ */
+static inline void fault_drain(FIXTURE_DATA(fault) *self)
+{
+	char buf[64];
+
+	while (recv(self->sock[1], buf, sizeof(buf), MSG_DONTWAIT) > 0)
+		;
 }
 
 /* Submits a flow and waits for it, as far as that gets. */
@@ -207,14 +262,23 @@ static inline int run_flow(FIXTURE_DATA(fault) *self, struct io_uring_cqe *cqe)
 	return ret;
 }
 
-/* Does the rest, with memory there: each flow ends, and once. */
-#define end_flow(submitted, cqe) do {					\
-	if ((submitted) != 1)						\
-		ASSERT_EQ(1, io_uring_submit(&self->ring));		\
-	if (!(cqe).user_data)						\
-		ASSERT_EQ(0, iou_wait_cqe(&self->ring, &(cqe)));	\
-	ASSERT_EQ(FLOW, (cqe).user_data);				\
-	ASSERT_NO_CQE(&self->ring);					\
-} while (0)
+/* Does the rest, with memory there. Returns 0 if the flow has ended, and once. */
+static inline int end_flow(FIXTURE_DATA(fault) *self, int submitted,
+			   struct io_uring_cqe *cqe)
+{
+	struct io_uring_cqe other;
+	int ret = 0;
+
+	if (submitted != 1 && io_uring_submit(&self->ring) != 1)
+		return -EIO;
+	if (!cqe->user_data)
+		ret = iou_wait_cqe(&self->ring, cqe);
+	if (ret)
+		return ret;
+	if (cqe->user_data != FLOW ||
+	    !iou_wait_cqe_ms(&self->ring, &other, IOU_IDLE_MS))
+		return -EEXIST;
+	return 0;
+}
 
 #endif

@@ -48,3 +48,23 @@ int fault_hop(struct bpf_io_uring_ctx *ctx)
 		rets[0] = iou_issue(ctx, &sqes[0]);
 	return BPF_IO_URING_DEFAULT;
 }
+
+/*
+ * Two requests that are linked, two more for the application, and one behind the
+ * flow.
+ */
+SEC("iouring")
+int fault_chain(struct bpf_io_uring_ctx *ctx)
+{
+	__u32 size = sizeof(sqes[0]);
+
+	iou_log_event(ctx);
+	if (iou_is_child(ctx))
+		return BPF_IO_URING_DEFAULT;
+	rets[0] = bpf_io_uring_issue(ctx, &sqes[0], size, 0);
+	rets[1] = bpf_io_uring_issue(ctx, &sqes[1], size, 0);
+	rets[2] = bpf_io_uring_issue(ctx, &sqes[2], size, BPF_IO_URING_ISSUE_APP);
+	rets[3] = bpf_io_uring_issue(ctx, &sqes[3], size, BPF_IO_URING_ISSUE_APP);
+	rets[4] = bpf_io_uring_link(ctx, &sqes[4], size, 0);
+	return BPF_IO_URING_DEFAULT;
+}
