@@ -25,9 +25,9 @@
 
 struct io_bpf_again_def {
 	/* makes it ready for being issued again: offset, address, length */
-	int (*prep)(struct io_kiocb *, u64, u64, u32);
+	int (*prep)(struct io_kiocb *req, u64 off, u64 addr, u32 len);
 	/* what is left of the opcode's ->issue() after that */
-	int (*issue)(struct io_kiocb *, unsigned int);
+	int (*issue)(struct io_kiocb *req, unsigned int issue_flags);
 };
 
 /* by opcode */
