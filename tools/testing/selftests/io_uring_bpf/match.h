@@ -107,6 +107,25 @@ static inline void match_change(FIXTURE_DATA(match) *self, int res, __u32 cflags
 #define MATCH_SUBMIT(nr)						\
 	ASSERT_EQ(nr, io_uring_submit(&self->ring))
 
+/* Runs @nr NOPs at once, and before each CQE there are two that its program posts. */
+static inline void match_expect_posts(struct __test_metadata *_metadata,
+				      FIXTURE_DATA(match) *self, int nr)
+{
+	__u64 markers = 0;
+
+	self->skel->bss->nr_posts = 2;
+	for (int i = 0; i < nr; i++)
+		match_queue_nop(self, i, APP + i);
+	MATCH_SUBMIT(nr);
+	for (int i = 0; i < nr; i++) {
+		for (int n = 0; n < 2; n++)
+			ASSERT_CQE_FLAGS(&self->ring, MARKER + markers++, n,
+					 n << 16);
+		ASSERT_CQE(&self->ring, APP + i, i);
+	}
+	ASSERT_NO_CQE(&self->ring);
+}
+
 /* Runs a NOP, which a program has @seen or has not. */
 #define match_run_nop(_user_data, _seen) do {				\
 	__u32 __nr = match_nr_events(self);				\

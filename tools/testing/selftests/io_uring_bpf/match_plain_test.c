@@ -73,20 +73,9 @@ TEST_F(match, post_cqe)
 TEST_F(match, post_cqe_many)
 {
 	const int nr = 40;
-	int markers = 0;
 
 	self->link = MATCH_ALL(match_plain);
-	self->skel->bss->nr_posts = 2;
-	for (int i = 0; i < nr; i++)
-		match_queue_nop(self, i, APP + i);
-	MATCH_SUBMIT(nr);
-	for (int i = 0; i < nr; i++) {
-		for (int n = 0; n < 2; n++)
-			ASSERT_CQE_FLAGS(&self->ring, MARKER + markers++, n,
-					 n << 16);
-		ASSERT_CQE(&self->ring, APP + i, i);
-	}
-	ASSERT_NO_CQE(&self->ring);
+	match_expect_posts(_metadata, self, nr);
 	ASSERT_EQ(nr, match_nr_events(self));
 }
 

@@ -101,21 +101,8 @@ TEST_F(match, post_cqe)
 /* More requests in one go than a flush has room for posted CQEs. */
 TEST_F(match, post_cqe_many)
 {
-	const int nr = 40;
-	__u64 markers = 0;
-
 	self->link = MATCH_ALL(match_as_told);
-	self->skel->bss->nr_posts = 2;
-	for (int i = 0; i < nr; i++)
-		match_queue_nop(self, i, APP + i);
-	MATCH_SUBMIT(nr);
-	for (int i = 0; i < nr; i++) {
-		for (int n = 0; n < 2; n++)
-			ASSERT_CQE_FLAGS(&self->ring, MARKER + markers++, n,
-					 n << 16);
-		ASSERT_CQE(&self->ring, APP + i, i);
-	}
-	ASSERT_NO_CQE(&self->ring);
+	match_expect_posts(_metadata, self, 40);
 }
 
 /* There is no flow that could own what it asks for. */

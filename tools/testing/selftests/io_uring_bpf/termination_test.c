@@ -16,8 +16,8 @@
 IOU_LOAD_ONCE(termination);
 
 #define MAX_SQES	32
-/* room for what is sent to the other ring until the process gets to it */
 #define SQ_ENTRIES	2048
+/* room for what is sent to the other ring until the process gets to it */
 #define CQ_ENTRIES	4096
 /* how long the neighbour's requests are counted, and how often at most */
 #define WINDOW_MS	100
