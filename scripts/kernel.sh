@@ -8,7 +8,6 @@
 #   bench   without them and with mitigations, for counting instructions
 #   bench-base  the same of the kernel without the series
 #   bench-off   like bench, with CONFIG_IO_URING_BPF_PROG off
-#   fault   like debug, with allocations that can be made to fail, and kmemleak
 #   off     like debug without debugging, and with CONFIG_IO_URING_BPF_PROG off
 
 . "$(dirname "$0")/lib.sh"
@@ -27,7 +26,6 @@ fragments()
 	local dir=$TOP/scripts/config
 	case $config in
 	debug)	cat "$dir/kernel.config" "$dir/types.config" "$dir/debug.config" ;;
-	fault)	cat "$dir/kernel.config" "$dir/debug.config" "$dir/fault.config" ;;
 	bench)	grep -v '^CONFIG_CPU_MITIGATIONS' "$dir/kernel.config"
 		cat "$dir/bench.config" ;;
 	bench-base | bench-off)
