@@ -24,9 +24,10 @@
 
 static inline bool io_has_bpf(struct io_ring_ctx *ctx)
 {
+	if (!IS_ENABLED(CONFIG_IO_URING_BPF_PROG))
+		return false;
 	/* some look without ->uring_lock, it's set before it matters to them */
-	return IS_ENABLED(CONFIG_IO_URING_BPF_PROG) &&
-	       (data_race(ctx->int_flags) & IO_RING_F_BPF);
+	return data_race(ctx->int_flags) & IO_RING_F_BPF;
 }
 
 /* Did a BPF program issue @req? Holds from its preparation to its completion. */

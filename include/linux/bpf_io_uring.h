@@ -150,8 +150,8 @@ struct bpf_io_uring_ctx {
 	__u16	flags;
 	__u32	nr_children;
 	__u64	state[4];
-	__u64	:64;
-	__u64	:64;
+	__u64:64;
+	__u64:64;
 	__u64	flow_user_data;
 };
 

@@ -26,7 +26,7 @@ FIXTURE(audit) {
 
 IOU_RING_VARIANTS(audit);
 
-/* Returns 0 or an error. What comes before the acknowledgement goes to @reply. */
+/* Returns 0 or an error. What comes before the confirmation goes to @reply. */
 static int audit_request(int fd, unsigned int type, const void *data,
 			 size_t len, void *reply, size_t reply_len)
 {

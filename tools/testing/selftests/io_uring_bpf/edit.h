@@ -148,9 +148,7 @@ static inline bool edit_let_go(FIXTURE_DATA(edit) *self)
 }
 
 /* What was submitted is all of it, and no step has failed. */
-#define EDIT_SUBMIT(nr) do {						\
-	ASSERT_EQ(nr, io_uring_submit(&self->ring));			\
-} while (0)
+#define EDIT_SUBMIT(nr) ASSERT_EQ(nr, io_uring_submit(&self->ring))
 
 #define EDIT_ASSERT_DONE() do {						\
 	ASSERT_NO_CQE(&self->ring);					\

@@ -182,7 +182,8 @@ static int mode_remap(struct io_uring *ring)
 	ring->enter_ring_fd = fd;
 	ring->flags = old.flags;
 	ring->features = old.features;
-	ring->sq.sqe_head = ring->sq.sqe_tail = *ring->sq.ktail;
+	ring->sq.sqe_tail = *ring->sq.ktail;
+	ring->sq.sqe_head = ring->sq.sqe_tail;
 	for (unsigned int i = 0; i < p.sq_entries; i++)
 		ring->sq.array[i] = i;
 	return ret;
