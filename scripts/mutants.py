@@ -4,9 +4,10 @@
 
 Do the tests fail when the kernel is wrong? scripts/mutants/*.txt has small
 faults. All of them are built into one kernel, one at a time is switched on in a
-guest, and the tests that should find it are run: for all faults, or those whose
-list, file, name or test contains one of the words. Prints TAP: a fault that no
-test has found is "not ok", as are tests that fail without any.
+guest, and the tests that should find it are run, each on its own: for all faults,
+or those whose list, file, name or test contains one of the words. Prints TAP: a
+fault that one of them has not found is "not ok", as are tests that fail without
+any. Each test of the selftests is named by a fault that it finds.
 
 A fault is a paragraph, with # for comments:
 
@@ -15,10 +16,11 @@ A fault is a paragraph, with # for comments:
     - lines of the file, which has them once
     + what is there instead, with MUT for "this fault is switched on"
 
-There may be several tests, and names, or fixture.variant.name, choose some of a
-program's. A fault that is found because the kernel complains, or because nothing
+There may be several programs, and names, or fixture.variant.name, which choose
+tests of one. A fault that is found because the kernel complains, or because nothing
 goes on, has "by: splat" or "by: hang", and comes last.
 """
+import concurrent.futures
 import os
 import re
 import subprocess
@@ -30,7 +32,7 @@ from serieslib.util import CACHE, Error, TOP, run, say, write_file
 SCRIPTS = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.path.join(TOP, 'build')
 RESULTS = os.path.join(BUILD, 'mutants')
-CONSOLE = os.path.join(BUILD, 'log', 'console-mutants')
+CONSOLE = os.path.join(BUILD, 'log', 'console-mutants%d')
 # With the changed files in the place of those of the tree, and a copy in that of
 # the build folder, for this build only: only what differs is built.
 BUILD_SCRIPT = '''
@@ -48,11 +50,12 @@ exec "$kernel"
 BOOT_SCRIPT = '''
 . "$1/lib.sh"
 . "$1/vm.sh"
-disk=$BUILD/disk-mutants.img
+disk=$BUILD/disk-mutants$3.img
 "$1/disk.sh" "$disk"
 vm_run "${IOU_BPF_BOOT_TIMEOUT:-3600}" "$2" \\
 	--qemu-opts="-drive file=$disk,format=raw,if=virtio,cache=unsafe" -- \\
-	"$1/mutants.sh" "$GUEST_BUILD/mutants" "$GUEST_BUILD/kselftest/io_uring_bpf" >&2 || true
+	"$1/mutants.sh" "$GUEST_BUILD/mutants" "$3" \\
+	"$GUEST_BUILD/kselftest/io_uring_bpf" >&2 || true
 rm -f "$disk"
 '''
 
@@ -102,43 +105,61 @@ def result(name, end):
         return ''
 
 
-def boot(lines):
+def boot(nr, lines):
     """Runs what is left in a guest. Returns the name of the last one."""
-    write_file(os.path.join(RESULTS, 'plan'), ('\n'.join(lines) + '\n').encode())
-    write_file(os.path.join(RESULTS, 'last.name'), b'')
-    say('booting, %d runs to go, log in build/log/console-mutants' % len(lines))
-    subprocess.run(['bash', '-c', BOOT_SCRIPT, 'bash', SCRIPTS, CONSOLE], check=False,
-                   env=dict(os.environ, IOU_BPF_CONFIG='mutants'))
-    out = subprocess.run([os.path.join(SCRIPTS, 'splat.sh'), CONSOLE], check=False,
+    write_file(os.path.join(RESULTS, 'plan%d' % nr), ('\n'.join(lines) + '\n').encode())
+    write_file(os.path.join(RESULTS, 'last%d.name' % nr), b'')
+    say('booting, %d runs to go, log in build/log/console-mutants%d' % (len(lines), nr))
+    subprocess.run(['bash', '-c', BOOT_SCRIPT, 'bash', SCRIPTS, CONSOLE % nr, str(nr)],
+                   check=False, env=dict(os.environ, IOU_BPF_CONFIG='mutants'))
+    out = subprocess.run([os.path.join(SCRIPTS, 'splat.sh'), CONSOLE % nr], check=False,
                          stdout=subprocess.PIPE, text=True).stdout
     for name in re.findall(r'^splat in (\S+): ', out, re.M):
         write_file(os.path.join(RESULTS, name + '.splat'), out.encode())
-    last = result('last', 'name')
+    last = result('last%d' % nr, 'name')
     if last and not result(last, 'rc'):
         write_file(os.path.join(RESULTS, last + '.rc'), b'hang')
         open(os.path.join(RESULTS, last + '.tap'), 'a').close()
     return last
 
 
-def run_all(mutants):
+def run_share(nr, lines):
     """Guest after guest, as one ends where the kernel is not to be trusted."""
     failed = 0
+    while lines := [x for x in lines if not result(x.split()[0], 'rc')]:
+        failed = 0 if boot(nr, lines) else failed + 1
+        if failed == 2:
+            raise Error('no guest comes up, see build/log/console-mutants%d' % nr)
+
+
+def shares(lines):
+    """Guests side by side: most tests keep one CPU busy, and each takes 3 GB."""
+    nr = 2 if int(os.environ.get('JOBS', os.cpu_count())) > 1 and len(lines) > 20 else 1
+    found = [[] for _ in range(nr)]
+    programs = {}
+    for line in lines:
+        programs.setdefault(line.split()[2], []).append(line)
+    for some in sorted(programs.values(), key=len, reverse=True):
+        min(found, key=len).extend(some)
+    return [[x for x in lines if x in set(share)] for share in found]
+
+
+def run_all(mutants):
+    """All of their tests, in guests."""
     subprocess.run(['rm', '-rf', RESULTS], check=True)
     os.makedirs(RESULTS)
     subprocess.run(['gcc', '-O2', '-Wall', '-fPIC', '-shared', '-o',
                     os.path.join(RESULTS, 'server.so'),
                     os.path.join(SCRIPTS, 'mutants', 'server.c')], check=True)
-    while lines := [x for x in plan(mutants) if not result(x.split()[0], 'rc')]:
-        failed = 0 if boot(lines) else failed + 1
-        if failed == 2:
-            raise Error('no guest comes up, see build/log/console-mutants')
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        for end in [pool.submit(run_share, nr, share)
+                    for nr, share in enumerate(shares(plan(mutants)), 1)]:
+            end.result()
 
 
 def failures(name):
     """The tests of a run that failed, by what they are called."""
     rc = result(name, 'rc')
-    if rc == 'skip':
-        return []
     out = subprocess.run([os.path.join(SCRIPTS, 'tap.sh'),
                           os.path.join(RESULTS, name + '.tap'), rc],
                          stdout=subprocess.PIPE, text=True, check=True).stdout
@@ -167,9 +188,9 @@ def report(mutants):
         bad = verdict(name) or verdict(name, 'hang') or verdict(name, 'splat')
         lines.append((not bad, name, bad))
     for m in mutants:
-        found = [t for i in range(len(m.tests))
-                 for t in verdict('%s.%d' % (m.name, i), m.by)]
-        lines.append((bool(found), m.name, found or ['SURVIVED']))
+        found = [verdict('%s.%d' % (m.name, i), m.by) for i in range(len(m.tests))]
+        lines.append((all(found), m.name,
+                      [', '.join(f) or t + ' SURVIVED' for t, f in zip(m.tests, found)]))
     print('TAP version 13\n1..%d' % len(lines))
     for nr, (ok, name, why) in enumerate(lines, 1):
         print('%s %d - %s%s' % ('ok' if ok else 'not ok', nr, name,

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# usage: scripts/mutants.sh RESULTS PROGRAM_DIR
+# usage: scripts/mutants.sh RESULTS NUMBER PROGRAM_DIR
 #
-# Runs in the guest. For each line of RESULTS/plan, which has the name of a fault
-# with the number of the run, what switches it on, a program and its arguments:
+# Runs in guest NUMBER. For each line of RESULTS/planNUMBER, which has the name of a
+# fault with the number of the run, what switches it on, a program and its arguments:
 # does so, and runs that program, until a test fails. Output and exit status go to
 # RESULTS/NAME.tap and RESULTS/NAME.rc. With something left that can't be killed, or
 # a kernel that says it's tainted, this guest is done with: another one goes on.
@@ -11,7 +11,8 @@
 # other one would cost an emulated machine a second.
 
 results=$1
-dir=$2
+guest=$2
+dir=$3
 : "${IOU_BPF_TEST_TIMEOUT:=100}"
 . "$(dirname "$(realpath "$0")")/guestlib.sh"
 
@@ -39,18 +40,6 @@ failed()
 	while read -r line; do
 		[[ $line != 'not ok'* ]] || return 0
 	done <"$results/$1.tap"
-	return 1
-}
-
-# the same for another run with that fault
-caught()
-{
-	local f
-	[[ $1 != unbroken.* ]] || return
-	for f in "$results/${1%.*}".*.tap; do
-		f=${f##*/}
-		! failed "${f%.tap}" || return 0
-	done
 	return 1
 }
 
@@ -93,12 +82,8 @@ run()
 
 cd "$dir" || exit 1
 while read -r name number program arguments; do
-	if caught "$name"; then
-		echo skip >"$results/$name.rc"
-		continue
-	fi
 	[ "$program" = "$serving" ] || serve "$program"
-	echo "$name" >"$results/last.name"
+	echo "$name" >"$results/last$guest.name"
 	echo "selftest: running $name" >/dev/kmsg
 	SECONDS=0 rc=125
 	echo "$number" >"$switch" || exit 1
@@ -109,4 +94,4 @@ while read -r name number program arguments; do
 	echo "$name: $rc, $SECONDS seconds"
 	read -r tainted </proc/sys/kernel/tainted
 	[ "$rc" != 125 ] && [ "$tainted" = 0 ] || break
-done <"$results/plan"
+done <"$results/plan$guest"

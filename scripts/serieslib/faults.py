@@ -54,7 +54,8 @@ def add_line(m, line):
     elif line[0] == '+':
         m.new += line[1:] + '\n'
     elif key == 'test' and value:
-        m.tests.append(value)
+        program, *names = value.split()
+        m.tests += ['%s %s' % (program, name) for name in names] or [program]
     elif key == 'by' and value in ('splat', 'hang'):
         m.by = value
     else:

@@ -76,11 +76,21 @@ class Mutants(unittest.TestCase):
         first, second = self.read(FIRST + SECOND)
         self.assertEqual([
             'unbroken.a_test 0 a_test',
-            'first.0 %d a_test -t one -r f.v.two' % first.number(),
+            'first.0 %d a_test -t one' % first.number(),
+            'first.1 %d a_test -r f.v.two' % first.number(),
             'unbroken.b_test 0 b_test',
             'second.0 %d a_test' % second.number(),
             'second.1 %d b_test' % second.number()],
             mutants.plan([second, first]))
+
+    def test_shares(self):
+        """A program is loaded in one guest only, and the order stays."""
+        lines = ['f.%d 1 %s_test' % (i, 'aabbbcb'[i % 7]) for i in range(21)]
+        os.environ['JOBS'] = '2'
+        one, two = mutants.shares(lines)
+        self.assertEqual([x for x in lines if x.endswith('b_test')], one)
+        self.assertEqual([x for x in lines if not x.endswith('b_test')], two)
+        self.assertEqual([lines[:20]], mutants.shares(lines[:20]))
 
     def report(self, results):
         for name, (tap, rc, splat) in results.items():
@@ -99,11 +109,11 @@ class Mutants(unittest.TestCase):
         bad, lines = self.report({
             'unbroken.a_test': (PASSED, '0', ''),
             'unbroken.b_test': (PASSED, '0', ''),
-            'first.0': (FAILED, '143', ''),
-            'second.0': (PASSED, '0', ''), 'second.1': ('', 'hang', '')})
+            'first.0': (FAILED, '143', ''), 'first.1': (FAILED, '143', ''),
+            'second.0': (FAILED, '1', ''), 'second.1': ('', 'hang', '')})
         self.assertEqual((0, [
             'ok 1 - unbroken.a_test', 'ok 2 - unbroken.b_test',
-            'ok 3 - first # f.one', 'ok 4 - second # nothing goes on']),
+            'ok 3 - first # f.one, f.one', 'ok 4 - second # f.one, nothing goes on']),
             (bad, lines))
 
     def test_survivors(self):
@@ -111,12 +121,13 @@ class Mutants(unittest.TestCase):
         bad, lines = self.report({
             'unbroken.a_test': (FAILED, '1', ''),
             'unbroken.b_test': (PASSED, '0', 'splat: WARNING: x\n'),
-            'first.0': (PASSED, '0', 'splat: BUG: x\n'),
-            'second.0': (PASSED, '0', ''), 'second.1': (PASSED, '0', '')})
+            'first.0': (PASSED, '0', 'splat: BUG: x\n'), 'first.1': (FAILED, '1', ''),
+            'second.0': (PASSED, '0', ''), 'second.1': ('', 'hang', '')})
         self.assertEqual((4, [
             'not ok 1 - unbroken.a_test # f.one',
             'not ok 2 - unbroken.b_test # the kernel complains',
-            'not ok 3 - first # SURVIVED', 'not ok 4 - second # SURVIVED']),
+            'not ok 3 - first # a_test one SURVIVED, f.one',
+            'not ok 4 - second # a_test SURVIVED, nothing goes on']),
             (bad, lines))
 
     def test_lists(self):
