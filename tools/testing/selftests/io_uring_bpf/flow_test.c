@@ -340,6 +340,7 @@ TEST_F(flow, child_cancelled)
 	ASSERT_HAS_CQE(cqes, 2, 1, 0);
 	ASSERT_HAS_CQE(cqes, 2, FLOW, -ECANCELED);
 	ASSERT_EQ(2, self->skel->bss->nr_events);
+	EXPECT_EQ(BPF_IO_URING_COMPLETE, self->skel->bss->events[1].event);
 	EXPECT_EQ(-ECANCELED, self->skel->bss->events[1].res);
 }
 

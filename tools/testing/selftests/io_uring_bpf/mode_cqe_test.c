@@ -346,23 +346,37 @@ TEST_F(mode_cqe, watched_leave_nothing)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* A request that is issued again has its arguments where the words were. */
+/*
+ * A request that is issued again has its arguments where the words were. Those of
+ * a NOP are zero, unlike those of a read.
+ */
 TEST_F(mode_cqe, again)
 {
+	int fd = open("/dev/zero", O_RDONLY);
+	char buf[9];
+
+	ASSERT_LE(0, fd);
 	self->link = IOU_ATTACH(self->skel->progs.mode_steps, &self->ring, 0);
-	mode_add_nop(self->skel, 9, IORING_NOP_TW);
-	mode_add_nop(self->skel, 8, 0);
 	self->skel->bss->verdicts[0] = BPF_IO_URING_POST;
 	self->skel->bss->verdicts[1] = BPF_IO_URING_POST;
-	self->skel->bss->nr_again = 3;
-	iou_queue_bpf(&self->ring, 0, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
-	for (int i = 0; i < 4; i++)
-		ASSERT_BIG_CQE(&self->ring, CHILD, 9, 0, 0, 0);
-	ASSERT_EQ(0, self->skel->bss->again_ret);
-	ASSERT_BIG_CQE(&self->ring, CHILD + 1, 8, 0, 0, 0);
-	ASSERT_BIG_CQE(&self->ring, FLOW, 0, 0, 0, 0);
-	ASSERT_NO_CQE(&self->ring);
+	for (int round = 0; round < 2; round++) {
+		mode_add_nop(self->skel, 9, IORING_NOP_TW);
+		mode_add_nop(self->skel, 8, 0);
+		if (round)
+			iou_prep_read(&self->skel->bss->sqes[0], fd, buf,
+				      sizeof(buf), 0, CHILD);
+		self->skel->bss->nr_again = 3;
+		iou_queue_bpf(&self->ring, 0, FLOW);
+		ASSERT_EQ(1, io_uring_submit(&self->ring));
+		for (int i = 0; i < 4; i++)
+			ASSERT_BIG_CQE(&self->ring, CHILD, 9, 0, 0, 0);
+		ASSERT_EQ(0, self->skel->bss->again_ret);
+		ASSERT_BIG_CQE(&self->ring, CHILD + 1, 8, 0, 0, 0);
+		ASSERT_BIG_CQE(&self->ring, FLOW, 0, 0, 0, 0);
+		ASSERT_NO_CQE(&self->ring);
+		self->skel->bss->nr_sqes = 0;
+	}
+	close(fd);
 }
 
 /* The step that was posted keeps its own, the one that could not be has none. */
