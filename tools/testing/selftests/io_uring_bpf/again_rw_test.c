@@ -108,6 +108,8 @@ TEST_F(again, read_fixed_out_of_range)
 	io_uring_prep_read_fixed(sqe, self->fd, self->got, 16, 0, 0);
 	again_add_step(self, 0, self->got + BLOCK - 16, 16);
 	again_add_step(self, 0, self->got + BLOCK - 15, 16);
+	/* the one before has left no iterator to start from */
+	again_add_step(self, 0, self->got + BLOCK - 15, 16);
 	again_add_step(self, 0, self->got - 1, 16);
 	again_add_step(self, 0, self->got, BLOCK + 1);
 	again_add_step(self, 0, (void *)-16L, 32);
@@ -116,9 +118,9 @@ TEST_F(again, read_fixed_out_of_range)
 	again_expect_steps();
 	again_expect_res(0, 16);
 	again_expect_res(1, 16);
-	for (int i = 2; i < 6; i++)
+	for (int i = 2; i < 7; i++)
 		again_expect_res(i, -EFAULT);
-	again_expect_res(6, 16);
+	again_expect_res(7, 16);
 	ASSERT_TRUE(same(self, 0, BLOCK, 16));
 	ASSERT_TRUE(same(self, BLOCK - 16, 0, 16));
 	ASSERT_EQ(0, self->got[BLOCK]);
@@ -167,15 +169,19 @@ TEST_F(again, write)
 TEST_F(again, write_in_io_wq)
 {
 	struct io_uring_sqe *sqe = again_add_child(self);
+	/* what the file has elsewhere */
+	const char *data = self->data + BLOCK;
 
 	again_attach(again_steps);
-	iou_prep_write(sqe, self->fd, self->data, 16, 0, CHILD);
+	iou_prep_write(sqe, self->fd, data, 16, 0, CHILD);
 	sqe->flags = IOSQE_ASYNC;
 	for (int i = 1; i < AGAIN_MAX_STEPS; i++)
-		again_add_step(self, 16 * i, self->data + 16 * i, 16);
+		again_add_step(self, 16 * i, data + 16 * i, 16);
 	again_run(0);
 	again_expect_steps();
-	ASSERT_TRUE(file_has(self, self->data, 16 * AGAIN_MAX_STEPS, 0));
+	for (int i = 0; i < AGAIN_MAX_STEPS; i++)
+		again_expect_res(i, 16);
+	ASSERT_TRUE(file_has(self, data, 16 * AGAIN_MAX_STEPS, 0));
 }
 
 TEST_F(again, write_fixed)

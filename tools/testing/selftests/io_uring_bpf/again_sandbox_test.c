@@ -60,6 +60,7 @@ TEST_F(again, refused_by_restriction)
 	again_run(-EACCES);
 	ASSERT_NO_CQE(&self->ring);
 	again_expect_res(0, -EACCES);
+	ASSERT_EQ(-EINVAL, self->skel->bss->steps[0].ret);
 	ASSERT_EQ(4, pipe_bytes(self));
 }
 
@@ -74,6 +75,7 @@ TEST_F(again, refused_by_filter)
 	again_run(-EACCES);
 	ASSERT_NO_CQE(&self->ring);
 	again_expect_res(0, -EACCES);
+	ASSERT_EQ(-EINVAL, self->skel->bss->steps[0].ret);
 	ASSERT_EQ(4, pipe_bytes(self));
 }
 
@@ -81,8 +83,8 @@ TEST_F(again, refused_by_filter)
 TEST_F(again, filter_added_later)
 {
 	again_attach(again_steps);
-	again_add_read(self, self->pipe[0], self->got, 16, 0);
-	again_add_step(self, 0, self->got, 16);
+	again_add_read(self, self->pipe[0], self->got, 4, 0);
+	again_add_step(self, 0, self->got, 4);
 	again_start();
 	ASSERT_EQ(1, io_uring_submit(&self->ring));
 	ASSERT_NO_CQE(&self->ring);
@@ -91,7 +93,7 @@ TEST_F(again, filter_added_later)
 	ASSERT_EQ(8, write(self->pipe[1], "datadata", 8));
 	ASSERT_CQE(&self->ring, FLOW, -EACCES);
 	ASSERT_NO_CQE(&self->ring);
-	again_expect_res(0, 8);
+	again_expect_res(0, 4);
 	ASSERT_EQ(0, self->skel->bss->steps[0].ret);
 	again_expect_res(1, -EACCES);
 }

@@ -158,7 +158,7 @@ TEST_F(again, fixed_file_replaced)
 	again_start();
 	ASSERT_EQ(1, io_uring_submit(&self->ring));
 	ASSERT_EQ(1, io_uring_register_files_update(&self->ring, 0, other, 1));
-	ASSERT_EQ(8, write(other[1], "otherone", 8));
+	ASSERT_EQ(16, write(other[1], "another sixteen!", 16));
 	ASSERT_EQ(16, write(self->pipe[1], "0123456789abcdef", 16));
 	ASSERT_CQE(&self->ring, FLOW, 0);
 	again_expect_steps();

@@ -32,6 +32,8 @@ int issue_table(struct bpf_io_uring_ctx *ctx)
 SEC("iouring")
 int issue_sizes(struct bpf_io_uring_ctx *ctx)
 {
+	if (!iou_is_start(ctx))
+		return BPF_IO_URING_DEFAULT;
 	ret_short = bpf_io_uring_issue(ctx, sqes, 32, 0);
 	ret_long = bpf_io_uring_issue(ctx, sqes, 128, 0);
 	ret_zero = bpf_io_uring_issue(ctx, sqes, 0, 0);
