@@ -144,6 +144,8 @@ static void process(FIXTURE_DATA(group) *self, struct bpf_program *prog,
 	struct io_uring_cqe *cqe;
 	struct io_uring ring;
 
+	/* not to go on when the test has failed */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (iou_ring_init(&ring, setup) ||
 	    !bpf_program__attach_iouring(prog, ring.ring_fd, NULL))
 		_exit(GONE_WRONG);

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -220,13 +221,16 @@ TEST_F(iopoll, linked)
 /* io_uring has opcodes and files that it doesn't poll for. */
 TEST_F(iopoll, not_to_be_polled)
 {
+	struct io_uring_sqe *sqe;
 	int fds[2];
 
 	ASSERT_EQ(0, pipe(fds));
 	self->link = IOU_ATTACH(self->skel->progs.mode_batch, &self->ring, 0);
 	iou_prep_read(mode_add_sqe(self->skel), fds[0], self->buf, BLOCK, 0,
 		      CHILD);
-	mode_add_nop(self->skel, 0, 0)->opcode = IORING_OP_FSYNC;
+	sqe = mode_add_sqe(self->skel);
+	io_uring_prep_fsync(sqe, self->fd, 0);
+	sqe->user_data = CHILD + 1;
 	mode_add_nop(self->skel, 5, 0);
 	mode_add_nop(self->skel, 6, IORING_NOP_TW);
 	iou_queue_bpf(&self->ring, 0, FLOW);
@@ -256,6 +260,8 @@ TEST_F(iopoll, killed)
 		struct io_uring_cqe cqe;
 		struct io_uring ring;
 
+		/* not to go on when the test has failed */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (iou_ring_init(&ring, variant->setup) ||
 		    !bpf_program__attach_iouring(self->skel->progs.mode_endless,
 						 ring.ring_fd, NULL))

@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/fsuid.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "mode.h"
@@ -285,6 +286,8 @@ TEST_F(sqpoll, killed)
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {
+		/* not to go on when the test has failed */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		io_uring_queue_exit(&self->ring);
 		if (iou_ring_init(&self->ring, IORING_SETUP_SQPOLL) ||
 		    sqpoll_share(self))
