@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Dropping requests of the chain behind a flow. */
 #include "edit.h"
+#include "process.h"
 
 #include <linux/futex.h>
-#include <sys/wait.h>
 
 TEST_F(edit, one_in_silence)
 {
@@ -252,14 +252,18 @@ TEST_F_TIMEOUT(edit, flows_are_no_more, 300)
 	ASSERT_EQ(0, self->skel->bss->nr_wrong);
 }
 
-/* A wait for a private futex is counted from its preparation, till it's gone. */
+/*
+ * A wait for a private futex is counted from its preparation, till it's gone. Who
+ * exits waits for such ones, and not for other requests if there are none.
+ */
 TEST_F(edit, tracked_member_and_exit)
 {
 	struct io_uring_sqe *sqe;
 	unsigned int futex = 0;
 	struct io_uring ring;
-	int status;
+	int status = 0;
 	pid_t pid;
+	bool gone;
 
 	pid = fork();
 	ASSERT_LE(0, pid);
@@ -270,6 +274,8 @@ TEST_F(edit, tracked_member_and_exit)
 		    !bpf_program__attach_iouring(self->skel->progs.edit_drop_all,
 						 ring.ring_fd, &opts))
 			_exit(1);
+		sqe = iou_get_sqe(&ring);
+		iou_prep_read(sqe, self->pipe[0], self->buf, LEN, 0, OTHER);
 		sqe = iou_queue_bpf(&ring, 0, FLOW);
 		sqe->flags = IOSQE_IO_LINK;
 		sqe = iou_get_sqe(&ring);
@@ -277,10 +283,15 @@ TEST_F(edit, tracked_member_and_exit)
 		sqe->fd = FUTEX2_SIZE_U32 | FUTEX2_PRIVATE;
 		sqe->addr = (uintptr_t)&futex;
 		sqe->addr3 = ~0U;
-		_exit(io_uring_submit_and_wait(&ring, 1) != 2);
+		_exit(io_uring_submit_and_wait(&ring, 1) != 3);
 	}
-	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	gone = wait_for(pid, &status, 0);
+	/* else it can't be killed, but has nothing to wait for without the read */
+	ASSERT_TRUE(gone || edit_let_go(self));
+	ASSERT_TRUE(gone);
 	ASSERT_EQ(0, status);
+	ASSERT_EQ(1, self->skel->bss->nr_events);
+	ASSERT_EQ(0, self->skel->bss->nr_wrong);
 }
 
 TEST_HARNESS_MAIN
