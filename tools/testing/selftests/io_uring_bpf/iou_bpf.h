@@ -205,7 +205,7 @@ static inline struct io_uring_sqe *iou_queue_bpf(struct io_uring *ring,
 
 #include "iou_cqe.h"
 
-static inline const char *iou_probe(void)
+static inline const char *iou_probe_ring(void)
 {
 	struct io_uring_probe *probe = io_uring_get_probe();
 	bool supported;
@@ -218,6 +218,15 @@ static inline const char *iou_probe(void)
 		return "no IORING_OP_BPF, is CONFIG_IO_URING_BPF_PROG set?";
 	if (geteuid())
 		return "needs root, to load programs";
+	return NULL;
+}
+
+static inline const char *iou_probe(void)
+{
+	const char *why = iou_probe_ring();
+
+	if (why)
+		return why;
 	if (libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_IOURING, NULL) != 1)
 		return "no BPF_PROG_TYPE_IOURING";
 	return NULL;

@@ -12,7 +12,11 @@ FIXTURE(load) {
 
 FIXTURE_SETUP(load)
 {
-	IOU_REQUIRE();
+	const char *why = iou_probe_ring();
+
+	/* that the type of program is missing is a failure here */
+	if (why)
+		SKIP(return, "%s", why);
 	libbpf_set_print(NULL);
 	self->skel = load__open();
 	ASSERT_NE(NULL, self->skel);
@@ -70,13 +74,20 @@ TEST_F(load, kfuncs)
 
 TEST_F(load, section_sets_types)
 {
-	const struct bpf_program *prog = self->skel->progs.load_sleepable;
+	struct bpf_program *prog = self->skel->progs.load_sleepable;
+	struct bpf_prog_info info = {};
+	__u32 len = sizeof(info);
 
 	ASSERT_EQ(BPF_PROG_TYPE_IOURING, bpf_program__type(prog));
 	ASSERT_EQ(BPF_IOURING, bpf_program__expected_attach_type(prog));
 	ASSERT_STREQ("iouring", libbpf_bpf_prog_type_str(BPF_PROG_TYPE_IOURING));
 	ASSERT_STREQ("iouring", libbpf_bpf_attach_type_str(BPF_IOURING));
 	ASSERT_STREQ("iouring", libbpf_bpf_link_type_str(BPF_LINK_TYPE_IOURING));
+	/* the kernel agrees */
+	bpf_program__set_autoload(prog, true);
+	ASSERT_EQ(0, load__load(self->skel));
+	ASSERT_EQ(0, bpf_prog_get_info_by_fd(bpf_program__fd(prog), &info, &len));
+	ASSERT_EQ(BPF_PROG_TYPE_IOURING, info.type);
 }
 
 TEST_F(load, return_value_is_a_verdict)

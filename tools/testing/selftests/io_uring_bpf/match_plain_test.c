@@ -44,7 +44,10 @@ TEST_F(match, verdict)
 	}
 }
 
-/* Whichever of a batch it is that leads to more than to be posted. */
+/*
+ * Whichever of a batch it is that leads to more than to be posted. The first batch
+ * after a program was attached takes another way.
+ */
 TEST_F(match, post_cqe)
 {
 	const int nr = 5;
@@ -53,6 +56,7 @@ TEST_F(match, post_cqe)
 	self->skel->bss->nr_posts = 2;
 	for (int which = 0; which < nr; which++) {
 		self->link = WATCH_ONE(match_plain, APP + which);
+		match_run_nop(APP + nr, 0);
 		for (int i = 0; i < nr; i++)
 			match_queue_nop(self, i, APP + i);
 		MATCH_SUBMIT(nr);
@@ -75,35 +79,46 @@ TEST_F(match, post_cqe_many)
 	const int nr = 40;
 
 	self->link = MATCH_ALL(match_plain);
+	match_run_nop(APP, 1);
 	match_expect_posts(_metadata, self, nr);
-	ASSERT_EQ(nr, match_nr_events(self));
+	ASSERT_EQ(1 + nr, match_nr_events(self));
+}
+
+/* Runs @nr NOPs at once, and as many that their program issues. */
+static void expect_issued(struct __test_metadata *_metadata,
+			  FIXTURE_DATA(match) *self, int nr)
+{
+	__u32 nr_events = match_nr_events(self);
+	int own = 0;
+
+	for (int i = 0; i < nr; i++)
+		match_queue_nop(self, i, APP);
+	MATCH_SUBMIT(nr);
+	ASSERT_EQ(0, self->skel->bss->ret_issue);
+	for (int i = 0; i < 2 * nr; i++) {
+		struct io_uring_cqe cqe = {};
+
+		ASSERT_EQ(0, iou_wait_cqe(&self->ring, &cqe));
+		own += cqe.user_data == MARKER && cqe.res == 5;
+	}
+	ASSERT_EQ(nr, own);
+	ASSERT_EQ(nr_events + nr, match_nr_events(self));
 }
 
 /* What it issues takes memory that is there for it, however often. */
 TEST_F(match, issue)
 {
-	const int nr = 32, rounds = 20;
-
 	self->link = MATCH_ALL(match_plain);
 	iou_prep_nop(&self->skel->bss->sqes[0], 5, 0, MARKER);
 	self->skel->bss->nr_sqes = 1;
-	for (int round = 0; round < rounds; round++) {
-		int own = 0;
-
-		for (int i = 0; i < nr; i++)
-			match_queue_nop(self, i, APP);
-		MATCH_SUBMIT(nr);
-		for (int i = 0; i < 2 * nr; i++) {
-			struct io_uring_cqe cqe = {};
-
-			ASSERT_EQ(0, iou_wait_cqe(&self->ring, &cqe));
-			own += cqe.user_data == MARKER && cqe.res == 5;
-		}
-		ASSERT_EQ(nr, own);
-		ASSERT_EQ(0, self->skel->bss->ret_issue);
+	for (int round = 0; round < 20; round++) {
+		expect_issued(_metadata, self, 32);
 		ASSERT_NO_CQE(&self->ring);
 	}
-	ASSERT_EQ(nr * rounds, match_nr_events(self));
+	/* with none in the batch that another one was got ready for */
+	for (int round = 0; round < 100; round++)
+		expect_issued(_metadata, self, 1);
+	ASSERT_NO_CQE(&self->ring);
 }
 
 /* Another one that does write is none the wiser for it, nor the other way. */
