@@ -164,6 +164,8 @@ static void detach_in_flight(struct __test_metadata *_metadata,
 	ASSERT_NO_CQE(&self->ring);
 	for (int i = 0; i < nr; i++)
 		ASSERT_EQ(4, write(self->pipe[1], "data", 4));
+	ASSERT_EQ(0, io_uring_get_events(&self->ring));
+	ASSERT_EQ(0, match_nr_events(self));
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, nr));
 	for (int i = 0; i < nr; i++)
 		ASSERT_HAS_CQE(cqes, nr, APP + i, 4);

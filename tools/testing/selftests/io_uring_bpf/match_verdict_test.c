@@ -243,6 +243,8 @@ TEST_F(match, multishot_detached)
 	ASSERT_EQ(0, bpf_link__detach(self->link));
 	for (int i = 0; i < 3; i++) {
 		ASSERT_EQ(1, write(self->pipe[1], "x", 1));
+		ASSERT_EQ(0, io_uring_get_events(&self->ring));
+		ASSERT_EQ(1, match_nr_events(self));
 		ASSERT_CQE_FLAGS(&self->ring, APP, POLLIN, IORING_CQE_F_MORE);
 		ASSERT_EQ(1, read(self->pipe[0], self->buf, 1));
 	}
