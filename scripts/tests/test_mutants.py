@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """scripts/mutants.py puts faults where they belong, and tells which survive."""
 import contextlib
+import glob
 import io
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -13,7 +15,7 @@ from fixture import SCRIPTS
 sys.path.insert(0, SCRIPTS)
 import mutants  # noqa: E402
 from serieslib import faults  # noqa: E402
-from serieslib.util import Error  # noqa: E402
+from serieslib.util import Error, TOP  # noqa: E402
 
 CODE = 'int f(int a)\n{\n\tif (a)\n\t\treturn 1;\n\treturn 0;\n}\n'
 FIRST = '''# why
@@ -30,6 +32,7 @@ by: hang
 -	return 0;
 +	return MUT ? 2 : 0;
 '''
+SELFTESTS = os.path.join(TOP, 'tools/testing/selftests/io_uring_bpf')
 PASSED = 'TAP version 13\n1..1\nok 1 f.one\n'
 FAILED = 'TAP version 13\n1..2\nnot ok 1 f.one\n'
 
@@ -130,9 +133,19 @@ class Mutants(unittest.TestCase):
             'not ok 4 - second # a_test SURVIVED, nothing goes on']),
             (bad, lines))
 
-    def test_lists(self):
-        """Those of the repository can be read."""
-        self.assertLess(0, len(faults.read_lists(os.path.join(SCRIPTS, 'mutants'))))
+    def test_all_tests(self):
+        """Each test of the repository is named by a fault that it finds."""
+        words = [re.split('[ .]', t)
+                 for m in faults.read_lists(os.path.join(SCRIPTS, 'mutants'))
+                 for t in m.tests]
+        named = {(w[0], w[-1]) for w in words if len(w) > 1}
+        tests = set()
+        for path in glob.glob(os.path.join(SELFTESTS, '*_test.c')):
+            with open(path, encoding='utf-8') as f:
+                tests |= {(os.path.basename(path)[:-2], name) for name in re.findall(
+                    r'^TEST(?:_F(?:_TIMEOUT)?)?\((?:\w+, )?(\w+)', f.read(), re.M)}
+        self.assertEqual(set(), tests - named)
+        self.assertEqual(set(), named - tests)
 
 
 if __name__ == '__main__':
