@@ -36,7 +36,7 @@ demo: kernel		## one flow copies a file, in the booted kernel
 check: series kernel	## demo and all tests, on a kernel with lock debugging and KASAN
 	@$(S)/check.sh
 
-check-fault: kernel	## what happens when memory runs out, at each place in turn
+check-fault: kernel	## when memory runs out, at each place in turn: an errno, no hang, no leak
 	@$(S)/check-fault.sh
 
 mutants: kernel		## do the tests fail when the kernel is wrong? [TESTS="a_test b_test"]

@@ -11,7 +11,7 @@
 IOU_LOAD_ONCE(exit);
 
 #define FLOW		0xf10aULL
-#define MANY		2048
+#define MANY		4096
 /* with a program that does a lot, so many make for seconds where it's emulated */
 #define HEAVY		1024
 #define KILL_MS		1000
