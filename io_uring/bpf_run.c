@@ -17,7 +17,6 @@
 
 #include "io_uring.h"
 #include "timeout.h"
-#include "tw.h"
 #include "bpf.h"
 #include "bpf_run.h"
 #include "bpf_aux.h"

@@ -10,7 +10,6 @@
 #include "slist.h"
 #include "rsrc.h"
 #include "rw.h"
-#include "tw.h"
 #include "bpf.h"
 #include "bpf_issue.h"
 
