@@ -324,25 +324,21 @@ static void *mode_drain_thread(void *arg)
 	return NULL;
 }
 
-/*
- * A flow that a drain has held back comes to its start by way of a worker, and
- * waits for its own task. Others that come by meanwhile don't wait with it.
- */
-TEST_F(mode_ring, start_waits_for_its_task)
+/* Flows of another thread, with @nr requests of this one that come by meanwhile. */
+static void mode_drain_round(struct __test_metadata *_metadata,
+			     FIXTURE_DATA(mode_ring) *self, unsigned int nr)
 {
 	struct mode_thread thread = { .self = self };
 	unsigned int flows = 0, nops = 0;
 	struct io_uring_cqe cqe;
 	pthread_t tid;
 
-	ASSERT_EQ(0, iou_ring_init(&self->ring, 0));
-	mode_attach(_metadata, self);
 	ASSERT_EQ(0, pthread_barrier_init(&thread.barrier, NULL, 2));
 	ASSERT_EQ(0, pthread_create(&tid, NULL, mode_drain_thread, &thread));
 	pthread_barrier_wait(&thread.barrier);
 	ASSERT_EQ(1, write(self->pipe[1], "x", 1));
-	while (flows < 8 || nops < 200) {
-		if (nops < 200) {
+	while (flows < 8 || nops < nr) {
+		if (nops < nr) {
 			iou_prep_nop(iou_get_sqe(&self->ring), 0, 0, NOP + 1);
 			ASSERT_EQ(1, io_uring_submit(&self->ring));
 		}
@@ -353,6 +349,19 @@ TEST_F(mode_ring, start_waits_for_its_task)
 	}
 	pthread_barrier_wait(&thread.barrier);
 	ASSERT_EQ(0, pthread_join(tid, NULL));
+}
+
+/*
+ * A flow that a drain has held back comes to its start by way of a worker, and
+ * waits for its own task. Others that come by meanwhile don't wait with it, and
+ * it doesn't need them.
+ */
+TEST_F(mode_ring, start_waits_for_its_task)
+{
+	ASSERT_EQ(0, iou_ring_init(&self->ring, 0));
+	mode_attach(_metadata, self);
+	mode_drain_round(_metadata, self, 200);
+	mode_drain_round(_metadata, self, 0);
 }
 
 TEST_HARNESS_MAIN
