@@ -3,7 +3,6 @@
  * The end of a process, or of its ring, while requests of a flow go on: none of
  * them keeps the file that it's about.
  */
-#include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -15,10 +14,7 @@
 /* Is the other end of the pipe or socket gone? */
 static bool is_hung_up(int fd)
 {
-	struct pollfd pfd = { .fd = fd };
-
-	return poll(&pfd, 1, LIMIT_MS) == 1 &&
-	       (pfd.revents & (POLLERR | POLLHUP));
+	return iou_fd_gets(fd, POLLERR | POLLHUP, LIMIT_MS);
 }
 
 /* The process: waits for CQEs that do not come. */

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The last event of a flow that is cancelled. */
 #include "iou_bpf.h"
-
-#include <poll.h>
-
 #include "kselftest_harness.h"
 #include "cancel_event.skel.h"
 
@@ -266,16 +263,13 @@ TEST_F(cancel_event, replaced_meanwhile)
 
 TEST_F(cancel_event, close_ring)
 {
-	struct pollfd pfd = { .fd = self->pipe[1] };
-
 	start(_metadata, self);
 	io_uring_queue_exit(&self->ring);
 	self->ring.ring_fd = -1;
 	/* that the child reads from it is over when nobody else does */
 	close(self->pipe[0]);
 	self->pipe[0] = -1;
-	ASSERT_EQ(1, poll(&pfd, 1, IOU_WAIT_MS));
-	ASSERT_TRUE(pfd.revents & POLLERR);
+	ASSERT_TRUE(iou_fd_gets(self->pipe[1], POLLERR, IOU_WAIT_MS));
 	ASSERT_EQ(1, self->skel->bss->nr_events);
 }
 

@@ -102,19 +102,6 @@ static void set_timeout(FIXTURE_DATA(defer) *self, unsigned int ms)
 	self->skel->bss->nr_sqes = 1;
 }
 
-/* Waits for @nr CQEs in one go. Returns 0 or -ETIME. */
-static int wait_nr(FIXTURE_DATA(defer) *self, unsigned int nr)
-{
-	struct __kernel_timespec ts = { .tv_sec = IOU_WAIT_MS / 1000 };
-	struct io_uring_cqe *cqe;
-	int ret;
-
-	do {
-		ret = io_uring_wait_cqes(&self->ring, &cqe, nr, &ts, NULL);
-	} while (ret == -EINTR);
-	return ret;
-}
-
 /* Has the flow do half of HOPS reads, which never find anything to read. */
 static void *ping_fn(void *data)
 {
@@ -137,7 +124,7 @@ TEST_F(defer, wait_for_one)
 	queue_hops(self, HOPS);
 	ASSERT_EQ(1, io_uring_submit(&self->ring));
 	ASSERT_EQ(0, pthread_create(&self->thread, NULL, ping_fn, self));
-	ASSERT_EQ(0, wait_nr(self, 1));
+	ASSERT_EQ(0, iou_wait_nr(&self->ring, 1));
 	ASSERT_EQ(0, pthread_join(self->thread, NULL));
 	ASSERT_EQ(1, io_uring_cq_ready(&self->ring));
 	ASSERT_CQE(&self->ring, FLOW, HOPS);
@@ -160,7 +147,7 @@ TEST_F(defer, wait_for_several)
 	queue_read(self, self->other[0]);
 	ASSERT_EQ(3, io_uring_submit(&self->ring));
 	ASSERT_EQ(0, pthread_create(&self->thread, NULL, ping_fn, self));
-	ASSERT_EQ(0, wait_nr(self, 3));
+	ASSERT_EQ(0, iou_wait_nr(&self->ring, 3));
 	ASSERT_EQ(0, pthread_join(self->thread, NULL));
 	ASSERT_EQ(3, io_uring_cq_ready(&self->ring));
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 3));
@@ -185,7 +172,7 @@ TEST_F(defer, several_flows)
 		sqe->off = HOPS + i;
 	}
 	ASSERT_EQ(nr, io_uring_submit(&self->ring));
-	ASSERT_EQ(0, wait_nr(self, nr));
+	ASSERT_EQ(0, iou_wait_nr(&self->ring, nr));
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, nr));
 	for (int i = 0; i < nr; i++)
 		ASSERT_HAS_CQE(cqes, nr, FLOW + i, HOPS + i);
@@ -204,7 +191,7 @@ TEST_F(defer, long_flow)
 		self->skel->bss->nr_events = 0;
 		queue_hops(self, nr);
 		ASSERT_EQ(1, io_uring_submit(&self->ring));
-		ASSERT_EQ(0, wait_nr(self, 1));
+		ASSERT_EQ(0, iou_wait_nr(&self->ring, 1));
 		ASSERT_CQE(&self->ring, FLOW, nr);
 		ASSERT_EQ(1 + nr, self->skel->bss->nr_events);
 	}
@@ -262,7 +249,7 @@ static void wait_times_out(struct __test_metadata *_metadata,
 
 	io_uring_prep_cancel64(iou_get_sqe(&self->ring), FLOW, 0);
 	ASSERT_EQ(1, io_uring_submit(&self->ring));
-	ASSERT_EQ(0, wait_nr(self, 2));
+	ASSERT_EQ(0, iou_wait_nr(&self->ring, 2));
 }
 
 TEST_F(defer, wait_times_out)

@@ -5,7 +5,6 @@
 
 #include "process.h"
 
-#include <poll.h>
 
 #include "kselftest_harness.h"
 #include "exit.skel.h"
@@ -110,9 +109,7 @@ static inline bool exit_is_quiet(FIXTURE_DATA(exit_flow) *self)
 /* Nobody reads from the pipe any more, so the flow's child is gone. */
 static inline bool exit_pipe_released(FIXTURE_DATA(exit_flow) *self)
 {
-	struct pollfd pfd = { .fd = self->pipe[1] };
-
-	return poll(&pfd, 1, 0) == 1 && (pfd.revents & POLLERR);
+	return iou_fd_gets(self->pipe[1], POLLERR, 0);
 }
 
 /* Nothing of the flow is left, or won't be soon. */

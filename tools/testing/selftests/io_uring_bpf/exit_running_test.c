@@ -2,7 +2,6 @@
 /* Things happen while a thread runs a flow, or has thousands of them. */
 #include "process.h"
 
-#include <poll.h>
 #include <pthread.h>
 
 #include "kselftest_harness.h"
@@ -207,7 +206,6 @@ static void exit_process(FIXTURE_DATA(running) *self, int how)
 static void exit_with_many(struct __test_metadata *_metadata,
 			   FIXTURE_DATA(running) *self, int how)
 {
-	struct pollfd pfd = { .fd = self->pipe[1] };
 	int status = -1;
 	__u64 start;
 	pid_t pid;
@@ -230,8 +228,7 @@ static void exit_with_many(struct __test_metadata *_metadata,
 	/* what they have in flight goes too, and no program gets to see that */
 	close(self->pipe[0]);
 	self->pipe[0] = -1;
-	ASSERT_EQ(1, poll(&pfd, 1, IOU_WAIT_MS));
-	ASSERT_TRUE(pfd.revents & POLLERR);
+	ASSERT_TRUE(iou_fd_gets(self->pipe[1], POLLERR, IOU_WAIT_MS));
 	ASSERT_EQ(MANY, nr_runs(self));
 }
 

@@ -3,7 +3,6 @@
 #include "group.h"
 #include "process.h"
 
-#include <poll.h>
 
 #define LINK	IOSQE_IO_LINK
 #define ASYNC	IOSQE_ASYNC
@@ -118,7 +117,6 @@ TEST_F(group, ended_as_it_starts)
 
 TEST_F(group, ring_closed)
 {
-	struct pollfd pfd = { .fd = self->pipe[1] };
 	struct bpf_link *link;
 	struct io_uring ring;
 
@@ -133,7 +131,7 @@ TEST_F(group, ring_closed)
 	bpf_link__destroy(link);
 	/* nobody has the other end any more, once the requests are gone */
 	close(self->pipe[0]);
-	ASSERT_TRUE(until(poll(&pfd, 1, 0) == 1 && (pfd.revents & POLLERR)));
+	ASSERT_TRUE(iou_fd_gets(self->pipe[1], POLLERR, LIMIT_MS));
 	self->pipe[0] = -1;
 }
 
@@ -159,7 +157,6 @@ static void process(FIXTURE_DATA(group) *self, struct bpf_program *prog,
 }
 
 #define run_process(prog, _wait, _kill, expect) do {			\
-	struct pollfd __pfd = { .fd = self->pipe[1] };			\
 	int __status = 0;						\
 	pid_t __pid;							\
 									\
@@ -174,8 +171,7 @@ static void process(FIXTURE_DATA(group) *self, struct bpf_program *prog,
 		ASSERT_EQ(0, kill(__pid, SIGKILL));			\
 	ASSERT_TRUE(wait_for(__pid, &__status, 0));			\
 	ASSERT_EQ((_kill) ? SIGKILL : 7 << 8, __status);		\
-	ASSERT_TRUE(until(poll(&__pfd, 1, 0) == 1 &&			\
-			  (__pfd.revents & POLLERR)));			\
+	ASSERT_TRUE(iou_fd_gets(self->pipe[1], POLLERR, LIMIT_MS));	\
 } while (0)
 
 /* With a chain in flight, and requests of the application. */

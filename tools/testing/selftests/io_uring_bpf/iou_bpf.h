@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -204,6 +205,17 @@ static inline struct io_uring_sqe *iou_queue_bpf(struct io_uring *ring,
 }
 
 #include "iou_cqe.h"
+
+/*
+ * Does one of @events happen to @fd within @ms? The writing end of a pipe gets
+ * POLLERR when nobody reads from it any more, requests included.
+ */
+static inline bool iou_fd_gets(int fd, short events, int ms)
+{
+	struct pollfd pfd = { .fd = fd };
+
+	return poll(&pfd, 1, ms) == 1 && (pfd.revents & events);
+}
 
 static inline const char *iou_probe_ring(void)
 {

@@ -91,6 +91,27 @@ static inline int iou_wait_cqes(struct io_uring *ring, struct io_uring_cqe *out,
 	return 0;
 }
 
+/*
+ * Waits for @nr CQEs in one go. Returns 0, -ETIME, or -EAGAIN if it's over too
+ * soon. To the library a CQE is a success, even if it took all of the time.
+ */
+static inline int iou_wait_nr(struct io_uring *ring, unsigned int nr)
+{
+	struct __kernel_timespec ts = { .tv_sec = IOU_WAIT_MS / 1000 };
+	__u64 start = iou_now_ms();
+	struct io_uring_cqe *cqe;
+	int ret;
+
+	do {
+		ret = io_uring_wait_cqes(ring, &cqe, nr, &ts, NULL);
+	} while (ret == -EINTR);
+	if (!ret && iou_now_ms() - start >= IOU_WAIT_MS)
+		return -ETIME;
+	if (!ret && io_uring_cq_ready(ring) < nr)
+		return -EAGAIN;
+	return ret;
+}
+
 static inline struct io_uring_cqe *iou_find_cqe(struct io_uring_cqe *cqes,
 						unsigned int nr, __u64 user_data)
 {

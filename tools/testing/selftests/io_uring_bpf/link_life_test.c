@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Links, rings, programs and flows go in whatever order. */
-#include <poll.h>
 #include <pthread.h>
 #include <sys/wait.h>
 
@@ -139,8 +138,6 @@ TEST_F(link, ring_goes_first)
 
 TEST_F(link, ring_goes_first_with_flow_in_flight)
 {
-	struct pollfd pfd = { .fd = self->pipe[1] };
-
 	self->link = IOU_ATTACH(self->skel->progs.link_a, &self->ring, 0);
 	link_start_flow(self);
 	ASSERT_NO_CQE(&self->ring);
@@ -149,8 +146,7 @@ TEST_F(link, ring_goes_first_with_flow_in_flight)
 	/* nobody reads from the pipe any more */
 	close(self->pipe[0]);
 	self->pipe[0] = -1;
-	ASSERT_EQ(1, poll(&pfd, 1, IOU_WAIT_MS));
-	ASSERT_TRUE(pfd.revents & POLLERR);
+	ASSERT_TRUE(iou_fd_gets(self->pipe[1], POLLERR, IOU_WAIT_MS));
 	/* no program sees what becomes of the children */
 	ASSERT_EQ(1, self->skel->bss->nr_events);
 }

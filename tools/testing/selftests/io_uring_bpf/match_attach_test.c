@@ -2,7 +2,6 @@
 /* Attaching watching programs, asking about them, changing and removing them. */
 #include "match.h"
 
-#include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -206,8 +205,6 @@ TEST_F(match, slot_becomes_one_of_flows)
 
 TEST_F(match, ring_closed)
 {
-	struct pollfd pfd = { .fd = self->pipe[1] };
-
 	self->link = MATCH_ALL(match_as_told);
 	match_queue_read(self, APP);
 	match_queue_read(self, APP + 1)->flags = IOSQE_ASYNC;
@@ -216,8 +213,7 @@ TEST_F(match, ring_closed)
 	self->pipe[0] = -1;
 	io_uring_queue_exit(&self->ring);
 	self->ring.ring_fd = -1;
-	ASSERT_EQ(1, poll(&pfd, 1, IOU_WAIT_MS));
-	ASSERT_TRUE(pfd.revents & POLLERR);
+	ASSERT_TRUE(iou_fd_gets(self->pipe[1], POLLERR, IOU_WAIT_MS));
 	/* nobody ran for what was cancelled then */
 	ASSERT_EQ(0, match_nr_events(self));
 }
@@ -225,7 +221,6 @@ TEST_F(match, ring_closed)
 /* A process with watched requests in flight can be killed. */
 TEST_F(match, killed)
 {
-	struct pollfd pfd = { .fd = self->pipe[1] };
 	int status = 0;
 	pid_t pid;
 
@@ -258,7 +253,7 @@ TEST_F(match, killed)
 	ASSERT_EQ(0, kill(pid, SIGKILL));
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	ASSERT_TRUE(WIFSIGNALED(status));
-	ASSERT_EQ(1, poll(&pfd, 1, IOU_WAIT_MS));
+	ASSERT_TRUE(iou_fd_gets(self->pipe[1], POLLERR, IOU_WAIT_MS));
 	ASSERT_EQ(4, match_nr_events(self));
 }
 

@@ -109,27 +109,6 @@ static void *write_fn(void *data)
 	ASSERT_EQ(NULL, __ret);						\
 } while (0)
 
-/*
- * Waits for @nr CQEs in one go. Returns 0, -ETIME, or -EAGAIN if it's over too
- * soon. To the library a CQE is a success, even if it took all of the time.
- */
-static int wait_nr(FIXTURE_DATA(match_wait) *self, unsigned int nr)
-{
-	struct __kernel_timespec ts = { .tv_sec = IOU_WAIT_MS / 1000 };
-	__u64 start = iou_now_ms();
-	struct io_uring_cqe *cqe;
-	int ret;
-
-	do {
-		ret = io_uring_wait_cqes(&self->ring, &cqe, nr, &ts, NULL);
-	} while (ret == -EINTR);
-	if (!ret && iou_now_ms() - start >= IOU_WAIT_MS)
-		return -ETIME;
-	if (!ret && io_uring_cq_ready(&self->ring) < nr)
-		return -EAGAIN;
-	return ret;
-}
-
 #define expect_even_cqes(nr) do {					\
 	struct io_uring_cqe __cqes[NR];					\
 									\
@@ -147,7 +126,7 @@ TEST_F(match_wait, for_half)
 	queue_reads(self, NR);
 	ASSERT_EQ(NR, io_uring_submit(&self->ring));
 	start_writing(NR, 1000);
-	ASSERT_EQ(0, wait_nr(self, NR / 2));
+	ASSERT_EQ(0, iou_wait_nr(&self->ring, NR / 2));
 	join_writer();
 	ASSERT_EQ(0, io_uring_get_events(&self->ring));
 	expect_even_cqes(NR);
@@ -161,7 +140,7 @@ TEST_F(match_wait, for_half_in_bursts)
 		queue_reads(self, NR);
 		ASSERT_EQ(NR, io_uring_submit(&self->ring));
 		start_writing(NR, 0);
-		ASSERT_EQ(0, wait_nr(self, NR / 2));
+		ASSERT_EQ(0, iou_wait_nr(&self->ring, NR / 2));
 		join_writer();
 		while (IO_URING_READ_ONCE(self->skel->bss->nr_events) < NR)
 			ASSERT_EQ(0, io_uring_get_events(&self->ring));
@@ -204,7 +183,7 @@ TEST_F(match_wait, for_posted)
 	queue_reads(self, 1);
 	ASSERT_EQ(1, io_uring_submit(&self->ring));
 	start_writing(1, 100000);
-	ASSERT_EQ(0, wait_nr(self, 2));
+	ASSERT_EQ(0, iou_wait_nr(&self->ring, 2));
 	join_writer();
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));
 	ASSERT_HAS_CQE(cqes, 2, APP, 1);
@@ -231,7 +210,7 @@ TEST_F(match_wait, workers)
 		sqe->flags = IOSQE_ASYNC;
 	}
 	ASSERT_EQ(NR, io_uring_submit(&self->ring));
-	ASSERT_EQ(0, wait_nr(self, NR / 2));
+	ASSERT_EQ(0, iou_wait_nr(&self->ring, NR / 2));
 	while (IO_URING_READ_ONCE(self->skel->bss->nr_events) < NR)
 		ASSERT_EQ(0, io_uring_get_events(&self->ring));
 	expect_even_cqes(NR);
