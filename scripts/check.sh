@@ -38,18 +38,6 @@ scripts()
 	add scripts "$BUILD/scripts.tap" $rc
 }
 
-# Guests side by side: most tests keep one CPU busy, and each guest takes 3 GB.
-guests()
-{
-	local free
-	free=$(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo)
-	if [ $# -ge 4 ] && [ "$JOBS" -ge 2 ] && [ "$free" -ge 8000000 ]; then
-		echo 2
-	else
-		echo 1
-	fi
-}
-
 # guest NUMBER TEST...: one of them, with its disk, console and results. On a
 # machine that is busy, virtme-ng may lose patience before it has run anything:
 # that is worth another try.
@@ -82,7 +70,7 @@ in_guest()
 		mapfile -t tests < <(sed -n 's/^io_uring_bpf://p' "$BUILD/kselftest/kselftest-list.txt")
 		tests+=(libbpf_str libbpf_probes)
 	fi
-	nr=$(guests "${tests[@]}")
+	nr=$(vm_guests ${#tests[@]})
 	rm -rf "$BUILD/results"
 	for t in "${tests[@]}"; do
 		n=$((i++ % nr + 1))

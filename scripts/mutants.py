@@ -132,16 +132,22 @@ def run_share(nr, lines):
             raise Error('no guest comes up, see build/log/console-mutants%d' % nr)
 
 
-def shares(lines):
-    """Guests side by side: most tests keep one CPU busy, and each takes 3 GB."""
-    nr = 2 if int(os.environ.get('JOBS', os.cpu_count())) > 1 and len(lines) > 20 else 1
+def shares(lines, nr):
+    """What each of so many guests runs: a program is loaded in one only."""
     found = [[] for _ in range(nr)]
     programs = {}
     for line in lines:
         programs.setdefault(line.split()[2], []).append(line)
     for some in sorted(programs.values(), key=len, reverse=True):
         min(found, key=len).extend(some)
-    return [[x for x in lines if x in set(share)] for share in found]
+    return [sorted(share, key=lines.index) for share in found]
+
+
+def guests(lines):
+    """How many guests that takes."""
+    return int(subprocess.run(
+        ['bash', '-c', '. "$1/lib.sh"; . "$1/vm.sh"; vm_guests "$2"', 'bash',
+         SCRIPTS, str(len(lines))], check=True, stdout=subprocess.PIPE).stdout)
 
 
 def run_all(mutants):
@@ -151,9 +157,10 @@ def run_all(mutants):
     subprocess.run(['gcc', '-O2', '-Wall', '-fPIC', '-shared', '-o',
                     os.path.join(RESULTS, 'server.so'),
                     os.path.join(SCRIPTS, 'mutants', 'server.c')], check=True)
+    lines = plan(mutants)
     with concurrent.futures.ThreadPoolExecutor() as pool:
         for end in [pool.submit(run_share, nr, share)
-                    for nr, share in enumerate(shares(plan(mutants)), 1)]:
+                    for nr, share in enumerate(shares(lines, guests(lines)), 1)]:
             end.result()
 
 

@@ -30,6 +30,19 @@ vng()
 		--rwdir "$GUEST_BUILD=$BUILD" "$@"
 }
 
+# vm_guests NUMBER: how many of them for that many tests, side by side? Most tests
+# keep one CPU busy, and each guest takes 3 GB.
+vm_guests()
+{
+	local free
+	free=$(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo)
+	if [ "$1" -ge 4 ] && [ "$JOBS" -ge 2 ] && [ "$free" -ge 8000000 ]; then
+		echo 2
+	else
+		echo 1
+	fi
+}
+
 # A /dev/kvm may be there and still not run a kernel, as on some nested hosts.
 # So boot once and see; the answer holds until the machine is booted again.
 vm_accel()
