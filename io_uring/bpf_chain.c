@@ -125,7 +125,8 @@ void io_bpf_edit_chain(struct io_bpf_ring *br, struct io_kiocb *flow)
 		if (edit->ops[i] != IO_BPF_EDIT_NONE) {
 			io_bpf_take_members(prev, req);
 			io_bpf_edit_members(flow, req, edit->ops[i]);
-			if (i < flow->bpf_flow.nr_linked)
+			/* those behind @rest have been counted with it */
+			if (!rest && i < flow->bpf_flow.nr_linked)
 				nr_linked--;
 			continue;
 		}
