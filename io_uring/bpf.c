@@ -137,6 +137,7 @@ int io_bpf_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe)
 	bctx->state[3] = READ_ONCE(sqe->bpf_arg);
 	req->bpf_flow.slot = slot;
 	req->bpf_flow.nr_linked = 0;
+	req->bpf_flow.nr_linking = 0;
 	req->bpf_flow.flags = 0;
 	INIT_HLIST_NODE(&req->hash_node);
 

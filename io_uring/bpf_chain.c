@@ -222,6 +222,7 @@ void io_bpf_apply_links(struct io_bpf_ring *br)
 			continue;
 		}
 		flow = io_bpf_child_flow(br, req);
+		flow->bpf_flow.nr_linking--;
 		if (!br->tctx && !(flow->bpf_flow.flags & IO_BPF_F_ENDING))
 			io_bpf_mark_killed(flow);
 		if (flow == cut || (flow->bpf_flow.flags & IO_BPF_F_KILLED))

@@ -226,7 +226,8 @@ __bpf_kfunc int bpf_io_uring_link(struct bpf_io_uring_ctx *ctx,
 	if (flow->bpf_flow.flags & IO_BPF_F_ENDING)
 		return io_bpf_is_watch(flow) ? -EOPNOTSUPP : -ECANCELED;
 	if (br->edit.nr_links >= IO_BPF_MAX_LINKS ||
-	    flow->bpf_flow.nr_linked >= IO_BPF_MAX_LINKED)
+	    flow->bpf_flow.nr_linked + flow->bpf_flow.nr_linking >=
+	    IO_BPF_MAX_LINKED)
 		return -ENOBUFS;
 	if (br->nr_spare <= IO_BPF_KEEP_SPARE)
 		return -ENOMEM;
@@ -243,6 +244,7 @@ __bpf_kfunc int bpf_io_uring_link(struct bpf_io_uring_ctx *ctx,
 	req->flags = 0;
 	wq_list_add_tail(&req->comp_list, &br->links);
 	br->edit.nr_links++;
+	flow->bpf_flow.nr_linking++;
 	flow->bpf_flow.flags |= IO_BPF_F_EDIT;
 	/* not over before it's done, and done before the next hop */
 	ctx->nr_children++;
