@@ -99,7 +99,8 @@ static struct io_kiocb *io_bpf_clone(struct io_bpf_ring *br,
 	io_bpf_clear_extra(new);
 	io_bpf_clone_refs(new, old);
 
-	old->flags &= ~REQ_F_BPF;
+	/* nobody is to see it once more */
+	io_bpf_unwatch(old);
 	old->flags |= REQ_F_CQE_SKIP;
 	io_req_complete_defer(old);
 	return new;

@@ -165,6 +165,7 @@ static bool io_bpf_add_link(struct io_kiocb *flow, struct io_kiocb *req,
 
 	/* 128 bytes, as is read for IORING_OP_URING_CMD on some rings */
 	memcpy(sqe, &req->cmd, sizeof(*sqe));
+	io_bpf_clear_extra(req);
 	io_get_task_refs(1);
 	/* a worker that issued the flow may go on with what is behind it */
 	ret = io_bpf_prep_linked(req, flow->ctx, sqe,
@@ -192,6 +193,8 @@ void io_bpf_cancel_staged(struct io_bpf_ring *br, struct io_kiocb *req)
 	req->ctx = br->ctx;
 	req->opcode = IORING_OP_NOP;
 	req->flags = 0;
+	io_bpf_unwatch(req);
+	io_bpf_clear_extra(req);
 	req->file = NULL;
 	req->tctx = current->io_uring;
 	req->async_data = NULL;

@@ -6,7 +6,8 @@
 
 /*
  * ->bpf_id: the flow that a child belongs to, the request before a flow in its
- * chain, or one that a watching program has seen, or isn't to
+ * chain, or one that a watching program has seen, or isn't to. The first of these
+ * takes 16 bits.
  */
 #define IO_BPF_MAX_FLOWS	65536
 /* of a child that wasn't prepared, or not allowed, and can't be issued */
@@ -53,15 +54,20 @@ static inline bool io_bpf_keep_async(struct io_kiocb *req)
 #endif
 }
 
-/* No program that watches is to see the completion. */
-static inline void io_bpf_unwatch(struct io_kiocb *req)
+/* No program is to see the completion, whenever it's attached. */
+static inline void io_bpf_mark_seen(struct io_kiocb *req)
 {
 #ifdef CONFIG_IO_URING_BPF_PROG
-	if (!io_has_bpf(req->ctx))
-		return;
 	req->flags |= REQ_F_BPF;
 	req->bpf_id = IO_BPF_ID_SEEN;
 #endif
+}
+
+/* No program that watches is to see the completion. */
+static inline void io_bpf_unwatch(struct io_kiocb *req)
+{
+	if (io_has_bpf(req->ctx))
+		io_bpf_mark_seen(req);
 }
 
 #endif

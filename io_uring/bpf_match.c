@@ -111,8 +111,8 @@ io_bpf_watched_by(struct io_bpf_ring *br, struct io_kiocb *req)
 }
 
 /*
- * In a walk over completions of all kinds. It may come here once more, as long as
- * somebody else refers to it, or if the walk isn't the last one.
+ * In a walk over completions of all kinds. It may come here once more, if the walk
+ * isn't the last one.
  */
 void io_bpf_watch(struct io_bpf_ring *br, struct io_kiocb *req)
 {
@@ -120,8 +120,7 @@ void io_bpf_watch(struct io_bpf_ring *br, struct io_kiocb *req)
 
 	if (!watcher)
 		return;
-	req->flags |= REQ_F_BPF;
-	req->bpf_id = IO_BPF_ID_SEEN;
+	io_bpf_mark_seen(req);
 	io_bpf_watch_any(br, req, watcher);
 }
 
@@ -144,7 +143,7 @@ static __always_inline void io_bpf_watch_one(struct io_bpf_ring *br,
 	struct io_kiocb *req = container_of(node, struct io_kiocb, comp_list);
 	struct io_bpf_watcher *watcher;
 
-	if (unlikely(req->flags & (REQ_F_BPF | REQ_F_REISSUE | REQ_F_REFCOUNT))) {
+	if (unlikely(req->flags & (REQ_F_BPF | REQ_F_REISSUE))) {
 		io_bpf_watch_slow(br, req);
 		return;
 	}
@@ -182,10 +181,8 @@ static noinline bool io_bpf_stop_watching(struct io_bpf_ring *br,
 						    comp_list);
 
 		if (!(req->flags & (REQ_F_BPF | REQ_F_REISSUE)) &&
-		    req->tctx == br->tctx) {
-			req->flags |= REQ_F_BPF;
-			req->bpf_id = IO_BPF_ID_SEEN;
-		}
+		    req->tctx == br->tctx)
+			io_bpf_mark_seen(req);
 		if (node == last)
 			break;
 		pos++;
