@@ -187,6 +187,8 @@ bool io_bpf_notif_complete(struct io_bpf_ring *br, struct io_kiocb *req)
 	bctx->flags = BPF_IO_URING_F_CHILD | io_bpf_next_flag(flow);
 	verdict = io_bpf_run_prog(br, prog, bctx, req, true);
 	stays = io_bpf_child_posts(br, flow, req, verdict);
+	/* it may have bit 31 set, and is no result that the flow could fail with */
+	bctx->res = 0;
 	io_bpf_next(br, flow);
 	return stays;
 }
