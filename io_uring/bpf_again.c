@@ -45,8 +45,10 @@ const struct io_bpf_again_def io_bpf_again_defs[IORING_OP_LAST] = {
 	[IORING_OP_WRITE_FIXED]	= { io_write_fixed_again, io_write },
 	[IORING_OP_READV_FIXED]	= { io_rwv_fixed_again, io_read },
 	[IORING_OP_WRITEV_FIXED] = { io_rwv_fixed_again, io_write },
+#if defined(CONFIG_NET)
 	[IORING_OP_SEND]	= { io_send_again, io_send },
 	[IORING_OP_RECV]	= { io_recv_again, io_recv },
+#endif
 };
 
 static void io_bpf_clone_refs(struct io_kiocb *new, struct io_kiocb *old)
