@@ -116,6 +116,9 @@ int io_bpf_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe)
 	u32 slot;
 	int ret;
 
+	/* in masks on everybody's way, which ought to stay immediates */
+	BUILD_BUG_ON(REQ_F_BPF_BIT >= 32);
+
 	if (sqe->fd != -1 || sqe->bpf_flags || sqe->buf_index || sqe->file_index)
 		return -EINVAL;
 	/* a drain sets REQ_F_FORCE_ASYNC as well, and io_bpf_issue() is ready */
@@ -145,7 +148,6 @@ int io_bpf_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe)
 	if (ret)
 		return ret;
 	req->flags |= REQ_F_NEED_CLEANUP;
-	req->ctx->int_flags |= IO_RING_F_BPF;
 	io_bpf_mark_pred(req);
 	return 0;
 }

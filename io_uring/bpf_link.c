@@ -83,6 +83,13 @@ void io_bpf_ring_exit(struct io_ring_ctx *ctx)
 		return;
 	cancel_delayed_work_sync(&br->park_work);
 	scoped_guard(mutex, &br->lock) {
+		/* whoever was the last one has cleared these */
+		WARN_ON_ONCE((ctx->int_flags & IO_RING_F_BPF) &&
+			     mem_is_zero(br->progs, sizeof(br->progs)) &&
+			     mem_is_zero(br->watchers, sizeof(br->watchers)));
+		WARN_ON_ONCE((ctx->int_flags & IO_RING_F_BPF_MATCH) &&
+			     mem_is_zero(br->first_watcher,
+					 sizeof(br->first_watcher)));
 		br->ctx = NULL;
 		memset(br->progs, 0, sizeof(br->progs));
 		memset(br->watchers, 0, sizeof(br->watchers));
@@ -90,7 +97,7 @@ void io_bpf_ring_exit(struct io_ring_ctx *ctx)
 	/* nobody else is left who could look at these */
 	ctx->bpf_ring = NULL;
 	ctx->int_flags &= ~(IO_RING_F_BPF | IO_RING_F_BPF_MATCH);
-	WARN_ON_ONCE(br->nr_flows);
+	WARN_ON_ONCE(br->nr_flows || br->nr_apps);
 	io_bpf_ring_put(br);
 }
 
@@ -280,6 +287,8 @@ static const struct bpf_link_ops io_bpf_link_ops = {
 static int io_bpf_link_parse(struct io_bpf_link *l, const union bpf_attr *attr)
 {
 	struct io_bpf_match *m = &l->match;
+
+	BUILD_BUG_ON(IORING_OP_LAST >= 64 * ARRAY_SIZE(m->opcodes));
 
 	l->slot = attr->link_create.iouring.slot;
 	l->flags = attr->link_create.iouring.flags;
