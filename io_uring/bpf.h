@@ -13,8 +13,12 @@ struct io_cancel_data;
 
 #ifdef CONFIG_IO_URING_BPF_PROG
 
+/* a completion may have to be compared with as many watchers */
 #define IO_BPF_MAX_SLOTS	16
-/* what one run of a program may stage */
+/*
+ * What one run of a program may stage. A kfunc can't allocate, so there has to be
+ * memory for all of that before the program starts, used or not.
+ */
 #define IO_BPF_MAX_SQES		32
 #define IO_BPF_MAX_CQES		16
 /*

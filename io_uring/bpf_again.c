@@ -151,6 +151,8 @@ __bpf_kfunc_start_defs();
  * IORING_OP_NOP, READ, WRITE, READV, WRITEV, READ_FIXED, WRITE_FIXED,
  * READV_FIXED, WRITEV_FIXED, SEND and RECV can be issued again.
  *
+ * Context: BPF_IO_URING_COMPLETE of a flow's child. Takes no lock, that of the
+ * ring is held; doesn't sleep.
  * Return: 0, or
  * -EINVAL: it isn't a child that has completed, or one that was refused and has
  * never been issued;

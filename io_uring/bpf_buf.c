@@ -113,6 +113,8 @@ __bpf_kfunc_start_defs();
  * No copy is made: what user space or a device writes meanwhile shows up. May
  * be called from either flavour of program; the result is good until it returns.
  *
+ * Context: any event, of flows and of watching programs. Takes no lock, that of
+ * the ring is held; doesn't sleep.
  * Return: the bytes, read-only, or NULL if the buffer doesn't exist, isn't that
  * long, may not be read from, or the bytes are not in one piece. That is a page,
  * or a larger folio if the whole buffer consists of such.
@@ -134,7 +136,9 @@ __bpf_kfunc const u8 *bpf_io_uring_buf_data(struct bpf_io_uring_ctx *ctx,
  *
  * As bpf_io_uring_buf_data(), for a buffer that may be written to as well.
  *
- * Return: the bytes, or NULL.
+ * Context: as bpf_io_uring_buf_data()
+ * Return: the bytes, or NULL for the same reasons, or as the buffer may not be
+ * written to.
  */
 __bpf_kfunc u8 *bpf_io_uring_buf_data_rw(struct bpf_io_uring_ctx *ctx,
 					 u32 index, u64 offset,
@@ -156,6 +160,7 @@ __bpf_kfunc u8 *bpf_io_uring_buf_data_rw(struct bpf_io_uring_ctx *ctx,
  * @dst: memory of the program
  * @dst__sz: bytes to copy
  *
+ * Context: as bpf_io_uring_buf_data()
  * Return: 0, -ENOENT if the buffer doesn't exist, -EFAULT if it isn't that long
  * or may not be read from.
  */
@@ -173,6 +178,7 @@ __bpf_kfunc int bpf_io_uring_buf_read(struct bpf_io_uring_ctx *ctx, u32 index,
  * @src: memory of the program
  * @src__sz: bytes to copy
  *
+ * Context: as bpf_io_uring_buf_data()
  * Return: 0, -ENOENT if the buffer doesn't exist, -EFAULT if it isn't that long
  * or may not be written to.
  */

@@ -7,10 +7,14 @@
 
 struct io_bpf_ring;
 
-/* members of the chain behind a flow that a program can name */
+/*
+ * Members of the chain behind a flow that a program can name. The chain is walked
+ * to each of them, under ->uring_lock, and each run has a note of each.
+ */
 #define IO_BPF_MAX_MEMBERS	64
-/* requests that one run may link behind the flow, and that may wait there */
+/* requests that one run may link, there is memory for as many when it starts */
 #define IO_BPF_MAX_LINKS	8
+/* and that may wait there: the next one has to be led past them to its place */
 #define IO_BPF_MAX_LINKED	128
 
 /* the parts of what a program returns */

@@ -86,10 +86,12 @@ __bpf_kfunc_start_defs();
  * @ctx: context of the program
  *
  * The members come in the order in which they would run: those behind the flow,
- * or behind the request that a program watches. bpf_iter_io_uring_chain_next()
- * returns a pointer to union bpf_io_uring_member, which the next call
- * overwrites, and NULL at the end.
+ * or behind the request that a program watches. On BPF_IO_URING_CANCEL there are
+ * none any more. All of them come, also those that have no index which could be
+ * used. What this run has edited shows in the next one.
  *
+ * Context: any event, of flows and of watching programs. Takes no lock, that of
+ * the ring is held; doesn't sleep.
  * Return: 0
  */
 __bpf_kfunc int bpf_iter_io_uring_chain_new(struct bpf_iter_io_uring_chain *it,
@@ -108,6 +110,14 @@ __bpf_kfunc int bpf_iter_io_uring_chain_new(struct bpf_iter_io_uring_chain *it,
 	return 0;
 }
 
+/**
+ * bpf_iter_io_uring_chain_next - the next request that is behind in the chain
+ * @it: iterator, from bpf_iter_io_uring_chain_new()
+ *
+ * Context: as bpf_iter_io_uring_chain_new()
+ * Return: union bpf_io_uring_member, which is part of @it: the next call
+ * overwrites it. NULL at the end.
+ */
 __bpf_kfunc union bpf_io_uring_member *
 bpf_iter_io_uring_chain_next(struct bpf_iter_io_uring_chain *it)
 {
@@ -128,6 +138,15 @@ bpf_iter_io_uring_chain_next(struct bpf_iter_io_uring_chain *it)
 	return &kit->member;
 }
 
+/**
+ * bpf_iter_io_uring_chain_destroy - end the iteration
+ * @it: iterator, from bpf_iter_io_uring_chain_new()
+ *
+ * There is nothing to be freed, but the verifier wants each iterator to come to
+ * its end, whether or not bpf_iter_io_uring_chain_next() has.
+ *
+ * Context: as bpf_iter_io_uring_chain_new()
+ */
 __bpf_kfunc void
 bpf_iter_io_uring_chain_destroy(struct bpf_iter_io_uring_chain *it)
 {
@@ -146,6 +165,8 @@ bpf_iter_io_uring_chain_destroy(struct bpf_iter_io_uring_chain *it)
  * remains in the chain moves up. The notification of a zero-copy send is posted
  * in any case.
  *
+ * Context: BPF_IO_URING_START, COMPLETE and AUX of a flow. Takes no lock, that of
+ * the ring is held; doesn't sleep.
  * Return: 0, or
  * -EINVAL: no such flag;
  * -ENOENT: the chain is shorter than that;
@@ -177,6 +198,7 @@ __bpf_kfunc int bpf_io_uring_drop(struct bpf_io_uring_ctx *ctx, u32 index,
  * the run has named. A flow among them that has nothing before it any more begins
  * with BPF_IO_URING_START.
  *
+ * Context: as bpf_io_uring_drop()
  * Return: 0, or an error as bpf_io_uring_drop().
  */
 __bpf_kfunc int bpf_io_uring_unlink(struct bpf_io_uring_ctx *ctx, u32 index,
@@ -206,6 +228,7 @@ __bpf_kfunc int bpf_io_uring_unlink(struct bpf_io_uring_ctx *ctx, u32 index,
  * Call it before bpf_io_uring_complete(). If the flow is cancelled in between,
  * so is the request.
  *
+ * Context: as bpf_io_uring_drop()
  * Return: 0, or
  * -EINVAL: @sqe__sz or @flags is wrong, or no such opcode;
  * -EOPNOTSUPP: IOSQE_IO_DRAIN, IORING_OP_BPF, IORING_OP_LINK_TIMEOUT, a 128-byte

@@ -34,6 +34,8 @@ __bpf_kfunc_start_defs();
  * they are not there. With IORING_SETUP_CQE_MIXED one of 32 bytes takes two
  * entries, and gets IORING_CQE_F_32 from the kernel.
  *
+ * Context: any event, of flows and of watching programs. Takes no lock, that of
+ * the ring is held; doesn't sleep.
  * Return: 0, or
  * -EINVAL: @cqe__sz is wrong, or 32 on a ring whose CQEs have 16 bytes, or
  * IORING_CQE_F_32 or IORING_CQE_F_SKIP is set;
@@ -91,6 +93,8 @@ __bpf_kfunc int bpf_io_uring_post_cqe(struct bpf_io_uring_ctx *ctx,
  * when the last of them is done. A flow without children ends without this
  * too, with 0, or the result of the last completion if that is negative.
  *
+ * Context: BPF_IO_URING_START, COMPLETE and AUX of a flow. Takes no lock, that of
+ * the ring is held; doesn't sleep.
  * Return: 0, -EALREADY if it has been called before or the flow has been
  * cancelled, which ends with -ECANCELED, or -EOPNOTSUPP if the program watches.
  */

@@ -4,9 +4,13 @@
 
 #include "bpf.h"
 
-/* requests that are issued until others have had a go, see io_bpf_must_park() */
+/*
+ * Requests that are issued until others have had a go, see io_bpf_must_park(). So
+ * many that the way around is a small part of the cost, and so few that nobody
+ * notices: a NOP and its program take some 300 instructions.
+ */
 #define IO_BPF_BUDGET		1024
-/* the same in an SQ thread, where those others may be other rings */
+/* the same in an SQ thread, whose other rings wait with their SQEs meanwhile */
 #define IO_BPF_SQ_BUDGET	128
 
 static inline unsigned int io_bpf_budget(const struct io_ring_ctx *ctx)

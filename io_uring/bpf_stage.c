@@ -335,6 +335,9 @@ __bpf_kfunc_start_defs();
  * it, its end is not that of the flow, and no program watches it. A program that
  * watches may issue such ones.
  *
+ * Context: BPF_IO_URING_START, COMPLETE and AUX, of a flow, and with
+ * BPF_IO_URING_ISSUE_APP of a watching program as well. Takes no lock, that of the
+ * ring is held; doesn't sleep.
  * Return: 0, or
  * -EINVAL: @sqe__sz or @flags is wrong, or not those of the chain, no such opcode,
  * or IOSQE_CQE_SKIP_SUCCESS without BPF_IO_URING_ISSUE_APP;

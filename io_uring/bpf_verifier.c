@@ -46,7 +46,9 @@ static bool io_bpf_field_writable(int off)
  * A program that watches is plain if it neither writes to its context nor goes
  * beyond what all programs have there, see io_bpf_is_plain(): ->max_ctx_offset
  * tells, where writing counts as going to the end. An extension must not do what
- * the program that it extends is known not to do.
+ * the program that it extends is known not to do. If it was loaded for another
+ * one and is moved here, nobody looks again: then it finds in ->state[] what
+ * watchers of the ring have left there, and what it writes goes nowhere.
  */
 static bool io_bpf_access(int end, enum bpf_access_type type,
 			  struct bpf_prog_aux *aux)
