@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -65,65 +66,7 @@ enum {
 
 #define IOU_DEFER	(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN)
 
-static inline int iou_ring_init_size(struct io_uring *ring, unsigned int flags,
-				     unsigned int entries,
-				     unsigned int cq_entries)
-{
-	struct io_uring_params p = {
-		.flags		= flags | IORING_SETUP_SUBMIT_ALL |
-				  IORING_SETUP_CQSIZE,
-		.cq_entries	= cq_entries,
-		/* an idle SQ thread that spins would slow down an emulated CPU */
-		.sq_thread_idle	= 1,
-	};
-
-	return io_uring_queue_init_params(entries, ring, &p);
-}
-
-static inline int iou_ring_init(struct io_uring *ring, unsigned int flags)
-{
-	return iou_ring_init_size(ring, flags, IOU_ENTRIES, 2 * IOU_ENTRIES);
-}
-
-/* Several of liburing's wrappers are not exported by all of its versions. */
-static inline int iou_register(struct io_uring *ring, unsigned int opcode,
-			       void *arg, unsigned int nr_args)
-{
-	int ret = syscall(__NR_io_uring_register, ring->ring_fd, opcode, arg,
-			  nr_args);
-
-	return ret < 0 ? -errno : ret;
-}
-
-static inline int iou_enable_ring(struct io_uring *ring)
-{
-	return iou_register(ring, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
-}
-
-/* Submits, and has an SQ thread look at all of it before it returns. */
-static inline int iou_submit(struct io_uring *ring)
-{
-	int ret = io_uring_submit(ring);
-
-	while ((ring->flags & IORING_SETUP_SQPOLL) && io_uring_sq_ready(ring))
-		usleep(100);
-	return ret;
-}
-
-/* An SQE that is all zero. Submits those there are if that is what it takes. */
-static inline struct io_uring_sqe *iou_get_sqe(struct io_uring *ring)
-{
-	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
-
-	if (!sqe) {
-		iou_submit(ring);
-		sqe = io_uring_get_sqe(ring);
-	}
-	if (!sqe)
-		abort();
-	memset(sqe, 0, sizeof(*sqe));
-	return sqe;
-}
+#include "iou_ring.h"
 
 static inline void iou_prep_bpf(struct io_uring_sqe *sqe, unsigned int slot,
 				__u64 a0, __u64 a1, __u64 a2, __u64 a3)
@@ -167,22 +110,6 @@ static inline void iou_prep_write(struct io_uring_sqe *sqe, int fd,
 	sqe->user_data = user_data;
 }
 
-/* A ring on which only these opcodes are permitted. Returns 0 or an error. */
-static inline int iou_ring_init_only(struct io_uring *ring, unsigned int setup,
-				     const __u8 *ops, unsigned int nr)
-{
-	struct io_uring_restriction res[8] = {};
-	int ret;
-
-	for (unsigned int i = 0; i < nr; i++) {
-		res[i].opcode = IORING_RESTRICTION_SQE_OP;
-		res[i].sqe_op = ops[i];
-	}
-	ret = iou_ring_init(ring, setup | IORING_SETUP_R_DISABLED) ?:
-	      iou_register(ring, IORING_REGISTER_RESTRICTIONS, res, nr);
-	return ret ?: iou_enable_ring(ring);
-}
-
 static inline void iou_queue_cancel(struct io_uring *ring, __u64 target,
 				    __u64 user_data)
 {
@@ -212,7 +139,7 @@ static inline struct io_uring_sqe *iou_queue_bpf(struct io_uring *ring,
  */
 static inline bool iou_fd_gets(int fd, short events, int ms)
 {
-	struct pollfd pfd = { .fd = fd };
+	struct pollfd pfd = { .fd = fd, .events = events };
 
 	return poll(&pfd, 1, ms) == 1 && (pfd.revents & events);
 }
@@ -295,15 +222,18 @@ FIXTURE_VARIANT(fixture) {						\
 IOU_MODE(fixture, plain, 0);						\
 IOU_MODE(fixture, defer, IOU_DEFER)
 
-/* And all modes that a ring may have. Those that don't meet share a variant. */
+/*
+ * And all modes and shapes that a ring may have. Those that don't meet share a
+ * variant. Tests submit by iou_submit().
+ */
 #define IOU_MODE_VARIANTS(fixture)					\
 IOU_RING_VARIANTS(fixture);						\
-IOU_MODE(fixture, sqpoll, IORING_SETUP_SQPOLL);				\
+IOU_MODE(fixture, sqpoll, IORING_SETUP_SQPOLL | IOU_SHAPED);		\
 IOU_MODE(fixture, wide, IORING_SETUP_CQE32 | IORING_SETUP_SQE128 |	\
 			IORING_SETUP_COOP_TASKRUN |			\
-			IORING_SETUP_TASKRUN_FLAG);			\
+			IORING_SETUP_TASKRUN_FLAG | IOU_SHAPED);	\
 IOU_MODE(fixture, mixed, IORING_SETUP_CQE_MIXED | IORING_SETUP_SQE_MIXED |\
-			 IOU_DEFER)
+			 IOU_DEFER | IOU_SHAPED)
 
 #define IOU_WIDE_CQES	(IORING_SETUP_CQE32 | IORING_SETUP_CQE_MIXED)
 

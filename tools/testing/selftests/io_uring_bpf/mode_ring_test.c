@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Rings of other shapes, whose programs should not notice. */
 #include <pthread.h>
-#include <sys/mman.h>
 
 #include "mode.h"
 
@@ -100,28 +99,11 @@ TEST_F(mode_ring, without_submit_all)
 	ASSERT_CQE(&self->ring, FLOW + 1, 0);
 }
 
-/* liburing may write to the array of a ring that has none: it is elsewhere. */
-static int mode_init_raw(FIXTURE_DATA(mode_ring) *self, unsigned int flags)
-{
-	static unsigned int array[IOU_ENTRIES];
-	struct io_uring_params p = { .flags = flags | IORING_SETUP_NO_SQARRAY };
-	int fd, ret;
-
-	fd = io_uring_setup(IOU_ENTRIES, &p);
-	if (fd < 0)
-		return fd;
-	ret = io_uring_queue_mmap(fd, &p, &self->ring);
-	self->ring.ring_fd = fd;
-	self->ring.enter_ring_fd = fd;
-	self->ring.flags = p.flags;
-	self->ring.features = p.features;
-	self->ring.sq.array = array;
-	return ret;
-}
-
 TEST_F(mode_ring, no_sqarray)
 {
-	ASSERT_EQ(0, mode_init_raw(self, 0));
+	struct io_uring_params p = { .flags = IORING_SETUP_NO_SQARRAY };
+
+	ASSERT_EQ(0, iou_ring_init_raw(&self->ring, IOU_ENTRIES, &p));
 	mode_attach(_metadata, self);
 	mode_add_nops(self);
 	for (int i = 0; i < 2 * IOU_ENTRIES; i++) {
@@ -136,7 +118,11 @@ TEST_F(mode_ring, no_sqarray)
 /* The SQ starts from its beginning with each submission. */
 TEST_F(mode_ring, sq_rewind)
 {
-	ASSERT_EQ(0, mode_init_raw(self, IORING_SETUP_SQ_REWIND));
+	struct io_uring_params p = {
+		.flags = IORING_SETUP_NO_SQARRAY | IORING_SETUP_SQ_REWIND,
+	};
+
+	ASSERT_EQ(0, iou_ring_init_raw(&self->ring, IOU_ENTRIES, &p));
 	mode_attach(_metadata, self);
 	mode_add_nops(self);
 	for (int i = 0; i < 3; i++) {
@@ -160,35 +146,6 @@ TEST_F(mode_ring, registered_fd)
 	mode_expect_flow(_metadata, self);
 }
 
-/* Maps the rings anew that the kernel has put in the place of the old ones. */
-static int mode_remap(struct io_uring *ring)
-{
-	struct io_uring_params p = {
-		.flags		= IORING_SETUP_CQSIZE,
-		.sq_entries	= IOU_ENTRIES * 2,
-		.cq_entries	= IOU_ENTRIES * 8,
-	};
-	struct io_uring old = *ring;
-	int fd = ring->ring_fd, ret;
-
-	ret = iou_register(ring, IORING_REGISTER_RESIZE_RINGS, &p, 1);
-	if (ret)
-		return ret;
-	munmap(ring->sq.sqes, IOU_ENTRIES * sizeof(struct io_uring_sqe));
-	munmap(ring->sq.ring_ptr, ring->sq.ring_sz);
-	p.features = old.features;
-	ret = io_uring_queue_mmap(fd, &p, ring);
-	ring->ring_fd = fd;
-	ring->enter_ring_fd = fd;
-	ring->flags = old.flags;
-	ring->features = old.features;
-	ring->sq.sqe_tail = *ring->sq.ktail;
-	ring->sq.sqe_head = ring->sq.sqe_tail;
-	for (unsigned int i = 0; i < p.sq_entries; i++)
-		ring->sq.array[i] = i;
-	return ret;
-}
-
 /* Flows and children in flight, and CQEs that wait, move to the new rings. */
 TEST_F(mode_ring, resized)
 {
@@ -208,7 +165,8 @@ TEST_F(mode_ring, resized)
 	ASSERT_EQ(nr, io_uring_submit(&self->ring));
 	ASSERT_EQ(0, io_uring_get_events(&self->ring));
 	ASSERT_EQ(nr * NR_CHILDREN, self->skel->bss->nr_events);
-	ASSERT_EQ(0, mode_remap(&self->ring));
+	ASSERT_EQ(0, iou_resize_ring(&self->ring, 2 * IOU_ENTRIES,
+				     8 * IOU_ENTRIES));
 	for (int i = 0; i < nr; i++)
 		ASSERT_CQE(&self->ring, CHILD + 1, 1);
 	ASSERT_EQ(nr, write(self->pipe[1], "123", nr));

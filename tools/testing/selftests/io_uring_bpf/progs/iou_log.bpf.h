@@ -20,9 +20,10 @@ static __always_inline void iou_log_event(struct bpf_io_uring_ctx *ctx)
 	__u32 n = nr_events;
 	struct iou_event *ev;
 
-	nr_events = n + 1;
-	if (n >= IOU_MAX_EVENTS)
+	if (n >= IOU_MAX_EVENTS) {
+		nr_events = n + 1;
 		return;
+	}
 	ev = &events[n];
 	ev->user_data = ctx->user_data;
 	ev->res = ctx->res;
@@ -36,6 +37,9 @@ static __always_inline void iou_log_event(struct bpf_io_uring_ctx *ctx)
 	ev->state[1] = ctx->state[1];
 	ev->state[2] = ctx->state[2];
 	ev->state[3] = ctx->state[3];
+	/* who looks at it from another CPU finds all of it */
+	barrier();
+	nr_events = n + 1;
 }
 
 /* Stages sqes[0] to sqes[nr_sqes - 1]. */
