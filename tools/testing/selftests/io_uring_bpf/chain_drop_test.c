@@ -64,6 +64,7 @@ TEST_F(edit, combined)
 {
 	struct edit_step *s[6];
 
+	EDIT_NEEDS_WAITING();
 	s[0] = edit_step(self, 0, EDIT_DROP, 2, BPF_IO_URING_POST_CANCELED);
 	s[1] = edit_step(self, 0, EDIT_UNLINK, 3, 0);
 	s[2] = edit_step(self, 0, EDIT_DROP, 1, BPF_IO_URING_REST);
@@ -114,6 +115,7 @@ TEST_F(edit, nothing_to_drop)
 {
 	struct edit_step *s = edit_step(self, 0, EDIT_DROP, 0, BPF_IO_URING_REST);
 
+	EDIT_NEEDS_WAITING();
 	edit_queue_flow(self, 0, IOSQE_IO_LINK);
 	edit_queue_timeout(self, false, TIMEOUT, 0);
 	EDIT_SUBMIT(2);
@@ -127,8 +129,7 @@ TEST_F(edit, nothing_to_drop)
 TEST_F(edit, later_events)
 {
 	for (int tw = 0; tw < 2; tw++) {
-		self->skel->bss->nr_events = 0;
-		self->skel->bss->nr_steps = 0;
+		edit_next_round(self);
 		edit_sqe(self, 0, CHILD, 0)->nop_flags |= tw ? IORING_NOP_TW : 0;
 		edit_step(self, 0, EDIT_DROP, 0, 0);
 		edit_step(self, 0, EDIT_ISSUE, 0, 0);
@@ -145,9 +146,10 @@ TEST_F(edit, later_events)
 		ASSERT_CQE(&self->ring, OTHER, 0);
 		ASSERT_CQE(&self->ring, FLOW, 0);
 		ASSERT_MEMBERS(2, 1);
-		EDIT_ASSERT_DONE();
+		EDIT_ASSERT_STEPS();
 		ASSERT_EQ(3, self->skel->bss->nr_events);
 	}
+	EDIT_ASSERT_DONE();
 }
 
 TEST_F(edit, flow)
@@ -170,8 +172,7 @@ TEST_F(edit, member_before_flow)
 	for (int before = 0; before < 2; before++) {
 		struct iou_event *ev = &self->skel->bss->events[1];
 
-		self->skel->bss->nr_events = 0;
-		self->skel->bss->nr_steps = 0;
+		edit_next_round(self);
 		edit_step(self, 0, EDIT_DROP, before, 0);
 		edit_step(self, 0, EDIT_COMPLETE, 7, 0);
 		edit_queue_flow(self, 0, IOSQE_IO_LINK);
@@ -186,12 +187,13 @@ TEST_F(edit, member_before_flow)
 			ASSERT_CQE(&self->ring, OTHER, 7);
 		ASSERT_CQE(&self->ring, FLOW + 1, 0);
 		ASSERT_MEMBERS(0, 1);
-		EDIT_ASSERT_DONE();
+		EDIT_ASSERT_STEPS();
 		ASSERT_EQ(2, self->skel->bss->nr_events);
 		EXPECT_EQ(before ? OTHER : FLOW, ev->user_data);
 		EXPECT_EQ(BPF_IO_URING_COMPLETE, ev->event);
 		EXPECT_EQ(7, ev->res);
 	}
+	EDIT_ASSERT_DONE();
 }
 
 /* Who was before the flow is not any more. */
@@ -213,6 +215,7 @@ TEST_F(edit, flow_behind_member)
 /* That of the flow still limits it, those of members go with them. */
 TEST_F(edit, timeouts)
 {
+	EDIT_NEEDS_WAITING();
 	edit_wait_in(self, 0, 0);
 	edit_step(self, 0, EDIT_DROP, 0, 0);
 	edit_step(self, 0, EDIT_DROP, 1, BPF_IO_URING_POST_CANCELED);
@@ -237,8 +240,9 @@ TEST_F(edit, timeouts)
 /* Dropped flows give their numbers back: there are not that many. */
 TEST_F_TIMEOUT(edit, flows_are_no_more, 300)
 {
-	unsigned int i, n, nr = 32, chains = 65536 / nr + 2;
+	unsigned int i, n, nr = 1023, chains = 65536 / nr + 2;
 
+	edit_new_ring(_metadata, self, variant->setup, nr + 1);
 	bpf_link__destroy(self->link);
 	self->link = IOU_ATTACH(self->skel->progs.edit_drop_all, &self->ring, 0);
 	for (n = 0; n < chains; n++) {
@@ -259,12 +263,14 @@ TEST_F_TIMEOUT(edit, flows_are_no_more, 300)
 TEST_F(edit, tracked_member_and_exit)
 {
 	struct io_uring_sqe *sqe;
+	struct io_uring_cqe cqe;
 	unsigned int futex = 0;
 	struct io_uring ring;
 	int status = 0;
 	pid_t pid;
 	bool gone;
 
+	EDIT_NEEDS_WAITING();
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {
@@ -283,7 +289,7 @@ TEST_F(edit, tracked_member_and_exit)
 		sqe->fd = FUTEX2_SIZE_U32 | FUTEX2_PRIVATE;
 		sqe->addr = (uintptr_t)&futex;
 		sqe->addr3 = ~0U;
-		_exit(io_uring_submit_and_wait(&ring, 1) != 3);
+		_exit(iou_submit(&ring) != 3 || iou_wait_cqe(&ring, &cqe));
 	}
 	gone = wait_for(pid, &status, 0);
 	/* else it can't be killed, but has nothing to wait for without the read */

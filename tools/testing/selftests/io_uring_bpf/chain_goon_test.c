@@ -19,8 +19,7 @@ TEST_F(edit, flow_goes_on)
 TEST_F(edit, flow_cuts)
 {
 	for (int hard = 0; hard < 2; hard++) {
-		self->skel->bss->nr_events = 0;
-		self->skel->bss->nr_steps = 0;
+		edit_next_round(self);
 		edit_step(self, 0, EDIT_COMPLETE, 7, 0);
 		edit_step(self, 0, EDIT_VERDICT, BPF_IO_URING_CUT, 0);
 		edit_queue_flow(self, 0, hard ? IOSQE_IO_HARDLINK : IOSQE_IO_LINK);
@@ -29,8 +28,9 @@ TEST_F(edit, flow_cuts)
 		ASSERT_CQE(&self->ring, FLOW, 7);
 		ASSERT_CQE(&self->ring, MEMBER, -ECANCELED);
 		ASSERT_CQE(&self->ring, MEMBER + 1, -ECANCELED);
-		EDIT_ASSERT_DONE();
+		EDIT_ASSERT_STEPS();
 	}
+	EDIT_ASSERT_DONE();
 }
 
 /* Said in any event, of a child as well, and the last word counts. */
@@ -46,8 +46,7 @@ TEST_F(edit, last_word)
 	for (int i = 0; i < 4; i++) {
 		bool go_on = i != 2;
 
-		self->skel->bss->nr_events = 0;
-		self->skel->bss->nr_steps = 0;
+		edit_next_round(self);
 		edit_sqe(self, 0, CHILD, 5);
 		for (int n = 0; n < 3; n++)
 			edit_step(self, n, EDIT_VERDICT, said[i][n], 0);
@@ -63,16 +62,16 @@ TEST_F(edit, last_word)
 			ASSERT_CQE(&self->ring, CHILD, 5);
 		ASSERT_CQE(&self->ring, FLOW, -EIO);
 		ASSERT_CQE(&self->ring, MEMBER, go_on ? 0 : -ECANCELED);
-		EDIT_ASSERT_DONE();
+		EDIT_ASSERT_STEPS();
 	}
+	EDIT_ASSERT_DONE();
 }
 
 /* Without a word its result decides, if nobody has ended it by hand as well. */
 TEST_F(edit, child_failed)
 {
 	for (int go_on = 0; go_on < 2; go_on++) {
-		self->skel->bss->nr_events = 0;
-		self->skel->bss->nr_steps = 0;
+		edit_next_round(self);
 		edit_sqe(self, 0, CHILD, -EIO);
 		edit_step(self, 0, EDIT_ISSUE, 0, 0);
 		if (go_on)
@@ -82,25 +81,24 @@ TEST_F(edit, child_failed)
 		EDIT_SUBMIT(2);
 		ASSERT_CQE(&self->ring, FLOW, -EIO);
 		ASSERT_CQE(&self->ring, MEMBER, go_on ? 0 : -ECANCELED);
-		EDIT_ASSERT_DONE();
+		EDIT_ASSERT_STEPS();
 	}
+	EDIT_ASSERT_DONE();
 }
 
 /* A flow that is cancelled has no say. */
 TEST_F(edit, cancelled_flow)
 {
 	struct io_uring_cqe cqes[3];
-	struct io_uring_sqe *sqe;
 
+	EDIT_NEEDS_WAITING();
 	edit_wait_in(self, 0, 0);
 	edit_step(self, 0, EDIT_VERDICT, BPF_IO_URING_GO_ON, 0);
 	edit_queue_flow(self, 0, IOSQE_IO_LINK);
 	edit_queue_members(self, 1);
 	EDIT_SUBMIT(2);
 	ASSERT_NO_CQE(&self->ring);
-	sqe = iou_get_sqe(&self->ring);
-	io_uring_prep_cancel64(sqe, FLOW, 0);
-	sqe->user_data = OTHER;
+	iou_queue_cancel(&self->ring, FLOW, OTHER);
 	EDIT_SUBMIT(1);
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 3));
 	ASSERT_HAS_CQE(cqes, 3, FLOW, -ECANCELED);
@@ -119,8 +117,7 @@ TEST_F(edit, rule_b2_leaves_chain)
 	for (int i = 0; i < 8; i++) {
 		int res = i < 4 ? -EIO : 0;
 
-		self->skel->bss->nr_events = 0;
-		self->skel->bss->nr_steps = 0;
+		edit_next_round(self);
 		edit_step(self, 0, EDIT_COMPLETE, i < 4 ? 0 : -EIO, 0);
 		edit_queue_nop(self, HEAD, res, flags[i % 4]);
 		edit_queue_flow(self, 0, IOSQE_IO_LINK);
@@ -131,8 +128,9 @@ TEST_F(edit, rule_b2_leaves_chain)
 		ASSERT_CQE(&self->ring, FLOW, i < 4 ? 0 : -EIO);
 		ASSERT_CQE(&self->ring, MEMBER, i < 4 ? 0 : -ECANCELED);
 		ASSERT_CQE(&self->ring, MEMBER + 1, i < 4 ? 1 : -ECANCELED);
-		EDIT_ASSERT_DONE();
+		EDIT_ASSERT_STEPS();
 	}
+	EDIT_ASSERT_DONE();
 }
 
 /* What is silent in success: a flow that fails or cuts speaks, the rest doesn't. */
@@ -151,8 +149,7 @@ TEST_F(edit, trap_11_fail_skip)
 	};
 
 	for (int i = 0; i < 5; i++) {
-		self->skel->bss->nr_events = 0;
-		self->skel->bss->nr_steps = 0;
+		edit_next_round(self);
 		edit_step(self, 0, EDIT_COMPLETE, cases[i].res, 0);
 		edit_step(self, 0, EDIT_VERDICT, cases[i].verdict, 0);
 		edit_queue_flow(self, 0, IOSQE_IO_LINK | SKIP_SUCCESS);
@@ -162,8 +159,9 @@ TEST_F(edit, trap_11_fail_skip)
 			ASSERT_CQE(&self->ring, FLOW, cases[i].res);
 		if (cases[i].rest)
 			ASSERT_MEMBERS(0, 2);
-		EDIT_ASSERT_DONE();
+		EDIT_ASSERT_STEPS();
 	}
+	EDIT_ASSERT_DONE();
 }
 
 TEST_HARNESS_MAIN

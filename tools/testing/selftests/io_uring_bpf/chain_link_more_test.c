@@ -56,6 +56,7 @@ TEST_F(edit, limits)
 {
 	int i, nr;
 
+	EDIT_NEEDS_WAITING();
 	bpf_link__destroy(self->link);
 	self->link = IOU_ATTACH(self->skel->progs.edit_link_many, &self->ring, 0);
 	edit_sqe(self, 0, LINKED, 10);
@@ -78,27 +79,71 @@ TEST_F(edit, limits)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-static struct io_uring_restriction restriction(unsigned int op)
+TEST_F(edit, limit_together)
 {
-	return (struct io_uring_restriction) {
-		.opcode = IORING_RESTRICTION_SQE_OP,
-		.sqe_op = op,
-	};
+	bpf_link__destroy(self->link);
+	self->link = IOU_ATTACH(self->skel->progs.edit_link_together,
+				&self->ring, 0);
+	edit_sqe(self, 0, LINKED, 10);
+	edit_sqe(self, 1, CHILD, 0)->nop_flags |= IORING_NOP_TW;
+	edit_queue_flow(self, 0, 0);
+	EDIT_SUBMIT(1);
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	for (int i = 0; i < 128; i++)
+		ASSERT_CQE(&self->ring, LINKED, 10);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(1 + EDIT_MAX_STEPS, self->skel->bss->nr_events);
+	ASSERT_EQ(128, self->skel->bss->nr_sqes);
+	ASSERT_EQ(-ENOBUFS, self->skel->bss->rets[0]);
+}
+
+/* The memory of a request whose CQE had more words comes back for another one. */
+TEST_F(edit, no_words_of_others)
+{
+	struct io_uring_sqe *sqe;
+	struct iou_cqe cqe;
+
+	if (!(variant->setup & IOU_WIDE_CQES))
+		SKIP(return, "CQEs have 16 bytes");
+	for (int bad = 0; bad < 2; bad++) {
+		edit_next_round(self);
+		for (int i = 0; i < 2; i++) {
+			sqe = edit_sqe(self, i, CHILD, 0);
+			sqe->nop_flags |= IORING_NOP_CQE32;
+			sqe->off = 0x1111;
+			sqe->addr = 0x2222;
+			edit_step(self, 0, EDIT_ISSUE, i, 0);
+			edit_sqe(self, 3 + i, LINKED + i, 10);
+			edit_step(self, 3, EDIT_LINK, 3 + i, 0);
+		}
+		edit_sqe(self, 2, CHILD, 0)->nop_flags |= IORING_NOP_TW;
+		edit_step(self, 0, EDIT_ISSUE, 2, 0);
+		/* can't be prepared, and the other one goes with it */
+		if (bad)
+			self->skel->bss->sqes[3].nop_flags = 1U << 31;
+		edit_queue_flow(self, 0, 0);
+		EDIT_SUBMIT(1);
+		for (int i = 0; i < 3; i++) {
+			ASSERT_EQ(0, iou_wait_big_cqe(&self->ring, &cqe,
+						      IOU_WAIT_MS));
+			if (cqe.cqe.user_data == LINKED + 1)
+				ASSERT_EQ(bad ? -ECANCELED : 10, cqe.cqe.res);
+			ASSERT_EQ(0, cqe.extra[0]);
+			ASSERT_EQ(0, cqe.extra[1]);
+		}
+		EDIT_ASSERT_STEPS();
+	}
+	EDIT_ASSERT_DONE();
 }
 
 /* It passes what the application's requests pass, or doesn't. */
 TEST_F(edit, restricted)
 {
-	struct io_uring_restriction rules[] = {
-		restriction(IORING_OP_BPF), restriction(IORING_OP_READ),
-	};
+	const __u8 ops[] = { IORING_OP_BPF, IORING_OP_READ };
 	struct io_uring ring;
 	struct bpf_link *link;
 
-	ASSERT_EQ(0, iou_ring_init(&ring, variant->setup |
-					  IORING_SETUP_R_DISABLED));
-	ASSERT_EQ(0, iou_register(&ring, IORING_REGISTER_RESTRICTIONS, rules, 2));
-	ASSERT_EQ(0, iou_enable_ring(&ring));
+	ASSERT_EQ(0, iou_ring_init_only(&ring, variant->setup, ops, 2));
 	link = IOU_ATTACH(self->skel->progs.edit, &ring, 0);
 	edit_sqe(self, 0, LINKED, 10);
 	edit_step(self, 0, EDIT_LINK, 0, 0);
@@ -107,13 +152,13 @@ TEST_F(edit, restricted)
 	edit_step(self, 1, EDIT_LINK, 1, 0);
 	ASSERT_TRUE(edit_let_go(self));
 	iou_queue_bpf(&ring, 0, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&ring));
+	ASSERT_EQ(1, iou_submit(&ring));
 	ASSERT_CQE(&ring, LINKED, -EACCES);
 	ASSERT_CQE(&ring, FLOW, 0);
 	iou_queue_bpf(&ring, 0, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&ring));
+	ASSERT_EQ(1, iou_submit(&ring));
 	ASSERT_CQE(&ring, FLOW, 0);
-	ASSERT_CQE(&ring, LINKED + 1, LEN);
+	ASSERT_CQE(&ring, LINKED + 1, EDIT_READ_RES);
 	bpf_link__destroy(link);
 	io_uring_queue_exit(&ring);
 }
@@ -139,7 +184,7 @@ TEST_F(edit, personality)
 	EDIT_ASSERT_DONE();
 }
 
-/* No program watches it. */
+/* No program watches it, be it that it's never issued. */
 TEST_F(edit, unwatched)
 {
 	LIBBPF_OPTS(bpf_iouring_opts, opts, .slot = 2,
@@ -155,6 +200,19 @@ TEST_F(edit, unwatched)
 	EDIT_SUBMIT(1);
 	ASSERT_CQE(&self->ring, FLOW, 0);
 	ASSERT_CQE(&self->ring, LINKED, 10);
+	EDIT_ASSERT_STEPS();
+	ASSERT_EQ(1, self->skel->bss->nr_events);
+
+	edit_next_round(self);
+	edit_sqe(self, 0, LINKED, 10)->nop_flags = 1U << 31;
+	edit_sqe(self, 1, LINKED + 1, 11);
+	edit_step(self, 0, EDIT_LINK, 0, 0);
+	edit_step(self, 0, EDIT_LINK, 1, 0);
+	edit_queue_flow(self, 0, 0);
+	EDIT_SUBMIT(1);
+	ASSERT_CQE(&self->ring, LINKED, -EINVAL);
+	ASSERT_CQE(&self->ring, LINKED + 1, -ECANCELED);
+	ASSERT_CQE(&self->ring, FLOW, 0);
 	EDIT_ASSERT_DONE();
 	ASSERT_EQ(1, self->skel->bss->nr_events);
 	bpf_link__destroy(watch);
@@ -163,6 +221,7 @@ TEST_F(edit, unwatched)
 /* A drain waits for the flow and all behind it, none of those for the drain. */
 TEST_F(edit, drain)
 {
+	EDIT_NEEDS_WAITING();
 	edit_wait_in(self, 0, 1);
 	edit_sqe(self, 0, LINKED, 10);
 	edit_step(self, 1, EDIT_LINK, 0, 0);
@@ -185,9 +244,8 @@ TEST_F(edit, drain)
  */
 TEST_F_TIMEOUT(edit, trap_09_iowq_successor, 120)
 {
-	for (int i = 0; i < 100; i++) {
-		self->skel->bss->nr_events = 0;
-		self->skel->bss->nr_steps = 0;
+	for (int i = 0; i < 40; i++) {
+		edit_next_round(self);
 		edit_sqe(self, 0, LINKED, 10);
 		edit_sqe(self, 1, LINKED + 1, 11)->flags = IOSQE_ASYNC;
 		edit_step(self, 0, EDIT_LINK, 0, 0);
@@ -215,14 +273,14 @@ TEST_F(edit, nested)
 	int other[2];
 	char byte;
 
+	EDIT_NEEDS_WAITING();
 	ASSERT_EQ(0, pipe(other));
 	sqe = iou_get_sqe(&self->ring);
 	io_uring_prep_poll_multishot(sqe, other[0], POLLIN);
 	sqe->user_data = OTHER;
 	EDIT_SUBMIT(1);
 	for (int fails = 0; fails < 2; fails++) {
-		self->skel->bss->nr_events = 0;
-		self->skel->bss->nr_steps = 0;
+		edit_next_round(self);
 		edit_wait_in(self, 0, 2);
 		for (int i = 0; i < 2; i++) {
 			edit_sqe(self, i, LINKED + i, 10 + i);
@@ -246,8 +304,9 @@ TEST_F(edit, nested)
 		for (int i = 0; i < 2; i++)
 			ASSERT_HAS_CQE(cqes, 6, LINKED + i,
 				       fails ? -ECANCELED : 10 + i);
-		EDIT_ASSERT_DONE();
+		EDIT_ASSERT_STEPS();
 	}
+	EDIT_ASSERT_DONE();
 	close(other[0]);
 	close(other[1]);
 }

@@ -31,9 +31,9 @@ TEST_F(edit, nothing_behind)
 /* In the order of the calls, of all runs, and not before the flow has ended. */
 TEST_F(edit, order)
 {
+	EDIT_NEEDS_WAITING();
 	for (int tw = 0; tw < 2; tw++) {
-		self->skel->bss->nr_events = 0;
-		self->skel->bss->nr_steps = 0;
+		edit_next_round(self);
 		for (int i = 0; i < 4; i++)
 			edit_sqe(self, i, LINKED + i, 10 + i);
 		edit_sqe(self, 4, CHILD, 0)->nop_flags |= tw ? IORING_NOP_TW : 0;
@@ -56,11 +56,11 @@ TEST_F(edit, order)
 		for (int i = 0; i < 4; i++)
 			ASSERT_CQE(&self->ring, LINKED + i, 10 + i);
 		ASSERT_MEMBERS(0, 1);
-		EDIT_ASSERT_DONE();
+		EDIT_ASSERT_STEPS();
 		ASSERT_EQ(4, self->skel->bss->nr_events);
 		ASSERT_EQ(1 + 3 + 4 + 5, self->skel->bss->nr_members);
-		self->skel->bss->nr_members = 0;
 	}
+	EDIT_ASSERT_DONE();
 }
 
 /* Edits of the same run are about what was there before, later ones are not. */
@@ -86,8 +86,39 @@ TEST_F(edit, with_other_edits)
 	EDIT_ASSERT_DONE();
 }
 
+/*
+ * Of those that were linked the first stays, or none. One goes by its index, from
+ * where the others go as the rest: what is linked next runs behind what stays.
+ */
+TEST_F(edit, rest_and_named)
+{
+	for (__u32 stay = 0; stay < 2; stay++) {
+		edit_next_round(self);
+		for (int i = 0; i < 5; i++)
+			edit_sqe(self, i, LINKED + i, 10 + i);
+		edit_sqe(self, 5, CHILD, 0);
+		for (int i = 0; i < 4; i++)
+			edit_step(self, 0, EDIT_LINK, i, 0);
+		edit_step(self, 0, EDIT_ISSUE, 5, 0);
+		edit_step(self, 1, EDIT_DROP, 2, 0);
+		edit_step(self, 1, EDIT_DROP, stay, BPF_IO_URING_REST);
+		edit_step(self, 1, EDIT_ISSUE, 5, 0);
+		edit_step(self, 2, EDIT_LINK, 4, 0);
+		edit_queue_flow(self, 0, IOSQE_IO_LINK);
+		edit_queue_members(self, 1);
+		EDIT_SUBMIT(2);
+		ASSERT_CQE(&self->ring, FLOW, 0);
+		if (stay)
+			ASSERT_CQE(&self->ring, LINKED, 10);
+		ASSERT_CQE(&self->ring, LINKED + 4, 14);
+		EDIT_ASSERT_STEPS();
+	}
+	EDIT_ASSERT_DONE();
+}
+
 TEST_F(edit, linked_and_unlinked)
 {
+	EDIT_NEEDS_WAITING();
 	for (int i = 0; i < 2; i++)
 		edit_sqe(self, i, LINKED + i, 10 + i);
 	edit_sqe(self, 2, CHILD, 0);
@@ -112,8 +143,7 @@ TEST_F(edit, linked_and_unlinked)
 TEST_F(edit, failure)
 {
 	for (int hard = 0; hard < 2; hard++) {
-		self->skel->bss->nr_events = 0;
-		self->skel->bss->nr_steps = 0;
+		edit_next_round(self);
 		edit_sqe(self, 0, LINKED, -EIO)->flags = hard ? IOSQE_IO_HARDLINK :
 								IOSQE_IO_LINK;
 		edit_step(self, 0, EDIT_LINK, 0, 0);
@@ -123,15 +153,15 @@ TEST_F(edit, failure)
 		ASSERT_CQE(&self->ring, FLOW, 0);
 		ASSERT_CQE(&self->ring, LINKED, -EIO);
 		ASSERT_CQE(&self->ring, MEMBER, hard ? 0 : -ECANCELED);
-		EDIT_ASSERT_DONE();
+		EDIT_ASSERT_STEPS();
 	}
+	EDIT_ASSERT_DONE();
 }
 
 TEST_F(edit, failed_flow)
 {
 	for (int hard = 0; hard < 2; hard++) {
-		self->skel->bss->nr_events = 0;
-		self->skel->bss->nr_steps = 0;
+		edit_next_round(self);
 		edit_sqe(self, 0, LINKED, 10);
 		edit_step(self, 0, EDIT_LINK, 0, 0);
 		edit_step(self, 0, EDIT_COMPLETE, -EIO, 0);
@@ -141,8 +171,9 @@ TEST_F(edit, failed_flow)
 		ASSERT_CQE(&self->ring, FLOW, -EIO);
 		ASSERT_CQE(&self->ring, LINKED, hard ? 10 : -ECANCELED);
 		ASSERT_CQE(&self->ring, MEMBER, hard ? 0 : -ECANCELED);
-		EDIT_ASSERT_DONE();
+		EDIT_ASSERT_STEPS();
 	}
+	EDIT_ASSERT_DONE();
 }
 
 TEST_F(edit, silent)
@@ -160,6 +191,7 @@ TEST_F(edit, silent)
 /* It's cut at once, those that were linked by the same run included. */
 TEST_F(edit, rule_b1_failed_prep)
 {
+	EDIT_NEEDS_WAITING();
 	for (int i = 0; i < 3; i++) {
 		edit_sqe(self, i, LINKED + i, 10 + i);
 		edit_step(self, 0, EDIT_LINK, i, 0);
@@ -205,6 +237,7 @@ TEST_F(edit, before_a_flow)
 /* Behind the timeout that limits the flow. */
 TEST_F(edit, timeout_of_the_flow)
 {
+	EDIT_NEEDS_WAITING();
 	edit_sqe(self, 0, LINKED, 10);
 	edit_step(self, 0, EDIT_LINK, 0, 0);
 	edit_wait_in(self, 0, 1);
@@ -224,8 +257,8 @@ TEST_F(edit, timeout_of_the_flow)
 TEST_F(edit, cancelled_flow)
 {
 	struct io_uring_cqe cqes[4];
-	struct io_uring_sqe *sqe;
 
+	EDIT_NEEDS_WAITING();
 	edit_sqe(self, 0, LINKED, 10);
 	edit_step(self, 0, EDIT_LINK, 0, 0);
 	edit_wait_in(self, 0, 1);
@@ -233,9 +266,7 @@ TEST_F(edit, cancelled_flow)
 	edit_queue_members(self, 1);
 	EDIT_SUBMIT(2);
 	ASSERT_NO_CQE(&self->ring);
-	sqe = iou_get_sqe(&self->ring);
-	io_uring_prep_cancel64(sqe, FLOW, 0);
-	sqe->user_data = OTHER;
+	iou_queue_cancel(&self->ring, FLOW, OTHER);
 	EDIT_SUBMIT(1);
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 4));
 	ASSERT_HAS_CQE(cqes, 4, OTHER, 0);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Many flows on one ring, and all of them edit their chains. */
+/* Many flows on one ring, all of which edit their chains, and many members. */
 #include "edit.h"
+#include "process.h"
 
 #define NR_FLOWS	1000
 #define NR_SQES		4
@@ -11,6 +12,10 @@
 #define KIND_UNLINKED	1
 #define KIND_LAST	2
 #define KIND_LINKED	3
+
+/* the last index that can be used, and a chain that is longer */
+#define LAST_INDEX	63
+#define NR_MEMBERS	70
 
 static void queue_chain(struct io_uring *ring, __u64 i)
 {
@@ -25,7 +30,10 @@ static void queue_chain(struct io_uring *ring, __u64 i)
 	}
 }
 
-/* Each chain: drops one, lets one run, puts one before what is left. */
+/*
+ * Each chain: drops one, lets one run, puts one before what is left. Chains of
+ * four SQEs are not torn apart by an SQ thread that takes eight at a time.
+ */
 TEST_F(edit, flows)
 {
 	unsigned int last[NR_FLOWS] = {}, linked = 0, n;
@@ -39,7 +47,7 @@ TEST_F(edit, flows)
 	edit_sqe(self, 0, KIND_LINKED, 0);
 	for (n = 0; n < NR_FLOWS; n++)
 		queue_chain(&ring, n);
-	ASSERT_EQ(NR_FLOWS * NR_SQES, io_uring_submit(&ring));
+	ASSERT_EQ(NR_FLOWS * NR_SQES, iou_submit(&ring));
 	for (n = 0; n < NR_FLOWS * NR_CQES; n++) {
 		unsigned int kind;
 
@@ -72,26 +80,109 @@ TEST_F(edit, exit)
 	struct io_uring ring;
 	struct bpf_link *link;
 
+	EDIT_NEEDS_WAITING();
 	ASSERT_EQ(0, iou_ring_init(&ring, variant->setup));
 	link = IOU_ATTACH(self->skel->progs.edit, &ring, 0);
 	edit_sqe(self, 0, LINKED, 0);
 	for (int i = 0; i < 4; i++) {
-		struct io_uring_sqe *sqe;
-
 		edit_step(self, i, EDIT_LINK, 0, 0);
 		edit_step(self, i, EDIT_LINK, 0, 0);
 		edit_step(self, i, EDIT_DROP, 0, 0);
 		edit_wait_in(self, i, 1);
-		queue_chain(&ring, i);
-		sqe = iou_get_sqe(&ring);
-		iou_prep_nop(sqe, 0, 0, OTHER);
 	}
-	ASSERT_EQ(4 * (NR_SQES + 1), io_uring_submit(&ring));
-	ASSERT_EQ(4, self->skel->bss->nr_events);
+	for (int i = 0; i < 4; i++) {
+		queue_chain(&ring, i);
+		iou_prep_nop(iou_get_sqe(&ring), 0, 0, OTHER);
+		ASSERT_EQ(NR_SQES + 1, iou_submit(&ring));
+	}
+	ASSERT_TRUE(until(IO_URING_READ_ONCE(self->skel->bss->nr_events) == 4));
 	io_uring_queue_exit(&ring);
 	bpf_link__destroy(link);
-	for (int i = 0; i < self->skel->bss->nr_steps; i++)
-		ASSERT_EQ(0, self->skel->bss->steps[i].ret);
+	EDIT_ASSERT_STEPS();
+}
+
+/* A flow, and more behind it than can be named, of which one may fail. */
+static void queue_long_chain(FIXTURE_DATA(edit) *self, int fails)
+{
+	edit_queue_flow(self, 0, IOSQE_IO_LINK);
+	for (int i = 0; i < NR_MEMBERS; i++)
+		edit_queue_nop(self, MEMBER + i, i == fails ? -EIO : i,
+			       i < NR_MEMBERS - 1 ? IOSQE_IO_LINK : 0);
+}
+
+/* Those behind it are there, but can't be named, and stay. */
+TEST_F(edit, last_index)
+{
+	static const struct {
+		unsigned int verb, index, flags;
+	} refused[] = {
+		{ EDIT_DROP, LAST_INDEX + 1, 0 },
+		{ EDIT_UNLINK, LAST_INDEX + 1, 0 },
+		{ EDIT_DROP, LAST_INDEX + 1, BPF_IO_URING_REST },
+		{ EDIT_UNLINK, LAST_INDEX + 1, BPF_IO_URING_REST },
+		{ EDIT_DROP, NR_MEMBERS - 1, BPF_IO_URING_POST_CANCELED },
+	};
+	struct edit_step *s[ARRAY_SIZE(refused)], *last;
+	size_t i;
+
+	edit_new_ring(_metadata, self, variant->setup, 1 + NR_MEMBERS);
+	for (i = 0; i < ARRAY_SIZE(refused); i++)
+		s[i] = edit_step(self, 0, refused[i].verb, refused[i].index,
+				 refused[i].flags);
+	last = edit_step(self, 0, EDIT_DROP, LAST_INDEX, 0);
+	queue_long_chain(self, -1);
+	EDIT_SUBMIT(1 + NR_MEMBERS);
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_MEMBERS(0, LAST_INDEX);
+	ASSERT_MEMBERS(LAST_INDEX + 1, NR_MEMBERS - LAST_INDEX - 1);
+	ASSERT_NO_CQE(&self->ring);
+	for (i = 0; i < ARRAY_SIZE(refused); i++)
+		ASSERT_EQ(-ERANGE, s[i]->ret) TH_LOG("call %zu", i);
+	ASSERT_EQ(0, last->ret);
+}
+
+/* It runs on its own, its failure is not that of what was behind it. */
+TEST_F(edit, last_index_unlinked)
+{
+	struct io_uring_cqe cqes[1 + NR_MEMBERS];
+
+	edit_new_ring(_metadata, self, variant->setup, 1 + NR_MEMBERS);
+	edit_step(self, 0, EDIT_UNLINK, LAST_INDEX, 0);
+	queue_long_chain(self, LAST_INDEX);
+	EDIT_SUBMIT(1 + NR_MEMBERS);
+	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 1 + NR_MEMBERS));
+	ASSERT_HAS_CQE(cqes, 1 + NR_MEMBERS, FLOW, 0);
+	for (int i = 0; i < NR_MEMBERS; i++)
+		ASSERT_HAS_CQE(cqes, 1 + NR_MEMBERS, MEMBER + i,
+			       i == LAST_INDEX ? -EIO : i);
+	EDIT_ASSERT_DONE();
+}
+
+/* The rest is all behind it as well. What is unlinked does not fail with the flow. */
+TEST_F(edit, rest_from_last_index)
+{
+	struct io_uring_cqe cqes[1 + NR_MEMBERS];
+
+	edit_new_ring(_metadata, self, variant->setup, 1 + NR_MEMBERS);
+	for (int unlinks = 0; unlinks < 2; unlinks++) {
+		edit_next_round(self);
+		edit_step(self, 0, unlinks ? EDIT_UNLINK : EDIT_DROP, LAST_INDEX,
+			  BPF_IO_URING_REST |
+			  (unlinks ? 0 : BPF_IO_URING_POST_CANCELED));
+		edit_step(self, 0, EDIT_COMPLETE, unlinks ? -EIO : 0, 0);
+		queue_long_chain(self, -1);
+		EDIT_SUBMIT(1 + NR_MEMBERS);
+		ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 1 + NR_MEMBERS));
+		ASSERT_HAS_CQE(cqes, 1 + NR_MEMBERS, FLOW, unlinks ? -EIO : 0);
+		for (int i = 0; i < NR_MEMBERS; i++) {
+			bool runs = unlinks ? i >= LAST_INDEX : i < LAST_INDEX;
+
+			ASSERT_HAS_CQE(cqes, 1 + NR_MEMBERS, MEMBER + i,
+				       runs ? i : -ECANCELED);
+		}
+		EDIT_ASSERT_STEPS();
+	}
+	EDIT_ASSERT_DONE();
 }
 
 TEST_HARNESS_MAIN

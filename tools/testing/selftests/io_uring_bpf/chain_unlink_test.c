@@ -4,6 +4,7 @@
 
 TEST_F(edit, one)
 {
+	EDIT_NEEDS_WAITING();
 	edit_wait_in(self, 0, 0);
 	edit_step(self, 0, EDIT_UNLINK, 1, 0);
 	edit_queue_flow(self, 0, IOSQE_IO_LINK);
@@ -21,6 +22,7 @@ TEST_F(edit, one)
 /* As a chain of its own, which is cut where it fails. */
 TEST_F(edit, rest)
 {
+	EDIT_NEEDS_WAITING();
 	edit_wait_in(self, 0, 0);
 	edit_step(self, 0, EDIT_DROP, 2, 0);
 	edit_step(self, 0, EDIT_UNLINK, 1, BPF_IO_URING_REST);
@@ -42,6 +44,7 @@ TEST_F(edit, rest)
 
 TEST_F(edit, all_of_several)
 {
+	EDIT_NEEDS_WAITING();
 	edit_wait_in(self, 0, 0);
 	for (int i = 0; i < 4; i++)
 		edit_step(self, 0, EDIT_UNLINK, i, 0);
@@ -89,6 +92,7 @@ TEST_F(edit, failed_flow)
 
 TEST_F(edit, by_io_wq)
 {
+	EDIT_NEEDS_WAITING();
 	edit_wait_in(self, 0, 0);
 	edit_step(self, 0, EDIT_UNLINK, 0, BPF_IO_URING_REST);
 	edit_queue_flow(self, 0, IOSQE_IO_LINK);
@@ -106,11 +110,11 @@ TEST_F(edit, by_io_wq)
 /* It has nothing before it any more. */
 TEST_F(edit, flow)
 {
+	EDIT_NEEDS_WAITING();
 	for (int rest = 0; rest < 2; rest++) {
 		struct iou_event *ev = &self->skel->bss->events[1];
 
-		self->skel->bss->nr_events = 0;
-		self->skel->bss->nr_steps = 0;
+		edit_next_round(self);
 		edit_wait_in(self, 0, 0);
 		edit_step(self, 0, EDIT_UNLINK, 0, rest ? BPF_IO_URING_REST : 0);
 		edit_queue_flow(self, 0, IOSQE_IO_LINK);
@@ -125,17 +129,19 @@ TEST_F(edit, flow)
 		ASSERT_CQE(&self->ring, FLOW, 0);
 		if (!rest)
 			ASSERT_MEMBERS(0, 1);
-		EDIT_ASSERT_DONE();
+		EDIT_ASSERT_STEPS();
 		ASSERT_EQ(3, self->skel->bss->nr_events);
 		EXPECT_EQ(BPF_IO_URING_START, ev->event);
 		EXPECT_EQ(FLOW + 1, ev->flow_user_data);
 		EXPECT_EQ(rest ? BPF_IO_URING_F_NEXT : 0, ev->flags);
 	}
+	EDIT_ASSERT_DONE();
 }
 
 /* The flow that stays begins with the completion of the one before it now. */
 TEST_F(edit, member_before_flow)
 {
+	EDIT_NEEDS_WAITING();
 	edit_wait_in(self, 0, 0);
 	edit_step(self, 0, EDIT_UNLINK, 0, 0);
 	edit_queue_flow(self, 0, IOSQE_IO_LINK);
@@ -157,6 +163,7 @@ TEST_F(edit, member_before_flow)
 /* As a chain that leaves has its own. */
 TEST_F(edit, flow_in_the_rest)
 {
+	EDIT_NEEDS_WAITING();
 	edit_wait_in(self, 0, 0);
 	edit_step(self, 0, EDIT_UNLINK, 0, BPF_IO_URING_REST);
 	edit_queue_flow(self, 0, IOSQE_IO_LINK);
@@ -178,6 +185,7 @@ TEST_F(edit, trap_10_linked_timeout)
 	struct io_uring_cqe cqes[3];
 	int other[2];
 
+	EDIT_NEEDS_WAITING();
 	ASSERT_EQ(0, pipe(other));
 	edit_wait_in(self, 0, 0);
 	edit_step(self, 0, EDIT_UNLINK, 0, 0);
@@ -209,6 +217,7 @@ TEST_F(edit, timeout_of_the_flow)
 {
 	struct io_uring_cqe cqes[4];
 
+	EDIT_NEEDS_WAITING();
 	edit_wait_in(self, 0, 0);
 	edit_step(self, 0, EDIT_UNLINK, 1, BPF_IO_URING_REST);
 	edit_queue_flow(self, 0, IOSQE_IO_LINK);

@@ -29,8 +29,16 @@ FIXTURE(edit) {
 	struct __kernel_timespec ts[2];
 };
 
-IOU_RING_VARIANTS(edit);
+IOU_MODE_VARIANTS(edit);
+IOU_MODE(edit, iopoll, IORING_SETUP_IOPOLL);
 IOU_LOAD_ONCE(edit);
+
+static inline void edit_attach(struct __test_metadata *_metadata,
+			       FIXTURE_DATA(edit) *self)
+{
+	self->link = IOU_ATTACH(self->skel->progs.edit, &self->ring, 0);
+	self->link1 = IOU_ATTACH(self->skel->progs.edit, &self->ring, 1);
+}
 
 FIXTURE_SETUP(edit)
 {
@@ -41,8 +49,7 @@ FIXTURE_SETUP(edit)
 	self->ts[1].tv_sec = 3600;
 	self->skel = edit_get();
 	ASSERT_NE(NULL, self->skel);
-	self->link = IOU_ATTACH(self->skel->progs.edit, &self->ring, 0);
-	self->link1 = IOU_ATTACH(self->skel->progs.edit, &self->ring, 1);
+	edit_attach(_metadata, self);
 }
 
 FIXTURE_TEARDOWN(edit)
@@ -52,6 +59,30 @@ FIXTURE_TEARDOWN(edit)
 	close(self->pipe[0]);
 	close(self->pipe[1]);
 	io_uring_queue_exit(&self->ring);
+}
+
+/*
+ * In place of the ring, one for a chain of @entries SQEs. An SQ thread that has
+ * several rings takes eight at a time, and a chain ends there: this one has not.
+ */
+static inline void edit_new_ring(struct __test_metadata *_metadata,
+				 FIXTURE_DATA(edit) *self, unsigned int setup,
+				 unsigned int entries)
+{
+	bpf_link__destroy(self->link);
+	bpf_link__destroy(self->link1);
+	io_uring_queue_exit(&self->ring);
+	ASSERT_EQ(0, iou_ring_init_size(&self->ring, setup & ~IOU_SHAPED,
+					entries, 2 * entries));
+	edit_attach(_metadata, self);
+}
+
+/* Forgets what the program has seen, and was to do. */
+static inline void edit_next_round(FIXTURE_DATA(edit) *self)
+{
+	self->skel->bss->nr_events = 0;
+	self->skel->bss->nr_steps = 0;
+	self->skel->bss->nr_members = 0;
 }
 
 /* In the run with the number @event, of any flow. Returns the step. */
@@ -147,17 +178,34 @@ static inline bool edit_let_go(FIXTURE_DATA(edit) *self)
 	return write(self->pipe[1], "data", LEN) == LEN;
 }
 
-/* What was submitted is all of it, and no step has failed. */
-#define EDIT_SUBMIT(nr) ASSERT_EQ(nr, io_uring_submit(&self->ring))
+/* Such a ring has neither timeouts nor files that can't be polled, as pipes. */
+#define EDIT_POLLS	(variant->setup & IORING_SETUP_IOPOLL)
 
-#define EDIT_ASSERT_DONE() do {						\
-	ASSERT_NO_CQE(&self->ring);					\
+#define EDIT_NEEDS_WAITING() do {					\
+	if (EDIT_POLLS)							\
+		SKIP(return, "what waits can't be polled for");		\
+} while (0)
+
+/* of edit_queue_read() when there is something */
+#define EDIT_READ_RES	(EDIT_POLLS ? -EOPNOTSUPP : LEN)
+
+/* What was submitted is all of it. */
+#define EDIT_SUBMIT(nr) ASSERT_EQ(nr, iou_submit(&self->ring))
+
+/* No step has failed. If a CQE is left, the next round comes across it. */
+#define EDIT_ASSERT_STEPS() do {					\
 	for (__u32 __i = 0; __i < self->skel->bss->nr_steps; __i++) {	\
 		struct edit_step *__s = &self->skel->bss->steps[__i];	\
 									\
 		if (__s->verb != EDIT_VERDICT)				\
 			ASSERT_EQ(0, __s->ret) TH_LOG("step %u", __i);	\
 	}								\
+} while (0)
+
+/* The same at the end. */
+#define EDIT_ASSERT_DONE() do {						\
+	ASSERT_NO_CQE(&self->ring);					\
+	EDIT_ASSERT_STEPS();						\
 } while (0)
 
 #define ASSERT_MEMBERS(_from, _nr) do {					\

@@ -136,6 +136,29 @@ int edit_link_many(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
+/*
+ * The same for children that complete together, sqes[1]: none of the runs finds
+ * behind the flow what the others have linked.
+ */
+SEC("iouring")
+int edit_link_together(struct bpf_io_uring_ctx *ctx)
+{
+	__u32 i;
+
+	if (nr_events++ == 0) {
+		bpf_for(i, 0, EDIT_MAX_STEPS)
+			bpf_io_uring_issue(ctx, &sqes[1], sizeof(sqes[1]), 0);
+		return BPF_IO_URING_DEFAULT;
+	}
+	bpf_for(i, 0, EDIT_MAX_STEPS) {
+		rets[0] = bpf_io_uring_link(ctx, &sqes[0], sizeof(sqes[0]), 0);
+		if (rets[0])
+			break;
+		nr_sqes++;
+	}
+	return BPF_IO_URING_DEFAULT;
+}
+
 /* A size that is not that of an SQE. */
 SEC("iouring")
 int edit_link_size(struct bpf_io_uring_ctx *ctx)
