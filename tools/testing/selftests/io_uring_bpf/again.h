@@ -3,7 +3,7 @@
 #ifndef IOU_AGAIN_H
 #define IOU_AGAIN_H
 
-#include "iou_bpf.h"
+#include "iou_until.h"
 
 #include <sys/socket.h>
 
@@ -24,6 +24,7 @@ FIXTURE(again) {
 	struct io_uring ring;
 	struct again *skel;
 	struct bpf_link *link;
+	struct bpf_link *watch;
 	int pipe[2];
 	int sock[2];
 	/* has SIZE bytes, which are in data as well */
@@ -33,7 +34,7 @@ FIXTURE(again) {
 	char *got;
 };
 
-IOU_RING_VARIANTS(again);
+IOU_MODE_VARIANTS(again);
 
 static inline int again_make_file(FIXTURE_DATA(again) *self)
 {
@@ -71,6 +72,7 @@ FIXTURE_SETUP(again)
 FIXTURE_TEARDOWN(again)
 {
 	bpf_link__destroy(self->link);
+	bpf_link__destroy(self->watch);
 	for (int i = 0; i < 2; i++) {
 		close(self->pipe[i]);
 		close(self->sock[i]);
@@ -138,6 +140,18 @@ static inline void again_reset(FIXTURE_DATA(again) *self)
 	memset(self->got, 0, SIZE);
 }
 
+static inline __u32 again_nr_events(FIXTURE_DATA(again) *self)
+{
+	return IO_URING_READ_ONCE(self->skel->bss->nr_events);
+}
+
+/* Lets the kernel work until the program has run @nr times. */
+static inline bool again_until(FIXTURE_DATA(again) *self, __u32 nr)
+{
+	return iou_until(&self->ring, again_nr_events(self) >= nr) &&
+	       again_nr_events(self) == nr;
+}
+
 /* A child's completion, the first one is 0. START is not counted. */
 static inline struct iou_event *again_event(FIXTURE_DATA(again) *self, int n)
 {
@@ -154,7 +168,7 @@ static inline struct iou_event *again_event(FIXTURE_DATA(again) *self, int n)
 /* Runs a flow to its end. */
 #define again_run(_res) do {						\
 	again_start();							\
-	ASSERT_EQ(1, io_uring_submit(&self->ring));			\
+	ASSERT_EQ(1, iou_submit(&self->ring));				\
 	ASSERT_CQE(&self->ring, FLOW, _res);				\
 } while (0)
 

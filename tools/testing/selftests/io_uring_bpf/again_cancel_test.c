@@ -22,17 +22,10 @@ static void start_waiting(struct __test_metadata *_metadata,
 	ASSERT_EQ(8, write(self->pipe[1], "12345678", 8));
 	again_start()->flags = IOSQE_IO_LINK;
 	iou_prep_nop(iou_get_sqe(&self->ring), 0, 0, OTHER);
-	ASSERT_EQ(2, io_uring_submit(&self->ring));
+	ASSERT_EQ(2, iou_submit(&self->ring));
+	ASSERT_TRUE(again_until(self, 3));
 	ASSERT_NO_CQE(&self->ring);
 	ASSERT_EQ(3, self->skel->bss->nr_events);
-}
-
-static void queue_cancel(FIXTURE_DATA(again) *self, __u64 user_data)
-{
-	struct io_uring_sqe *sqe = iou_get_sqe(&self->ring);
-
-	io_uring_prep_cancel64(sqe, user_data, 0);
-	sqe->user_data = CANCEL;
 }
 
 /* What is written now stays there: nobody reads from the pipe any more. */
@@ -61,16 +54,16 @@ static void queue_cancel(FIXTURE_DATA(again) *self, __u64 user_data)
 TEST_F(again, flow)
 {
 	start_waiting(_metadata, self, 0);
-	queue_cancel(self, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	iou_queue_cancel(&self->ring, FLOW, CANCEL);
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_CANCELLED();
 }
 
 TEST_F(again, flow_in_io_wq)
 {
 	start_waiting(_metadata, self, IOSQE_ASYNC);
-	queue_cancel(self, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	iou_queue_cancel(&self->ring, FLOW, CANCEL);
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_CANCELLED();
 }
 
@@ -80,15 +73,16 @@ TEST_F(again, child_by_user_data)
 	struct io_uring_cqe cqes[2];
 
 	start_waiting(_metadata, self, 0);
-	queue_cancel(self, CHILD);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	iou_queue_cancel(&self->ring, CHILD, CANCEL);
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, CANCEL, -ENOENT);
 	ASSERT_NO_CQE(&self->ring);
 
 	/* the program goes on, with the last step that it has */
-	queue_cancel(self, SECOND);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	iou_queue_cancel(&self->ring, SECOND, CANCEL);
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, CANCEL, 0);
+	ASSERT_TRUE(again_until(self, 4));
 	ASSERT_NO_CQE(&self->ring);
 	again_expect_res(2, -ECANCELED);
 	ASSERT_EQ(SECOND, again_event(self, 2)->user_data);
@@ -108,8 +102,9 @@ TEST_F(again, child_by_fd)
 	sqe = iou_get_sqe(&self->ring);
 	io_uring_prep_cancel_fd(sqe, self->pipe[0], 0);
 	sqe->user_data = CANCEL;
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, CANCEL, 0);
+	ASSERT_TRUE(again_until(self, 4));
 	ASSERT_NO_CQE(&self->ring);
 	again_expect_res(2, -ECANCELED);
 	ASSERT_EQ(4, self->skel->bss->nr_events);
@@ -142,7 +137,7 @@ TEST_F(again, link_timeout)
 	sqe = iou_get_sqe(&self->ring);
 	io_uring_prep_link_timeout(sqe, &ts, 0);
 	sqe->user_data = OTHER;
-	ASSERT_EQ(2, io_uring_submit(&self->ring));
+	ASSERT_EQ(2, iou_submit(&self->ring));
 	for (int i = 0; i < 2; i++) {
 		struct io_uring_cqe cqe = {};
 
@@ -151,6 +146,11 @@ TEST_F(again, link_timeout)
 	}
 	ASSERT_EQ(3, self->skel->bss->nr_events);
 	ASSERT_UNUSED();
+}
+
+static __u64 nr_runs(FIXTURE_DATA(again) *self)
+{
+	return IO_URING_READ_ONCE(self->skel->bss->nr_runs);
 }
 
 /* A program that calls again() for ever is cancelled like any. */
@@ -162,11 +162,11 @@ static void cancel_spin(struct __test_metadata *_metadata,
 	again_attach(again_spin);
 	again_add_nop(self, 0, nop_flags);
 	again_start();
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_NO_CQE(&self->ring);
-	ASSERT_LT(100, self->skel->bss->nr_runs);
-	queue_cancel(self, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_TRUE(iou_until(&self->ring, nr_runs(self) > 100));
+	iou_queue_cancel(&self->ring, FLOW, CANCEL);
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));
 	ASSERT_HAS_CQE(cqes, 2, FLOW, -ECANCELED);
 	ASSERT_HAS_CQE(cqes, 2, CANCEL, 0);
@@ -193,7 +193,7 @@ TEST_F(again, wait_times_out)
 	again_attach(again_spin);
 	again_add_nop(self, 0, 0);
 	again_start();
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	start = iou_now_ms();
 	ASSERT_EQ(-ETIME, io_uring_wait_cqe_timeout(&self->ring, &cqe, &ts));
 	ASSERT_GT(5000, iou_now_ms() - start);

@@ -14,7 +14,7 @@
 	struct io_uring_cqe __cqe = {};					\
 									\
 	again_start();							\
-	ASSERT_EQ(1, io_uring_submit(&self->ring));			\
+	ASSERT_EQ(1, iou_submit(&self->ring));			\
 	ASSERT_EQ(0, iou_wait_cqe(&self->ring, &__cqe));		\
 	ASSERT_EQ(FLOW, __cqe.user_data);				\
 } while (0)
@@ -48,7 +48,7 @@ TEST_F(again, request_before)
 	iou_prep_nop(sqe, 3, 0, OTHER);
 	sqe->flags = IOSQE_IO_LINK;
 	again_start();
-	ASSERT_EQ(2, io_uring_submit(&self->ring));
+	ASSERT_EQ(2, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, OTHER, 3);
 	ASSERT_CQE(&self->ring, FLOW, 0);
 	ASSERT_NO_CQE(&self->ring);
@@ -195,7 +195,7 @@ TEST_F(again, buffer_select)
 	struct io_uring_sqe *sqe;
 
 	again_prep_buffers(self);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, OTHER, 0);
 	again_attach(again_at_child);
 	sqe = again_add_read(self, self->fd, NULL, 16, 0);
@@ -203,7 +203,7 @@ TEST_F(again, buffer_select)
 	sqe->buf_group = GROUP;
 	again_add_step(self, 16, self->got, 16);
 	again_start();
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	/* nobody else would tell where the data is */
 	ASSERT_CQE_FLAGS(&self->ring, CHILD, 16, IORING_CQE_F_BUFFER |
 			 again_event(self, 0)->cflags);

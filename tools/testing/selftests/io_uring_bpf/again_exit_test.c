@@ -47,7 +47,7 @@ static void run_process(FIXTURE_DATA(again) *self,
 					 ring.ring_fd, NULL))
 		_exit(GONE_WRONG);
 	iou_queue_bpf(&ring, 0, FLOW);
-	if (io_uring_submit(&ring) != 1)
+	if (iou_submit(&ring) != 1)
 		_exit(GONE_WRONG);
 	while (io_uring_wait_cqe(&ring, &cqe) == -EINTR)
 		;

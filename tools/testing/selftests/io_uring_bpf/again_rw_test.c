@@ -32,7 +32,7 @@ static void read_all(struct __test_metadata *_metadata,
 	flow->addr = len;
 	flow->addr3 = (unsigned long)self->got;
 	flow->bpf_arg = fixed ? SIZE : 0;
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, FLOW, SIZE);
 	ASSERT_NO_CQE(&self->ring);
 	ASSERT_TRUE(same(self, 0, 0, SIZE));
@@ -140,7 +140,7 @@ TEST_F(again, read_fixed_buffer_replaced)
 	io_uring_prep_read_fixed(sqe, self->pipe[0], self->got, 4, 0, 0);
 	again_add_step(self, 0, self->got + 4, 4);
 	again_start();
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_EQ(1, io_uring_register_buffers_update_tag(&self->ring, 0,
 							  &other, &tag, 1));
 	ASSERT_EQ(4, write(self->pipe[1], "1234", 4));

@@ -47,7 +47,9 @@ TEST_F(again, refused_by_restriction)
 	};
 
 	io_uring_queue_exit(&self->ring);
-	ASSERT_EQ(0, iou_ring_init(&self->ring, variant->setup |
+	/* the shapes ask for being enabled first */
+	ASSERT_EQ(0, iou_ring_init(&self->ring,
+				   (variant->setup & ~IOU_SHAPED) |
 				   IORING_SETUP_R_DISABLED));
 	ASSERT_EQ(0, iou_register(&self->ring, IORING_REGISTER_RESTRICTIONS,
 				  rules, ARRAY_SIZE(rules)));
@@ -79,14 +81,20 @@ TEST_F(again, refused_by_filter)
 	ASSERT_EQ(4, pipe_bytes(self));
 }
 
+/* Submits a flow whose child has to wait, until it does. */
+#define again_submit_waiting() do {					\
+	again_start();							\
+	ASSERT_EQ(1, iou_submit(&self->ring));				\
+	ASSERT_TRUE(again_until(self, 1));				\
+} while (0)
+
 /* A filter that came after the first issue counts for all that follow. */
 TEST_F(again, filter_added_later)
 {
 	again_attach(again_steps);
 	again_add_read(self, self->pipe[0], self->got, 4, 0);
 	again_add_step(self, 0, self->got, 4);
-	again_start();
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	again_submit_waiting();
 	ASSERT_NO_CQE(&self->ring);
 
 	FILTER(IORING_OP_READ, BPF_STMT(BPF_RET | BPF_K, 0));
@@ -189,11 +197,13 @@ TEST_F(again, personality_io_wq)
 
 /*
  * A message that has to wait, and is followed by another one. The task has other
- * rights by then, and the child, which has none of its own, has those.
+ * rights by then, and the child, which has none of its own, has those. It has the
+ * ring's where an SQ thread issues it.
  */
 static void run_other_rights(struct __test_metadata *_metadata,
 			     FIXTURE_DATA(again) *self, unsigned int flags)
 {
+	int uid = self->ring.flags & IORING_SETUP_SQPOLL ? 0 : NOBODY;
 	struct io_uring_sqe *sqe;
 	int sock[2], one = 1, nr = 0;
 
@@ -207,8 +217,7 @@ static void run_other_rights(struct __test_metadata *_metadata,
 	io_uring_prep_send(sqe, sock[0], self->data, 1, 0);
 	sqe->flags = flags;
 	again_add_step(self, 0, self->data, 1);
-	again_start();
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	again_submit_waiting();
 	ASSERT_NO_CQE(&self->ring);
 	ASSERT_EQ(1, self->skel->bss->nr_events);
 
@@ -219,7 +228,7 @@ static void run_other_rights(struct __test_metadata *_metadata,
 	ASSERT_EQ(0, setresuid(0, 0, 0));
 	again_expect_steps();
 	ASSERT_LE(0, sender_uid(sock[1]));
-	ASSERT_EQ(NOBODY, sender_uid(sock[1]));
+	ASSERT_EQ(uid, sender_uid(sock[1]));
 	close(sock[0]);
 	close(sock[1]);
 }
@@ -247,8 +256,7 @@ TEST_F(again, personality_unregistered)
 	sqe->personality = id;
 	for (int i = 0; i < 3; i++)
 		again_add_step(self, 0, self->got, 4);
-	again_start();
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	again_submit_waiting();
 	ASSERT_EQ(0, io_uring_unregister_personality(&self->ring, id));
 	for (int i = 0; i < 4; i++) {
 		ASSERT_EQ(4, write(self->pipe[1], "data", 4));

@@ -109,9 +109,10 @@ TEST_F(again, readv_same_array_changes)
 			    slices(iovs, self->got, 1, 4), 1, 0);
 	again_add_step(self, 0, iovs, 2);
 	again_start();
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	slices(iovs, self->got + 100, 2, 2);
 	ASSERT_EQ(4, write(self->pipe[1], "1234", 4));
+	ASSERT_TRUE(again_until(self, 2));
 	ASSERT_NO_CQE(&self->ring);
 	/* it's copied by now */
 	slices(iovs, self->got + 200, 2, 2);
@@ -156,7 +157,7 @@ TEST_F(again, fixed_file_replaced)
 	for (int i = 1; i < 4; i++)
 		again_add_step(self, 0, self->got + 4 * i, 4);
 	again_start();
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_EQ(1, io_uring_register_files_update(&self->ring, 0, other, 1));
 	ASSERT_EQ(16, write(other[1], "another sixteen!", 16));
 	ASSERT_EQ(16, write(self->pipe[1], "0123456789abcdef", 16));
@@ -191,7 +192,7 @@ TEST_F(again, fd_closed)
 	again_add_read(self, copy, self->got, 4, 0);
 	again_add_step(self, 0, self->got + 4, 4);
 	again_start();
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_EQ(copy, dup2(self->fd, copy));
 	ASSERT_EQ(8, write(self->pipe[1], "12345678", 8));
 	ASSERT_CQE(&self->ring, FLOW, 0);

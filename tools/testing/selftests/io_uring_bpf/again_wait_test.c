@@ -3,6 +3,7 @@
 #include "again.h"
 
 #include <pthread.h>
+#include <sys/ioctl.h>
 #include <sys/un.h>
 
 /* more than the number of times that a request may wait to no avail */
@@ -21,24 +22,6 @@ static void add_recv(FIXTURE_DATA(again) *self, unsigned int len, int flags,
 	self->skel->bss->stream = 1;
 }
 
-static __u32 nr_events(FIXTURE_DATA(again) *self)
-{
-	return IO_URING_READ_ONCE(self->skel->bss->nr_events);
-}
-
-/* Lets the kernel work until the program has run @nr times. */
-static bool wait_events(FIXTURE_DATA(again) *self, __u32 nr)
-{
-	__u64 end = iou_now_ms() + IOU_WAIT_MS;
-
-	while (nr_events(self) < nr) {
-		if (iou_now_ms() > end)
-			return false;
-		io_uring_get_events(&self->ring);
-	}
-	return nr_events(self) == nr;
-}
-
 /* Starts a flow that reads @total bytes, @len in one go. */
 static void start_read_all(struct __test_metadata *_metadata,
 			   FIXTURE_DATA(again) *self, unsigned int len,
@@ -51,7 +34,7 @@ static void start_read_all(struct __test_metadata *_metadata,
 	sqe->addr = len;
 	sqe->addr3 = (unsigned long)self->got;
 	sqe->bpf_arg = total;
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 }
 
 /*
@@ -63,9 +46,9 @@ static void hop_and_wait(struct __test_metadata *_metadata,
 {
 	start_read_all(_metadata, self, 1, HOPS);
 	for (int i = 0; i < HOPS; i++) {
-		ASSERT_EQ(1 + i, nr_events(self));
+		ASSERT_EQ(1 + i, again_nr_events(self));
 		ASSERT_EQ(1, write(fd, self->data + i, 1));
-		ASSERT_TRUE(wait_events(self, 2 + i));
+		ASSERT_TRUE(again_until(self, 2 + i));
 	}
 	ASSERT_CQE(&self->ring, FLOW, HOPS);
 	ASSERT_NO_CQE(&self->ring);
@@ -90,6 +73,53 @@ TEST_F_TIMEOUT(again, socket_poll_first, 120)
 	hop_and_wait(_metadata, self, self->sock[0]);
 }
 
+static void attach_watcher(struct __test_metadata *_metadata,
+			   FIXTURE_DATA(again) *self)
+{
+	LIBBPF_OPTS(bpf_iouring_opts, opts, .slot = 1,
+		    .flags = BPF_F_IOURING_MATCH);
+
+	self->watch = bpf_program__attach_iouring(self->skel->progs.again_watch,
+						  self->ring.ring_fd, &opts);
+	ASSERT_NE(NULL, self->watch);
+}
+
+/* What it was when it waited is freed, which isn't for programs that watch. */
+TEST_F(again, unwatched)
+{
+	attach_watcher(_metadata, self);
+	again_attach(again_steps);
+	add_recv(self, 1, 0, 0);
+	for (int i = 0; i < 3; i++)
+		again_add_step(self, 0, self->got, 1);
+	again_start();
+	ASSERT_EQ(1, iou_submit(&self->ring));
+	for (int i = 0; i < 4; i++) {
+		ASSERT_EQ(1, write(self->sock[0], "x", 1));
+		ASSERT_TRUE(again_until(self, 2 + i));
+	}
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_NO_CQE(&self->ring);
+	again_expect_steps();
+	ASSERT_EQ(0, self->skel->bss->nr_watched);
+}
+
+/* The same if a worker is the last to refer to it. */
+TEST_F(again, unwatched_in_worker)
+{
+	attach_watcher(_metadata, self);
+	again_attach(again_steps);
+	for (int i = 0; i < 16; i++)
+		again_add_nop(self, 0, 0);
+	for (int i = 0; i < 16; i++)
+		self->skel->bss->sqes[i].flags = IOSQE_ASYNC;
+	for (int i = 0; i < 10; i++)
+		again_run(0);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(10 * 17, again_nr_events(self));
+	ASSERT_EQ(0, self->skel->bss->nr_watched);
+}
+
 /* Nobody wanted it to wait. */
 TEST_F(again, nonblocking)
 {
@@ -110,9 +140,9 @@ TEST_F(again, pipe_in_io_wq)
 		IOSQE_ASYNC;
 	start_read_all(_metadata, self, 4, 40);
 	for (int i = 0; i < 10; i++) {
-		ASSERT_EQ(1 + i, nr_events(self));
+		ASSERT_EQ(1 + i, again_nr_events(self));
 		ASSERT_EQ(4, write(self->pipe[1], self->data + 4 * i, 4));
-		ASSERT_TRUE(wait_events(self, 2 + i));
+		ASSERT_TRUE(again_until(self, 2 + i));
 	}
 	ASSERT_CQE(&self->ring, FLOW, 40);
 	ASSERT_EQ(0, memcmp(self->got, self->data, 40));
@@ -125,8 +155,16 @@ TEST_F(again, data_is_there)
 	add_recv(self, 10, 0, 0);
 	start_read_all(_metadata, self, 10, 1000);
 	ASSERT_CQE(&self->ring, FLOW, 1000);
-	ASSERT_EQ(101, nr_events(self));
+	ASSERT_EQ(101, again_nr_events(self));
 	ASSERT_EQ(0, memcmp(self->got, self->data, 1000));
+}
+
+/* Has the request got hold of what there was? */
+static bool all_taken(FIXTURE_DATA(again) *self)
+{
+	int left = 1;
+
+	return !ioctl(self->sock[1], FIONREAD, &left) && !left;
 }
 
 /* Each comes in two halves. Neither counts for the request that follows. */
@@ -135,14 +173,14 @@ TEST_F(again, recv_waitall)
 	add_recv(self, 8, MSG_WAITALL, 0);
 	start_read_all(_metadata, self, 8, 40);
 	for (int i = 0; i < 10; i++) {
-		ASSERT_TRUE(wait_events(self, 1 + i / 2));
+		ASSERT_TRUE(again_until(self, 1 + i / 2));
 		if (i >= 2)
 			again_expect_res(i / 2 - 1, 8);
 		ASSERT_EQ(4, write(self->sock[0], self->data + 4 * i, 4));
-		ASSERT_EQ(0, io_uring_get_events(&self->ring));
+		ASSERT_TRUE(iou_until(&self->ring, all_taken(self)));
 	}
 	ASSERT_CQE(&self->ring, FLOW, 40);
-	ASSERT_EQ(6, nr_events(self));
+	ASSERT_EQ(6, again_nr_events(self));
 	for (int i = 0; i < 5; i++)
 		again_expect_res(i, 8);
 	ASSERT_EQ(0, memcmp(self->got, self->data, 40));
@@ -206,14 +244,14 @@ static void send_all(struct __test_metadata *_metadata,
 	sqe = again_start();
 	sqe->off = LARGE;
 	sqe->addr = (unsigned long)large;
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_EQ(0, pthread_create(&sink.thread, NULL, sink_fn, &sink));
 	ASSERT_CQE(&self->ring, FLOW, LARGE);
 	ASSERT_NO_CQE(&self->ring);
 	ASSERT_EQ(0, pthread_join(sink.thread, NULL));
 	ASSERT_EQ(0, sink.left);
 	/* it was worth it */
-	ASSERT_LT(2, nr_events(self));
+	ASSERT_LT(2, again_nr_events(self));
 	free(large);
 }
 

@@ -3,7 +3,7 @@
 #ifndef IOU_AUX_H
 #define IOU_AUX_H
 
-#include "iou_bpf.h"
+#include "iou_until.h"
 
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -30,7 +30,7 @@ FIXTURE(aux) {
 	socklen_t addr_len;
 };
 
-IOU_RING_VARIANTS(aux);
+IOU_MODE_VARIANTS(aux);
 IOU_LOAD_ONCE(aux);
 
 FIXTURE_SETUP(aux)
@@ -84,11 +84,8 @@ static inline __u32 aux_nr_events(FIXTURE_DATA(aux) *self)
 /* Lets task work run until there are @nr events, START included. */
 static inline bool aux_until(FIXTURE_DATA(aux) *self, __u32 nr)
 {
-	__u64 end = iou_now_ms() + IOU_WAIT_MS;
-
-	while (aux_nr_events(self) < nr && iou_now_ms() < end)
-		io_uring_get_events(&self->ring);
-	return aux_nr_events(self) == nr;
+	return iou_until(&self->ring, aux_nr_events(self) >= nr) &&
+	       aux_nr_events(self) == nr;
 }
 
 /* Returns a socket, or -1. */
@@ -143,7 +140,7 @@ static inline struct io_uring_sqe *aux_queue_cancel(FIXTURE_DATA(aux) *self,
 #define aux_start_prog(prog) do {					\
 	self->link = IOU_ATTACH(self->skel->progs.prog, &self->ring, 0);\
 	iou_queue_bpf(&self->ring, 0, FLOW);				\
-	ASSERT_EQ(1, io_uring_submit(&self->ring));			\
+	ASSERT_EQ(1, iou_submit(&self->ring));				\
 } while (0)
 
 #define aux_start()	aux_start_prog(aux_flow)
@@ -177,7 +174,7 @@ static inline struct io_uring_sqe *aux_queue_cancel(FIXTURE_DATA(aux) *self,
 	struct io_uring_cqe __cqes[2];					\
 									\
 	aux_queue_cancel(self, FLOW);					\
-	ASSERT_EQ(1, io_uring_submit(&self->ring));			\
+	ASSERT_EQ(1, iou_submit(&self->ring));				\
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, __cqes, 2));		\
 	ASSERT_HAS_CQE(__cqes, 2, CANCEL, 0);				\
 	ASSERT_HAS_CQE(__cqes, 2, FLOW, -ECANCELED);			\

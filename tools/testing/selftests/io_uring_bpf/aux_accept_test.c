@@ -41,7 +41,7 @@ TEST_F(aux, accept)
 	ASSERT_NO_CQE(&self->ring);
 
 	aux_queue_cancel(self, CHILD);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, CANCEL, 0);
 	ASSERT_CQE(&self->ring, FLOW, -ECANCELED);
 	ASSERT_NO_CQE(&self->ring);
@@ -100,7 +100,7 @@ TEST_F(aux, accept_from_backlog)
 		ASSERT_LE(0, fds[i] = aux_connect(self));
 	aux_prep_accept(self);
 	aux_start();
-	ASSERT_EQ(6, aux_nr_events(self));
+	ASSERT_TRUE(aux_until(self, 6));
 	for (int i = 0; i < 5; i++) {
 		ASSERT_ACCEPTED(1 + i);
 		close(fds[i]);
@@ -182,7 +182,7 @@ TEST_F(aux, accept_overflow)
 	ASSERT_EQ(0, iou_ring_init_size(&self->ring, variant->setup, 2, 2));
 	for (int i = 0; i < 4; i++)
 		iou_prep_nop(iou_get_sqe(&self->ring), i, 0, APP + i);
-	ASSERT_LT(0, io_uring_submit(&self->ring));
+	ASSERT_LT(0, iou_submit(&self->ring));
 
 	aux_prep_accept(self);
 	self->skel->bss->renew = 1;

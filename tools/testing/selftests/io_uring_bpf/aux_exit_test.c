@@ -30,7 +30,7 @@ static void child_run(FIXTURE_DATA(aux) *self, unsigned int setup)
 	close(self->pair[1]);
 	close(self->pipe[1]);
 	iou_queue_bpf(&ring, 0, FLOW);
-	if (io_uring_submit(&ring) != 1)
+	if (iou_submit(&ring) != 1)
 		_exit(2);
 	for (;;)
 		io_uring_wait_cqe(&ring, &cqe);

@@ -116,6 +116,19 @@ TEST_F(aux, sendmsg_zc)
 	send_and_check(_metadata, self, IORING_OP_SENDMSG_ZC);
 }
 
+/* What it reports in the uppermost bit, that there was a copy, is no failure. */
+TEST_F(aux, copied_is_no_failure)
+{
+	ASSERT_EQ(0, tcp_connect());
+	prep_send(self)->ioprio = IORING_SEND_ZC_REPORT_USAGE;
+	aux_start();
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(3, aux_nr_events(self));
+	ASSERT_SENT(1, IORING_OP_SEND_ZC, LEN);
+	ASSERT_AUX(2, IORING_OP_SEND_ZC, (int)IORING_NOTIF_USAGE_ZC_COPIED);
+}
+
 /* One that its chain was cut before: it isn't sent, and its memory is free. */
 TEST_F(aux, send_zc_in_cut_chain)
 {
@@ -281,7 +294,7 @@ static void end_early(struct __test_metadata *_metadata,
 	if (cancel) {
 		ASSERT_TRUE(aux_until(self, 2));
 		aux_queue_cancel(self, FLOW);
-		ASSERT_EQ(1, io_uring_submit(&self->ring));
+		ASSERT_EQ(1, iou_submit(&self->ring));
 		ASSERT_CQE(&self->ring, CANCEL, 0);
 	}
 	ASSERT_NO_CQE(&self->ring);

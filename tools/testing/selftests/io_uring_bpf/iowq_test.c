@@ -29,8 +29,25 @@ FIXTURE(iowq) {
 	struct statx statx;
 };
 
-IOU_RING_VARIANTS(iowq);
+IOU_MODE_VARIANTS(iowq);
 IOU_LOAD_ONCE(iowq);
+
+/* Where programs have to run: an SQ thread is where a flow starts. */
+static void learn_thread(struct __test_metadata *_metadata,
+			 FIXTURE_DATA(iowq) *self)
+{
+	struct iowq__bss *bss = self->skel->bss;
+	struct bpf_link *link;
+
+	link = IOU_ATTACH(self->skel->progs.iowq_issue, &self->ring, 0);
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	ASSERT_EQ(1, iou_submit(&self->ring));
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	bpf_link__destroy(link);
+	ASSERT_EQ(getpid(), bss->expected_pid_tgid >> 32);
+	ASSERT_NE(syscall(SYS_gettid), (__u32)bss->expected_pid_tgid);
+	bss->nr_events = 0;
+}
 
 FIXTURE_SETUP(iowq)
 {
@@ -42,8 +59,11 @@ FIXTURE_SETUP(iowq)
 	ASSERT_EQ(LEN, write(self->fd, "0123456789abcdef", LEN));
 	self->skel = iowq_get();
 	ASSERT_NE(NULL, self->skel);
-	self->skel->bss->expected_pid_tgid =
-		(__u64)getpid() << 32 | syscall(SYS_gettid);
+	if (variant->setup & IORING_SETUP_SQPOLL)
+		learn_thread(_metadata, self);
+	else
+		self->skel->bss->expected_pid_tgid =
+			(__u64)getpid() << 32 | syscall(SYS_gettid);
 }
 
 FIXTURE_TEARDOWN(iowq)
@@ -119,7 +139,7 @@ TEST_F(iowq, children)
 	ASSERT_EQ(nr, self->skel->bss->nr_sqes);
 	iou_queue_bpf(&self->ring, 0, FLOW)->flags = IOSQE_IO_HARDLINK;
 	iou_prep_nop(iou_get_sqe(&self->ring), 0, 0, AFTER);
-	ASSERT_EQ(2, io_uring_submit(&self->ring));
+	ASSERT_EQ(2, iou_submit(&self->ring));
 
 	/* its result is that of whichever came last */
 	for (int i = 0; i < 2; i++) {
@@ -152,7 +172,7 @@ TEST_F(iowq, one_at_a_time)
 		self->skel->bss->nr_sqes = 1;
 		self->skel->bss->nr_events = 0;
 		iou_queue_bpf(&self->ring, 0, FLOW);
-		ASSERT_EQ(1, io_uring_submit(&self->ring));
+		ASSERT_EQ(1, iou_submit(&self->ring));
 		ASSERT_CQE(&self->ring, FLOW, all_res[i] < 0 ? all_res[i] : 0);
 		ASSERT_EQ(all_res[i], child_res(self, i));
 	}
@@ -169,7 +189,7 @@ TEST_F(iowq, loop)
 	io_uring_prep_fsync(next_child(self), self->fd, 0);
 	add_child(self, 0);
 	iou_queue_bpf(&self->ring, 0, FLOW)->off = nr;
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, FLOW, nr);
 	ASSERT_NO_CQE(&self->ring);
 	ASSERT_EQ(1 + nr, self->skel->bss->nr_events);
@@ -187,7 +207,7 @@ TEST_F(iowq, many)
 	for (int i = 0; i < rounds; i++) {
 		self->skel->bss->nr_events = 0;
 		iou_queue_bpf(&self->ring, 0, FLOW);
-		ASSERT_EQ(1, io_uring_submit(&self->ring));
+		ASSERT_EQ(1, iou_submit(&self->ring));
 		ASSERT_CQE(&self->ring, FLOW, 0);
 		ASSERT_EQ(1 + nr, self->skel->bss->nr_events);
 		for (int j = 0; j < nr; j++) {
@@ -215,7 +235,7 @@ TEST_F(iowq, request_before)
 		sqe = iou_get_sqe(&self->ring);
 		iou_prep_nop(sqe, 5, 0, AFTER);
 		sqe->flags = IOSQE_ASYNC;
-		ASSERT_EQ(3, io_uring_submit(&self->ring));
+		ASSERT_EQ(3, iou_submit(&self->ring));
 		ASSERT_CQE(&self->ring, READ, LEN);
 		ASSERT_CQE(&self->ring, FLOW, 0);
 		ASSERT_CQE(&self->ring, AFTER, 5);
@@ -241,7 +261,7 @@ TEST_F(iowq, request_before_fails)
 	sqe->flags = IOSQE_IO_LINK | IOSQE_ASYNC;
 	iou_queue_bpf(&self->ring, 0, FLOW)->flags = IOSQE_IO_LINK;
 	iou_prep_nop(iou_get_sqe(&self->ring), 5, 0, AFTER);
-	ASSERT_EQ(3, io_uring_submit(&self->ring));
+	ASSERT_EQ(3, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, READ, -EIO);
 	/* the program did not mind, and issued a read of its own */
 	ASSERT_CQE(&self->ring, FLOW, 0);
@@ -267,7 +287,7 @@ TEST_F(iowq, two_flows)
 		sqe = iou_queue_bpf(&self->ring, 0, FLOW + i);
 		sqe->flags = i ? 0 : IOSQE_IO_LINK;
 	}
-	ASSERT_EQ(4, io_uring_submit(&self->ring));
+	ASSERT_EQ(4, iou_submit(&self->ring));
 	for (int i = 0; i < 2; i++) {
 		ASSERT_CQE(&self->ring, READ + i, LEN);
 		ASSERT_CQE(&self->ring, FLOW + i, 0);

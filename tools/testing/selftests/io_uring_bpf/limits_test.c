@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* How much there can be of what, where it takes more than a program to see. */
-#include "iou_bpf.h"
+#include "iou_until.h"
 #include "kselftest_harness.h"
 #include "flow.skel.h"
 
@@ -12,6 +12,7 @@
 #define MAX_ENTRIES	32768U
 /* requests that are issued until a ring's task must have come by */
 #define BUDGET		1024
+#define SQ_BUDGET	128
 /* of those, for one flow while others wait */
 #define BURST		64
 
@@ -23,14 +24,17 @@ FIXTURE(limits) {
 	char buf[16];
 };
 
-IOU_RING_VARIANTS(limits);
+IOU_MODE_VARIANTS(limits);
 IOU_LOAD_ONCE(flow);
 
 FIXTURE_SETUP(limits)
 {
+	/* for all flows that there can be */
+	const unsigned int nr = variant->setup ? IOU_ENTRIES : MAX_ENTRIES;
+
 	IOU_REQUIRE();
-	ASSERT_EQ(0, iou_ring_init_size(&self->ring, variant->setup,
-					MAX_ENTRIES, 2 * MAX_ENTRIES));
+	ASSERT_EQ(0, iou_ring_init_size(&self->ring, variant->setup, nr,
+					2 * nr));
 	ASSERT_EQ(0, pipe(self->pipe));
 	self->skel = flow_get();
 	ASSERT_NE(NULL, self->skel);
@@ -54,7 +58,7 @@ static int submit_chain(FIXTURE_DATA(limits) *self, unsigned int nr)
 		sqe->flags = IOSQE_IO_LINK;
 		sqe = iou_queue_bpf(&self->ring, 0, FLOW);
 	}
-	return io_uring_submit(&self->ring);
+	return iou_submit(&self->ring);
 }
 
 static int cancel_reads(FIXTURE_DATA(limits) *self)
@@ -63,7 +67,7 @@ static int cancel_reads(FIXTURE_DATA(limits) *self)
 
 	io_uring_prep_cancel64(sqe, READ, IORING_ASYNC_CANCEL_ALL);
 	sqe->user_data = CANCEL;
-	return io_uring_submit(&self->ring);
+	return iou_submit(&self->ring);
 }
 
 /* Takes @nr CQEs, of which @flows are of flows that were cancelled. */
@@ -96,7 +100,7 @@ TEST_F_TIMEOUT(limits, flows, 300)
 	ASSERT_EQ(0, self->skel->bss->nr_events);
 	for (int i = 0; i < 3; i++) {
 		iou_queue_bpf(&self->ring, 0, FLOW + 1);
-		ASSERT_EQ(1, io_uring_submit(&self->ring));
+		ASSERT_EQ(1, iou_submit(&self->ring));
 		ASSERT_CQE(&self->ring, FLOW + 1, -EBUSY);
 	}
 	ASSERT_EQ(1, cancel_reads(self));
@@ -104,34 +108,149 @@ TEST_F_TIMEOUT(limits, flows, 300)
 	/* the read, or the flow before, has failed */
 	ASSERT_EQ(MAX_FLOWS, self->skel->bss->nr_events);
 	iou_queue_bpf(&self->ring, 0, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, FLOW, 0);
+}
+
+static int budget_of(const FIXTURE_VARIANT(limits) *variant)
+{
+	return variant->setup & IORING_SETUP_SQPOLL ? SQ_BUDGET : BUDGET;
 }
 
 /* No hop is lost where a flow has to make way. */
 TEST_F(limits, budget)
 {
-	const int nr[] = { BURST, BUDGET, 2 * BUDGET, 3 * BUDGET };
+	const int budget = budget_of(variant);
+	const int nr[] = { BURST, budget, 2 * budget, 3 * budget };
 
 	self->link = IOU_ATTACH(self->skel->progs.flow_count, &self->ring, 0);
 	for (size_t i = 0; i < ARRAY_SIZE(nr); i++) {
 		for (int off = -2; off <= 2; off++) {
 			iou_queue_bpf(&self->ring, 0, FLOW)->off = nr[i] + off;
-			ASSERT_EQ(1, io_uring_submit(&self->ring));
+			ASSERT_EQ(1, iou_submit(&self->ring));
 			ASSERT_CQE(&self->ring, FLOW, nr[i] + off);
 		}
 	}
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* The task gets out of there when it has been used up, with work left to do. */
+/* Up to it a flow makes way for nobody: it has ended when it's submitted. */
+TEST_F(limits, budget_in_place)
+{
+	const int budget = budget_of(variant);
+
+	self->link = IOU_ATTACH(self->skel->progs.flow_count, &self->ring, 0);
+	iou_queue_bpf(&self->ring, 0, FLOW)->off = budget;
+	ASSERT_EQ(1, iou_submit(&self->ring));
+	ASSERT_EQ(1, io_uring_cq_ready(&self->ring));
+	ASSERT_CQE(&self->ring, FLOW, budget);
+}
+
+static __u64 counted(FIXTURE_DATA(limits) *self)
+{
+	return IO_URING_READ_ONCE(self->skel->bss->nr_counted);
+}
+
+/* The ring goes on when it's told to, each time for as long. */
+static void kept_until_told(struct __test_metadata *_metadata,
+			    FIXTURE_DATA(limits) *self)
+{
+	for (int i = 1; i <= 3; i++) {
+		ASSERT_EQ(i * BUDGET, counted(self));
+		ASSERT_EQ(0, io_uring_get_events(&self->ring));
+	}
+}
+
+/*
+ * The task is called back at any time, but gets here in between. So it sees but
+ * multiples, and two in succession unless it's held up.
+ */
+static void kept_until_called(struct __test_metadata *_metadata,
+			      FIXTURE_DATA(limits) *self)
+{
+	__u64 end = iou_now_ms() + IOU_WAIT_MS, last, nr = 0;
+
+	do {
+		last = nr;
+		while ((nr = counted(self)) == last && iou_now_ms() < end)
+			usleep(100);
+		ASSERT_EQ(0, nr % BUDGET);
+	} while (nr - last != BUDGET && iou_now_ms() < end);
+	ASSERT_EQ(BUDGET, nr - last);
+}
+
+/* The SQ thread gets to see these SQEs, but is not woken for them. */
+static void publish(struct io_uring *ring)
+{
+	io_uring_smp_store_release(ring->sq.ktail, ring->sq.sqe_tail);
+	ring->sq.sqe_head = ring->sq.sqe_tail;
+}
+
+static bool sq_thread_sleeps(struct io_uring *ring)
+{
+	return IO_URING_READ_ONCE(*ring->sq.kflags) & IORING_SQ_NEED_WAKEUP;
+}
+
+/*
+ * Has the thread come to a flow of @first, which it looks at before the ring of
+ * the test, and then to one of that? Tells how far the former had got.
+ */
+static bool makes_way(struct __test_metadata *_metadata,
+		      FIXTURE_DATA(limits) *self, struct io_uring *first)
+{
+	struct bpf_link *link;
+
+	ASSERT_TRUE(iou_until(&self->ring, sq_thread_sleeps(&self->ring)));
+	link = IOU_ATTACH(self->skel->progs.flow_count, first, 0);
+	self->skel->bss->counted_by_first = 0;
+	self->skel->bss->nr_counted = 0;
+	/* notes what has been counted, and ends */
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	publish(&self->ring);
+	iou_queue_bpf(first, 0, FLOW)->off = 1000 * SQ_BUDGET;
+	ASSERT_EQ(1, iou_submit(first));
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	bpf_link__destroy(link);
+	return self->skel->bss->counted_by_first;
+}
+
+/* The other rings of the thread have their turn. */
+static void kept_in_sq_thread(struct __test_metadata *_metadata,
+			      FIXTURE_DATA(limits) *self)
+{
+	bool done = false;
+
+	/* if it isn't asleep yet it may come to the second one by itself */
+	for (int i = 0; i < 100 && !done; i++) {
+		struct io_uring_params p = {
+			.flags	= IORING_SETUP_SQPOLL | IORING_SETUP_ATTACH_WQ,
+			.wq_fd	= self->ring.ring_fd,
+			.sq_thread_idle	= 1,
+		};
+		struct io_uring first;
+
+		ASSERT_EQ(0, io_uring_queue_init_params(1, &first, &p));
+		done = makes_way(_metadata, self, &first);
+		io_uring_queue_exit(&first);
+	}
+	ASSERT_EQ(SQ_BUDGET, self->skel->bss->counted_by_first);
+}
+
+/* When it has been used up others have their turn, with work left to do. */
 TEST_F(limits, budget_is_kept)
 {
 	self->link = IOU_ATTACH(self->skel->progs.flow_count, &self->ring, 0);
-	iou_queue_bpf(&self->ring, 0, FLOW)->off = 1000 * BUDGET;
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
-	/* it may have been called back once or twice */
-	ASSERT_GT(10 * BUDGET, IO_URING_READ_ONCE(self->skel->bss->nr_counted));
+	if (variant->setup & IORING_SETUP_SQPOLL) {
+		kept_in_sq_thread(_metadata, self);
+		return;
+	}
+	/* no multiple, should it get to the end in one go */
+	iou_queue_bpf(&self->ring, 0, FLOW)->off = 100 * BUDGET + 1;
+	ASSERT_EQ(1, iou_submit(&self->ring));
+	if (variant->setup & IORING_SETUP_DEFER_TASKRUN)
+		kept_until_told(_metadata, self);
+	else
+		kept_until_called(_metadata, self);
 }
 
 /* A flow goes on without the others for so long, if it's not the only one. */
@@ -143,7 +262,7 @@ TEST_F(limits, burst)
 	self->link = IOU_ATTACH(self->skel->progs.flow_count, &self->ring, 0);
 	for (int i = 0; i < flows; i++)
 		iou_queue_bpf(&self->ring, 0, FLOW)->off = nr;
-	ASSERT_EQ(flows, io_uring_submit(&self->ring));
+	ASSERT_EQ(flows, iou_submit(&self->ring));
 	for (int i = 0; i < flows; i++)
 		ASSERT_EQ(0, iou_wait_cqe(&self->ring, &cqe));
 	ASSERT_EQ(flows * nr, self->skel->bss->nr_counted);
@@ -160,7 +279,7 @@ TEST_F(limits, budget_of_many)
 	self->link = IOU_ATTACH(self->skel->progs.flow_count, &self->ring, 0);
 	for (int i = 0; i < flows; i++)
 		iou_queue_bpf(&self->ring, 0, FLOW + i)->off = nr + i;
-	ASSERT_EQ(flows, io_uring_submit(&self->ring));
+	ASSERT_EQ(flows, iou_submit(&self->ring));
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, flows));
 	for (int i = 0; i < flows; i++)
 		ASSERT_HAS_CQE(cqes, flows, FLOW + i, nr + i);

@@ -18,7 +18,7 @@ FIXTURE(link) {
 	char buf[16];
 };
 
-IOU_RING_VARIANTS(link);
+IOU_MODE_VARIANTS(link);
 IOU_LOAD_ONCE(link);
 
 FIXTURE_SETUP(link)
@@ -56,6 +56,13 @@ static inline int link_create(struct bpf_program *prog, int ring_fd,
 			       &opts);
 }
 
+/* Makes a ring that is not enabled, so it hasn't got into shape yet. */
+static inline int link_disabled_ring(struct io_uring *ring, unsigned int setup)
+{
+	return iou_ring_init(ring, (setup & ~IOU_SHAPED) |
+				   IORING_SETUP_R_DISABLED);
+}
+
 /* Runs one flow to its end and returns the result. */
 static inline int link_run_flow(struct io_uring *ring, unsigned int slot)
 {
@@ -63,7 +70,7 @@ static inline int link_run_flow(struct io_uring *ring, unsigned int slot)
 	int ret;
 
 	iou_queue_bpf(ring, slot, FLOW);
-	ret = io_uring_submit(ring);
+	ret = iou_submit(ring);
 	if (ret != 1)
 		return -EIO;
 	ret = iou_wait_cqe(ring, &cqe);

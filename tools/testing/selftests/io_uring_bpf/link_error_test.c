@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Why a program can't be attached. */
 #include <pthread.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "link.h"
@@ -69,6 +70,29 @@ TEST_F(link, not_a_ring)
 		  LINK_CREATE(bpf_program__fd(self->skel->progs.link_a), 0));
 }
 
+/* The link needs one. If there is none, nothing has been done. */
+TEST_F(link, no_fd_left)
+{
+	/* the lowest one that is free, the limit allows for those below it */
+	int fd = dup(self->pipe[0]), ret;
+	struct rlimit old, limit;
+
+	ASSERT_LE(0, fd);
+	close(fd);
+	ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &old));
+	limit = old;
+	limit.rlim_cur = fd;
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
+	ret = LINK_CREATE(self->ring.ring_fd, 0);
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &old));
+	ASSERT_EQ(-EMFILE, ret);
+	ASSERT_EQ(-ENOENT, link_run_flow(&self->ring, 0));
+	fd = LINK_CREATE(self->ring.ring_fd, 0);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, link_run_flow(&self->ring, 0));
+	close(fd);
+}
+
 /* A ring's fd is no proof of being its owner. */
 TEST_F(link, rule_b8_ring_fd_is_not_ownership)
 {
@@ -130,8 +154,7 @@ TEST_F(link, register_restrictions)
 	};
 	struct io_uring ring;
 
-	ASSERT_EQ(0, iou_ring_init(&ring, variant->setup |
-				   IORING_SETUP_R_DISABLED));
+	ASSERT_EQ(0, link_disabled_ring(&ring, variant->setup));
 	ASSERT_LE(0, iou_register(&ring, IORING_REGISTER_RESTRICTIONS, res, 2));
 	ASSERT_EQ(0, iou_enable_ring(&ring));
 	ASSERT_EQ(-EACCES, LINK_CREATE(ring.ring_fd, 0));
@@ -148,8 +171,7 @@ TEST_F(link, opcode_restrictions)
 	struct io_uring ring;
 	int fd;
 
-	ASSERT_EQ(0, iou_ring_init(&ring, variant->setup |
-				   IORING_SETUP_R_DISABLED));
+	ASSERT_EQ(0, link_disabled_ring(&ring, variant->setup));
 	ASSERT_LE(0, iou_register(&ring, IORING_REGISTER_RESTRICTIONS, &res, 1));
 	ASSERT_EQ(0, iou_enable_ring(&ring));
 	fd = LINK_CREATE(ring.ring_fd, 0);

@@ -62,8 +62,7 @@ TEST_F(link, ring_not_yet_enabled)
 	struct bpf_link *link;
 	struct io_uring ring;
 
-	ASSERT_EQ(0, iou_ring_init(&ring, variant->setup |
-				   IORING_SETUP_R_DISABLED));
+	ASSERT_EQ(0, link_disabled_ring(&ring, variant->setup));
 	link = IOU_ATTACH(self->skel->progs.link_b, &ring, 0);
 	ASSERT_EQ(0, iou_enable_ring(&ring));
 	ASSERT_EQ(0xb, link_run_flow(&ring, 0));
@@ -173,7 +172,7 @@ TEST_F(link, update_with_flow_in_flight)
 	self->link = IOU_ATTACH(self->skel->progs.link_a, &self->ring, 0);
 	link_add_read(self);
 	iou_queue_bpf(&self->ring, 0, FLOW)->addr = 0x1111;
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_NO_CQE(&self->ring);
 	ASSERT_EQ(0, bpf_link__update_program(self->link,
 					      self->skel->progs.link_b));

@@ -3,7 +3,7 @@
 #ifndef IOU_MATCH_H
 #define IOU_MATCH_H
 
-#include "iou_bpf.h"
+#include "iou_until.h"
 #include "kselftest_harness.h"
 #include "match.skel.h"
 
@@ -26,8 +26,15 @@ FIXTURE(match) {
 	char buf[64];
 };
 
-IOU_RING_VARIANTS(match);
+IOU_MODE_VARIANTS(match);
+IOU_MODE(match, iopoll, IORING_SETUP_IOPOLL);
 IOU_LOAD_ONCE(match);
+
+/* For tests with requests that have to wait, or other opcodes. */
+#define MATCH_TAKES_MORE_THAN_NOPS() do {				\
+	if (variant->setup & IORING_SETUP_IOPOLL)			\
+		SKIP(return, "takes what can't be polled for");		\
+} while (0)
 
 FIXTURE_SETUP(match)
 {
@@ -77,6 +84,13 @@ static inline __u32 match_nr_events(FIXTURE_DATA(match) *self)
 	return IO_URING_READ_ONCE(self->skel->bss->nr_events);
 }
 
+/* Lets task work run until the programs have seen @nr events. */
+static inline bool match_until(FIXTURE_DATA(match) *self, __u32 nr)
+{
+	return iou_until(&self->ring, match_nr_events(self) >= nr) &&
+	       match_nr_events(self) == nr;
+}
+
 static inline struct io_uring_sqe *match_queue_nop(FIXTURE_DATA(match) *self,
 						   int res, __u64 user_data)
 {
@@ -105,7 +119,7 @@ static inline void match_change(FIXTURE_DATA(match) *self, int res, __u32 cflags
 }
 
 #define MATCH_SUBMIT(nr)						\
-	ASSERT_EQ(nr, io_uring_submit(&self->ring))
+	ASSERT_EQ(nr, iou_submit(&self->ring))
 
 /* Runs @nr NOPs at once, and before each CQE there are two that its program posts. */
 static inline void match_expect_posts(struct __test_metadata *_metadata,

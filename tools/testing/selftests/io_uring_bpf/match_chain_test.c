@@ -57,6 +57,7 @@ TEST_F(match, result_and_verdict)
 /* A short read that is as good as a full one, and the CQE may say so. */
 TEST_F(match, short_read)
 {
+	MATCH_TAKES_MORE_THAN_NOPS();
 	self->link = WATCH_HEAD();
 	for (int go_on = 0; go_on < 2; go_on++) {
 		self->skel->bss->verdict = go_on ? GO_ON : 0;
@@ -96,6 +97,7 @@ TEST_F(match, cancelled)
 	struct io_uring_cqe cqes[4];
 	struct io_uring_sqe *sqe;
 
+	MATCH_TAKES_MORE_THAN_NOPS();
 	self->link = WATCH_HEAD();
 	self->skel->bss->verdict = GO_ON;
 	match_queue_read(self, APP)->flags = IOSQE_IO_LINK;
@@ -120,6 +122,7 @@ TEST_F(match, trap_10_linked_timeout)
 	struct io_uring_cqe cqes[4];
 	struct io_uring_sqe *sqe;
 
+	MATCH_TAKES_MORE_THAN_NOPS();
 	self->link = WATCH_HEAD();
 	for (int go_on = 0; go_on < 2; go_on++) {
 		self->skel->bss->verdict = go_on ? GO_ON : 0;

@@ -139,6 +139,7 @@ TEST_F(match, link_timeout)
 	struct io_uring_cqe cqes[2];
 	struct io_uring_sqe *sqe;
 
+	MATCH_TAKES_MORE_THAN_NOPS();
 	self->link = MATCH_ATTACH(match_as_told, .slot = 0,
 				  MATCH_OP(IORING_OP_READ));
 	for (int i = 0; i < 2; i++) {
@@ -165,6 +166,7 @@ TEST_F(match, link_timeout_watched)
 	struct io_uring_cqe cqes[2];
 	struct io_uring_sqe *sqe;
 
+	MATCH_TAKES_MORE_THAN_NOPS();
 	self->link = MATCH_ALL(match_as_told);
 	match_queue_read(self, APP)->flags = IOSQE_IO_LINK;
 	sqe = iou_get_sqe(&self->ring);
@@ -181,6 +183,7 @@ TEST_F(match, link_timeout_watched)
 /* Drained requests wait for those before them, and run their program then. */
 TEST_F(match, drain)
 {
+	MATCH_TAKES_MORE_THAN_NOPS();
 	self->link = MATCH_ALL(match_as_told);
 	match_queue_read(self, APP);
 	match_queue_nop(self, 1, APP + 1)->flags = IOSQE_IO_DRAIN;

@@ -168,6 +168,7 @@ TEST_F(match, seen_once)
 	struct __kernel_timespec ts = { .tv_sec = 100 };
 	struct io_uring_sqe *sqe;
 
+	MATCH_TAKES_MORE_THAN_NOPS();
 	self->link = MATCH_ALL(match_plain);
 	match_queue_nop(self, 3, APP)->flags = IOSQE_ASYNC;
 	match_queue_read(self, APP + 1)->flags = IOSQE_IO_LINK;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Who waits for CQEs, in all modes of task work, of which a program drops some:
+ * Who waits for CQEs, in all modes of a ring, of which a program drops some:
  * a wait must neither end for those nor go on for ever because of them.
  */
-#include "iou_bpf.h"
+#include "iou_until.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -30,25 +30,9 @@ FIXTURE(match_wait) {
 	char buf[NR];
 };
 
-FIXTURE_VARIANT(match_wait) {
-	unsigned int setup;
-};
-
-FIXTURE_VARIANT_ADD(match_wait, plain) {
-};
-
-FIXTURE_VARIANT_ADD(match_wait, coop) {
-	.setup = IORING_SETUP_COOP_TASKRUN,
-};
-
-FIXTURE_VARIANT_ADD(match_wait, defer) {
-	.setup = IOU_DEFER,
-};
-
-FIXTURE_VARIANT_ADD(match_wait, defer_flag) {
-	.setup = IOU_DEFER | IORING_SETUP_TASKRUN_FLAG,
-};
-
+IOU_MODE_VARIANTS(match_wait);
+IOU_MODE(match_wait, coop, IORING_SETUP_COOP_TASKRUN);
+IOU_MODE(match_wait, defer_flag, IOU_DEFER | IORING_SETUP_TASKRUN_FLAG);
 IOU_LOAD_ONCE(match);
 
 FIXTURE_SETUP(match_wait)
@@ -73,6 +57,15 @@ FIXTURE_TEARDOWN(match_wait)
 	close(self->pipe[0]);
 	close(self->pipe[1]);
 	io_uring_queue_exit(&self->ring);
+}
+
+/* Lets task work run until the program has seen @nr requests. */
+static bool all_seen(FIXTURE_DATA(match_wait) *self, __u32 nr)
+{
+	__u32 *seen = &self->skel->bss->nr_events;
+
+	return iou_until(&self->ring, IO_URING_READ_ONCE(*seen) >= nr) &&
+	       *seen == nr;
 }
 
 /* Requests that wait for a byte each, in the order of their user_data. */
@@ -112,6 +105,7 @@ static void *write_fn(void *data)
 #define expect_even_cqes(nr) do {					\
 	struct io_uring_cqe __cqes[NR];					\
 									\
+	ASSERT_TRUE(all_seen(self, nr));				\
 	ASSERT_EQ((nr) / 2, io_uring_cq_ready(&self->ring));		\
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, __cqes, (nr) / 2));	\
 	for (int __i = 0; __i < (nr); __i += 2)				\
@@ -124,11 +118,10 @@ static void *write_fn(void *data)
 TEST_F(match_wait, for_half)
 {
 	queue_reads(self, NR);
-	ASSERT_EQ(NR, io_uring_submit(&self->ring));
+	ASSERT_EQ(NR, iou_submit(&self->ring));
 	start_writing(NR, 1000);
 	ASSERT_EQ(0, iou_wait_nr(&self->ring, NR / 2));
 	join_writer();
-	ASSERT_EQ(0, io_uring_get_events(&self->ring));
 	expect_even_cqes(NR);
 }
 
@@ -138,12 +131,10 @@ TEST_F(match_wait, for_half_in_bursts)
 	for (int round = 0; round < 20; round++) {
 		self->skel->bss->nr_events = 0;
 		queue_reads(self, NR);
-		ASSERT_EQ(NR, io_uring_submit(&self->ring));
+		ASSERT_EQ(NR, iou_submit(&self->ring));
 		start_writing(NR, 0);
 		ASSERT_EQ(0, iou_wait_nr(&self->ring, NR / 2));
 		join_writer();
-		while (IO_URING_READ_ONCE(self->skel->bss->nr_events) < NR)
-			ASSERT_EQ(0, io_uring_get_events(&self->ring));
 		expect_even_cqes(NR);
 	}
 }
@@ -159,7 +150,7 @@ TEST_F(match_wait, not_for_dropped)
 	for (int i = 0; i < 4; i++)
 		iou_prep_read(iou_get_sqe(&self->ring), self->pipe[0],
 			      &self->buf[i], 1, 0, APP + 2 * i + 1);
-	ASSERT_EQ(4, io_uring_submit(&self->ring));
+	ASSERT_EQ(4, iou_submit(&self->ring));
 	start_writing(4, 1000);
 	start = iou_now_ms();
 	do {
@@ -168,7 +159,7 @@ TEST_F(match_wait, not_for_dropped)
 	ASSERT_EQ(-ETIME, ret);
 	ASSERT_LE(190, iou_now_ms() - start);
 	join_writer();
-	ASSERT_EQ(4, self->skel->bss->nr_events);
+	ASSERT_TRUE(all_seen(self, 4));
 	ASSERT_EQ(0, io_uring_cq_ready(&self->ring));
 }
 
@@ -181,7 +172,7 @@ TEST_F(match_wait, for_posted)
 					      self->skel->progs.match_as_told));
 	self->skel->bss->nr_posts = 1;
 	queue_reads(self, 1);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	start_writing(1, 100000);
 	ASSERT_EQ(0, iou_wait_nr(&self->ring, 2));
 	join_writer();
@@ -190,13 +181,23 @@ TEST_F(match_wait, for_posted)
 	ASSERT_HAS_CQE(cqes, 2, MARKER, 0);
 }
 
-/* One call, which completes requests and drops some while it submits. */
+/*
+ * One call, which completes requests and drops some while it submits. The
+ * library doesn't know where an SQ starts that is rewound.
+ */
 TEST_F(match_wait, submit_and_wait)
 {
+	int ret;
+
 	for (int i = 0; i < NR; i++)
 		iou_prep_nop(iou_get_sqe(&self->ring), 1,
 			     i % 3 ? IORING_NOP_TW : 0, APP + i);
-	ASSERT_EQ(NR, io_uring_submit_and_wait(&self->ring, NR / 2));
+	if (self->ring.flags & IORING_SETUP_SQ_REWIND)
+		ret = io_uring_enter(self->ring.ring_fd, NR, NR / 2,
+				     IORING_ENTER_GETEVENTS, NULL);
+	else
+		ret = io_uring_submit_and_wait(&self->ring, NR / 2);
+	ASSERT_EQ(NR, ret);
 	expect_even_cqes(NR);
 }
 
@@ -209,10 +210,8 @@ TEST_F(match_wait, workers)
 		iou_prep_nop(sqe, 1, 0, APP + i);
 		sqe->flags = IOSQE_ASYNC;
 	}
-	ASSERT_EQ(NR, io_uring_submit(&self->ring));
+	ASSERT_EQ(NR, iou_submit(&self->ring));
 	ASSERT_EQ(0, iou_wait_nr(&self->ring, NR / 2));
-	while (IO_URING_READ_ONCE(self->skel->bss->nr_events) < NR)
-		ASSERT_EQ(0, io_uring_get_events(&self->ring));
 	expect_even_cqes(NR);
 }
 
@@ -227,13 +226,13 @@ TEST_F(match_wait, timeout_sequence)
 	sqe->user_data = 0x7000;
 	for (int i = 0; i < 2; i++)
 		iou_prep_nop(iou_get_sqe(&self->ring), 1, 0, APP + i);
-	ASSERT_EQ(3, io_uring_submit(&self->ring));
+	ASSERT_EQ(3, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, APP, 1);
 	/* one that is dropped is none of them */
 	ASSERT_NO_CQE(&self->ring);
 	for (int i = 2; i < 4; i++)
 		iou_prep_nop(iou_get_sqe(&self->ring), 1, 0, APP + i);
-	ASSERT_EQ(2, io_uring_submit(&self->ring));
+	ASSERT_EQ(2, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, APP + 2, 1);
 	ASSERT_CQE(&self->ring, 0x7000, 0);
 	ASSERT_NO_CQE(&self->ring);
@@ -250,12 +249,12 @@ TEST_F(match_wait, eventfd)
 	for (int i = 1; i <= 2; i++) {
 		iou_prep_nop(iou_get_sqe(&self->ring), 1, 0, APP + 1);
 		iou_prep_nop(iou_get_sqe(&self->ring), 1, 0, APP + 3);
-		ASSERT_EQ(2, io_uring_submit(&self->ring));
+		ASSERT_EQ(2, iou_submit(&self->ring));
 		ASSERT_EQ(2 * i, self->skel->bss->nr_events);
 		ASSERT_EQ(-1, read(evfd, &count, sizeof(count)));
 	}
 	iou_prep_nop(iou_get_sqe(&self->ring), 1, 0, APP + 2);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_EQ(sizeof(count), read(evfd, &count, sizeof(count)));
 	ASSERT_CQE(&self->ring, APP + 2, 1);
 	close(evfd);
@@ -266,11 +265,11 @@ TEST_F(match_wait, poll_ring)
 	struct pollfd pfd = { .fd = self->ring.ring_fd, .events = POLLIN };
 
 	iou_prep_nop(iou_get_sqe(&self->ring), 1, 0, APP + 1);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_EQ(1, self->skel->bss->nr_events);
 	ASSERT_EQ(0, poll(&pfd, 1, IOU_IDLE_MS));
 	iou_prep_nop(iou_get_sqe(&self->ring), 1, 0, APP);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_EQ(1, poll(&pfd, 1, IOU_IDLE_MS));
 	ASSERT_CQE(&self->ring, APP, 1);
 }

@@ -16,6 +16,7 @@ __s32 end_res;
 __u32 stream;
 
 __u64 nr_runs;
+__u32 nr_watched;
 
 static __always_inline int again_step(struct bpf_io_uring_ctx *ctx,
 				      struct again_step *step)
@@ -49,6 +50,14 @@ int again_steps(struct bpf_io_uring_ctx *ctx)
 		return BPF_IO_URING_DEFAULT;
 	ctx->state[0] = n + 1;
 	return again_step(ctx, &steps[n]);
+}
+
+/* Watches, and is to see nothing. */
+SEC("iouring")
+int again_watch(struct bpf_io_uring_ctx *ctx)
+{
+	__sync_fetch_and_add(&nr_watched, 1);
+	return BPF_IO_URING_POST;
 }
 
 static __always_inline int again_try_all(struct bpf_io_uring_ctx *ctx)

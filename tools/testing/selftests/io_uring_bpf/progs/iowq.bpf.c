@@ -3,13 +3,15 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* thread that the test is, and how often a program ran elsewhere */
+/* thread to run in, 0 for that of the first run; how often one was elsewhere */
 __u64 expected_pid_tgid;
 __u32 nr_elsewhere;
 
 static __always_inline void log_event(struct bpf_io_uring_ctx *ctx)
 {
 	iou_log_event(ctx);
+	if (!expected_pid_tgid)
+		expected_pid_tgid = bpf_get_current_pid_tgid();
 	if (bpf_get_current_pid_tgid() != expected_pid_tgid)
 		nr_elsewhere++;
 }
