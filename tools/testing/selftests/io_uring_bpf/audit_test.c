@@ -24,7 +24,7 @@ FIXTURE(audit) {
 	int log;
 };
 
-IOU_RING_VARIANTS(audit);
+IOU_MODE_VARIANTS(audit);
 
 /* Returns 0 or an error. What comes before the confirmation goes to @reply. */
 static int audit_request(int fd, unsigned int type, const void *data,
@@ -156,7 +156,7 @@ static void audit_run(FIXTURE_DATA(audit) *self, unsigned int setup, bool flow)
 		sqe = iou_get_sqe(&self->ring);
 	}
 	io_uring_prep_openat(sqe, AT_FDCWD, "/proc/self/nonexistent", 0, 0);
-	if (io_uring_submit(&self->ring) != 1 ||
+	if (iou_submit(&self->ring) != 1 ||
 	    iou_wait_cqe(&self->ring, &cqe) || cqe.res != -ENOENT)
 		_exit(3);
 	_exit(0);

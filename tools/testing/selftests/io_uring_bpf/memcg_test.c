@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What flows take is charged to the cgroup of the task that has the ring. */
+/*
+ * What flows and their children take is charged to the cgroup of the task that
+ * submits, as requests are; what a ring takes for its programs, to that of the
+ * task that attaches. With an SQ thread, it's that which submits.
+ */
 #include "process.h"
 
 #include <sys/mount.h>
@@ -10,24 +14,36 @@
 
 /* each is two requests, its own and that of its child */
 #define NR_FLOWS	8192
+/* fewer are enough to tell a group that has them from one that doesn't */
+#define NR_FLOWS_PEER	4096
 #define BATCH		64
 /* of a struct io_kiocb, less than it takes in any configuration */
 #define REQ_BYTES	200
+
+#define NR_RINGS	64
+/* the same for what a ring has once a program was attached */
+#define RING_BYTES	4096
 
 /* thousands of flows, under emulation */
 #define SLOW_MS		60000
 
 struct memcg_shared {
+	/* what the groups had before there were flows */
 	long ring;
+	long peer_ring;
 	long flows;
+	int submitted;
 	int done;
+	pid_t peer;
 };
 
 FIXTURE(memcg) {
 	struct memcg_shared *shared;
 	struct exit *skel;
 	char root[64];
+	/* of the ring's owner, and of somebody else */
 	char group[128];
+	char peer[128];
 	int pipe[2];
 	char buf[16];
 	pid_t pid;
@@ -81,11 +97,16 @@ FIXTURE_SETUP(memcg)
 	ASSERT_NE(NULL, mkdtemp(self->root));
 	snprintf(self->group, sizeof(self->group), "%s/iou_%d", self->root,
 		 getpid());
+	snprintf(self->peer, sizeof(self->peer), "%s/iou_peer_%d", self->root,
+		 getpid());
 	ASSERT_EQ(0, mount("none", self->root, "cgroup2", 0, NULL));
 	if (!memcg_write(self->root, "cgroup.subtree_control", "+memory"))
 		SKIP(return, "no memory controller");
 	ASSERT_EQ(0, mkdir(self->group, 0755));
+	ASSERT_EQ(0, mkdir(self->peer, 0755));
 	ASSERT_EQ(0, pipe(self->pipe));
+	/* for what a process leaves that is killed */
+	ASSERT_EQ(0, prctl(PR_SET_CHILD_SUBREAPER, 1));
 	self->shared = shared_alloc(sizeof(*self->shared));
 	ASSERT_NE(MAP_FAILED, self->shared);
 	self->skel = exit__open_and_load();
@@ -97,26 +118,39 @@ FIXTURE_SETUP(memcg)
 
 FIXTURE_TEARDOWN(memcg)
 {
-	if (self->pid > 0) {
+	if (self->pid > 0)
 		kill(self->pid, SIGKILL);
-		waitpid(self->pid, NULL, 0);
-	}
+	if (self->shared->peer > 0)
+		kill(self->shared->peer, SIGKILL);
+	while (wait(NULL) > 0)
+		;
 	exit__destroy(self->skel);
 	/* as long as something is left of it, it is busy */
 	until(!rmdir(self->group) || errno == ENOENT);
+	until(!rmdir(self->peer) || errno == ENOENT);
 	umount(self->root);
 	rmdir(self->root);
 }
 
-static int memcg_submit_flows(struct io_uring *ring)
+/* Returns 0 or an error. */
+static int memcg_submit_flows(struct io_uring *ring, int nr)
 {
-	for (int i = 0; i < NR_FLOWS; i += BATCH) {
+	for (int i = 0; i < nr; i += BATCH) {
+		int ret;
+
 		for (int n = 0; n < BATCH; n++)
 			iou_prep_bpf(iou_get_sqe(ring), 0, 0, 0, 0, 0);
-		if (io_uring_submit(ring) != BATCH)
-			return -1;
+		ret = iou_submit(ring);
+		if (ret != BATCH)
+			return ret < 0 ? ret : -EAGAIN;
 	}
 	return 0;
+}
+
+static bool memcg_flows_run(FIXTURE_DATA(memcg) *self, __u64 nr)
+{
+	return until_ms(IO_URING_READ_ONCE(self->skel->bss->nr_runs) == nr,
+			SLOW_MS);
 }
 
 /* Runs in a process of its own, which is all that there is in the group. */
@@ -134,9 +168,8 @@ static int memcg_run(FIXTURE_DATA(memcg) *self, unsigned int setup)
 	if (!link)
 		return GONE_WRONG;
 	shared->ring = memcg_slab(self->group);
-	if (memcg_submit_flows(&ring) ||
-	    !until_ms(IO_URING_READ_ONCE(self->skel->bss->nr_runs) == NR_FLOWS,
-		      SLOW_MS))
+	if (memcg_submit_flows(&ring, NR_FLOWS) ||
+	    !memcg_flows_run(self, NR_FLOWS))
 		return GONE_WRONG;
 	shared->flows = memcg_slab(self->group);
 	IO_URING_WRITE_ONCE(shared->done, 1);
@@ -144,18 +177,24 @@ static int memcg_run(FIXTURE_DATA(memcg) *self, unsigned int setup)
 	return 0;
 }
 
+/* Has a process do it, and waits until it's done. */
+#define memcg_start(run) do {						\
+	self->pid = fork();						\
+	ASSERT_LE(0, self->pid);					\
+	if (!self->pid)							\
+		_exit(run);						\
+	ASSERT_TRUE(until_ms(IO_URING_READ_ONCE(self->shared->done) ||	\
+			     waitpid(self->pid, NULL, WNOHANG), SLOW_MS));\
+	ASSERT_EQ(1, self->shared->done);				\
+} while (0)
+
 TEST_F_TIMEOUT(memcg, flows, 150)
 {
 	struct memcg_shared *shared = self->shared;
 	const long want = 2L * NR_FLOWS * REQ_BYTES;
 	int status;
 
-	self->pid = fork();
-	if (!self->pid)
-		_exit(memcg_run(self, variant->setup));
-	ASSERT_TRUE(until_ms(IO_URING_READ_ONCE(shared->done) ||
-			     waitpid(self->pid, &status, WNOHANG), SLOW_MS));
-	ASSERT_EQ(1, shared->done);
+	memcg_start(memcg_run(self, variant->setup));
 	ASSERT_LE(0, shared->ring);
 	ASSERT_LE(want, shared->flows - shared->ring);
 
@@ -167,6 +206,105 @@ TEST_F_TIMEOUT(memcg, flows, 150)
 			     SLOW_MS)) {
 		TH_LOG("slab: %ld of %ld left", memcg_slab(self->group),
 		       shared->flows);
+	}
+}
+
+/* Another process has the ring, too. It moves to its own group, and submits. */
+static void memcg_run_peer(FIXTURE_DATA(memcg) *self, struct io_uring *ring)
+{
+	struct memcg_shared *shared = self->shared;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (!memcg_write(self->peer, "cgroup.procs", "0"))
+		_exit(GONE_WRONG);
+	shared->peer_ring = memcg_slab(self->peer);
+	shared->submitted = memcg_submit_flows(ring, NR_FLOWS_PEER);
+	if (!shared->submitted && !memcg_flows_run(self, NR_FLOWS_PEER))
+		_exit(GONE_WRONG);
+	IO_URING_WRITE_ONCE(shared->done, 1);
+	pause();
+	_exit(0);
+}
+
+static int memcg_run_owner(FIXTURE_DATA(memcg) *self, unsigned int setup)
+{
+	struct memcg_shared *shared = self->shared;
+	struct io_uring ring;
+	pid_t peer;
+
+	if (!memcg_write(self->group, "cgroup.procs", "0") ||
+	    iou_ring_init_size(&ring, setup, BATCH, NR_FLOWS) ||
+	    !bpf_program__attach_iouring(self->skel->progs.exit_wait,
+					 ring.ring_fd, NULL))
+		return GONE_WRONG;
+	shared->ring = memcg_slab(self->group);
+	peer = fork();
+	if (!peer)
+		memcg_run_peer(self, &ring);
+	shared->peer = peer;
+	/* if all goes well the test ends before it does, and kills both of us */
+	waitpid(peer, NULL, 0);
+	return GONE_WRONG;
+}
+
+/* The owner pays for those of others only if it's his thread that submits. */
+TEST_F_TIMEOUT(memcg, submitter, 150)
+{
+	const long want = 2L * NR_FLOWS_PEER * REQ_BYTES;
+	struct memcg_shared *shared = self->shared;
+	const char *pays = self->peer, *other = self->group;
+	long *base = &shared->peer_ring, *other_base = &shared->ring;
+
+	memcg_start(memcg_run_owner(self, variant->setup));
+	if (variant->setup & IORING_SETUP_SINGLE_ISSUER) {
+		ASSERT_EQ(-EEXIST, shared->submitted);
+		return;
+	}
+	ASSERT_EQ(0, shared->submitted);
+	if (variant->setup & IORING_SETUP_SQPOLL) {
+		pays = self->group;
+		other = self->peer;
+		base = &shared->ring;
+		other_base = &shared->peer_ring;
+	}
+	ASSERT_TRUE(*base >= 0 && *other_base >= 0);
+	/* what it says may be two seconds old */
+	ASSERT_TRUE(until_ms(memcg_slab(pays) - *base >= want, SLOW_MS)) {
+		TH_LOG("slab: %ld, had %ld", memcg_slab(pays), *base);
+	}
+	ASSERT_GT(want / 2, memcg_slab(other) - *other_base);
+}
+
+/* Moves to its group when it has rings, and attaches a program to each. */
+static int memcg_run_attach(FIXTURE_DATA(memcg) *self, unsigned int setup)
+{
+	static struct io_uring rings[NR_RINGS];
+
+	for (int i = 0; i < NR_RINGS; i++) {
+		if (iou_ring_init_size(&rings[i], setup, 1, 2))
+			return GONE_WRONG;
+	}
+	if (!memcg_write(self->group, "cgroup.procs", "0"))
+		return GONE_WRONG;
+	for (int i = 0; i < NR_RINGS; i++) {
+		if (!bpf_program__attach_iouring(self->skel->progs.exit_wait,
+						 rings[i].ring_fd, NULL))
+			return GONE_WRONG;
+	}
+	IO_URING_WRITE_ONCE(self->shared->done, 1);
+	pause();
+	return 0;
+}
+
+TEST_F_TIMEOUT(memcg, attach, 150)
+{
+	const long want = NR_RINGS * RING_BYTES;
+
+	if (variant->setup & IORING_SETUP_SQPOLL)
+		SKIP(return, "so many threads, and it's not they who attach");
+	memcg_start(memcg_run_attach(self, variant->setup));
+	ASSERT_TRUE(until_ms(memcg_slab(self->group) >= want, SLOW_MS)) {
+		TH_LOG("slab: %ld", memcg_slab(self->group));
 	}
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Whose rights a child has: those of its own personality or, without one, of the
- * task. Neither the flow's nor those of the request before it are handed down.
+ * Whose rights a child has: those of its own personality or, without one, of
+ * the task. Neither the flow's nor those of the request before it are handed
+ * down. With an SQ thread it's those that the ring was made with instead.
  */
 #include "iou_bpf.h"
 #include "kselftest_harness.h"
@@ -25,7 +26,7 @@ FIXTURE(personality) {
 	int nobody;
 };
 
-IOU_RING_VARIANTS(personality);
+IOU_MODE_VARIANTS(personality);
 IOU_LOAD_ONCE(flow);
 
 FIXTURE_SETUP(personality)
@@ -38,7 +39,7 @@ FIXTURE_SETUP(personality)
 	ASSERT_NE(NULL, self->skel);
 	self->link = IOU_ATTACH(self->skel->progs.flow_issue, &self->ring, 0);
 
-	strcpy(self->path, "/tmp/io_uring_bpf.XXXXXX");
+	snprintf(self->path, sizeof(self->path), "/tmp/io_uring_bpf.XXXXXX");
 	fd = mkstemp(self->path);
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, fchmod(fd, 0600));
@@ -90,10 +91,29 @@ static int child_res(FIXTURE_DATA(personality) *self)
 #define assert_flow(flow_personality, res) do {				\
 	iou_queue_bpf(&self->ring, 0, FLOW)->personality =		\
 		flow_personality;					\
-	ASSERT_EQ(1, io_uring_submit(&self->ring));			\
+	ASSERT_EQ(1, iou_submit(&self->ring));				\
 	ASSERT_CQE(&self->ring, FLOW, res);				\
 	ASSERT_EQ(res, child_res(self));				\
 } while (0)
+
+static bool by_thread(const FIXTURE_VARIANT(personality) *variant)
+{
+	return variant->setup & IORING_SETUP_SQPOLL;
+}
+
+/* What a child without personality gets when the task has become nobody. */
+static int as_nobody(const FIXTURE_VARIANT(personality) *variant)
+{
+	return by_thread(variant) ? 0 : -EACCES;
+}
+
+/* A personality with other rights than those, and what a child with it gets. */
+static int other_rights(FIXTURE_DATA(personality) *self,
+			const FIXTURE_VARIANT(personality) *variant, int *res)
+{
+	*res = by_thread(variant) ? -EACCES : 0;
+	return by_thread(variant) ? self->nobody : self->root;
+}
 
 TEST_F(personality, none)
 {
@@ -101,7 +121,7 @@ TEST_F(personality, none)
 	assert_flow(0, 0);
 	ASSERT_EQ(0, seteuid(NOBODY));
 	set_child(self, 0, 0);
-	assert_flow(0, -EACCES);
+	assert_flow(0, as_nobody(variant));
 }
 
 TEST_F(personality, less_rights)
@@ -128,7 +148,7 @@ TEST_F(personality, io_wq)
 	assert_flow(0, -EACCES);
 	ASSERT_EQ(0, seteuid(NOBODY));
 	set_child(self, IOSQE_ASYNC, 0);
-	assert_flow(0, -EACCES);
+	assert_flow(0, as_nobody(variant));
 	set_child(self, IOSQE_ASYNC, self->root);
 	assert_flow(0, 0);
 }
@@ -149,14 +169,16 @@ TEST_F(personality, not_that_of_the_flow)
 	assert_flow(self->nobody, 0);
 	ASSERT_EQ(0, seteuid(NOBODY));
 	set_child(self, 0, 0);
-	assert_flow(self->root, -EACCES);
+	assert_flow(self->root, as_nobody(variant));
 }
 
 /* The flow leaves its chain in the middle of that request's completion. */
 TEST_F(personality, not_that_of_the_request_before)
 {
 	struct io_uring_sqe *sqe;
+	int other, ignored;
 
+	other = other_rights(self, variant, &ignored);
 	ASSERT_EQ(0, bpf_link__update_program(self->link,
 					      self->skel->progs.flow_state));
 	ASSERT_EQ(0, seteuid(NOBODY));
@@ -165,27 +187,32 @@ TEST_F(personality, not_that_of_the_request_before)
 		/* at once, by task work, and from a worker */
 		iou_prep_nop(sqe, 0, i == 1 ? IORING_NOP_TW : 0, PRED);
 		sqe->flags = IOSQE_IO_LINK | (i == 2 ? IOSQE_ASYNC : 0);
-		sqe->personality = self->root;
+		sqe->personality = other;
 		sqe = iou_queue_bpf(&self->ring, 0, FLOW);
 		sqe->off = 1;
-		sqe->personality = self->root;
+		sqe->personality = other;
 		set_child(self, 0, 0);
-		ASSERT_EQ(2, io_uring_submit(&self->ring));
+		ASSERT_EQ(2, iou_submit(&self->ring));
 		ASSERT_CQE(&self->ring, PRED, 0);
-		ASSERT_CQE(&self->ring, FLOW, -EACCES);
-		ASSERT_EQ(-EACCES, child_res(self));
+		ASSERT_CQE(&self->ring, FLOW, as_nobody(variant));
+		ASSERT_EQ(as_nobody(variant), child_res(self));
 	}
 }
 
-/* Those of the flow are its own, and don't stay with the task. */
+/* Those of the flow are its own, and stay with neither task nor thread. */
 TEST_F(personality, task_keeps_its_own)
 {
+	int other, res;
+
+	other = other_rights(self, variant, &res);
 	ASSERT_EQ(0, seteuid(NOBODY));
-	set_child(self, 0, self->root);
-	assert_flow(self->root, 0);
+	set_child(self, 0, other);
+	assert_flow(other, res);
 	ASSERT_EQ(NOBODY, geteuid());
 	ASSERT_EQ(-1, open(self->path, O_RDONLY));
 	ASSERT_EQ(EACCES, errno);
+	set_child(self, 0, 0);
+	assert_flow(0, as_nobody(variant));
 }
 
 TEST_HARNESS_MAIN

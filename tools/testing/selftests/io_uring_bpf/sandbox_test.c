@@ -3,7 +3,7 @@
  * What a program issues obeys the rules that a ring or a task was given for the
  * application's own requests, and gets to know when it did not.
  */
-#include "iou_bpf.h"
+#include "iou_until.h"
 
 #include <linux/filter.h>
 #include <linux/io_uring/bpf_filter.h>
@@ -25,19 +25,17 @@ FIXTURE(sandbox) {
 	char buf[16];
 };
 
-IOU_RING_VARIANTS(sandbox);
+IOU_MODE_VARIANTS(sandbox);
 IOU_LOAD_ONCE(flow);
 
 FIXTURE_SETUP(sandbox)
 {
 	IOU_REQUIRE();
-	ASSERT_EQ(0, iou_ring_init(&self->ring, variant->setup |
-						IORING_SETUP_R_DISABLED));
+	self->ring.ring_fd = -1;
 	ASSERT_EQ(0, pipe(self->pipe));
 	ASSERT_EQ(4, write(self->pipe[1], "data", 4));
 	self->skel = flow_get();
 	ASSERT_NE(NULL, self->skel);
-	self->link = IOU_ATTACH(self->skel->progs.flow_issue, &self->ring, 0);
 }
 
 FIXTURE_TEARDOWN(sandbox)
@@ -45,7 +43,8 @@ FIXTURE_TEARDOWN(sandbox)
 	bpf_link__destroy(self->link);
 	close(self->pipe[0]);
 	close(self->pipe[1]);
-	io_uring_queue_exit(&self->ring);
+	if (self->ring.ring_fd >= 0)
+		io_uring_queue_exit(&self->ring);
 }
 
 static struct io_uring_sqe *add_child(FIXTURE_DATA(sandbox) *self)
@@ -89,27 +88,39 @@ static int child_res(FIXTURE_DATA(sandbox) *self, unsigned int n)
 	return 1;
 }
 
+#define attach()							\
+	(self->link = IOU_ATTACH(self->skel->progs.flow_issue,		\
+				 &self->ring, 0))
+
+/* A ring that has no rules of its own yet. */
+#define open_ring() do {						\
+	ASSERT_EQ(0, iou_ring_init(&self->ring, variant->setup));	\
+	attach();							\
+} while (0)
+
+#define start_flow(sqe_flags) do {					\
+	self->skel->bss->nr_events = 0;					\
+	iou_queue_bpf(&self->ring, 0, FLOW)->flags = sqe_flags;		\
+	ASSERT_EQ(1, iou_submit(&self->ring));				\
+} while (0)
+
 /* Runs a flow with the children that have been added. */
-#define run_flow(ring, sqe_flags) do {					\
+#define run_flow() do {							\
 	struct io_uring_cqe __cqe = {};					\
 									\
-	self->skel->bss->nr_events = 0;					\
-	iou_queue_bpf(ring, 0, FLOW)->flags = sqe_flags;		\
-	ASSERT_EQ(1, io_uring_submit(ring));				\
-	if (!((sqe_flags) & IOSQE_CQE_SKIP_SUCCESS)) {			\
-		ASSERT_EQ(0, iou_wait_cqe(ring, &__cqe));		\
-		ASSERT_EQ(FLOW, __cqe.user_data);			\
-	}								\
+	start_flow(0);							\
+	ASSERT_EQ(0, iou_wait_cqe(&self->ring, &__cqe));		\
+	ASSERT_EQ(FLOW, __cqe.user_data);				\
 	ASSERT_EQ(1 + self->skel->bss->nr_sqes,				\
 		  self->skel->bss->nr_events);				\
 } while (0)
 
 /* What the application itself gets for the read that a child was to do. */
-#define assert_app_read(ring, res) do {					\
-	iou_prep_read(iou_get_sqe(ring), self->pipe[0], self->buf,	\
-		      sizeof(self->buf), 0, APP);			\
-	ASSERT_EQ(1, io_uring_submit(ring));				\
-	ASSERT_CQE(ring, APP, res);					\
+#define assert_app_read(res) do {					\
+	iou_prep_read(iou_get_sqe(&self->ring), self->pipe[0],		\
+		      self->buf, sizeof(self->buf), 0, APP);		\
+	ASSERT_EQ(1, iou_submit(&self->ring));				\
+	ASSERT_CQE(&self->ring, APP, res);				\
 } while (0)
 
 static struct io_uring_restriction allow_op(unsigned int op)
@@ -129,20 +140,18 @@ static struct io_uring_restriction flags_rule(unsigned int opcode,
 	};
 }
 
-/* missing from some versions of liburing, as is the one for restrictions */
-static int enable_ring(FIXTURE_DATA(sandbox) *self)
-{
-	return io_uring_register(self->ring.ring_fd,
-				 IORING_REGISTER_ENABLE_RINGS, NULL, 0);
-}
-
+/* A ring with these rules, which have to be there before it's enabled. */
 #define restrict_ring(...) do {						\
 	struct io_uring_restriction __rules[] = { __VA_ARGS__ };	\
+	unsigned int __setup = variant->setup & ~IOU_SHAPED;		\
 									\
-	ASSERT_EQ(0, io_uring_register(self->ring.ring_fd,		\
-				IORING_REGISTER_RESTRICTIONS, __rules,	\
-				ARRAY_SIZE(__rules)));			\
-	ASSERT_EQ(0, enable_ring(self));				\
+	ASSERT_EQ(0, iou_ring_init(&self->ring, __setup |		\
+						IORING_SETUP_R_DISABLED));\
+	attach();							\
+	ASSERT_EQ(0, iou_register(&self->ring,				\
+				  IORING_REGISTER_RESTRICTIONS, __rules,\
+				  ARRAY_SIZE(__rules)));		\
+	ASSERT_EQ(0, iou_enable_ring(&self->ring));			\
 } while (0)
 
 /* Returns 0 or an error. @fd is -1 for all rings that the task creates later. */
@@ -175,10 +184,10 @@ TEST_F(sandbox, trap_19_restrictions)
 	restrict_ring(allow_op(IORING_OP_BPF), allow_op(IORING_OP_NOP));
 	add_nop(self, 0);
 	add_read(self);
-	run_flow(&self->ring, 0);
+	run_flow();
 	ASSERT_EQ(0, child_res(self, 0));
 	ASSERT_EQ(-EACCES, child_res(self, 1));
-	assert_app_read(&self->ring, -EACCES);
+	assert_app_read(-EACCES);
 	ASSERT_EQ(4, read(self->pipe[0], self->buf, sizeof(self->buf)));
 }
 
@@ -186,8 +195,7 @@ TEST_F(sandbox, trap_19_restrictions)
 TEST_F(sandbox, flow_opcode)
 {
 	restrict_ring(allow_op(IORING_OP_NOP));
-	iou_queue_bpf(&self->ring, 0, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	start_flow(0);
 	ASSERT_CQE(&self->ring, FLOW, -EACCES);
 	ASSERT_EQ(0, self->skel->bss->nr_events);
 }
@@ -199,7 +207,7 @@ TEST_F(sandbox, flags_allowed)
 				 IOSQE_IO_LINK));
 	add_nop(self, 0);
 	add_nop(self, IOSQE_ASYNC);
-	run_flow(&self->ring, 0);
+	run_flow();
 	ASSERT_EQ(0, child_res(self, 0));
 	ASSERT_EQ(-EACCES, child_res(self, 1));
 }
@@ -211,16 +219,17 @@ TEST_F(sandbox, flags_required)
 		      flags_rule(IORING_RESTRICTION_SQE_FLAGS_REQUIRED,
 				 IOSQE_CQE_SKIP_SUCCESS));
 	add_nop(self, 0);
-	run_flow(&self->ring, IOSQE_CQE_SKIP_SUCCESS);
-	ASSERT_EQ(-EACCES, child_res(self, 0));
+	start_flow(IOSQE_CQE_SKIP_SUCCESS);
 	ASSERT_CQE(&self->ring, FLOW, -EACCES);
+	ASSERT_EQ(0, self->skel->bss->rets[0]);
+	ASSERT_EQ(-EACCES, child_res(self, 0));
 
 	self->skel->bss->sqes[0].flags = IOSQE_CQE_SKIP_SUCCESS;
-	self->skel->bss->nr_events = 0;
-	iou_queue_bpf(&self->ring, 0, FLOW)->flags = IOSQE_CQE_SKIP_SUCCESS;
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	start_flow(IOSQE_CQE_SKIP_SUCCESS);
+	ASSERT_TRUE(iou_until(&self->ring,
+			      IO_URING_READ_ONCE(self->skel->bss->rets[0]) ==
+			      -EINVAL));
 	ASSERT_NO_CQE(&self->ring);
-	ASSERT_EQ(-EINVAL, self->skel->bss->rets[0]);
 	ASSERT_EQ(1, self->skel->bss->nr_events);
 }
 
@@ -234,54 +243,48 @@ TEST_F(sandbox, task_restrictions)
 		.head.nr_res = 2,
 		.rules = { allow_op(IORING_OP_BPF), allow_op(IORING_OP_NOP) },
 	};
-	struct bpf_link *link;
-	struct io_uring ring;
 
 	ASSERT_EQ(0, io_uring_register(-1, IORING_REGISTER_RESTRICTIONS, &arg,
 				       1));
-	ASSERT_EQ(0, iou_ring_init(&ring, variant->setup));
-	link = IOU_ATTACH(self->skel->progs.flow_issue, &ring, 0);
+	open_ring();
 	add_nop(self, 0);
 	add_read(self);
-	run_flow(&ring, 0);
+	run_flow();
 	ASSERT_EQ(0, child_res(self, 0));
 	ASSERT_EQ(-EACCES, child_res(self, 1));
-	assert_app_read(&ring, -EACCES);
-	bpf_link__destroy(link);
-	io_uring_queue_exit(&ring);
+	assert_app_read(-EACCES);
 }
 
 TEST_F(sandbox, filter_opcode)
 {
-	ASSERT_EQ(0, enable_ring(self));
+	open_ring();
 	FILTER(self->ring.ring_fd, IORING_OP_READ, 0,
 	       BPF_STMT(BPF_RET | BPF_K, 0));
 	add_nop(self, 0);
 	add_read(self);
-	run_flow(&self->ring, 0);
+	run_flow();
 	ASSERT_EQ(0, child_res(self, 0));
 	ASSERT_EQ(-EACCES, child_res(self, 1));
-	assert_app_read(&self->ring, -EACCES);
+	assert_app_read(-EACCES);
 	ASSERT_EQ(4, read(self->pipe[0], self->buf, sizeof(self->buf)));
 }
 
 TEST_F(sandbox, filter_deny_rest)
 {
-	ASSERT_EQ(0, enable_ring(self));
+	open_ring();
 	FILTER(self->ring.ring_fd, IORING_OP_BPF, IO_URING_BPF_FILTER_DENY_REST,
 	       BPF_STMT(BPF_RET | BPF_K, 1));
 	add_nop(self, 0);
-	run_flow(&self->ring, 0);
+	run_flow();
 	ASSERT_EQ(-EACCES, child_res(self, 0));
 }
 
 TEST_F(sandbox, filter_flow)
 {
-	ASSERT_EQ(0, enable_ring(self));
+	open_ring();
 	FILTER(self->ring.ring_fd, IORING_OP_BPF, 0,
 	       BPF_STMT(BPF_RET | BPF_K, 0));
-	iou_queue_bpf(&self->ring, 0, FLOW);
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	start_flow(0);
 	ASSERT_CQE(&self->ring, FLOW, -EACCES);
 	ASSERT_EQ(0, self->skel->bss->nr_events);
 }
@@ -289,7 +292,7 @@ TEST_F(sandbox, filter_flow)
 /* The filter sees the child's SQE, not the flow's. */
 TEST_F(sandbox, filter_user_data)
 {
-	ASSERT_EQ(0, enable_ring(self));
+	open_ring();
 	FILTER(self->ring.ring_fd, IORING_OP_NOP, 0,
 	       BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 			offsetof(struct io_uring_bpf_ctx, user_data)),
@@ -298,7 +301,7 @@ TEST_F(sandbox, filter_user_data)
 	       BPF_STMT(BPF_RET | BPF_K, 0));
 	for (int i = 0; i < 3; i++)
 		add_nop(self, 0);
-	run_flow(&self->ring, 0);
+	run_flow();
 	for (int i = 0; i < 3; i++) {
 		int res = child_res(self, i);
 
@@ -312,7 +315,7 @@ TEST_F(sandbox, filter_open_flags)
 	struct io_uring_sqe *sqe;
 	int i;
 
-	ASSERT_EQ(0, enable_ring(self));
+	open_ring();
 	FILTER(self->ring.ring_fd, IORING_OP_OPENAT, 0,
 	       BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 			offsetof(struct io_uring_bpf_ctx, open.flags)),
@@ -326,7 +329,7 @@ TEST_F(sandbox, filter_open_flags)
 				     i ? O_WRONLY : O_RDONLY, 0);
 		sqe->user_data = CHILD + i;
 	}
-	run_flow(&self->ring, 0);
+	run_flow();
 	ASSERT_LE(0, child_res(self, 0));
 	close(child_res(self, 0));
 	ASSERT_EQ(-EACCES, child_res(self, 1));
@@ -335,14 +338,16 @@ TEST_F(sandbox, filter_open_flags)
 /* It counts when the child is issued, however old the flow is. */
 TEST_F(sandbox, filter_added_later)
 {
-	ASSERT_EQ(0, enable_ring(self));
+	open_ring();
 	ASSERT_EQ(0, bpf_link__update_program(self->link,
 					      self->skel->progs.flow_state));
 	/* the flow waits for more than there is */
 	ASSERT_EQ(4, read(self->pipe[0], self->buf, sizeof(self->buf)));
 	add_read(self);
 	iou_queue_bpf(&self->ring, 0, FLOW)->off = 2;
-	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(1, iou_submit(&self->ring));
+	ASSERT_TRUE(iou_until(&self->ring,
+			      IO_URING_READ_ONCE(self->skel->bss->nr_events)));
 	ASSERT_NO_CQE(&self->ring);
 
 	FILTER(self->ring.ring_fd, IORING_OP_READ, 0,
@@ -356,20 +361,14 @@ TEST_F(sandbox, filter_added_later)
 
 TEST_F(sandbox, task_filter)
 {
-	struct bpf_link *link;
-	struct io_uring ring;
-
 	FILTER(-1, IORING_OP_READ, 0, BPF_STMT(BPF_RET | BPF_K, 0));
-	ASSERT_EQ(0, iou_ring_init(&ring, variant->setup));
-	link = IOU_ATTACH(self->skel->progs.flow_issue, &ring, 0);
+	open_ring();
 	add_nop(self, 0);
 	add_read(self);
-	run_flow(&ring, 0);
+	run_flow();
 	ASSERT_EQ(0, child_res(self, 0));
 	ASSERT_EQ(-EACCES, child_res(self, 1));
-	assert_app_read(&ring, -EACCES);
-	bpf_link__destroy(link);
-	io_uring_queue_exit(&ring);
+	assert_app_read(-EACCES);
 }
 
 TEST_HARNESS_MAIN
