@@ -5,7 +5,6 @@
 
 #include "process.h"
 
-
 #include "kselftest_harness.h"
 #include "exit.skel.h"
 
@@ -35,32 +34,28 @@ FIXTURE_VARIANT(exit_flow) {
 	unsigned int nop_flags;
 };
 
-FIXTURE_VARIANT_ADD(exit_flow, plain_spin) {
-	.spins = true,
-};
+#define EXIT_VARIANT(mode, _setup, name, ...)				\
+FIXTURE_VARIANT_ADD(exit_flow, mode##_##name) {				\
+	.setup = _setup,						\
+	__VA_ARGS__							\
+}
 
-FIXTURE_VARIANT_ADD(exit_flow, plain_spin_tw) {
-	.spins = true,
-	.nop_flags = IORING_NOP_TW,
-};
+/* what a ring that polls can have as well */
+#define EXIT_POLLED(mode, setup)					\
+EXIT_VARIANT(mode, setup, spin, .spins = true);				\
+EXIT_VARIANT(mode, setup, spin_tw, .spins = true,			\
+	     .nop_flags = IORING_NOP_TW)
 
-FIXTURE_VARIANT_ADD(exit_flow, plain_wait) {
-};
+#define EXIT_MODE(mode, setup)						\
+EXIT_POLLED(mode, setup);						\
+EXIT_VARIANT(mode, setup, wait)
 
-FIXTURE_VARIANT_ADD(exit_flow, defer_spin) {
-	.setup = IOU_DEFER,
-	.spins = true,
-};
-
-FIXTURE_VARIANT_ADD(exit_flow, defer_spin_tw) {
-	.setup = IOU_DEFER,
-	.spins = true,
-	.nop_flags = IORING_NOP_TW,
-};
-
-FIXTURE_VARIANT_ADD(exit_flow, defer_wait) {
-	.setup = IOU_DEFER,
-};
+EXIT_MODE(plain, 0);
+EXIT_MODE(defer, IOU_DEFER);
+EXIT_MODE(coop, IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG);
+/* the SQ thread goes on with another ring when this one is closed */
+EXIT_MODE(sqpoll, IORING_SETUP_SQPOLL | IOU_SHAPED);
+EXIT_POLLED(iopoll, IORING_SETUP_IOPOLL);
 
 IOU_LOAD_ONCE(exit);
 
@@ -106,6 +101,15 @@ static inline bool exit_is_quiet(FIXTURE_DATA(exit_flow) *self)
 	return runs == exit_runs(self);
 }
 
+/* The flow is none the worse for what happened to its task. */
+static inline bool exit_goes_on(FIXTURE_DATA(exit_flow) *self,
+				const FIXTURE_VARIANT(exit_flow) *variant)
+{
+	__u64 runs = exit_runs(self);
+
+	return !variant->spins || until(exit_runs(self) > runs + 1000);
+}
+
 /* Nobody reads from the pipe any more, so the flow's child is gone. */
 static inline bool exit_pipe_released(FIXTURE_DATA(exit_flow) *self)
 {
@@ -140,7 +144,7 @@ static inline void exit_child(FIXTURE_DATA(exit_flow) *self,
 	if (before)
 		before(self);
 	iou_queue_bpf(&ring, 0, FLOW);
-	if (io_uring_submit(&ring) != 1)
+	if (iou_submit(&ring) != 1)
 		_exit(GONE_WRONG);
 	IO_URING_WRITE_ONCE(self->shared->submitted, 1);
 	act(self, &ring);
@@ -168,7 +172,7 @@ static inline void exit_act_wait(FIXTURE_DATA(exit_flow) *self,
 		exit_child(self, variant, before, act);			\
 	/* so that the flow's child is the last to keep it open */	\
 	close(self->pipe[0]);						\
-	ASSERT_TRUE(until(exit_told(self, submitted)));		\
+	ASSERT_TRUE(until(exit_told(self, submitted)));			\
 	ASSERT_TRUE(until(exit_runs(self) > 0));			\
 } while (0)
 

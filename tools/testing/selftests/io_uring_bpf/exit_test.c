@@ -2,6 +2,8 @@
 /* A process ends, or lets go of the ring, while a flow is in flight. */
 #include "exit.h"
 
+#define FORKS	3
+
 static void act_exit(FIXTURE_DATA(exit_flow) *self, struct io_uring *ring)
 {
 	_exit(7);
@@ -33,6 +35,23 @@ static void act_return(FIXTURE_DATA(exit_flow) *self, struct io_uring *ring)
 	if (io_uring_wait_cqe_timeout(ring, &cqe, &ts) != -ETIME)
 		_exit(GOT_CQE);
 	exit(8);
+}
+
+/* Goes on as the parent of others, which have the ring and end. */
+static void act_fork(FIXTURE_DATA(exit_flow) *self, struct io_uring *ring)
+{
+	for (int i = 1; i <= FORKS; i++) {
+		int status;
+		pid_t pid = fork();
+
+		if (!pid)
+			_exit(i);
+		if (pid < 0 || waitpid(pid, &status, 0) != pid ||
+		    !WIFEXITED(status) || WEXITSTATUS(status) != i)
+			_exit(GONE_WRONG);
+		IO_URING_WRITE_ONCE(self->shared->user_ran, i);
+	}
+	exit_act_wait(self, ring);
 }
 
 /* Another process that has all the fds, and does nothing with them. */
@@ -85,6 +104,16 @@ TEST_F(exit_flow, exec)
 {
 	exit_start(NULL, act_exec);
 	exit_expect(9);
+	ASSERT_TRUE(exit_is_gone(self, variant));
+}
+
+/* The flow stays with the task that has it. */
+TEST_F(exit_flow, fork)
+{
+	exit_start(NULL, act_fork);
+	ASSERT_TRUE(until(exit_told(self, user_ran) == FORKS));
+	ASSERT_TRUE(exit_goes_on(self, variant));
+	exit_kill(SIGKILL);
 	ASSERT_TRUE(exit_is_gone(self, variant));
 }
 

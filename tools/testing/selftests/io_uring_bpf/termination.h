@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The processes of termination_test: one that never ends, and its neighbour */
+/* The processes of termination_test: one that never ends, its twin, a neighbour */
 #ifndef IOU_TERMINATION_H
 #define IOU_TERMINATION_H
 
@@ -20,6 +20,8 @@ struct term_shared {
 	int close;
 	int left;
 	int closed;
+	/* threads of the twin that do so */
+	unsigned int computing;
 	/* by the neighbour */
 	__u64 nops;
 };
@@ -92,6 +94,27 @@ static inline void *close_fn(void *arg)
 		usleep(1000);
 	}
 	return NULL;
+}
+
+/* Keeps a CPU busy that has others to run, too. */
+static inline void *compute_fn(void *arg)
+{
+	__atomic_add_fetch(&shared->computing, 1, __ATOMIC_RELAXED);
+	for (;;)
+		__asm__ volatile("" : : : "memory");
+	return NULL;
+}
+
+/* That many tasks of it. */
+static inline void run_compute(unsigned int nr)
+{
+	pthread_t thread;
+
+	while (--nr) {
+		if (pthread_create(&thread, NULL, compute_fn, NULL))
+			_exit(GONE_WRONG);
+	}
+	compute_fn(NULL);
 }
 
 /* Does NOPs on a ring of its own, and counts them. */

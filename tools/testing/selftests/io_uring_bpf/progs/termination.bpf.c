@@ -6,9 +6,11 @@ char LICENSE[] SEC("license") = "GPL";
 
 #define MAX_CQES	16
 
+#define NR_FLOWS	2
+
 __u64 nr_runs;
-/* which of two flows it's up to */
-__u64 turn;
+/* which of two flows the token is for */
+__u32 turn;
 
 /* At each event, whatever it is. */
 SEC("iouring")
@@ -44,14 +46,28 @@ int term_post(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_POST;
 }
 
-/* state[0] of a flow is 0 or 1. Each waits for its turn, and ends it. */
+/*
+ * Two flows, with 0 and 1 in state[0], have one token. The first SQEs wait for it,
+ * one for each flow, and the others give it to each. A flow waits for its turn
+ * before it makes it the other one's, so neither gets anywhere on its own. One
+ * that gets the token out of turn is over, and with that so are both.
+ */
 SEC("iouring")
 int term_ping_pong(struct bpf_io_uring_ctx *ctx)
 {
+	__u32 own = ctx->state[0] & 1, other = own ^ 1;
+
 	nr_runs++;
-	if (turn == ctx->state[0])
-		turn ^= 1;
-	iou_issue(ctx, &sqes[0]);
+	/* the other one has it now */
+	if (ctx->opcode == IORING_OP_WRITE)
+		return BPF_IO_URING_DEFAULT;
+	if (!iou_is_start(ctx)) {
+		if (ctx->res != 1 || turn != own)
+			return BPF_IO_URING_DEFAULT;
+		turn = other;
+		iou_issue(ctx, &sqes[NR_FLOWS + other]);
+	}
+	iou_issue(ctx, &sqes[own]);
 	return BPF_IO_URING_DEFAULT;
 }
 
