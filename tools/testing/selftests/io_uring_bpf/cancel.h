@@ -72,6 +72,51 @@ cancel_queue_timeout(FIXTURE_DATA(cancel) *self, unsigned int ms)
 	return sqe;
 }
 
+/* What is looked for, and what is to become of it. */
+struct cancel_case {
+	const char	*name;
+	unsigned int	flags;
+	__u64		user_data;
+	__u8		opcode;
+	/* an index into a table of the test's */
+	unsigned int	fd;
+	/* what whoever cancels is told */
+	int		ret;
+	/* as many of these are found, be they counted or not */
+	int		nr;
+	unsigned int	of;
+};
+
+/*
+ * Cancels by a system call, or by a request, whose CQE is the first that comes:
+ * that of a flow takes its task work. Returns what that says.
+ */
+static inline int cancel_now(FIXTURE_DATA(cancel) *self,
+			     const struct cancel_case *c, int fd, bool sync)
+{
+	struct io_uring_sync_cancel_reg reg = {
+		.addr		= c->user_data,
+		.fd		= fd,
+		.flags		= c->flags,
+		.opcode		= c->opcode,
+		.timeout	= { .tv_sec = -1, .tv_nsec = -1 },
+	};
+	struct io_uring_sqe *sqe;
+	struct io_uring_cqe cqe;
+	int ret;
+
+	if (sync)
+		return io_uring_register_sync_cancel(&self->ring, &reg);
+	sqe = cancel_queue(self, c->user_data, c->flags);
+	sqe->fd = fd;
+	sqe->len = c->opcode;
+	iou_submit(&self->ring);
+	ret = iou_wait_cqe(&self->ring, &cqe);
+	if (ret)
+		return ret;
+	return cqe.user_data == CANCEL ? cqe.res : -EPROTO;
+}
+
 /* Nobody waits for the pipe any more: what is written to it stays there. */
 static inline bool cancel_pipe_unused(FIXTURE_DATA(cancel) *self)
 {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A child that is cancelled alone, by the application or the flow itself. */
 #include "cancel.h"
+#include "process.h"
 
 static struct iou_event *find_event(FIXTURE_DATA(cancel) *self, __u64 user_data)
 {
@@ -74,6 +75,196 @@ TEST_F(cancel, child_sync)
 	ASSERT_CQE(&self->ring, FLOW, -ECANCELED);
 	ASSERT_NO_CQE(&self->ring);
 	ASSERT_EQ(2, self->skel->bss->nr_events);
+}
+
+#define ALL		IORING_ASYNC_CANCEL_ALL
+#define ANY		IORING_ASYNC_CANCEL_ANY
+#define FD		IORING_ASYNC_CANCEL_FD
+#define FIXED		(FD | IORING_ASYNC_CANCEL_FD_FIXED)
+#define USER_DATA	IORING_ASYNC_CANCEL_USERDATA
+#define OPCODE		IORING_ASYNC_CANCEL_OP
+
+/* children, as a mask */
+#define READ_ONE	1U
+#define POLL_ONE	2U
+#define READ_TWO	4U
+#define TIMER		8U
+#define NR_CHILDREN	4
+
+/* files: none, those of the two pipes, and the first of the table */
+enum { NO_FILE, PIPE_ONE, PIPE_TWO, SLOT };
+
+static const struct cancel_case child_cases[] = {
+	{ "user_data", 0, CHILD + 1, .nr = 1, .of = READ_TWO },
+	{ "user_data of two", 0, CHILD, .nr = 1, .of = READ_ONE | POLL_ONE },
+	{ "all of that user_data", ALL, CHILD, .ret = 2,
+	  .nr = 2, .of = READ_ONE | POLL_ONE },
+	{ "fd", FD, .fd = PIPE_TWO, .nr = 1, .of = READ_TWO },
+	{ "fd of two", FD, .fd = PIPE_ONE, .nr = 1, .of = READ_ONE | POLL_ONE },
+	{ "all of that fd", FD | ALL, .fd = PIPE_ONE, .ret = 2,
+	  .nr = 2, .of = READ_ONE | POLL_ONE },
+	{ "all of a registered file", FIXED | ALL, .fd = SLOT, .ret = 2,
+	  .nr = 2, .of = READ_ONE | POLL_ONE },
+	{ "opcode", OPCODE, .opcode = IORING_OP_POLL_ADD,
+	  .nr = 1, .of = POLL_ONE },
+	{ "opcode without a file", OPCODE, .opcode = IORING_OP_TIMEOUT,
+	  .nr = 1, .of = TIMER },
+	{ "all of that opcode", OPCODE | ALL, .opcode = IORING_OP_READ,
+	  .ret = 2, .nr = 2, .of = READ_ONE | READ_TWO },
+	{ "fd and opcode", FD | OPCODE, .opcode = IORING_OP_READ,
+	  .fd = PIPE_ONE, .nr = 1, .of = READ_ONE },
+	{ "fd and user_data", FD | USER_DATA, CHILD + 1, .fd = PIPE_TWO,
+	  .nr = 1, .of = READ_TWO },
+	{ "opcode and user_data", OPCODE | USER_DATA, CHILD, IORING_OP_READ,
+	  .nr = 1, .of = READ_ONE },
+	{ "user_data of another file", FD | USER_DATA, CHILD, .fd = PIPE_TWO,
+	  .ret = -ENOENT },
+	{ "no such user_data", 0, CHILD + 3, .ret = -ENOENT },
+	{ "no such opcode", OPCODE, .opcode = IORING_OP_WRITE, .ret = -ENOENT },
+	{ "none of that opcode", OPCODE | ALL, .opcode = IORING_OP_WRITE },
+	/* what a flow's SQE has there is not to be found */
+	{ "no fd", FD, .fd = NO_FILE, .ret = -EBADF },
+	{ "fd of a flow", FD | OPCODE, .opcode = IORING_OP_BPF, .fd = PIPE_ONE,
+	  .ret = -ENOENT },
+	{ "fd of that flow", FD | USER_DATA, FLOW, .fd = PIPE_ONE,
+	  .ret = -ENOENT },
+};
+
+static void prep_children(FIXTURE_DATA(cancel) *self, int fd)
+{
+	struct io_uring_sqe *sqes = self->skel->bss->sqes;
+
+	/* the first one is there */
+	io_uring_prep_poll_add(&sqes[1], self->pipe[0], POLLIN);
+	sqes[1].user_data = CHILD;
+	iou_prep_read(&sqes[2], fd, self->buf, LEN, 0, CHILD + 1);
+	self->ts.tv_sec = 3600;
+	io_uring_prep_timeout(&sqes[3], &self->ts, 0, 0);
+	sqes[3].user_data = CHILD + 2;
+	self->skel->bss->nr_sqes = NR_CHILDREN;
+}
+
+static void start_children(struct __test_metadata *_metadata,
+			   FIXTURE_DATA(cancel) *self)
+{
+	self->skel->bss->nr_events = 0;
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	ASSERT_EQ(1, iou_submit(&self->ring));
+}
+
+/* Those among the first @nr events that have been cancelled. */
+static unsigned int cancelled_children(FIXTURE_DATA(cancel) *self, int nr)
+{
+	const struct io_uring_sqe *sqe = self->skel->bss->sqes;
+	unsigned int found = 0;
+
+	for (int i = 1; i <= nr; i++) {
+		const struct iou_event *ev = &self->skel->bss->events[i];
+
+		for (int j = 0; j < NR_CHILDREN; j++) {
+			if (ev->user_data == sqe[j].user_data &&
+			    ev->opcode == sqe[j].opcode &&
+			    ev->res == -ECANCELED)
+				found |= 1U << j;
+		}
+	}
+	return found;
+}
+
+/* They are events of the flow, which lives on, with the others. */
+static void cancel_children(struct __test_metadata *_metadata,
+			    FIXTURE_DATA(cancel) *self,
+			    const struct cancel_case *c, int fd, bool sync)
+{
+	struct io_uring_cqe cqes[2];
+	struct iou_event *ev;
+	unsigned int found;
+
+	start_children(_metadata, self);
+	ASSERT_EQ(c->ret, cancel_now(self, c, fd, sync)) {
+		TH_LOG("%s", c->name);
+	}
+	/* some rings run task work for those only who ask */
+	ASSERT_TRUE(until_ms(!io_uring_get_events(&self->ring) &&
+			     IO_URING_READ_ONCE(self->skel->bss->nr_events) >
+			     (__u32)c->nr, IOU_WAIT_MS)) {
+		TH_LOG("%s", c->name);
+	}
+	found = cancelled_children(self, c->nr);
+	ASSERT_EQ(c->nr, __builtin_popcount(found & c->of)) {
+		TH_LOG("%s: %#x", c->name, found);
+	}
+
+	iou_queue_cancel(&self->ring, FLOW, CANCEL);
+	ASSERT_EQ(1, iou_submit(&self->ring));
+	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));
+	ASSERT_HAS_CQE(cqes, 2, CANCEL, 0);
+	ASSERT_HAS_CQE(cqes, 2, FLOW, -ECANCELED);
+	ASSERT_EQ(c->nr + 2, self->skel->bss->nr_events);
+	ev = &self->skel->bss->events[c->nr + 1];
+	ASSERT_EQ(BPF_IO_URING_CANCEL, ev->event);
+	ASSERT_EQ(NR_CHILDREN - c->nr, ev->nr_children);
+}
+
+/*
+ * By all that a request has. These are fewer children than an SQ thread issues
+ * in one go: they are there when the flow has been submitted.
+ */
+static void find_children(struct __test_metadata *_metadata,
+			  FIXTURE_DATA(cancel) *self, bool sync)
+{
+	int other[2];
+
+	ASSERT_EQ(0, pipe(other));
+	ASSERT_EQ(0, io_uring_register_files(&self->ring, self->pipe, 1));
+	self->link = IOU_ATTACH(self->skel->progs.cancel_issue, &self->ring, 0);
+	prep_children(self, other[0]);
+	for (size_t i = 0; i < ARRAY_SIZE(child_cases); i++) {
+		const struct cancel_case *c = &child_cases[i];
+		const int fds[] = { -1, self->pipe[0], other[0], 0 };
+
+		cancel_children(_metadata, self, c, fds[c->fd], sync);
+	}
+	ASSERT_NO_CQE(&self->ring);
+	close(other[0]);
+	close(other[1]);
+}
+
+TEST_F(cancel, children_found)
+{
+	find_children(_metadata, self, false);
+}
+
+TEST_F(cancel, children_found_sync)
+{
+	find_children(_metadata, self, true);
+}
+
+/* Any request is the flow as well, which comes first: they are no events then. */
+TEST_F(cancel, any_child_is_any_flow)
+{
+	static const struct cancel_case cases[] = {
+		{ "any", ANY }, { "all and any", ALL | ANY },
+	};
+	struct iou_event *ev = &self->skel->bss->events[1];
+	int other[2];
+
+	ASSERT_EQ(0, pipe(other));
+	self->link = IOU_ATTACH(self->skel->progs.cancel_issue, &self->ring, 0);
+	prep_children(self, other[0]);
+	for (int i = 0; i < 4; i++) {
+		const struct cancel_case *c = &cases[i / 2];
+
+		start_children(_metadata, self);
+		ASSERT_EQ(1 + NR_CHILDREN, cancel_now(self, c, -1, i % 2));
+		ASSERT_CQE(&self->ring, FLOW, -ECANCELED);
+		ASSERT_EQ(2, self->skel->bss->nr_events);
+		ASSERT_EQ(BPF_IO_URING_CANCEL, ev->event);
+		ASSERT_EQ(NR_CHILDREN, ev->nr_children);
+	}
+	ASSERT_NO_CQE(&self->ring);
+	close(other[0]);
+	close(other[1]);
 }
 
 /* One child cancels the other. None of that is seen outside. */

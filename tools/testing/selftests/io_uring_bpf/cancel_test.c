@@ -187,6 +187,66 @@ TEST_F(cancel, sync_all)
 	ASSERT_EQ(6, self->skel->bss->nr_events);
 }
 
+#define ALL		IORING_ASYNC_CANCEL_ALL
+#define ANY		IORING_ASYNC_CANCEL_ANY
+#define USER_DATA	IORING_ASYNC_CANCEL_USERDATA
+#define OPCODE		IORING_ASYNC_CANCEL_OP
+
+static const struct cancel_case flow_cases[] = {
+	{ "user_data", 0, FLOW + 1, .nr = 1 },
+	{ "all of that user_data", ALL, FLOW, .ret = 2, .nr = 2 },
+	{ "opcode", OPCODE, 0, IORING_OP_BPF, .nr = 1 },
+	{ "all of that opcode", OPCODE | ALL, 0, IORING_OP_BPF,
+	  .ret = 3, .nr = 3 },
+	{ "both", OPCODE | USER_DATA, FLOW + 1, IORING_OP_BPF, .nr = 1 },
+	{ "all of both", OPCODE | USER_DATA | ALL, FLOW, IORING_OP_BPF,
+	  .ret = 2, .nr = 2 },
+	{ "another opcode", OPCODE | USER_DATA, FLOW, IORING_OP_NOP,
+	  .ret = -ENOENT },
+	/* each of them has a child */
+	{ "any", ANY, .ret = 6, .nr = 3 },
+	{ "all and any", ALL | ANY, .ret = 6, .nr = 3 },
+};
+
+/* Two flows of one name and one of another. The rest of them ends as ever. */
+static void cancel_flows(struct __test_metadata *_metadata,
+			 FIXTURE_DATA(cancel) *self,
+			 const struct cancel_case *c, bool sync)
+{
+	struct io_uring_cqe cqe = {};
+
+	self->skel->bss->nr_events = 0;
+	for (int i = 0; i < 3; i++)
+		iou_queue_bpf(&self->ring, 0, i ? FLOW : FLOW + 1);
+	ASSERT_EQ(3, iou_submit(&self->ring));
+	ASSERT_EQ(c->ret, cancel_now(self, c, -1, sync)) {
+		TH_LOG("%s", c->name);
+	}
+	for (int i = 0; i < 3; i++) {
+		if (i >= c->nr)
+			ASSERT_EQ(4, write(self->pipe[1], "data", 4));
+		ASSERT_EQ(0, iou_wait_cqe(&self->ring, &cqe));
+		ASSERT_EQ(i < c->nr ? -ECANCELED : 0, cqe.res) {
+			TH_LOG("%s: %d", c->name, i);
+		}
+		if (c->user_data && c->nr)
+			ASSERT_EQ(i < c->nr, cqe.user_data == c->user_data);
+	}
+	ASSERT_EQ(6, self->skel->bss->nr_events);
+}
+
+/* By all that they have, which is no file, and in either way. */
+TEST_F(cancel, flows_found)
+{
+	self->link = IOU_ATTACH(self->skel->progs.cancel_issue, &self->ring, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(flow_cases); i++) {
+		for (int sync = 0; sync < 2; sync++)
+			cancel_flows(_metadata, self, &flow_cases[i], sync);
+	}
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_TRUE(cancel_pipe_unused(self));
+}
+
 /* A deadline for all that the flow does. */
 TEST_F(cancel, linked_timeout)
 {
