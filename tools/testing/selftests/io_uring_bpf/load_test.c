@@ -159,4 +159,29 @@ TEST_F(load, needs_cap_bpf_only)
 	EXPECT_EQ(-EPERM, load_return(0, 0));
 }
 
+/* It isn't for a helper that reads memory of the task. */
+TEST_F(load, user_memory_needs_cap_perfmon)
+{
+	struct bpf_program *prog = self->skel->progs.load_sleepable;
+
+	bpf_program__set_autoload(prog, true);
+	bpf_program__set_log_level(prog, 1);
+	bpf_program__set_log_buf(prog, iou_verifier_log,
+				 sizeof(iou_verifier_log));
+	ASSERT_EQ(0, iou_keep_caps(IOU_CAP(CAP_BPF)));
+	ASSERT_NE(0, load__load(self->skel));
+	ASSERT_NE(NULL, strstr(iou_verifier_log,
+			       "cannot use helper bpf_copy_from_user")) {
+		TH_LOG("%s", iou_verifier_log);
+	}
+}
+
+/* What the application has registered, it has handed over. */
+TEST_F(load, buffers_need_cap_bpf_only)
+{
+	bpf_program__set_autoload(self->skel->progs.load_reads_buffer, true);
+	ASSERT_EQ(0, iou_keep_caps(IOU_CAP(CAP_BPF)));
+	ASSERT_EQ(0, load__load(self->skel));
+}
+
 TEST_HARNESS_MAIN

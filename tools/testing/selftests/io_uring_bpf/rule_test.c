@@ -283,7 +283,7 @@ static void stall(FIXTURE_DATA(cancel) *self, unsigned int setup, int fd,
 	if (st->link < 0 || pthread_create(&thread, NULL, detach_fn, st))
 		_exit(2);
 	iou_prep_read(iou_get_sqe(&ring), zero, mem, 4096, 0, OTHER);
-	io_uring_submit(&ring);
+	iou_submit(&ring);
 	pthread_join(thread, NULL);
 	_exit(iou_wait_cqe(&ring, &cqe) || cqe.res != 4096);
 }

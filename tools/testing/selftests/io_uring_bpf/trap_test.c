@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Where requests of a program meet state of the ring that is another's: what is
- * left of a submission, or of a request that has completed.
+ * left of a submission, or of a request that has completed or goes on.
  */
 #include "chain.h"
 
@@ -244,6 +244,51 @@ TEST_F(chain, link_timeout_is_not_for_a_flow)
 	ASSERT_EQ(1, bss->nr_events);
 	ASSERT_EQ(4, write(self->out[1], "late", 4));
 	ASSERT_CQE(&self->ring, READ, 0);
+}
+
+/*
+ * What a request before a flow posts while it goes on is no event, be there a
+ * program that watches. Its last CQE is one, of the flow.
+ */
+TEST_F(chain, rule_b2_last_cqe)
+{
+	LIBBPF_OPTS(bpf_iouring_opts, watch, .slot = 1,
+		    .flags = BPF_F_IOURING_MATCH,
+		    .opcodes = { 1ULL << IORING_OP_POLL_ADD });
+	struct bpf_program *prog = self->skel->progs.chain_pass;
+	struct chain__bss *bss = self->skel->bss;
+	struct io_uring_cqe cqes[3];
+	struct io_uring_sqe *sqe;
+
+	self->link = IOU_ATTACH(prog, &self->ring, 0);
+	self->link1 = bpf_program__attach_iouring(prog, self->ring.ring_fd,
+						  &watch);
+	ASSERT_NE(NULL, self->link1);
+	sqe = iou_get_sqe(&self->ring);
+	io_uring_prep_poll_multishot(sqe, self->in[0], POLLIN);
+	sqe->user_data = READ;
+	sqe->flags = IOSQE_IO_LINK;
+	chain_queue_flow(self, 0, 0);
+	/* when this is through, the poll waits */
+	iou_prep_nop(iou_get_sqe(&self->ring), 7, 0, MARKER);
+	ASSERT_EQ(3, iou_submit(&self->ring));
+	ASSERT_CQE(&self->ring, MARKER, 7);
+
+	ASSERT_EQ(4, write(self->in[1], "data", 4));
+	ASSERT_CQE_FLAGS(&self->ring, READ, POLLIN, IORING_CQE_F_MORE);
+	ASSERT_EQ(0, bss->nr_events);
+
+	iou_queue_cancel(&self->ring, READ, OTHER);
+	ASSERT_EQ(1, iou_submit(&self->ring));
+	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 3));
+	ASSERT_HAS_CQE(cqes, 3, OTHER, 0);
+	ASSERT_HAS_CQE(cqes, 3, READ, -ECANCELED);
+	ASSERT_HAS_CQE(cqes, 3, FLOW, -ECANCELED);
+	ASSERT_EQ(1, bss->nr_events);
+	EXPECT_EQ(BPF_IO_URING_COMPLETE, bss->events[0].event);
+	EXPECT_EQ(READ, bss->events[0].user_data);
+	EXPECT_EQ(-ECANCELED, bss->events[0].res);
+	EXPECT_EQ(0, bss->events[0].flags);
 }
 
 TEST_HARNESS_MAIN

@@ -6,7 +6,7 @@
 #include "iou_insn.h"
 #include "verifier.skel.h"
 
-/* struct bpf_io_uring_ctx; there is nothing between state[] and the last field */
+/* struct bpf_io_uring_ctx */
 struct ctx_field {
 	const char	*name;
 	int		off;
@@ -30,6 +30,9 @@ static const struct ctx_field ctx_fields[] = {
 };
 
 #define NR_FIELDS	((int)ARRAY_SIZE(ctx_fields))
+/* between state[] and the last field */
+#define NO_FIELD	56
+#define NO_FIELD_END	72
 #define CTX_SIZE	80
 
 static const struct {
@@ -73,6 +76,19 @@ static int ctx_store(int size_code, int off)
 	const struct bpf_insn insns[] = {
 		IOU_MOV_IMM(BPF_REG_0, 0),
 		IOU_STX(size_code, BPF_REG_1, BPF_REG_0, off),
+		IOU_EXIT(),
+	};
+
+	return IOU_LOAD(insns);
+}
+
+/* Loads from what bpf_cast_to_kern_ctx() makes of the context. */
+static int ctx_load_cast(int cast, int size_code, int off)
+{
+	const struct bpf_insn insns[] = {
+		IOU_INSN(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_KFUNC_CALL, 0, cast),
+		IOU_LDX(size_code, BPF_REG_0, BPF_REG_0, off),
+		IOU_MOV_IMM(BPF_REG_0, 0),
 		IOU_EXIT(),
 	};
 
@@ -189,6 +205,33 @@ TEST_F(verifier_ctx, variable_offset)
 	EXPECT_NE(NULL, strstr(iou_verifier_log, "variable ctx access"));
 }
 
+/* An object of the kernel is what BTF says: what has no name is no member. */
+TEST_F_TIMEOUT(verifier_ctx, cast_to_kern_ctx, 60)
+{
+	int cast = libbpf_find_vmlinux_btf_id("bpf_cast_to_kern_ctx",
+					      BPF_TRACE_FENTRY);
+
+	ASSERT_LT(0, cast);
+	for (int i = 0; i < NR_FIELDS; i++) {
+		EXPECT_EQ(0, ctx_load_cast(cast, code_of(ctx_fields[i].size),
+					   ctx_fields[i].off))
+			TH_LOG("%s: %s", ctx_fields[i].name, iou_verifier_log);
+	}
+	for (int i = 0; i < 4; i++) {
+		int size = sizes[i].bytes, code = sizes[i].code;
+
+		for (int off = NO_FIELD; off < NO_FIELD_END; off += size) {
+			EXPECT_EQ(-EINVAL, ctx_load_cast(cast, code, off))
+				TH_LOG("off %d size %d", off, size);
+			EXPECT_NE(NULL, strstr(iou_verifier_log,
+					       "doesn't have field at offset"))
+				TH_LOG("%s", iou_verifier_log);
+		}
+		EXPECT_EQ(-EACCES, ctx_load_cast(cast, code, -size));
+		EXPECT_EQ(-EACCES, ctx_load_cast(cast, code, CTX_SIZE));
+	}
+}
+
 /* user_data goes to user space, a pointer must not. */
 TEST_F(verifier_ctx, pointer_leak)
 {
@@ -215,6 +258,7 @@ static const struct {
 	  "R1 expected pointer to ctx, but got map_value" },
 	{ "ctx_is_second", "R1 expected pointer to ctx, but got map_value" },
 	{ "ctx_is_moved", "dereference of modified ctx ptr R1" },
+	{ "ctx_for_timer", "R1 expected pointer to ctx, but got scalar" },
 	{ "sqe_is_null", "Possibly NULL pointer passed to trusted R2" },
 	{ "sqe_is_scalar", "memory, len pair leads to invalid memory access" },
 	{ "sqe_too_small", "memory, len pair leads to invalid memory access" },

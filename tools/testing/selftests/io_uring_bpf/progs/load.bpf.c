@@ -18,6 +18,13 @@ int load_sleepable(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
+SEC("?iouring.s")
+int load_reads_buffer(struct bpf_io_uring_ctx *ctx)
+{
+	bpf_io_uring_buf_read(ctx, 0, ctx->state[0], buf, sizeof(buf));
+	return BPF_IO_URING_DEFAULT;
+}
+
 /* must not sleep */
 SEC("?iouring")
 int load_plain_sleeps(struct bpf_io_uring_ctx *ctx)

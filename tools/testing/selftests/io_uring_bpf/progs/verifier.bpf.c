@@ -7,6 +7,8 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
+#define CLOCK_MONOTONIC	1
+
 struct io_uring_sqe sqe;
 struct io_uring_cqe cqe;
 
@@ -63,6 +65,40 @@ int ctx_is_moved(struct bpf_io_uring_ctx *ctx)
 
 	asm volatile ("%0 += 8" : "+r" (moved));
 	bpf_io_uring_complete(moved, 0);
+	return BPF_IO_URING_DEFAULT;
+}
+
+struct timer_value {
+	struct bpf_timer timer;
+	__u64 ctx;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct timer_value);
+} timers SEC(".maps");
+
+static int timer_fn(void *map, __u32 *key, struct timer_value *value)
+{
+	bpf_io_uring_complete((void *)(long)value->ctx, 0);
+	return 0;
+}
+
+/* The address is kept for later, and is but a number by then. */
+SEC("?iouring")
+int ctx_for_timer(struct bpf_io_uring_ctx *ctx)
+{
+	struct timer_value *value;
+	__u32 key = 0;
+
+	value = bpf_map_lookup_elem(&timers, &key);
+	if (!value)
+		return BPF_IO_URING_DEFAULT;
+	value->ctx = (long)ctx;
+	bpf_timer_init(&value->timer, &timers, CLOCK_MONOTONIC);
+	bpf_timer_set_callback(&value->timer, timer_fn);
 	return BPF_IO_URING_DEFAULT;
 }
 
