@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The internals document names tests, functions and rules that there are."""
+import glob
+import os
+import re
+import unittest
+
+from fixture import SCRIPTS
+
+TOP = os.path.dirname(SCRIPTS)
+TESTS = os.path.join(TOP, 'tools/testing/selftests/io_uring_bpf')
+DOC = os.path.join(TOP, 'Documentation/bpf/prog_io_uring_internals.rst')
+
+
+def read(path):
+    with open(path, encoding='utf-8') as f:
+        return f.read()
+
+
+def literals():
+    """What is in ``...``, as words: a program may have its names in the next one."""
+    return [re.sub(r'\s+', ' ', x) for x in re.findall(r'``([^`]+)``', read(DOC))]
+
+
+class Internals(unittest.TestCase):
+
+    def test_names_of_tests(self):
+        have, named = {}, 0
+        for path in glob.glob(os.path.join(TESTS, '*_test.c')):
+            have[os.path.basename(path)[:-2]] = re.findall(
+                r'^TEST(?:_F)?(?:_TIMEOUT|_SIGNAL)?\((?:\w+, )?(\w+)', read(path), re.M)
+        for text in literals():
+            m = re.fullmatch(r'(\w+_test): (.*)', text)
+            if not m:
+                continue
+            self.assertIn(m[1], have)
+            for name in m[2].split(', '):
+                named += 1
+                self.assertIn(name, have[m[1]], m[1])
+        self.assertGreater(named, 50)
+
+    def test_names_of_functions(self):
+        code = ''.join(read(p) for p in
+                       glob.glob(os.path.join(TOP, 'io_uring', '*.[ch]')) +
+                       glob.glob(os.path.join(TOP, 'io_uring', '*.patch')))
+        ours = [x[:-2] for x in literals() if re.fullmatch(r'io_bpf_\w+\(\)', x)]
+        self.assertGreater(len(ours), 50)
+        for name in ours:
+            self.assertIn(name + '(', code)
+
+    def test_each_trap_has_a_test(self):
+        text = ''.join(read(p) for p in
+                       glob.glob(os.path.join(TESTS, '*_test.c')))
+        for name in ['trap_%02d_' % n for n in range(1, 21)] + \
+                    ['rule_b%d_' % n for n in range(1, 10)]:
+            self.assertIn(', ' + name, text)
+
+
+if __name__ == '__main__':
+    unittest.main()
