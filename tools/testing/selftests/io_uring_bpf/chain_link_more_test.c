@@ -109,7 +109,8 @@ TEST_F(edit, no_words_of_others)
 		edit_next_round(self);
 		for (int i = 0; i < 2; i++) {
 			sqe = edit_sqe(self, i, CHILD, 0);
-			sqe->nop_flags |= IORING_NOP_CQE32;
+			/* both are there before any of them retires */
+			sqe->nop_flags |= IORING_NOP_CQE32 | IORING_NOP_TW;
 			sqe->off = 0x1111;
 			sqe->addr = 0x2222;
 			edit_step(self, 0, EDIT_ISSUE, i, 0);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Rings of other shapes, whose programs should not notice. */
 #include <pthread.h>
+#include <sys/mman.h>
 
 #include "mode.h"
 
@@ -131,6 +132,61 @@ TEST_F(mode_ring, sq_rewind)
 		iou_prep_nop(&self->ring.sq.sqes[1], i, 0, NOP);
 		ASSERT_EQ(2, io_uring_enter(self->ring.ring_fd, 2, 0, 0, NULL));
 		ASSERT_CQE(&self->ring, NOP, i);
+		mode_expect_flow(_metadata, self);
+	}
+}
+
+/* In memory of the application: a page for the rings, and one for the SQEs. */
+static int mode_init_no_mmap(struct io_uring *ring)
+{
+	struct io_uring_params p = { .flags = IORING_SETUP_NO_MMAP };
+	size_t size = getpagesize();
+	char *mem = mmap(NULL, 2 * size, PROT_READ | PROT_WRITE,
+			 MAP_ANONYMOUS | MAP_SHARED | MAP_POPULATE, -1, 0);
+
+	if (mem == MAP_FAILED)
+		return -errno;
+	p.cq_off.user_addr = (unsigned long)mem;
+	p.sq_off.user_addr = (unsigned long)mem + size;
+	ring->ring_fd = io_uring_setup(8, &p);
+	if (ring->ring_fd < 0)
+		return ring->ring_fd;
+	ring->enter_ring_fd = ring->ring_fd;
+	ring->flags = p.flags;
+	ring->features = p.features;
+	ring->sq = (struct io_uring_sq) {
+		.khead		= (void *)(mem + p.sq_off.head),
+		.ktail		= (void *)(mem + p.sq_off.tail),
+		.kflags		= (void *)(mem + p.sq_off.flags),
+		.kring_mask	= (void *)(mem + p.sq_off.ring_mask),
+		.kring_entries	= (void *)(mem + p.sq_off.ring_entries),
+		.array		= (void *)(mem + p.sq_off.array),
+		.sqes		= (void *)(mem + size),
+		.ring_mask	= p.sq_entries - 1,
+		.ring_entries	= p.sq_entries,
+	};
+	ring->cq = (struct io_uring_cq) {
+		.khead		= (void *)(mem + p.cq_off.head),
+		.ktail		= (void *)(mem + p.cq_off.tail),
+		.kring_mask	= (void *)(mem + p.cq_off.ring_mask),
+		.kring_entries	= (void *)(mem + p.cq_off.ring_entries),
+		.cqes		= (void *)(mem + p.cq_off.cqes),
+		.ring_mask	= p.cq_entries - 1,
+		.ring_entries	= p.cq_entries,
+	};
+	for (unsigned int i = 0; i < p.sq_entries; i++)
+		ring->sq.array[i] = i;
+	return 0;
+}
+
+TEST_F(mode_ring, no_mmap)
+{
+	ASSERT_EQ(0, mode_init_no_mmap(&self->ring));
+	mode_attach(_metadata, self);
+	mode_add_nops(self);
+	for (int i = 0; i < 20; i++) {
+		iou_queue_bpf(&self->ring, 0, FLOW);
+		ASSERT_EQ(1, io_uring_submit(&self->ring));
 		mode_expect_flow(_metadata, self);
 	}
 }
