@@ -5,13 +5,6 @@
 
 #include "aux.h"
 
-/*
- * As many CQEs of requests that go on may be dropped on a ring until its task has
- * to come round, and in an SQ thread.
- */
-#define NR_DROPS	1024
-#define NR_SQ_DROPS	128
-
 static void prep_timeout(FIXTURE_DATA(aux) *self,
 			 struct __kernel_timespec *ts, unsigned int ms, int nr)
 {
@@ -160,8 +153,7 @@ static bool add_event(FIXTURE_DATA(aux) *self, int evfd)
  */
 TEST_F(aux, poll_exhausted)
 {
-	const int drops = variant->setup & IORING_SETUP_SQPOLL ? NR_SQ_DROPS :
-								 NR_DROPS;
+	const int drops = iou_budget(variant->setup);
 	int evfd = eventfd(0, 0);
 
 	ASSERT_LE(0, evfd);

@@ -94,19 +94,13 @@ struct cancel_case {
 static inline int cancel_now(FIXTURE_DATA(cancel) *self,
 			     const struct cancel_case *c, int fd, bool sync)
 {
-	struct io_uring_sync_cancel_reg reg = {
-		.addr		= c->user_data,
-		.fd		= fd,
-		.flags		= c->flags,
-		.opcode		= c->opcode,
-		.timeout	= { .tv_sec = -1, .tv_nsec = -1 },
-	};
 	struct io_uring_sqe *sqe;
 	struct io_uring_cqe cqe;
 	int ret;
 
 	if (sync)
-		return io_uring_register_sync_cancel(&self->ring, &reg);
+		return iou_sync_cancel(&self->ring, c->user_data, c->flags, fd,
+				       c->opcode);
 	sqe = cancel_queue(self, c->user_data, c->flags);
 	sqe->fd = fd;
 	sqe->len = c->opcode;

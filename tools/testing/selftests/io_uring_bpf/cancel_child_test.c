@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A child that is cancelled alone, by the application or the flow itself. */
 #include "cancel.h"
-#include "process.h"
+#include "iou_until.h"
 
 static struct iou_event *find_event(FIXTURE_DATA(cancel) *self, __u64 user_data)
 {
@@ -62,16 +62,10 @@ TEST_F(cancel, child_by_fd)
 
 TEST_F(cancel, child_sync)
 {
-	struct io_uring_sync_cancel_reg reg = {
-		.addr		= CHILD,
-		.fd		= -1,
-		.timeout	= { .tv_sec = -1, .tv_nsec = -1 },
-	};
-
 	self->link = IOU_ATTACH(self->skel->progs.cancel_issue, &self->ring, 0);
 	iou_queue_bpf(&self->ring, 0, FLOW);
 	ASSERT_EQ(1, iou_submit(&self->ring));
-	ASSERT_EQ(0, io_uring_register_sync_cancel(&self->ring, &reg));
+	ASSERT_EQ(0, iou_sync_cancel(&self->ring, CHILD, 0, -1, 0));
 	ASSERT_CQE(&self->ring, FLOW, -ECANCELED);
 	ASSERT_NO_CQE(&self->ring);
 	ASSERT_EQ(2, self->skel->bss->nr_events);
@@ -184,10 +178,9 @@ static void cancel_children(struct __test_metadata *_metadata,
 	ASSERT_EQ(c->ret, cancel_now(self, c, fd, sync)) {
 		TH_LOG("%s", c->name);
 	}
-	/* some rings run task work for those only who ask */
-	ASSERT_TRUE(until_ms(!io_uring_get_events(&self->ring) &&
-			     IO_URING_READ_ONCE(self->skel->bss->nr_events) >
-			     (__u32)c->nr, IOU_WAIT_MS)) {
+	ASSERT_TRUE(iou_until(&self->ring,
+			      IO_URING_READ_ONCE(self->skel->bss->nr_events) >
+			      (__u32)c->nr)) {
 		TH_LOG("%s", c->name);
 	}
 	found = cancelled_children(self, c->nr);

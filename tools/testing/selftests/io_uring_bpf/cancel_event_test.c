@@ -145,14 +145,8 @@ TEST_F(cancel_event, opcode)
 
 TEST_F(cancel_event, sync)
 {
-	struct io_uring_sync_cancel_reg reg = {
-		.addr		= FLOW,
-		.fd		= -1,
-		.timeout	= { .tv_sec = -1, .tv_nsec = -1 },
-	};
-
 	start(_metadata, self);
-	ASSERT_EQ(0, io_uring_register_sync_cancel(&self->ring, &reg));
+	ASSERT_EQ(0, iou_sync_cancel(&self->ring, FLOW, 0, -1, 0));
 	ASSERT_CQE(&self->ring, FLOW, -ECANCELED);
 	ASSERT_NO_CQE(&self->ring);
 	ASSERT_EQ(2, self->skel->bss->nr_events);
@@ -250,16 +244,10 @@ TEST_F(cancel_event, detach)
 /* The next program of the slot has nothing to do with a flow of the last one. */
 TEST_F(cancel_event, replaced_meanwhile)
 {
-	struct io_uring_sync_cancel_reg reg = {
-		.addr		= FLOW,
-		.fd		= -1,
-		.timeout	= { .tv_sec = -1, .tv_nsec = -1 },
-	};
-
 	if (!(variant->setup & IORING_SETUP_DEFER_TASKRUN))
 		SKIP(return, "task work doesn't wait on such a ring");
 	start(_metadata, self);
-	ASSERT_EQ(0, io_uring_register_sync_cancel(&self->ring, &reg));
+	ASSERT_EQ(0, iou_sync_cancel(&self->ring, FLOW, 0, -1, 0));
 	bpf_link__destroy(self->link);
 	self->link = IOU_ATTACH(self->skel->progs.cancel_event, &self->ring, 0);
 	ASSERT_CQE(&self->ring, FLOW, -ECANCELED);

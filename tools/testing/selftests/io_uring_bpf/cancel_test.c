@@ -152,35 +152,24 @@ TEST_F(cancel, opcode)
 
 TEST_F(cancel, sync)
 {
-	struct io_uring_sync_cancel_reg reg = {
-		.addr		= FLOW,
-		.fd		= -1,
-		.timeout	= { .tv_sec = -1, .tv_nsec = -1 },
-	};
-
 	self->link = IOU_ATTACH(self->skel->progs.cancel_issue, &self->ring, 0);
 	iou_queue_bpf(&self->ring, 0, FLOW);
 	ASSERT_EQ(1, iou_submit(&self->ring));
-	ASSERT_EQ(0, io_uring_register_sync_cancel(&self->ring, &reg));
+	ASSERT_EQ(0, iou_sync_cancel(&self->ring, FLOW, 0, -1, 0));
 	ASSERT_CQE(&self->ring, FLOW, -ECANCELED);
 	ASSERT_NO_CQE(&self->ring);
 	ASSERT_TRUE(cancel_pipe_unused(self));
-	ASSERT_EQ(-ENOENT, io_uring_register_sync_cancel(&self->ring, &reg));
+	ASSERT_EQ(-ENOENT, iou_sync_cancel(&self->ring, FLOW, 0, -1, 0));
 }
 
 TEST_F(cancel, sync_all)
 {
-	struct io_uring_sync_cancel_reg reg = {
-		.fd		= -1,
-		.flags		= IORING_ASYNC_CANCEL_ANY,
-		.timeout	= { .tv_sec = -1, .tv_nsec = -1 },
-	};
-
 	self->link = IOU_ATTACH(self->skel->progs.cancel_issue, &self->ring, 0);
 	for (int i = 0; i < 3; i++)
 		iou_queue_bpf(&self->ring, 0, FLOW);
 	ASSERT_EQ(3, iou_submit(&self->ring));
-	ASSERT_LE(0, io_uring_register_sync_cancel(&self->ring, &reg));
+	ASSERT_LE(0, iou_sync_cancel(&self->ring, 0, IORING_ASYNC_CANCEL_ANY,
+				     -1, 0));
 	for (int i = 0; i < 3; i++)
 		ASSERT_CQE(&self->ring, FLOW, -ECANCELED);
 	ASSERT_NO_CQE(&self->ring);

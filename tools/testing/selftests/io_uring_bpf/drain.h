@@ -3,9 +3,8 @@
 #ifndef IOU_DRAIN_H
 #define IOU_DRAIN_H
 
-#include "iou_bpf.h"
+#include "iou_until.h"
 #include "kselftest_harness.h"
-#include "process.h"
 #include "drain.skel.h"
 
 #define FLOW	0xf10aULL
@@ -113,9 +112,8 @@ static inline __u32 drain_nr_events(FIXTURE_DATA(drain) *self)
 	return IO_URING_READ_ONCE(self->skel->bss->nr_events);
 }
 
-/* Programs have run that often. Some rings do it for those only who ask. */
+/* Programs have run that often. */
 #define ASSERT_EVENTS(nr)						\
-	ASSERT_TRUE(until_ms(!io_uring_get_events(&self->ring) &&	\
-			     drain_nr_events(self) >= (nr), IOU_WAIT_MS))
+	ASSERT_TRUE(iou_until(&self->ring, drain_nr_events(self) >= (nr)))
 
 #endif

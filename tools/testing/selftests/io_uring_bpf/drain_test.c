@@ -114,20 +114,6 @@ TEST_F(drain, flow_in_chain_is_drain)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-static int sync_cancel(FIXTURE_DATA(drain) *self, __u64 user_data,
-		       unsigned int flags)
-{
-	struct io_uring_sync_cancel_reg reg = {
-		.addr		= user_data,
-		.fd		= -1,
-		.flags		= flags,
-		.opcode		= IORING_OP_BPF,
-		.timeout	= { .tv_sec = -1, .tv_nsec = -1 },
-	};
-
-	return io_uring_register_sync_cancel(&self->ring, &reg);
-}
-
 /* A request that is to cancel it waits for it, and a system call doesn't. */
 TEST_F(drain, endless_flow)
 {
@@ -145,7 +131,7 @@ TEST_F(drain, endless_flow)
 	}
 	ASSERT_NO_CQE(&self->ring);
 	ASSERT_EQ(6, drain_nr_events(self));
-	ASSERT_EQ(0, sync_cancel(self, FLOW, 0));
+	ASSERT_EQ(0, iou_sync_cancel(&self->ring, FLOW, 0, -1, 0));
 	ASSERT_CQE(&self->ring, FLOW, -ECANCELED);
 	ASSERT_CQE(&self->ring, DRAIN, RES);
 	ASSERT_CQE(&self->ring, CANCEL, -ENOENT);
@@ -161,10 +147,11 @@ TEST_F(drain, held_back_is_not_found)
 	drain_queue_flow(self, FLOW + 1, 0, 0, 0);
 	ASSERT_EQ(3, iou_submit(&self->ring));
 	ASSERT_NO_CQE(&self->ring);
-	ASSERT_EQ(-ENOENT, sync_cancel(self, DRAIN, 0));
-	ASSERT_EQ(-ENOENT, sync_cancel(self, FLOW + 1, 0));
-	ASSERT_EQ(1, sync_cancel(self, 0, IORING_ASYNC_CANCEL_OP |
-				 IORING_ASYNC_CANCEL_ALL));
+	ASSERT_EQ(-ENOENT, iou_sync_cancel(&self->ring, DRAIN, 0, -1, 0));
+	ASSERT_EQ(-ENOENT, iou_sync_cancel(&self->ring, FLOW + 1, 0, -1, 0));
+	ASSERT_EQ(1, iou_sync_cancel(&self->ring, 0, IORING_ASYNC_CANCEL_OP |
+				     IORING_ASYNC_CANCEL_ALL, -1,
+				     IORING_OP_BPF));
 	ASSERT_CQE(&self->ring, FLOW, -ECANCELED);
 	ASSERT_CQE(&self->ring, DRAIN, RES);
 	ASSERT_CQE(&self->ring, FLOW + 1, 0);

@@ -10,10 +10,7 @@
 
 #define MAX_FLOWS	65536U
 #define MAX_ENTRIES	32768U
-/* requests that are issued until a ring's task must have come by */
-#define BUDGET		1024
-#define SQ_BUDGET	128
-/* of those, for one flow while others wait */
+/* requests that are issued for one flow while others wait */
 #define BURST		64
 
 FIXTURE(limits) {
@@ -112,15 +109,10 @@ TEST_F_TIMEOUT(limits, flows, 300)
 	ASSERT_CQE(&self->ring, FLOW, 0);
 }
 
-static int budget_of(const FIXTURE_VARIANT(limits) *variant)
-{
-	return variant->setup & IORING_SETUP_SQPOLL ? SQ_BUDGET : BUDGET;
-}
-
 /* No hop is lost where a flow has to make way. */
 TEST_F(limits, budget)
 {
-	const int budget = budget_of(variant);
+	const int budget = iou_budget(variant->setup);
 	const int nr[] = { BURST, budget, 2 * budget, 3 * budget };
 
 	self->link = IOU_ATTACH(self->skel->progs.flow_count, &self->ring, 0);
@@ -137,7 +129,7 @@ TEST_F(limits, budget)
 /* Up to it a flow makes way for nobody: it has ended when it's submitted. */
 TEST_F(limits, budget_in_place)
 {
-	const int budget = budget_of(variant);
+	const int budget = iou_budget(variant->setup);
 
 	self->link = IOU_ATTACH(self->skel->progs.flow_count, &self->ring, 0);
 	iou_queue_bpf(&self->ring, 0, FLOW)->off = budget;
@@ -156,7 +148,7 @@ static void kept_until_told(struct __test_metadata *_metadata,
 			    FIXTURE_DATA(limits) *self)
 {
 	for (int i = 1; i <= 3; i++) {
-		ASSERT_EQ(i * BUDGET, counted(self));
+		ASSERT_EQ(i * IOU_BUDGET, counted(self));
 		ASSERT_EQ(0, io_uring_get_events(&self->ring));
 	}
 }
@@ -174,9 +166,9 @@ static void kept_until_called(struct __test_metadata *_metadata,
 		last = nr;
 		while ((nr = counted(self)) == last && iou_now_ms() < end)
 			usleep(100);
-		ASSERT_EQ(0, nr % BUDGET);
-	} while (nr - last != BUDGET && iou_now_ms() < end);
-	ASSERT_EQ(BUDGET, nr - last);
+		ASSERT_EQ(0, nr % IOU_BUDGET);
+	} while (nr - last != IOU_BUDGET && iou_now_ms() < end);
+	ASSERT_EQ(IOU_BUDGET, nr - last);
 }
 
 /* The SQ thread gets to see these SQEs, but is not woken for them. */
@@ -207,7 +199,7 @@ static bool makes_way(struct __test_metadata *_metadata,
 	/* notes what has been counted, and ends */
 	iou_queue_bpf(&self->ring, 0, FLOW);
 	publish(&self->ring);
-	iou_queue_bpf(first, 0, FLOW)->off = 1000 * SQ_BUDGET;
+	iou_queue_bpf(first, 0, FLOW)->off = 1000 * IOU_SQ_BUDGET;
 	ASSERT_EQ(1, iou_submit(first));
 	ASSERT_CQE(&self->ring, FLOW, 0);
 	bpf_link__destroy(link);
@@ -233,7 +225,7 @@ static void kept_in_sq_thread(struct __test_metadata *_metadata,
 		done = makes_way(_metadata, self, &first);
 		io_uring_queue_exit(&first);
 	}
-	ASSERT_EQ(SQ_BUDGET, self->skel->bss->counted_by_first);
+	ASSERT_EQ(IOU_SQ_BUDGET, self->skel->bss->counted_by_first);
 }
 
 /* When it has been used up others have their turn, with work left to do. */
@@ -245,7 +237,7 @@ TEST_F(limits, budget_is_kept)
 		return;
 	}
 	/* no multiple, should it get to the end in one go */
-	iou_queue_bpf(&self->ring, 0, FLOW)->off = 100 * BUDGET + 1;
+	iou_queue_bpf(&self->ring, 0, FLOW)->off = 100 * IOU_BUDGET + 1;
 	ASSERT_EQ(1, iou_submit(&self->ring));
 	if (variant->setup & IORING_SETUP_DEFER_TASKRUN)
 		kept_until_told(_metadata, self);
@@ -273,7 +265,7 @@ TEST_F(limits, burst)
 /* The same with others that want to go on. */
 TEST_F(limits, budget_of_many)
 {
-	const int flows = 7, nr = BUDGET / 3;
+	const int flows = 7, nr = IOU_BUDGET / 3;
 	struct io_uring_cqe cqes[flows];
 
 	self->link = IOU_ATTACH(self->skel->progs.flow_count, &self->ring, 0);

@@ -10,10 +10,6 @@
 
 #define CQ_ENTRIES	32U
 
-/* CQEs of requests that go on, of a ring, that may be dropped; in an SQ thread */
-#define NR_DROPS	1024
-#define NR_SQ_DROPS	128
-
 TEST_F(match, verdict)
 {
 	self->link = MATCH_ALL(match_as_told);
@@ -264,8 +260,7 @@ TEST_F(match, multishot_detached)
  */
 TEST_F(match, multishot_exhausted)
 {
-	const int drops = variant->setup & IORING_SETUP_SQPOLL ? NR_SQ_DROPS :
-								 NR_DROPS;
+	const int drops = iou_budget(variant->setup);
 	__u64 one = 1;
 	int evfds[2];
 
