@@ -42,6 +42,19 @@ check-fault: kernel	## when memory runs out, at each place in turn: an errno, no
 mutants: kernel		## do the tests fail when the kernel is wrong? [TESTS="a_test b_test"]
 	@$(S)/mutants.py $(TESTS)
 
+fuzz: kernel		## random programs on random rings [TIME=20m] [SEED=N] [MODE=...] [MASKS=all|none|...]
+	@$(S)/fuzz.py run TIME="$(TIME)" SEED="$(SEED)" MODE="$(MODE)" MASKS="$(MASKS)"
+
+fuzz-replay: kernel	## one case again, and as plain requests: SEED=NAME [CONTROL=1] [TRIES=N] [MASKS=...]
+	@$(S)/fuzz.py replay SEED="$(SEED)" CONTROL="$(CONTROL)" TRIES="$(TRIES)" \
+		MODE="$(MODE)" MASKS="$(MASKS)"
+
+fuzz-min: kernel	## make a case that fails smaller: SEED=NAME [MASKS=...]
+	@$(S)/fuzz.py min SEED="$(SEED)" MODE="$(MODE)" MASKS="$(MASKS)"
+
+fuzz-mutants: kernel	## does the fuzzer notice when the kernel is wrong? [TIME=60m] [MUTANTS="a b"]
+	@$(S)/fuzz-mutants.py TIME="$(TIME)" SEED="$(SEED)" MUTANTS="$(MUTANTS)"
+
 bench: tree		## count instructions and events, of the kernel with the series and without
 	@$(S)/deps.sh bench
 	@$(S)/bench.sh run
@@ -73,5 +86,5 @@ distclean: clean	## remove the cache as well: downloads, kernel trees, objects
 	@$(S)/distclean.sh
 
 .PHONY: help deps base series tree refresh kernel shell demo check check-fault \
-	mutants bench bench-record bench-profile bench-compare check-scripts lint \
-	bisect clean distclean
+	mutants fuzz fuzz-replay fuzz-min fuzz-mutants bench bench-record \
+	bench-profile bench-compare check-scripts lint bisect clean distclean

@@ -33,12 +33,7 @@ leaks()
 	cat $kmemleak >"$results/kmemleak"
 }
 
-# A task that hangs is to be complained about before its test is forgotten, not
-# after minutes: within 30 to 40 seconds, where no test waits for more than 15. A
-# CPU that is stuck, or keeps RCU waiting, is after 20 as it is. Less than that
-# may be the emulation's fault.
-echo 10 >/proc/sys/kernel/hung_task_check_interval_secs
-echo 30 >/proc/sys/kernel/hung_task_timeout_secs
+early_complaints
 
 cd "$dir" || exit 1
 for t in "$@"; do

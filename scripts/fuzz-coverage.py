@@ -1,0 +1,25 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""usage: scripts/fuzz-coverage.py [FOLDER...]
+
+Which lines of io_uring/bpf*.[ch] have the cases of the last "make fuzz" reached? Or
+those whose *.gcda are in these folders. All boots of all guests count together. What
+was not reached goes to build/fuzz/unreached.txt.
+"""
+import sys
+
+from fuzzlib import coverage
+from serieslib.util import run
+
+
+def main():
+    """See the top of the file."""
+    if any(a.startswith('-') for a in sys.argv[1:]):
+        print(__doc__, end='')
+        return 2
+    print(*coverage.report(sys.argv[1:] or None), sep='\n')
+    return 0
+
+
+if __name__ == '__main__':
+    run(main)

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# usage: scripts/fuzz-guest.sh RESULTS PROGRAM_DIR
+#
+# Runs in the guest. Each line of RESULTS/plan has the name of a run, its folder in
+# RESULTS, the number of the fault that is switched on (0: none), a limit in seconds,
+# and a command. RESULTS/current has the name of the one that is under way. Output and
+# exit status go to "output" and "rc" of the folder. With something left that can't be
+# killed, or a kernel that says it's tainted, this guest is done with.
+
+results=$1
+dir=$2
+. "$(dirname "$(realpath "$0")")/guestlib.sh"
+
+mount -t debugfs none /sys/kernel/debug 2>/dev/null
+ip link set lo up 2>/dev/null || busybox ip link set lo up || ifconfig lo up
+early_complaints
+
+switch=$(echo /sys/module/*/parameters/io_bpf_mutant)
+cd "$dir" || exit 1
+while read -r name folder number limit command; do
+	mkdir -p "$results/$folder"
+	echo "$name" >"$results/current"
+	echo "selftest: running $name" >/dev/kmsg
+	[ "$number" = 0 ] || echo "$number" >"$switch" || exit 1
+	# shellcheck disable=SC2086 # words
+	"$session" "$limit" "$results/$folder/output" $command
+	rc=$?
+	[ "$number" = 0 ] || echo 0 >"$switch"
+	echo $rc >"$results/$folder/rc"
+	read -r tainted </proc/sys/kernel/tainted
+	# nothing was found, or failures were
+	if [ $rc -gt 1 ] || [ "$tainted" != 0 ]; then
+		break
+	fi
+done <"$results/plan"
+echo 'selftest: running end' >/dev/kmsg
+touch "$results/end"
+umount "$TMPDIR"

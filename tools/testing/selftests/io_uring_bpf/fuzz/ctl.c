@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The controller: one worker after the other, and what has to hold when it is gone
+ *
+ * A worker dies within a bound of time, its rings go away, which the end of a pipe
+ * in the table of each ring tells, memory is back where it was, another process'
+ * ring keeps its rate, and the kernel has said nothing.
+ */
+#include "env.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "fuzz.skel.h"
+
+/* milliseconds: of a case in all, to die in, and until its rings are gone */
+#define CASE_MS		40000
+#define DIE_MS		15000
+#define GONE_MS		30000
+/* without a hop of the neighbour */
+#define RATE_MS		20000
+#define NR_LIFELINES	12
+/* io_kiocbs that may be left in lists of the allocator */
+#define SLACK_KIOCBS	600
+
+struct fuzz *skel;
+struct fz_shm *shm;
+bool fz_fatal;
+
+const char *const fz_wrong_names[] = {
+	[FZ_TWO_RUNS] = "two programs of a ring run at the same time",
+	[FZ_STATE_TAG] = "state[0] is not what it was",
+	[FZ_STATE_CHANGED] = "state[] is not what it was",
+	[FZ_START_TWICE] = "a flow begins twice",
+	[FZ_NO_START] = "a flow has not begun",
+	[FZ_AFTER_END] = "an event after the end of a flow",
+	[FZ_CHILDREN] = "nr_children is wrong",
+	[FZ_FOREIGN_TASK] = "a program runs in another task",
+	[FZ_FLOW_USER_DATA] = "flow_user_data is wrong",
+	[FZ_USER_DATA] = "user_data is nobody's",
+	[FZ_INNOCENT_FLOW] = "a flow is cancelled that nothing names",
+	[FZ_INNOCENT_CHILD] = "a child is cancelled that nothing names",
+	[FZ_WATCH_CONTEXT] = "the context of a watching program, or a chain, is wrong",
+	[FZ_WATCH_FILTER] = "a watching program sees what its filter excludes",
+	[FZ_WATCH_PROG] = "a watching program sees what a program issued",
+};
+
+static int kmsg = -1;
+static struct {
+	int fd;
+	__u64 end;
+	char name[FZ_NAME];
+} lifelines[NR_LIFELINES];
+static long base_kiocbs;
+static __u64 last_hops, last_hops_ms;
+
+/* A ring that is nobody else's business, whose flows stop for breath at times. */
+static void neighbour(void)
+{
+	struct io_uring_params p = { };
+	struct io_uring_sqe *sqes;
+	char *mem;
+	int fd;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	fd = syscall(__NR_io_uring_setup, 4, &p);
+	mem = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+		   IORING_OFF_SQ_RING);
+	sqes = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+		    IORING_OFF_SQES);
+	if (fd < 0 || mem == MAP_FAILED || sqes == MAP_FAILED ||
+	    !bpf_program__attach_iouring(skel->progs.neighbour, fd, NULL))
+		_exit(1);
+	*(__u32 *)(mem + p.sq_off.array) = 0;
+	for (;;) {
+		memset(sqes, 0, sizeof(*sqes));
+		sqes->opcode = IORING_OP_BPF;
+		sqes->fd = -1;
+		/* more than are issued in one go */
+		sqes->off = 1100;
+		sqes->user_data = fz_ud(0);
+		__atomic_fetch_add((__u32 *)(mem + p.sq_off.tail), 1, __ATOMIC_RELEASE);
+		syscall(__NR_io_uring_enter, fd, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0);
+		store(mem + p.cq_off.head, load(mem + p.cq_off.tail));
+		usleep(300000);
+	}
+}
+
+static void check_rate(struct fz_report *out)
+{
+	__u64 hops = *(volatile __u64 *)&skel->bss->nr_hops;
+
+	if (hops != last_hops) {
+		last_hops = hops;
+		last_hops_ms = now_ms();
+	} else if (now_ms() - last_hops_ms > RATE_MS && !out->kind[0]) {
+		strcpy(out->kind, "neighbour");
+		snprintf(out->text, sizeof(out->text),
+			 "the flow of another process stands still for %d s",
+			 RATE_MS / 1000);
+		last_hops_ms = now_ms();
+	}
+}
+
+static long slab_kiocbs(void)
+{
+	char line[256];
+	long n = 0;
+	FILE *f = fopen("/proc/slabinfo", "r");
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "io_kiocb %ld", &n) == 1)
+			break;
+	}
+	if (f)
+		fclose(f);
+	return n;
+}
+
+/* The kernel's own complaints end everything: what comes after is not to be trusted. */
+static bool check_kmsg(struct fz_report *out)
+{
+	static const char *const bad[] = {
+		"BUG:", "WARNING:", "KASAN:", "Oops:", "UBSAN:",
+		"general protection fault", "possible recursive locking",
+		"possible circular locking", "inconsistent lock state",
+		"suspicious RCU usage", "sleeping function called",
+		"scheduling while atomic", "blocked for more than", "soft lockup",
+		"detected stall", "self-detected stall", "refcount_t:",
+		"list_add corruption", "list_del corruption", "Workqueue lockup",
+		"lock held when returning", "still has locks held", "held lock freed",
+	};
+	bool found = false;
+	char line[2048];
+	unsigned int i;
+	ssize_t n;
+
+	while ((n = read(kmsg, line, sizeof(line) - 1)) > 0 || errno == EPIPE) {
+		char *text;
+
+		if (n <= 0)
+			continue;
+		line[n] = 0;
+		text = strchr(line, ';');
+		if (!text)
+			continue;
+		text[1 + strcspn(text + 1, "\n")] = 0;
+		for (i = 0; i < sizeof(bad) / sizeof(bad[0]) && !found; i++) {
+			if (!strstr(text, bad[i]))
+				continue;
+			found = true;
+			strcpy(out->kind, "splat");
+			snprintf(out->text, sizeof(out->text), "%.180s", text + 1);
+		}
+	}
+	return found;
+}
+
+/* Where the tasks of a process that hangs are. */
+static void show_stacks(pid_t pid)
+{
+	char cmd[160];
+
+	snprintf(cmd, sizeof(cmd),
+		 "cd /proc/%d/task && for t in *; do echo \"# task $t: $(cat $t/comm)\"; head -n 12 $t/stack; done 2>/dev/null",
+		 pid);
+	fflush(stdout);
+	if (system(cmd))
+		printf("# no stacks\n");
+}
+
+static bool dead_within(pid_t pid, int *status, unsigned int ms)
+{
+	__u64 end = now_ms() + ms;
+
+	do {
+		if (waitpid(pid, status, WNOHANG) == pid)
+			return true;
+		usleep(500);
+	} while (now_ms() < end);
+	return false;
+}
+
+/* Returns false if there is one that SIGKILL does not end. */
+static bool kill_worker(pid_t pid, int *status, struct fz_report *out)
+{
+	kill(pid, SIGKILL);
+	if (dead_within(pid, status, DIE_MS))
+		return true;
+	strcpy(out->kind, "unkillable");
+	snprintf(out->text, sizeof(out->text), "alive %d s after SIGKILL", DIE_MS / 1000);
+	show_stacks(pid);
+	return false;
+}
+
+/* Rings whose end is still awaited. With @all, of all; else only those that are late. */
+static void check_lifelines(struct fz_report *out, bool all)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_LIFELINES; i++) {
+		struct pollfd p = { .fd = lifelines[i].fd, .events = POLLIN };
+		int left = lifelines[i].end - now_ms();
+
+		if (!lifelines[i].end)
+			continue;
+		if (poll(&p, 1, all && left > 0 ? left : 0) == 1) {
+			close(lifelines[i].fd);
+			lifelines[i].end = 0;
+		} else if ((int)(lifelines[i].end - now_ms()) <= 0) {
+			strcpy(out->kind, "ring");
+			snprintf(out->text, sizeof(out->text),
+				 "a ring is there %d s after its last process, case %s",
+				 GONE_MS / 1000, lifelines[i].name);
+			close(lifelines[i].fd);
+			lifelines[i].end = 0;
+		}
+	}
+}
+
+static void add_lifeline(int fd, const char *name, struct fz_report *out)
+{
+	unsigned int i;
+
+	for (;;) {
+		for (i = 0; i < NR_LIFELINES; i++) {
+			if (lifelines[i].end)
+				continue;
+			lifelines[i].fd = fd;
+			lifelines[i].end = now_ms() + GONE_MS;
+			snprintf(lifelines[i].name, FZ_NAME, "%s", name);
+			return;
+		}
+		usleep(1000);
+		check_lifelines(out, false);
+	}
+}
+
+/* What programs have seen. */
+static void check_wrong(struct fz_report *out)
+{
+	struct fz_wrong_what *w = &skel->bss->wrong;
+
+	if (!w->what || out->kind[0])
+		return;
+	strcpy(out->kind, "program");
+	snprintf(out->text, sizeof(out->text), "%s: %lld, %lld (ring %u, event %u of opcode %u, flags %#x, res %d)",
+		 w->what < FZ_NR_WRONG ? fz_wrong_names[w->what] : "?",
+		 (long long)w->a, (long long)w->b, w->ring, w->event,
+		 w->opcode, w->flags, w->res);
+}
+
+static void end_helpers(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < shm->nr_helpers && i < 8; i++) {
+		if (shm->helpers[i] > 0)
+			kill(shm->helpers[i], SIGKILL);
+	}
+}
+
+/* Lets the worker run for as long as it may. Returns false if it can't be killed. */
+static bool watch_worker(const struct fz_case *c, pid_t pid, struct fz_report *out)
+{
+	__u64 end = now_ms() + CASE_MS;
+	int status;
+
+	if (c->end == END_KILL) {
+		while (!shm->progress && now_ms() < end &&
+		       !dead_within(pid, &status, 1))
+			;
+		dead_within(pid, &status, c->kill_ms);
+		return kill_worker(pid, &status, out);
+	}
+	while (now_ms() < end) {
+		if (dead_within(pid, &status, 200))
+			goto dead;
+	}
+	strcpy(out->kind, "hang");
+	snprintf(out->text, sizeof(out->text), "still busy after %d s", CASE_MS / 1000);
+	show_stacks(pid);
+	return kill_worker(pid, &status, out);
+dead:
+	if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL) {
+		strcpy(out->kind, "crash");
+		snprintf(out->text, sizeof(out->text), "signal %d", WTERMSIG(status));
+	}
+	return true;
+}
+
+static pid_t start_worker(const struct fz_case *c, int *lifeline)
+{
+	int p[2];
+	pid_t pid;
+
+	if (pipe2(p, O_CLOEXEC))
+		return -1;
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		setpgid(0, 0);
+		close(p[0]);
+		fz_worker(c, p[1]);
+	}
+	setpgid(pid, pid);
+	close(p[1]);
+	*lifeline = p[0];
+	return pid;
+}
+
+/* Runs a case. What is wrong is in @out. */
+enum fz_result fz_round(const struct fz_case *c, struct fz_report *out)
+{
+	int lifeline;
+	bool dead;
+	pid_t pid;
+
+	memset(out, 0, sizeof(*out));
+	memset(shm, 0, sizeof(*shm));
+	pid = start_worker(c, &lifeline);
+	if (pid < 0) {
+		strcpy(out->kind, "setup");
+		return FZ_FAILED;
+	}
+	dead = watch_worker(c, pid, out);
+	/* whatever else it has left: those keep its rings */
+	shm->progress = 1000000;
+	end_helpers();
+	kill(-pid, SIGKILL);
+	if (!dead) {
+		fz_fatal = true;
+		return FZ_FATAL;
+	}
+	if (!out->kind[0] && shm->failed)
+		*out = shm->report;
+	check_wrong(out);
+	add_lifeline(lifeline, c->name, out);
+	check_lifelines(out, false);
+	check_rate(out);
+	if (check_kmsg(out)) {
+		fz_fatal = true;
+		return FZ_FATAL;
+	}
+	return out->kind[0] ? FZ_FAILED : FZ_GOOD;
+}
+
+/* Waits until all rings are gone, and looks at what they leave. */
+enum fz_result fz_drain(struct fz_report *out)
+{
+	long n;
+
+	memset(out, 0, sizeof(*out));
+	check_lifelines(out, true);
+	n = slab_kiocbs();
+	if (!base_kiocbs || n < base_kiocbs)
+		base_kiocbs = n;
+	if (!out->kind[0] && n > base_kiocbs + SLACK_KIOCBS) {
+		strcpy(out->kind, "memory");
+		snprintf(out->text, sizeof(out->text),
+			 "%ld io_kiocbs are left when all rings are gone, %ld at first",
+			 n, base_kiocbs);
+		base_kiocbs = n;
+	}
+	if (check_kmsg(out)) {
+		fz_fatal = true;
+		return FZ_FATAL;
+	}
+	return out->kind[0] ? FZ_FAILED : FZ_GOOD;
+}
+
+/* Runs a case as often as it takes to fail, or opt.tries times. */
+bool fz_try(const struct fz_case *c, struct fz_report *out)
+{
+	struct fz_report late;
+	unsigned int i;
+
+	for (i = 0; i < opt.tries; i++) {
+		if (fz_round(c, out) != FZ_GOOD)
+			return true;
+	}
+	if (fz_drain(&late) == FZ_GOOD)
+		return false;
+	*out = late;
+	return true;
+}
+
+/* The loopback device may be down in a guest that has just been booted. */
+static void loopback_up(void)
+{
+	if (system("ip link set lo up 2>/dev/null || ifconfig lo up 2>/dev/null || busybox ip link set lo up 2>/dev/null"))
+		printf("# the loopback device is not up, no TCP\n");
+}
+
+int fz_ctl_init(void)
+{
+	struct rlimit rl = { RLIM_INFINITY, RLIM_INFINITY };
+
+	setrlimit(RLIMIT_MEMLOCK, &rl);
+	loopback_up();
+	prctl(PR_SET_CHILD_SUBREAPER, 0);
+	shm = mmap(NULL, sizeof(*shm), PROT_READ | PROT_WRITE,
+		   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	skel = fuzz__open_and_load();
+	if (shm == MAP_FAILED || !skel)
+		return -errno ?: -EINVAL;
+	kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	lseek(kmsg, 0, SEEK_END);
+	base_kiocbs = slab_kiocbs();
+	last_hops_ms = now_ms();
+	if (!fork())
+		neighbour();
+	return 0;
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the requests of a case are about: files, memory, rings */
+#ifndef FUZZ_ENV_H
+#define FUZZ_ENV_H
+
+#include "fuzz.h"
+
+#include <linux/futex.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+
+enum fz_fd {
+	FD_PIPE0_R, FD_PIPE0_W,
+	/* has something to be read */
+	FD_PIPE1_R, FD_PIPE1_W,
+	FD_EVENT0, FD_EVENT1,
+	FD_SOCK_A, FD_SOCK_B,
+	/* A has something to be read */
+	FD_DATA_A, FD_DATA_B,
+	/* datagrams that come with their sender's uid */
+	FD_MSG,
+	/* connections wait */
+	FD_LISTEN,
+	FD_FILE, FD_DIRECT, FD_NULLB, FD_ZERO,
+	FD_EPOLL, FD_TIMER, FD_DIR,
+	/* may be closed */
+	FD_DUP,
+	FD_BAD,
+	/* never in a table of a ring: see masks.c about SEND_ZC */
+	FD_TCP_A, FD_TCP_B,
+	FD_RING0, FD_RING1, FD_RING2,
+	FD_NR
+};
+
+#define FD_IN_TABLE	FD_TCP_A
+/* of a ring's table: places that are free, and the one that tells when it's gone */
+#define TABLE_FREE	24
+#define TABLE_LIFELINE	31
+#define TABLE_NR	32
+
+#define FZ_DATA		8
+/* indexes of data[]: what is no plain memory */
+#define BUF_HOLE	7
+#define BUF_BAD		6
+
+/* groups of provided buffers */
+#define BGID_RING	1
+#define BGID_CLASSIC	2
+#define BGID_INC	3
+#define BGID_NR		4
+
+struct fz_mem {
+	char	data[FZ_DATA][4096];
+	char	provided[BGID_NR][8][256];
+	/* the first one is of nobody in particular */
+	char	msgs[FZ_MSGS + 1][8];
+	struct iovec iov[FZ_DATA][2];
+	struct msghdr msg[FZ_DATA];
+	struct __kernel_timespec ts[6];
+	struct sockaddr_un un;
+	struct epoll_event ev[4];
+	struct futex_waitv waitv[2];
+	struct statx statx;
+	siginfo_t info;
+	__u32	futex[4];
+	__s32	fds[4];
+	__s32	pipe[2];
+	char	path[4][64];
+};
+
+struct fz_rings {
+	int	fd;
+	/* of registered rings: what is told to io_uring_enter() instead */
+	int	enter_fd;
+	__u32	enter_flags;
+	__u32	setup;
+	__u32	sq_entries, cq_entries;
+	char	*mem, *sqes;
+	size_t	mem_size, sqes_size;
+	struct io_uring_params p;
+	pthread_mutex_t sq_lock, cq_lock;
+	bool	alive;
+	/* the last CQE that was taken has been counted */
+	__u64	taken;
+	struct bpf_link *links[FZ_SLOTS];
+	int	personality[2];
+	bool	resized;
+};
+
+struct fz_env {
+	const struct fz_case *c;
+	struct fz_mem *mem;
+	/* a page that isn't there until somebody fills it */
+	char	*hole;
+	int	uffd;
+	int	fds[FD_NR];
+	int	msg_peer;
+	int	un_clients[8];
+	struct fz_rings rings[FZ_RINGS];
+	pid_t	pid;
+	__u32	next_flow;
+	/* uids that threads have had */
+	__u32	uids[64];
+	__u32	nr_uids;
+	/* of ids that are one flow's: its index, and one more */
+	__u16	id_flow[FZ_IDS];
+	/* CQEs went with a ring that was closed, so they can't be counted */
+	bool	lost;
+	/* CQEs that the application's own requests have */
+	__u64	owed;
+};
+
+static inline __u32 load(const void *p)
+{
+	return __atomic_load_n((const __u32 *)p, __ATOMIC_ACQUIRE);
+}
+
+static inline void store(void *p, __u32 v)
+{
+	__atomic_store_n((__u32 *)p, v, __ATOMIC_RELEASE);
+}
+
+/* env.c */
+int fz_env_init(struct fz_env *e, const struct fz_case *c);
+void fz_env_trigger(struct fz_env *e, unsigned int what);
+void fz_env_fill_hole(struct fz_env *e);
+void fz_env_empty_hole(struct fz_env *e);
+void fz_env_shut(struct fz_env *e);
+/* ring.c */
+int fz_ring_init(struct fz_env *e, unsigned int nr, int lifeline);
+int fz_ring_attach(struct fz_env *e, const struct fz_attach *a);
+int fz_ring_enter(struct fz_rings *r, unsigned int submit, unsigned int wait,
+		  unsigned int flags, unsigned int ms);
+int fz_ring_register(struct fz_rings *r, unsigned int op, void *arg,
+		     unsigned int nr);
+int fz_ring_reap(struct fz_env *e, struct fz_rings *r);
+unsigned int fz_ring_overflow(struct fz_rings *r);
+struct io_uring_sqe *fz_ring_sqe(struct fz_rings *r, unsigned int n);
+int fz_ring_push(struct fz_rings *r, unsigned int nr);
+void fz_flow_done(struct fz_env *e, __u64 ud, __s32 res);
+void fz_ring_close(struct fz_rings *r);
+int fz_ring_resize(struct fz_rings *r, unsigned int sq, unsigned int cq);
+int fz_ring_buffers(struct fz_env *e, struct fz_rings *r);
+int fz_ring_sync_cancel(struct fz_rings *r, __u64 ud, __u32 flags, int fd, __u8 op);
+const struct bpf_program *fz_program(unsigned int ring, bool watch, bool sleepable,
+				     bool plain);
+/* life.c */
+void fz_step(struct fz_env *e, const struct fz_step *s, unsigned int thread);
+
+#endif

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * iou_fuzz: random programs on random rings
+ *
+ * A case is data: rings, tables of what programs do, and threads with steps. Its
+ * name says how it's made, a seed and mutations of it, as in "1234.7.9". The
+ * controller (ctl.c) forks a worker for each (worker.c), and looks at what is left
+ * when that is gone.
+ */
+#ifndef FUZZ_H
+#define FUZZ_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <linux/io_uring.h>
+#include <linux/bpf.h>
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "progs/fuzz_shared.h"
+
+#define FZ_SQES		96
+#define FZ_STEPS	16
+#define FZ_SLOTS	4
+#define FZ_NAME		96
+#define FZ_MAX_PART	400
+
+/* kinds of requests, see ops.c */
+enum fz_op {
+	OP_NOP, OP_READ, OP_WRITE, OP_READV, OP_WRITEV, OP_READ_FIXED,
+	OP_WRITE_FIXED, OP_READ_MULTI, OP_FSYNC, OP_POLL, OP_POLL_REMOVE,
+	OP_TIMEOUT, OP_TIMEOUT_REMOVE, OP_LINK_TIMEOUT, OP_ACCEPT, OP_CONNECT,
+	OP_SEND, OP_RECV, OP_SENDMSG, OP_RECVMSG, OP_SEND_ZC, OP_SENDMSG_ZC,
+	OP_CANCEL, OP_CLOSE, OP_OPENAT, OP_SOCKET, OP_FILES_UPDATE,
+	OP_PROVIDE, OP_REMOVE, OP_SPLICE, OP_TEE, OP_MSG_RING, OP_EPOLL_CTL,
+	OP_EPOLL_WAIT, OP_FUTEX_WAIT, OP_FUTEX_WAKE, OP_FUTEX_WAITV, OP_WAITID,
+	OP_STATX, OP_FALLOCATE, OP_FADVISE, OP_SHUTDOWN, OP_URING_CMD,
+	OP_FD_INSTALL, OP_PIPE, OP_FTRUNCATE, OP_MSG, OP_RAW, OP_FLOW,
+	OP_NR
+};
+
+/* a request, with names in the place of descriptors and addresses */
+struct fz_sqe {
+	__u8	op;
+	__u8	sqe_flags;
+	__u8	fd;
+	__u8	buf;
+	__u8	id;
+	__u8	personality;
+	/* what is special about an op, see there */
+	__u16	opt;
+	__u32	len;
+	__u64	off;
+};
+
+enum fz_step_kind {
+	ST_SUBMIT, ST_WAIT, ST_REAP, ST_SPIN, ST_SYNC_CANCEL, ST_DETACH, ST_ATTACH,
+	ST_UPDATE, ST_TRIGGER, ST_SLEEP, ST_SETUID, ST_FORK, ST_CLOSE_RING,
+	ST_RESIZE, ST_CLONE_BUFS, ST_BUFS, ST_FILES, ST_SIGNAL, ST_EXIT_THREAD,
+	ST_HOLE, ST_DUP_RING, ST_IOWQ, ST_SHUT,
+	ST_NR
+};
+
+struct fz_step {
+	__u8	kind;
+	__u8	ring;
+	/* of case->sqes[] */
+	__u8	first;
+	__u8	nr;
+	__u32	arg;
+	__u64	arg2;
+};
+
+struct fz_attach {
+	__u8	on;
+	__u8	ring;
+	__u8	slot;
+	__u8	watch;
+	__u8	sleepable;
+	__u8	plain;
+	__u64	opcodes;
+	__u64	user_data;
+	__u64	user_data_mask;
+};
+
+struct fz_ring {
+	__u8	on;
+	__u8	registered_fd;
+	__u8	restricted;
+	__u8	pad;
+	__u32	setup;
+	__u32	entries;
+	__u32	cq_entries;
+};
+
+enum fz_end {
+	/* comes to rest and is looked at */
+	END_SETTLE,
+	/* killed in the middle of it */
+	END_KILL,
+	/* exits with all that is in flight */
+	END_EXIT,
+	/* replaces itself by another program */
+	END_EXEC,
+	END_NR
+};
+
+struct fz_thread {
+	__u8	nr;
+	struct fz_step steps[FZ_STEPS];
+};
+
+struct fz_case {
+	char	name[FZ_NAME];
+	/* which parts are left out, by the minimiser */
+	__u8	dropped[FZ_MAX_PART];
+	struct fz_ring rings[FZ_RINGS];
+	struct fz_attach attach[FZ_RINGS * FZ_SLOTS];
+	__u8	nr_attach;
+	struct fz_table tables[FZ_TABLES];
+	struct fz_sqe	tmpls[FZ_TMPLS];
+	struct fz_sqe	sqes[FZ_SQES];
+	__u8	nr_sqes;
+	struct fz_thread threads[3];
+	__u8	nr_threads;
+	/* another process takes the CQEs of ring 0 */
+	__u8	reaper;
+	/* nobody takes CQEs before the end */
+	__u8	noreap;
+	__u8	ids;
+	__u8	end;
+	__u16	kill_ms;
+	/* how often the first thread does its steps, to see whether memory grows */
+	__u16	repeats;
+	/* derived: nothing of it cancels others */
+	__u8	innocent;
+};
+
+struct fz_rng {
+	__u64	s;
+};
+
+static inline __u64 rnd(struct fz_rng *r)
+{
+	__u64 z = (r->s += 0x9e3779b97f4a7c15ULL);
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ULL;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebULL;
+	return z ^ z >> 31;
+}
+
+/* 0 to n - 1 */
+static inline __u32 below(struct fz_rng *r, __u32 n)
+{
+	return n ? rnd(r) % n : 0;
+}
+
+static inline bool chance(struct fz_rng *r, __u32 percent)
+{
+	return below(r, 100) < percent;
+}
+
+#define PICK(r, ...) ({							\
+	const __u64 __v[] = { __VA_ARGS__ };	\
+									\
+	__v[below(r, sizeof(__v) / sizeof(__v[0]))];			\
+})
+
+/* one thing that a case has done wrong, as the worker says it */
+struct fz_report {
+	char	kind[32];
+	char	text[200];
+};
+
+/* shared by the controller, the worker and its helpers */
+struct fz_shm {
+	/* the worker has come to rest, and waits */
+	__u32	settled;
+	__u32	go_on;
+	__u32	progress;
+	__u32	failed;
+	struct fz_report report;
+	/* of the controller: what was found after the end */
+	__u64	sqes, cqes;
+	pid_t	helpers[8];
+	__u32	nr_helpers;
+};
+
+struct fz_options {
+	unsigned int seconds;
+	unsigned long long seed;
+	bool seeded;
+	const char *one;
+	unsigned int tries;
+	const char *mode;
+	const char *masks;
+	const char *out;
+	const char *min;
+	const char *drop;
+	bool gcov;
+	bool control;
+	bool set;
+	bool stop;
+	bool verbose;
+};
+
+extern struct fz_options opt;
+extern struct fuzz *skel;
+extern struct fz_shm *shm;
+
+/* gen.c */
+int fz_make(struct fz_case *c, const char *name);
+void fz_derive(struct fz_case *c);
+bool fz_mode_ok(const char *mode);
+/* masks.c */
+int fz_masks_parse(const char *list);
+void fz_masks_apply(struct fz_case *c);
+/* ops.c */
+struct fz_env;
+void fz_gen_sqe(struct fz_rng *r, struct fz_sqe *s, bool app);
+void fz_fill(struct fz_env *e, const struct fz_case *c, const struct fz_sqe *s,
+	     struct io_uring_sqe *sqe);
+const char *fz_op_name(int op);
+int fz_op_opcode(int op);
+bool fz_op_cancels(const struct fz_sqe *s);
+bool fz_op_quiet(const struct fz_sqe *s);
+__u8 fz_op_flags(const struct fz_sqe *s);
+/* worker.c */
+void fz_worker(const struct fz_case *c, int lifeline) __attribute__((noreturn));
+void fz_report(const char *kind, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+/* ctl.c */
+enum fz_result { FZ_GOOD, FZ_FAILED, FZ_FATAL };
+int fz_ctl_init(void);
+enum fz_result fz_round(const struct fz_case *c, struct fz_report *out);
+enum fz_result fz_drain(struct fz_report *out);
+extern const char *const fz_wrong_names[];
+/* cov.c */
+int fz_cov_init(void);
+int fz_cov_new(void);
+void fz_cov_save(void);
+extern unsigned int fz_cov_edges;
+/* print.c */
+void fz_print(FILE *f, const struct fz_case *c);
+/* parts: what the minimiser can leave out */
+int fz_nr_parts(const struct fz_case *c);
+void fz_drop_parts(struct fz_case *c);
+int fz_minimise(const char *name);
+
+static inline __u64 now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
+}
+
+static inline __u64 fz_ud(__u8 id)
+{
+	return FZ_COOKIE << 32 | id;
+}
+
+#endif

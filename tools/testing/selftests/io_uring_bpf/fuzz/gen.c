@@ -1,0 +1,569 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Makes a case of a name: a seed, and mutations of it */
+#include "env.h"
+
+#include <ctype.h>
+
+/* ids, the lower bits of user_data: 0 is of what is not counted */
+#define ID_APP		1
+#define ID_TMPL		120
+#define ID_POST		200
+
+static const char *const modes[] = {
+	"plain", "defer", "sqpoll", "iopoll", "wide", "mixed", "watch", "flow",
+	"kill", "repeat",
+};
+
+static bool want(const char *word)
+{
+	const char *p = opt.mode, *end;
+
+	while (p && *p) {
+		end = strchrnul(p, ',');
+		if (!strncmp(p, word, end - p) && !word[end - p])
+			return true;
+		p = *end ? end + 1 : end;
+	}
+	return false;
+}
+
+bool fz_mode_ok(const char *mode)
+{
+	unsigned int i;
+
+	while (*mode) {
+		size_t n = strcspn(mode, ",");
+
+		for (i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+			if (!strncmp(mode, modes[i], n) && !modes[i][n])
+				break;
+		}
+		if (i == sizeof(modes) / sizeof(modes[0]))
+			return false;
+		mode += n + (mode[n] == ',');
+	}
+	return true;
+}
+
+static __u32 gen_setup(struct fz_rng *r)
+{
+	__u32 s = 0;
+
+	switch (below(r, 10)) {
+	case 0 ... 2:
+		break;
+	case 3 ... 5:
+		s = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
+		break;
+	case 6:
+		s = IORING_SETUP_SQPOLL;
+		break;
+	case 7:
+		s = IORING_SETUP_COOP_TASKRUN;
+		if (chance(r, 50))
+			s |= IORING_SETUP_TASKRUN_FLAG;
+		break;
+	case 8:
+		s = IORING_SETUP_SINGLE_ISSUER;
+		break;
+	case 9:
+		s = IORING_SETUP_IOPOLL;
+		if (chance(r, 40))
+			s |= IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
+		else if (chance(r, 30))
+			s |= IORING_SETUP_SQPOLL;
+		break;
+	}
+	if (chance(r, 60))
+		s |= IORING_SETUP_SUBMIT_ALL;
+	if (chance(r, 12))
+		s |= chance(r, 50) ? IORING_SETUP_CQE32 : IORING_SETUP_CQE_MIXED;
+	if (chance(r, 12))
+		s |= chance(r, 50) ? IORING_SETUP_SQE128 : IORING_SETUP_SQE_MIXED;
+	if (chance(r, 12))
+		s |= IORING_SETUP_NO_SQARRAY;
+	if ((s & IORING_SETUP_NO_SQARRAY) && !(s & IORING_SETUP_SQPOLL) && chance(r, 40))
+		s |= IORING_SETUP_SQ_REWIND;
+	if (chance(r, 8))
+		s |= IORING_SETUP_NO_MMAP;
+	if ((s & IORING_SETUP_NO_MMAP) && chance(r, 20))
+		s |= IORING_SETUP_REGISTERED_FD_ONLY;
+	if (chance(r, 15))
+		s |= IORING_SETUP_R_DISABLED;
+	if ((s & IORING_SETUP_IOPOLL) && chance(r, 20))
+		s |= IORING_SETUP_HYBRID_IOPOLL;
+	return s;
+}
+
+/* The words of MODE that are about rings. */
+static __u32 mode_setup(__u32 s)
+{
+	const __u32 kinds = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+			    IORING_SETUP_SQPOLL | IORING_SETUP_IOPOLL |
+			    IORING_SETUP_HYBRID_IOPOLL | IORING_SETUP_COOP_TASKRUN |
+			    IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SQ_REWIND;
+
+	if (want("plain"))
+		s &= ~kinds;
+	if (want("defer"))
+		s = (s & ~kinds) | IORING_SETUP_SINGLE_ISSUER |
+		    IORING_SETUP_DEFER_TASKRUN;
+	if (want("sqpoll"))
+		s = (s & ~kinds) | IORING_SETUP_SQPOLL;
+	if (want("iopoll"))
+		s |= IORING_SETUP_IOPOLL;
+	if (want("wide"))
+		s = (s & ~(IORING_SETUP_CQE_MIXED | IORING_SETUP_SQE_MIXED)) |
+		    IORING_SETUP_CQE32 | IORING_SETUP_SQE128;
+	if (want("mixed"))
+		s = (s & ~(IORING_SETUP_CQE32 | IORING_SETUP_SQE128)) |
+		    IORING_SETUP_CQE_MIXED | IORING_SETUP_SQE_MIXED;
+	return s;
+}
+
+static void gen_ring(struct fz_rng *r, struct fz_case *c, unsigned int i)
+{
+	struct fz_ring *ring = &c->rings[i];
+
+	ring->on = !i || chance(r, i == 1 ? 35 : 12);
+	ring->setup = mode_setup(gen_setup(r));
+	ring->entries = PICK(r, 16U, 32U, 64U);
+	ring->cq_entries = PICK(r, 2U, 4U, 16U, 64U, 128U, 128U);
+	if (ring->cq_entries < ring->entries)
+		ring->cq_entries = chance(r, 30) ? ring->cq_entries : ring->entries;
+	/* the kernel wants at least as many, so small ones have small SQs */
+	if (ring->cq_entries < ring->entries)
+		ring->entries = ring->cq_entries;
+	if (ring->setup & IORING_SETUP_NO_MMAP) {
+		ring->entries = ring->entries > 16 ? 16 : ring->entries;
+		ring->cq_entries = ring->cq_entries > 32 ? 32 : ring->cq_entries;
+	}
+	ring->registered_fd = chance(r, 15);
+	ring->restricted = chance(r, 20);
+}
+
+static void gen_attach(struct fz_rng *r, struct fz_case *c, unsigned int ring)
+{
+	unsigned int slot;
+	bool watch;
+
+	for (slot = 0; slot < FZ_SLOTS; slot++) {
+		struct fz_attach *a = &c->attach[c->nr_attach];
+
+		watch = slot >= 2;
+		if (!chance(r, slot == 0 ? 95 : slot == 1 ? 30 : slot == 2 ? 45 : 8) &&
+		    !(want("watch") && slot == 2))
+			continue;
+		if (want("flow") && watch)
+			continue;
+		memset(a, 0, sizeof(*a));
+		a->on = 1;
+		a->ring = ring;
+		a->slot = slot;
+		a->watch = watch;
+		a->sleepable = chance(r, 25);
+		a->plain = slot == 3;
+		/* the books know one filter a ring */
+		if (watch && !a->plain && chance(r, 60))
+			a->opcodes = 1ULL << fz_op_opcode(PICK(r, (int)OP_NOP, OP_READ,
+				OP_POLL, OP_ACCEPT, OP_RECV, OP_SEND, OP_WRITE,
+				OP_LINK_TIMEOUT, OP_TIMEOUT_REMOVE, OP_CANCEL)) |
+				1ULL << fz_op_opcode(below(r, OP_RAW));
+		a->opcodes &= ~(1ULL << IORING_OP_TIMEOUT | 1ULL << IORING_OP_RECV_ZC);
+		if (watch && !a->plain && chance(r, 10)) {
+			a->user_data_mask = 1;
+			a->user_data = below(r, 2);
+		}
+		c->nr_attach++;
+	}
+}
+
+static void gen_act(struct fz_rng *r, struct fz_act *a, bool watch, unsigned int pos)
+{
+	static const __u8 weights[FZ_NR_VERBS] = {
+		[FZ_ISSUE] = 60, [FZ_AGAIN] = 30, [FZ_POST] = 8, [FZ_COMPLETE] = 6,
+		[FZ_DROP] = 5, [FZ_UNLINK] = 5, [FZ_LINK] = 7, [FZ_ITER] = 3,
+		[FZ_BUF_DATA] = 2, [FZ_BUF_DATA_RW] = 2, [FZ_BUF_READ] = 2,
+		[FZ_BUF_WRITE] = 2, [FZ_BUF_MOVE] = 4, [FZ_SET_UD] = 3,
+		[FZ_SET_RES] = 3, [FZ_SET_CFLAGS] = 2, [FZ_SET_STATE] = 5,
+	};
+	int sum = 0, n, i;
+
+	for (i = 0; i < FZ_NR_VERBS; i++)
+		sum += weights[i];
+	n = below(r, sum);
+	for (i = 0; i < FZ_NR_VERBS - 1 && n >= weights[i]; i++)
+		n -= weights[i];
+	memset(a, 0, sizeof(*a));
+	a->verb = i;
+	a->tmpl = below(r, FZ_RING_TMPLS);
+	a->size = chance(r, 97) ? 64 : PICK(r, 0, 32, 63, 100);
+	a->len = PICK(r, 0U, 1U, 8U, 512U, 4096U, (__u32)-529, (__u32)-ECANCELED,
+		      (__u32)-EIO, 7U);
+	a->off = PICK(r, 0ULL, 0ULL, 1ULL, 2ULL, 512ULL, 63ULL, 64ULL, ~0ULL);
+	a->msg = chance(r, 80);
+	switch (i) {
+	case FZ_ISSUE:
+		a->flags = chance(r, watch ? 95 : 12) ? 1 : 0;
+		if (chance(r, 2))
+			a->flags = rnd(r);
+		break;
+	case FZ_AGAIN:
+		a->off = PICK(r, 0ULL, 0ULL, 0ULL, 512ULL, ~0ULL);
+		a->addr = chance(r, 90);
+		a->len = PICK(r, 0U, 1U, 8U, 512U);
+		break;
+	case FZ_POST:
+		a->size = PICK(r, 16, 16, 16, 32, 8);
+		a->off = ID_POST + below(r, 8);
+		a->flags = chance(r, 80) ? 0 : rnd(r) & ~(__u64)IORING_CQE_F_MORE;
+		break;
+	case FZ_DROP:
+	case FZ_UNLINK:
+		a->off = chance(r, 70) ? below(r, 3) : below(r, 70);
+		a->flags = chance(r, 95) ? below(r, 4) : rnd(r);
+		if (i == FZ_UNLINK)
+			a->flags &= ~2ULL;
+		break;
+	case FZ_LINK:
+		a->flags = chance(r, 98) ? 0 : rnd(r);
+		break;
+	case FZ_SET_UD:
+		a->off = ID_POST + 10 + below(r, 4);
+		break;
+	case FZ_SET_RES:
+		a->len = chance(r, 50) ? 5 : (__u32)-EPIPE;
+		break;
+	case FZ_SET_CFLAGS:
+		a->len = rnd(r);
+		break;
+	case FZ_BUF_DATA ... FZ_BUF_MOVE:
+		a->tmpl = below(r, 5);
+		a->off = PICK(r, 0ULL, 8ULL, 64ULL, 4090ULL, 4096ULL, 8190ULL);
+		a->addr = PICK(r, 0ULL, 8ULL, 64ULL);
+		break;
+	}
+	/* the first one decides whether the flow goes on at all */
+	if (!pos && !watch && chance(r, 60)) {
+		a->verb = FZ_ISSUE;
+		a->flags = 0;
+	}
+}
+
+static void gen_rule(struct fz_rng *r, struct fz_rule *rule, bool watch,
+		     unsigned int pos)
+{
+	unsigned int i;
+
+	memset(rule, 0, sizeof(*rule));
+	rule->left = chance(r, 25) ? ~0U : PICK(r, 1U, 2U, 5U, 20U, 100U);
+	rule->events = !pos && !watch ? 1 << 0 | (chance(r, 30) ? 2 : 0) :
+		       PICK(r, 2, 2, 2, 4, 4, 6, 6, 8, 14, 15);
+	rule->opcode = chance(r, 70) ? FZ_ANY_OPCODE :
+		       fz_op_opcode(PICK(r, (int)OP_NOP, OP_READ, OP_POLL, OP_RECV, OP_SEND,
+					 OP_ACCEPT, OP_TIMEOUT));
+	if (!pos && !watch)
+		rule->opcode = FZ_ANY_OPCODE;
+	rule->verdict = PICK(r, 0, 0, 0, 0, 1, 1, 2, 2, 3);
+	if (chance(r, 12))
+		rule->verdict |= chance(r, 60) ? 4 : 8;
+	rule->nr_acts = PICK(r, 0, 1, 1, 1, 2, 2, 3, 5);
+	if (!pos && !watch && !rule->nr_acts)
+		rule->nr_acts = 1;
+	for (i = 0; i < rule->nr_acts; i++)
+		gen_act(r, &rule->acts[i], watch, i);
+}
+
+static void gen_table(struct fz_rng *r, struct fz_table *t, bool watch)
+{
+	unsigned int i;
+
+	for (i = 0; i < FZ_RULES; i++)
+		gen_rule(r, &t->rules[i], watch, i);
+}
+
+static __u8 app_id(struct fz_rng *r, const struct fz_case *c)
+{
+	if (c->ids == 1)
+		return ID_APP + below(r, 3);
+	/* everything is called the same */
+	if (c->ids == 2)
+		return ID_APP;
+	return ID_APP + c->nr_sqes % (ID_TMPL - ID_APP);
+}
+
+static void gen_app_sqe(struct fz_rng *r, struct fz_case *c)
+{
+	struct fz_sqe *s = &c->sqes[c->nr_sqes];
+
+	fz_gen_sqe(r, s, true);
+	s->id = app_id(r, c);
+	c->nr_sqes++;
+}
+
+/* a few SQEs in a row; what a chain is for stands before and behind flows */
+static void gen_submit(struct fz_rng *r, struct fz_case *c, struct fz_step *s)
+{
+	unsigned int n = PICK(r, 1, 1, 2, 2, 3, 4, 6);
+
+	s->kind = ST_SUBMIT;
+	s->first = c->nr_sqes;
+	while (s->nr < n && c->nr_sqes < FZ_SQES) {
+		gen_app_sqe(r, c);
+		if (c->sqes[c->nr_sqes - 1].op == OP_LINK_TIMEOUT && s->nr)
+			c->sqes[c->nr_sqes - 2].sqe_flags |= IOSQE_IO_LINK;
+		s->nr++;
+	}
+	if (s->nr && chance(r, 90))
+		c->sqes[c->nr_sqes - 1].sqe_flags &= ~(IOSQE_IO_LINK | IOSQE_IO_HARDLINK);
+}
+
+static void gen_step(struct fz_rng *r, struct fz_case *c, struct fz_step *s, bool main)
+{
+	memset(s, 0, sizeof(*s));
+	s->kind = PICK(r, ST_SUBMIT, ST_SUBMIT, ST_SUBMIT, ST_SUBMIT, ST_SUBMIT,
+		       ST_SUBMIT, ST_SUBMIT, ST_SUBMIT, ST_WAIT, ST_WAIT, ST_WAIT,
+		       ST_REAP, ST_SPIN, ST_TRIGGER, ST_TRIGGER, ST_TRIGGER,
+		       ST_TRIGGER, ST_SLEEP, ST_SETUID);
+	if (chance(r, 18))
+		s->kind = PICK(r, ST_SYNC_CANCEL, ST_SYNC_CANCEL, ST_DETACH, ST_ATTACH,
+			       ST_UPDATE, ST_UPDATE, ST_FORK, ST_CLOSE_RING, ST_RESIZE,
+			       ST_RESIZE, ST_CLONE_BUFS, ST_BUFS, ST_FILES, ST_SIGNAL,
+			       ST_EXIT_THREAD, ST_HOLE, ST_HOLE, ST_DUP_RING, ST_IOWQ,
+			       ST_SHUT);
+	if (main && s->kind == ST_EXIT_THREAD)
+		s->kind = ST_SPIN;
+	s->ring = below(r, FZ_RINGS);
+	while (!c->rings[s->ring].on)
+		s->ring--;
+	s->arg = rnd(r);
+	s->arg2 = rnd(r);
+	if (s->kind == ST_SUBMIT)
+		gen_submit(r, c, s);
+}
+
+static void gen_thread(struct fz_rng *r, struct fz_case *c, unsigned int i)
+{
+	struct fz_thread *t = &c->threads[i];
+	unsigned int n = i ? 2 + below(r, 5) : 3 + below(r, FZ_STEPS - 4);
+
+	for (t->nr = 0; t->nr < n; t->nr++)
+		gen_step(r, c, &t->steps[t->nr], !i);
+	if (!i && t->steps[0].kind != ST_SUBMIT) {
+		memset(&t->steps[0], 0, sizeof(t->steps[0]));
+		gen_submit(r, c, &t->steps[0]);
+	}
+}
+
+static void gen_tmpls(struct fz_rng *r, struct fz_case *c)
+{
+	unsigned int i;
+
+	for (i = 0; i < FZ_TMPLS; i++) {
+		fz_gen_sqe(r, &c->tmpls[i], false);
+		/* a child doesn't skip its CQE, so mostly it doesn't ask for it */
+		if (chance(r, 60))
+			c->tmpls[i].sqe_flags &= ~IOSQE_CQE_SKIP_SUCCESS;
+		c->tmpls[i].id = c->ids == 2 ? ID_APP :
+				 c->ids == 1 ? ID_TMPL : ID_TMPL + i;
+	}
+}
+
+/* A case that is done over and over: short, and its requests come to their end. */
+static void gen_repeat(struct fz_rng *r, struct fz_case *c)
+{
+	unsigned int i;
+
+	c->repeats = 120;
+	c->end = END_SETTLE;
+	c->nr_threads = 1;
+	c->noreap = 0;
+	c->reaper = 0;
+	c->threads[0].nr = 1 + below(r, 2);
+	for (i = 0; i < c->threads[0].nr; i++) {
+		struct fz_step *s = &c->threads[0].steps[i];
+
+		if (s->kind != ST_SUBMIT) {
+			memset(s, 0, sizeof(*s));
+			gen_submit(r, c, s);
+		}
+		s->ring = 0;
+	}
+}
+
+static void gen(struct fz_rng *r, struct fz_case *c)
+{
+	unsigned int i;
+
+	c->ids = PICK(r, 0, 0, 0, 1, 2);
+	for (i = 0; i < FZ_RINGS; i++) {
+		gen_ring(r, c, i);
+		if (c->rings[i].on)
+			gen_attach(r, c, i);
+	}
+	for (i = 0; i < FZ_TABLES; i++)
+		gen_table(r, &c->tables[i], i >= 2 * FZ_RINGS);
+	gen_tmpls(r, c);
+	c->nr_threads = PICK(r, 1, 1, 1, 2, 2, 3);
+	for (i = 0; i < c->nr_threads; i++)
+		gen_thread(r, c, i);
+	c->reaper = chance(r, 12);
+	c->noreap = chance(r, 15);
+	c->end = PICK(r, END_SETTLE, END_SETTLE, END_SETTLE, END_SETTLE, END_SETTLE,
+		      END_SETTLE, END_KILL, END_KILL, END_KILL, END_EXIT, END_EXEC);
+	c->kill_ms = PICK(r, 1, 5, 20, 50, 100, 200);
+	if (want("kill"))
+		c->end = chance(r, 80) ? END_KILL : END_EXIT;
+	if (chance(r, want("repeat") ? 100 : 7))
+		gen_repeat(r, c);
+}
+
+static void mutate_once(struct fz_rng *r, struct fz_case *c)
+{
+	struct fz_thread *t = &c->threads[below(r, c->nr_threads)];
+	unsigned int i, k = below(r, FZ_TABLES);
+
+	switch (below(r, 12)) {
+	case 0:
+		gen_rule(r, &c->tables[k].rules[below(r, 4)], k >= 2 * FZ_RINGS, 1);
+		break;
+	case 1:
+		i = below(r, 4);
+		gen_rule(r, &c->tables[k].rules[i], k >= 2 * FZ_RINGS, i);
+		break;
+	case 2:
+		gen_act(r, &c->tables[k].rules[below(r, 4)].acts[below(r, 2)],
+			k >= 2 * FZ_RINGS, 1);
+		break;
+	case 3:
+		i = below(r, FZ_TMPLS);
+		k = c->tmpls[i].id;
+		fz_gen_sqe(r, &c->tmpls[i], false);
+		c->tmpls[i].id = k;
+		break;
+	case 4:
+		if (c->nr_sqes) {
+			i = below(r, c->nr_sqes);
+			k = c->sqes[i].id;
+			fz_gen_sqe(r, &c->sqes[i], true);
+			c->sqes[i].id = k;
+		}
+		break;
+	case 5:
+		if (t->nr)
+			gen_step(r, c, &t->steps[below(r, t->nr)], t == c->threads);
+		break;
+	case 6:
+		if (t->nr < FZ_STEPS)
+			gen_step(r, c, &t->steps[t->nr++], t == c->threads);
+		break;
+	case 7:
+		if (t->nr && t->nr < FZ_STEPS) {
+			i = below(r, t->nr);
+			t->steps[t->nr++] = t->steps[i];
+		}
+		break;
+	case 8:
+		c->rings[0].setup = mode_setup(gen_setup(r));
+		break;
+	case 9:
+		c->tables[k].rules[below(r, 3)].left = chance(r, 60) ? ~0U : below(r, 9);
+		break;
+	case 10:
+		c->tables[k].rules[below(r, 3)].verdict = PICK(r, 0, 1, 2, 3, 4, 8, 6, 5);
+		break;
+	case 11:
+		if (c->nr_sqes)
+			c->sqes[below(r, c->nr_sqes)].sqe_flags ^=
+				1 << (1 + below(r, 6));
+		break;
+	}
+}
+
+static void mutate(struct fz_rng *r, struct fz_case *c)
+{
+	unsigned int n = 1 + below(r, 4);
+
+	while (n--)
+		mutate_once(r, c);
+	if (c->repeats)
+		gen_repeat(r, c);
+}
+
+/* What cannot be together, and what follows from what is there. */
+void fz_derive(struct fz_case *c)
+{
+	bool drains = false, cancels = false;
+	unsigned int i, j;
+
+	for (i = 0; i < c->nr_sqes; i++)
+		drains |= c->sqes[i].sqe_flags & IOSQE_IO_DRAIN;
+	for (i = 0; i < FZ_TMPLS + c->nr_sqes; i++) {
+		struct fz_sqe *s = i < FZ_TMPLS ? &c->tmpls[i] : &c->sqes[i - FZ_TMPLS];
+
+		/* a base fault: see masks.c */
+		if (drains && (s->op == OP_SEND_ZC || s->op == OP_SENDMSG_ZC))
+			s->op = OP_SEND;
+		if (s->op != OP_NR)
+			cancels |= fz_op_cancels(s);
+		/* in two of three cases each request has its CQE */
+		if (strtoull(c->name, NULL, 10) % 3)
+			s->sqe_flags &= ~IOSQE_CQE_SKIP_SUCCESS;
+	}
+	for (i = 0; i < c->nr_threads; i++) {
+		for (j = 0; j < c->threads[i].nr; j++) {
+			switch (c->threads[i].steps[j].kind) {
+			case ST_SYNC_CANCEL:
+			case ST_DETACH:
+			case ST_CLOSE_RING:
+			case ST_EXIT_THREAD:
+			case ST_FORK:
+			case ST_FILES:
+			case ST_SIGNAL:
+				cancels = true;
+				break;
+			}
+		}
+	}
+	/* threads end before the rings come to rest, and their requests with them */
+	c->innocent = !cancels && c->nr_threads == 1 && c->end == END_SETTLE;
+	for (i = 0; c->end == END_SETTLE && i < FZ_TABLES; i++) {
+		for (j = 0; j < FZ_RULES; j++) {
+			struct fz_rule *rule = &c->tables[i].rules[j];
+			unsigned int k;
+
+			/* who reaps by himself can't count */
+			for (k = 0; k < FZ_ACTS; k++) {
+				if (rule->acts[k].verb >= FZ_BUF_DATA &&
+				    rule->acts[k].verb <= FZ_BUF_MOVE &&
+				    rule->acts[k].tmpl == 1)
+					rule->acts[k].tmpl = 0;
+			}
+		}
+	}
+	if (c->end == END_SETTLE)
+		c->reaper = 0;
+}
+
+/* Makes the case that @name says. Returns 0 or -EINVAL if that is no name. */
+int fz_make(struct fz_case *c, const char *name)
+{
+	struct fz_rng r;
+	char *end;
+
+	memset(c, 0, sizeof(*c));
+	if (!isdigit(*name) || strlen(name) >= FZ_NAME)
+		return -EINVAL;
+	snprintf(c->name, sizeof(c->name), "%s", name);
+	r.s = strtoull(name, &end, 10) * 0x2545f4914f6cdd1dULL + 1;
+	gen(&r, c);
+	while (*end == '.') {
+		if (!isdigit(end[1]))
+			return -EINVAL;
+		r.s = strtoull(end + 1, &end, 10) * 0x9e3779b97f4a7c15ULL + 7;
+		mutate(&r, c);
+	}
+	if (*end)
+		return -EINVAL;
+	return 0;
+}

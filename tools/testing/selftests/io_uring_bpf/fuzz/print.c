@@ -1,0 +1,757 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A case as text, of which a selftest can be made
+ *
+ * Requests are shown as fz_fill() makes them, with names in the place of
+ * descriptors and of memory: env.c has what is in these.
+ */
+#include "env.h"
+
+/* descriptors of the environment that is made up for fz_fill() */
+#define FAKE_FD		1000
+
+struct name {
+	__u64	bit;
+	const char *name;
+};
+
+/* print.c, for the minimiser too */
+bool fz_sqe_used(const struct fz_case *c, unsigned int nr);
+bool fz_table_used(const struct fz_case *c, unsigned int table);
+bool fz_tmpl_used(const struct fz_case *c, unsigned int tmpl);
+
+#define SETUP(x) { IORING_SETUP_##x, #x }
+static const struct name setup_names[] = {
+	SETUP(IOPOLL), SETUP(SQPOLL), SETUP(SQ_AFF), SETUP(CQSIZE), SETUP(CLAMP),
+	SETUP(ATTACH_WQ), SETUP(R_DISABLED), SETUP(SUBMIT_ALL), SETUP(COOP_TASKRUN),
+	SETUP(TASKRUN_FLAG), SETUP(SQE128), SETUP(CQE32), SETUP(SINGLE_ISSUER),
+	SETUP(DEFER_TASKRUN), SETUP(NO_MMAP), SETUP(REGISTERED_FD_ONLY),
+	SETUP(NO_SQARRAY), SETUP(HYBRID_IOPOLL), SETUP(CQE_MIXED), SETUP(SQE_MIXED),
+	SETUP(SQ_REWIND), { }
+};
+
+static const struct name sqe_names[] = {
+	{ IOSQE_FIXED_FILE, "FIXED_FILE" }, { IOSQE_IO_DRAIN, "DRAIN" },
+	{ IOSQE_IO_LINK, "LINK" }, { IOSQE_IO_HARDLINK, "HARDLINK" },
+	{ IOSQE_ASYNC, "ASYNC" }, { IOSQE_BUFFER_SELECT, "BUFFER_SELECT" },
+	{ IOSQE_CQE_SKIP_SUCCESS, "CQE_SKIP_SUCCESS" }, { }
+};
+
+static const struct name event_names[] = {
+	{ 1, "START" }, { 2, "COMPLETE" }, { 4, "AUX" }, { 8, "CANCEL" }, { }
+};
+
+static const struct name issue_names[] = { { 1, "ISSUE_APP" }, { } };
+static const struct name edit_names[] = { { 1, "REST" }, { 2, "POST_CANCELED" }, { } };
+static const struct name cancel_names[] = {
+	{ IORING_ASYNC_CANCEL_ALL, "ALL" }, { IORING_ASYNC_CANCEL_FD, "FD" },
+	{ IORING_ASYNC_CANCEL_ANY, "ANY" }, { IORING_ASYNC_CANCEL_OP, "OP" },
+	{ IORING_ASYNC_CANCEL_FD_FIXED, "FD_FIXED" },
+	{ IORING_ASYNC_CANCEL_USERDATA, "USERDATA" }, { }
+};
+
+#define OPCODE(x) [IORING_OP_##x] = #x
+static const char *const opcodes[IORING_OP_LAST] = {
+	OPCODE(NOP), OPCODE(READV), OPCODE(WRITEV), OPCODE(FSYNC), OPCODE(READ_FIXED),
+	OPCODE(WRITE_FIXED), OPCODE(POLL_ADD), OPCODE(POLL_REMOVE),
+	OPCODE(SYNC_FILE_RANGE), OPCODE(SENDMSG), OPCODE(RECVMSG), OPCODE(TIMEOUT),
+	OPCODE(TIMEOUT_REMOVE), OPCODE(ACCEPT), OPCODE(ASYNC_CANCEL),
+	OPCODE(LINK_TIMEOUT), OPCODE(CONNECT), OPCODE(FALLOCATE), OPCODE(OPENAT),
+	OPCODE(CLOSE), OPCODE(FILES_UPDATE), OPCODE(STATX), OPCODE(READ),
+	OPCODE(WRITE), OPCODE(FADVISE), OPCODE(MADVISE), OPCODE(SEND), OPCODE(RECV),
+	OPCODE(OPENAT2), OPCODE(EPOLL_CTL), OPCODE(SPLICE), OPCODE(PROVIDE_BUFFERS),
+	OPCODE(REMOVE_BUFFERS), OPCODE(TEE), OPCODE(SHUTDOWN), OPCODE(RENAMEAT),
+	OPCODE(UNLINKAT), OPCODE(MKDIRAT), OPCODE(SYMLINKAT), OPCODE(LINKAT),
+	OPCODE(MSG_RING), OPCODE(FSETXATTR), OPCODE(SETXATTR), OPCODE(FGETXATTR),
+	OPCODE(GETXATTR), OPCODE(SOCKET), OPCODE(URING_CMD), OPCODE(SEND_ZC),
+	OPCODE(SENDMSG_ZC), OPCODE(READ_MULTISHOT), OPCODE(WAITID),
+	OPCODE(FUTEX_WAIT), OPCODE(FUTEX_WAKE), OPCODE(FUTEX_WAITV),
+	OPCODE(FIXED_FD_INSTALL), OPCODE(FTRUNCATE), OPCODE(BIND), OPCODE(LISTEN),
+	OPCODE(RECV_ZC), OPCODE(EPOLL_WAIT), OPCODE(READV_FIXED),
+	OPCODE(WRITEV_FIXED), OPCODE(PIPE), OPCODE(NOP128), OPCODE(URING_CMD128),
+	OPCODE(BPF),
+};
+
+#define FD(x) [FD_##x] = #x
+static const char *const fd_names[FD_NR] = {
+	FD(PIPE0_R), FD(PIPE0_W), FD(PIPE1_R), FD(PIPE1_W), FD(EVENT0), FD(EVENT1),
+	FD(SOCK_A), FD(SOCK_B), FD(DATA_A), FD(DATA_B), FD(MSG), FD(LISTEN), FD(FILE),
+	FD(DIRECT), FD(NULLB), FD(ZERO), FD(EPOLL), FD(TIMER), FD(DIR), FD(DUP),
+	FD(BAD), FD(TCP_A), FD(TCP_B), FD(RING0), FD(RING1), FD(RING2),
+};
+
+#define MEM(x) { #x, offsetof(struct fz_mem, x), sizeof(((struct fz_mem *)0)->x), \
+		 sizeof(((struct fz_mem *)0)->x[0]) }
+#define MEM1(x) { #x, offsetof(struct fz_mem, x), sizeof(((struct fz_mem *)0)->x), 0 }
+static const struct {
+	const char *name;
+	size_t start, size, one;
+} members[] = {
+	MEM(data), MEM(provided), MEM(msgs), MEM(iov), MEM(msg), MEM(ts), MEM1(un),
+	MEM(ev), MEM(waitv), MEM1(statx), MEM1(info), MEM(futex), MEM(fds), MEM(pipe),
+	MEM(path), { }
+};
+
+static struct fz_mem fake_mem;
+static char fake_hole[1];
+
+/* Bits by their names, and what has none as a number. */
+static void flags(FILE *f, const struct name *n, __u64 v)
+{
+	const char *sep = "";
+
+	if (!v)
+		fputc('0', f);
+	for (; n->name; n++) {
+		if (!(v & n->bit))
+			continue;
+		fprintf(f, "%s%s", sep, n->name);
+		v &= ~n->bit;
+		sep = "|";
+	}
+	if (v)
+		fprintf(f, "%s%#llx", sep, (unsigned long long)v);
+}
+
+static void opcode(FILE *f, unsigned int op)
+{
+	if (op == FZ_ANY_OPCODE)
+		fputs("any opcode", f);
+	else if (op < IORING_OP_LAST && opcodes[op])
+		fputs(opcodes[op], f);
+	else
+		fprintf(f, "opcode %u", op);
+}
+
+static void number(FILE *f, __u64 v)
+{
+	if (v + 4096 < 4096)
+		fprintf(f, "%lld", (long long)v);
+	else if (v < 10000)
+		fprintf(f, "%llu", (unsigned long long)v);
+	else
+		fprintf(f, "%#llx", (unsigned long long)v);
+}
+
+/* An address, a user_data or a number */
+static void value(FILE *f, __u64 v)
+{
+	size_t at = v - (unsigned long)&fake_mem, i;
+
+	if (v >> 32 == FZ_COOKIE) {
+		fprintf(f, "user_data %u", (__u32)v);
+		return;
+	}
+	if (v == (unsigned long)fake_hole) {
+		fputs("hole", f);
+		return;
+	}
+	for (i = 0; at < sizeof(fake_mem) && members[i].name; i++) {
+		if (at - members[i].start >= members[i].size)
+			continue;
+		at -= members[i].start;
+		fprintf(f, "&%s", members[i].name);
+		if (members[i].one)
+			fprintf(f, "[%zu]", at / members[i].one);
+		if (members[i].one && at % members[i].one)
+			fprintf(f, " + %zu", at % members[i].one);
+		return;
+	}
+	number(f, v);
+}
+
+static void descriptor(FILE *f, __s32 fd, bool fixed)
+{
+	if (fixed && fd >= 0 && fd < FD_IN_TABLE)
+		fprintf(f, "fixed %s", fd_names[fd]);
+	else if (fixed)
+		fprintf(f, "fixed %d", fd);
+	else if (fd >= FAKE_FD && fd < FAKE_FD + FD_NR)
+		fputs(fd_names[fd - FAKE_FD], f);
+	else
+		fprintf(f, "%d", fd);
+}
+
+static void fill(const struct fz_case *c, const struct fz_sqe *s,
+		 struct io_uring_sqe *q)
+{
+	static struct fz_env e;
+	unsigned int i;
+
+	e.mem = &fake_mem;
+	e.hole = fake_hole;
+	e.c = c;
+	for (i = 0; i < FD_NR; i++)
+		e.fds[i] = FAKE_FD + i;
+	/* the three that a request can name: see fz_fill() */
+	e.rings[0].personality[0] = 1;
+	e.rings[0].personality[1] = 2;
+	fz_fill(&e, c, s, q);
+}
+
+static void field(FILE *f, const char *name, __u64 v)
+{
+	if (!v)
+		return;
+	fprintf(f, ", %s=", name);
+	value(f, v);
+}
+
+/* What all requests have, and what the case says of this one */
+static void common(FILE *f, const struct fz_sqe *s, const struct io_uring_sqe *q)
+{
+	fprintf(f, ", user_data=%u", s->id);
+	if (q->flags) {
+		fputs(", flags=", f);
+		flags(f, sqe_names, q->flags);
+	}
+	if (q->personality == 77)
+		fputs(", personality=unknown", f);
+	else if (q->personality)
+		fprintf(f, ", personality=%s", q->personality == 1 ? "root" : "uid 1001");
+}
+
+static void sqe(FILE *f, const struct fz_case *c, const struct fz_sqe *s)
+{
+	struct io_uring_sqe q;
+
+	fill(c, s, &q);
+	if (s->op == OP_FLOW) {
+		fprintf(f, "flow(slot=%u, table=%u", s->len % FZ_SLOTS, (int)s->off & 1);
+		fprintf(f, ", state[1]=%#x", s->opt);
+		common(f, s, &q);
+		fputc(')', f);
+		return;
+	}
+	fprintf(f, "sqe(%s", fz_op_name(s->op));
+	if (s->op == OP_RAW) {
+		fputc(' ', f);
+		opcode(f, q.opcode);
+	}
+	fputs(", fd=", f);
+	descriptor(f, q.fd, q.flags & IOSQE_FIXED_FILE);
+	field(f, "ioprio", q.ioprio);
+	field(f, "addr", q.addr);
+	field(f, "len", q.len);
+	if (s->op == OP_EPOLL_CTL) {
+		fputs(", off=", f);
+		descriptor(f, q.off, false);
+	} else {
+		field(f, "off", q.off);
+	}
+	if (q.rw_flags)
+		fprintf(f, ", op_flags=%#x", q.rw_flags);
+	field(f, "buf_index", q.buf_index);
+	if (s->op == OP_SPLICE || s->op == OP_TEE) {
+		fputs(", splice_fd_in=", f);
+		descriptor(f, q.splice_fd_in, false);
+	} else {
+		field(f, "file_index", q.file_index);
+	}
+	field(f, "addr3", q.addr3);
+	common(f, s, &q);
+	if (s->opt)
+		fprintf(f, ", opt=%#x", s->opt);
+	fputc(')', f);
+}
+
+bool fz_sqe_used(const struct fz_case *c, unsigned int nr)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < c->nr_threads; i++) {
+		for (j = 0; j < c->threads[i].nr; j++) {
+			const struct fz_step *s = &c->threads[i].steps[j];
+
+			if (s->kind == ST_SUBMIT && nr >= s->first &&
+			    nr < (unsigned int)s->first + s->nr)
+				return nr < FZ_SQES && c->sqes[nr].op < OP_NR;
+		}
+	}
+	return false;
+}
+
+/* Does one of the steps do that? */
+static bool has_step(const struct fz_case *c, enum fz_step_kind kind)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < c->nr_threads; i++) {
+		for (j = 0; j < c->threads[i].nr; j++) {
+			if (c->threads[i].steps[j].kind == kind)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Is there a flow of this table that is submitted? */
+static bool has_flow(const struct fz_case *c, unsigned int table)
+{
+	unsigned int i, j, k;
+
+	for (i = 0; i < c->nr_threads; i++) {
+		for (j = 0; j < c->threads[i].nr; j++) {
+			const struct fz_step *s = &c->threads[i].steps[j];
+
+			if (s->kind != ST_SUBMIT || s->ring != table / 2)
+				continue;
+			for (k = s->first; k < (unsigned int)s->first + s->nr; k++) {
+				if (k < FZ_SQES && c->sqes[k].op == OP_FLOW &&
+				    (c->sqes[k].off & 1) == (table & 1))
+					return true;
+			}
+		}
+	}
+	return false;
+}
+
+/* Does a program look at that table? */
+bool fz_table_used(const struct fz_case *c, unsigned int table)
+{
+	bool watch = table >= 2 * FZ_RINGS, later = has_step(c, ST_ATTACH);
+	unsigned int ring = watch ? table - 2 * FZ_RINGS : table / 2, i;
+
+	if (!c->rings[ring].on || (!watch && !has_flow(c, table)))
+		return false;
+	for (i = 0; i < c->nr_attach; i++) {
+		const struct fz_attach *a = &c->attach[i];
+
+		if (a->ring == ring && !a->watch == !watch && !a->plain &&
+		    (a->on || later))
+			return true;
+	}
+	return false;
+}
+
+/* Does an action of a table that is looked at name this template? */
+bool fz_tmpl_used(const struct fz_case *c, unsigned int tmpl)
+{
+	unsigned int ring = tmpl / FZ_RING_TMPLS, i, j, k;
+	const unsigned int tables[] = { 2 * ring, 2 * ring + 1, 2 * FZ_RINGS + ring };
+
+	for (i = 0; i < 3; i++) {
+		if (!fz_table_used(c, tables[i]))
+			continue;
+		for (j = 0; j < FZ_RULES; j++) {
+			const struct fz_rule *r = &c->tables[tables[i]].rules[j];
+
+			for (k = 0; r->left && k < r->nr_acts && k < FZ_ACTS; k++) {
+				const struct fz_act *a = &r->acts[k];
+
+				if ((a->verb == FZ_ISSUE || a->verb == FZ_LINK) &&
+				    a->tmpl % FZ_RING_TMPLS == tmpl % FZ_RING_TMPLS)
+					return true;
+			}
+		}
+	}
+	return false;
+}
+
+static void print_tmpl(FILE *f, const struct fz_case *c, unsigned int ring,
+		       const struct fz_act *a)
+{
+	unsigned int t = ring * FZ_RING_TMPLS + a->tmpl % FZ_RING_TMPLS;
+
+	fprintf(f, "tmpl %u { ", t);
+	sqe(f, c, &c->tmpls[t]);
+	fprintf(f, " }, %d, ", a->size & 64 ? 64 : a->size & 63);
+}
+
+static void print_again(FILE *f, const struct fz_rule *r, const struct fz_act *a)
+{
+	fputs("bpf_io_uring_again(", f);
+	number(f, a->off);
+	fprintf(f, ", %s, %u);", a->addr ? "&data[1]" : "0", a->len);
+	if (a->msg && (r->opcode == FZ_ANY_OPCODE || r->opcode == IORING_OP_SEND))
+		fputs(" /* of a send of a flow: (0, &msgs[n], 8) */", f);
+}
+
+static void print_set(FILE *f, const struct fz_act *a, bool watch)
+{
+	switch (a->verb) {
+	case FZ_SET_UD:
+		fprintf(f, "ctx->user_data = %u;", (int)a->off & (FZ_IDS - 1));
+		break;
+	case FZ_SET_RES:
+		fprintf(f, "ctx->res = %d;", (int)a->len);
+		break;
+	case FZ_SET_CFLAGS:
+		fprintf(f, "ctx->cflags = %#x; /* but MORE, NOTIF and BUFFER stay */",
+			a->len);
+		break;
+	case FZ_SET_STATE:
+		fprintf(f, "ctx->state[%d] = ", watch ? 2 : 1 + a->tmpl % 3);
+		number(f, a->off);
+		fputc(';', f);
+		break;
+	}
+}
+
+static void print_buf(FILE *f, const struct fz_act *a)
+{
+	unsigned long long off = a->off;
+
+	switch (a->verb) {
+	case FZ_BUF_DATA:
+		fprintf(f, "bpf_io_uring_buf_data(%u, %llu, 16);", a->tmpl, off);
+		break;
+	case FZ_BUF_DATA_RW:
+		fprintf(f, "bpf_io_uring_buf_data_rw(%u, %llu, 16)[%u]++;", a->tmpl, off,
+			a->len & 15);
+		break;
+	case FZ_BUF_READ:
+		fprintf(f, "bpf_io_uring_buf_read(%u, %llu, scratch, 64);", a->tmpl, off);
+		break;
+	case FZ_BUF_WRITE:
+		fprintf(f, "bpf_io_uring_buf_write(%u, %llu, scratch, 64);", a->tmpl, off);
+		break;
+	case FZ_BUF_MOVE:
+		if (a->tmpl == 1) {
+			fputs("bpf_io_uring_buf_read(1, tail of the CQ, x, 4) ?: bpf_io_uring_buf_write(1, head of the CQ, x, 4);", f);
+			break;
+		}
+		fprintf(f, "bpf_io_uring_buf_read(%u, %llu, x, 4) ?: bpf_io_uring_buf_write(%u, %llu, x, 4);",
+			a->tmpl, off, a->tmpl, (unsigned long long)a->addr);
+		break;
+	}
+}
+
+static void print_edit(FILE *f, const struct fz_act *a)
+{
+	fprintf(f, "bpf_io_uring_%s(%d, ", a->verb == FZ_DROP ? "drop" : "unlink",
+		(int)a->off);
+	flags(f, edit_names, a->flags);
+	fputs(");", f);
+}
+
+static void print_act(FILE *f, const struct fz_case *c, unsigned int table,
+		      const struct fz_rule *r, const struct fz_act *a)
+{
+	bool watch = table >= 2 * FZ_RINGS;
+	unsigned int ring = watch ? table - 2 * FZ_RINGS : table / 2;
+
+	fputs("\t\t", f);
+	switch (a->verb) {
+	case FZ_ISSUE:
+	case FZ_LINK:
+		fprintf(f, "bpf_io_uring_%s(", a->verb == FZ_ISSUE ? "issue" : "link");
+		print_tmpl(f, c, ring, a);
+		flags(f, issue_names, a->flags);
+		fputs(");", f);
+		break;
+	case FZ_AGAIN:
+		print_again(f, r, a);
+		break;
+	case FZ_POST:
+		fprintf(f, "bpf_io_uring_post_cqe({ user_data=%u, res=%d, flags=%#llx }, %d);",
+			(int)a->off & (FZ_IDS - 1), (int)a->len,
+			(unsigned long long)a->flags & 0xffffffff,
+			a->size == 16 || a->size == 32 ? a->size : 8);
+		break;
+	case FZ_COMPLETE:
+		fprintf(f, "bpf_io_uring_complete(%d);", (int)a->len);
+		break;
+	case FZ_DROP:
+	case FZ_UNLINK:
+		print_edit(f, a);
+		break;
+	case FZ_ITER:
+		fputs("bpf_for_each(io_uring_chain, member, ctx);", f);
+		break;
+	case FZ_BUF_DATA ... FZ_BUF_MOVE:
+		print_buf(f, a);
+		break;
+	default:
+		print_set(f, a, watch);
+	}
+	fputc('\n', f);
+}
+
+static void print_verdict(FILE *f, unsigned int v)
+{
+	static const char *const names[] = { "DEFAULT", "POST", "DROP", "DROP_BUF" };
+
+	if (v > 15)
+		v = 0;
+	fprintf(f, "\t\treturn %s%s%s;\n", names[v & 3], v & 4 ? " | GO_ON" : "",
+		v & 8 ? " | CUT" : "");
+}
+
+static void print_table(FILE *f, const struct fz_case *c, unsigned int table)
+{
+	unsigned int i, j;
+
+	if (table < 2 * FZ_RINGS)
+		fprintf(f, "\nflows of ring %u with table %u\n", table / 2, table & 1);
+	else
+		fprintf(f, "\nwatchers of ring %u\n", table - 2 * FZ_RINGS);
+	for (i = 0; i < FZ_RULES; i++) {
+		const struct fz_rule *r = &c->tables[table].rules[i];
+
+		if (!r->left || !r->events)
+			continue;
+		fputs("\ton ", f);
+		flags(f, event_names, r->events);
+		fputs(" of ", f);
+		opcode(f, r->opcode);
+		if (r->left == ~0U)
+			fputs(", for ever:\n", f);
+		else
+			fprintf(f, ", %u time%s:\n", r->left, r->left == 1 ? "" : "s");
+		for (j = 0; j < r->nr_acts && j < FZ_ACTS; j++) {
+			if (r->acts[j].verb != FZ_NOTHING && r->acts[j].verb < FZ_NR_VERBS)
+				print_act(f, c, table, r, &r->acts[j]);
+		}
+		print_verdict(f, r->verdict);
+	}
+}
+
+static void print_ring(FILE *f, const struct fz_case *c, unsigned int i)
+{
+	const struct fz_ring *r = &c->rings[i];
+
+	fprintf(f, "ring %u: entries %u, CQ %u, setup ", i, r->entries, r->cq_entries);
+	flags(f, setup_names, r->setup);
+	if (r->registered_fd)
+		fputs(", entered by a registered descriptor", f);
+	if (r->restricted && (r->setup & IORING_SETUP_R_DISABLED))
+		fputs(", restricted: no OPENAT, SOCKET, TIMEOUT", f);
+	fputc('\n', f);
+}
+
+static void print_attach(FILE *f, const struct fz_attach *a)
+{
+	const char *sep = "";
+	unsigned int i;
+
+	fprintf(f, "attach(ring %u, slot %u): %s%s%s", a->ring, a->slot,
+		a->watch && a->plain ? "plain " : "",
+		a->sleepable && !(a->watch && a->plain) ? "sleepable " : "",
+		a->watch ? "watcher" : "flows");
+	if (a->watch && a->opcodes) {
+		fputs(", opcodes ", f);
+		for (i = 0; i < 64; i++) {
+			if (!(a->opcodes >> i & 1))
+				continue;
+			fputs(sep, f);
+			opcode(f, i);
+			sep = "|";
+		}
+	}
+	if (a->watch && a->user_data_mask)
+		fprintf(f, ", user_data & %#llx == %#llx",
+			(unsigned long long)a->user_data_mask,
+			(unsigned long long)a->user_data);
+	fputc('\n', f);
+}
+
+static void print_submit(FILE *f, const struct fz_case *c, const struct fz_step *s)
+{
+	unsigned int i;
+
+	fputs("submit\n", f);
+	for (i = s->first; i < (unsigned int)s->first + s->nr && i < FZ_SQES; i++) {
+		if (c->sqes[i].op >= OP_NR)
+			continue;
+		fputs("\t\t", f);
+		sqe(f, c, &c->sqes[i]);
+		fputc('\n', f);
+	}
+}
+
+static void print_cancel(FILE *f, const struct fz_step *s)
+{
+	static const char *const ops[] = { "BPF", "POLL_ADD", "READ", "TIMEOUT" };
+	__u32 all = s->arg & 0x100 ? IORING_ASYNC_CANCEL_ALL : 0;
+
+	fputs("IORING_REGISTER_SYNC_CANCEL(", f);
+	switch (s->arg % 4) {
+	case 0:
+		flags(f, cancel_names, IORING_ASYNC_CANCEL_ANY | all);
+		break;
+	case 1:
+		flags(f, cancel_names, IORING_ASYNC_CANCEL_OP | all);
+		fprintf(f, ", opcode %s", ops[s->arg2 % 4]);
+		break;
+	case 2:
+		flags(f, cancel_names, IORING_ASYNC_CANCEL_FD | all);
+		fprintf(f, ", fd %s", fd_names[s->arg2 % FD_NR]);
+		break;
+	case 3:
+		flags(f, cancel_names, all);
+		fprintf(f, ", user_data %u", (__u8)s->arg2);
+		break;
+	}
+	fputs(")\n", f);
+}
+
+static void print_trigger(FILE *f, unsigned int what)
+{
+	static const char *const names[] = {
+		"write(PIPE0_W, 8 bytes)", "write(EVENT0, 1)", "send(SOCK_B, 8 bytes)",
+		"send(DATA_B, 8 bytes)", "connect() to LISTEN, send 8 bytes",
+		"send(TCP_B, 8 bytes)", "TIMER in 1 ms, and each 10 ms",
+		"futex[0]++ and FUTEX_WAKE",
+	};
+
+	fprintf(f, "%s\n", names[what % 8]);
+}
+
+/* Steps that change what a ring has */
+static bool print_ring_step(FILE *f, const struct fz_case *c, const struct fz_step *s)
+{
+	unsigned int slot = s->arg % FZ_SLOTS;
+
+	switch (s->kind) {
+	case ST_DETACH:
+		fprintf(f, "%sbpf_link__destroy(slot %u)\n",
+			s->arg2 & 1 ? "bpf_link__detach(), " : "", slot);
+		break;
+	case ST_UPDATE:
+		fprintf(f, "bpf_link__update_program(slot %u, %s%s)\n", slot,
+			slot == 3 ? "plain " : s->arg2 & 1 ? "sleepable " : "",
+			slot >= 2 ? "watcher" : "flows");
+		break;
+	case ST_ATTACH:
+		if (c->nr_attach)
+			print_attach(f, &c->attach[s->arg2 % c->nr_attach]);
+		else
+			fputs("nothing to attach\n", f);
+		break;
+	case ST_RESIZE:
+		fprintf(f, "IORING_REGISTER_RESIZE_RINGS(SQ %d, CQ %d)\n",
+			8 << s->arg % 3, 16 << s->arg2 % 4);
+		break;
+	case ST_CLONE_BUFS:
+		fprintf(f, "IORING_REGISTER_CLONE_BUFFERS(of ring %u%s)\n",
+			s->arg % FZ_RINGS, s->arg2 & 1 ? ", DST_REPLACE" : "");
+		break;
+	case ST_BUFS:
+		fprintf(f, "IORING_UNREGISTER_BUFFERS%s\n",
+			s->arg & 3 ? ", and IORING_REGISTER_BUFFERS" : "");
+		break;
+	case ST_FILES:
+		fprintf(f, "IORING_REGISTER_FILES_UPDATE2(%u, %s)\n",
+			s->arg % FD_IN_TABLE,
+			s->arg & 0x100 ? fd_names[s->arg2 % FD_IN_TABLE] : "-1");
+		break;
+	case ST_IOWQ:
+		fprintf(f, "IORING_REGISTER_IOWQ_MAX_WORKERS(%u, %u)\n",
+			1 + s->arg % 4, 1 + (int)(s->arg2 % 4));
+		break;
+	case ST_CLOSE_RING:
+		fputs("close, with its memory\n", f);
+		break;
+	case ST_DUP_RING:
+		fprintf(f, "dup()%s\n", s->arg & 1 ? ", close()" : "");
+		break;
+	default:
+		return false;
+	}
+	return true;
+}
+
+static void print_step(FILE *f, const struct fz_case *c, const struct fz_step *s)
+{
+	fprintf(f, "\tring %u: ", s->ring);
+	if (print_ring_step(f, c, s))
+		return;
+	switch (s->kind) {
+	case ST_SUBMIT:
+		print_submit(f, c, s);
+		break;
+	case ST_WAIT:
+		fprintf(f, "wait for %u, at most %u ms%s\n", 1 + (int)(s->arg2 % 3),
+			1 + s->arg % 25, c->noreap ? "" : ", take CQEs");
+		break;
+	case ST_REAP:
+		fputs("take CQEs\n", f);
+		break;
+	case ST_SPIN:
+		fprintf(f, "enter(GETEVENTS)%s for %u ms%s\n",
+			c->noreap ? "" : " and take CQEs",
+			c->noreap ? 400 : 20 + s->arg % 100,
+			s->arg & 1 ? ", with usleep(1000)" : "");
+		break;
+	case ST_SYNC_CANCEL:
+		print_cancel(f, s);
+		break;
+	case ST_TRIGGER:
+		print_trigger(f, s->arg);
+		break;
+	case ST_SLEEP:
+		fprintf(f, "usleep(%u)\n", s->arg % 20000);
+		break;
+	case ST_SETUID:
+		fprintf(f, "setresuid(%d, 0, 0) of the thread\n", s->arg & 1 ? 1000 : 0);
+		break;
+	case ST_FORK:
+		fprintf(f, "fork(), which stays for %u ms%s\n", s->arg % 150,
+			s->arg2 & 1 ? " and does enter(GETEVENTS)" : "");
+		break;
+	case ST_SIGNAL:
+		fputs("tgkill(main thread, SIGUSR1)\n", f);
+		break;
+	case ST_EXIT_THREAD:
+		fputs("pthread_exit()\n", f);
+		break;
+	case ST_HOLE:
+		fputs("the hole is emptied\n", f);
+		break;
+	case ST_SHUT:
+		fputs("shutdown(SOCK_A, SHUT_WR)\n", f);
+		break;
+	default:
+		fprintf(f, "step %u\n", s->kind);
+	}
+}
+
+static void print_head(FILE *f, const struct fz_case *c)
+{
+	static const char *const ends[END_NR] = {
+		[END_SETTLE] = "all is cancelled and looked at",
+		[END_KILL] = "SIGKILL", [END_EXIT] = "exit", [END_EXEC] = "exec",
+	};
+
+	fprintf(f, "case %s%s\n", c->name, c->innocent ? ", nothing of it cancels" : "");
+	if (c->end == END_KILL)
+		fprintf(f, "end: SIGKILL after %u ms\n", c->kill_ms);
+	else
+		fprintf(f, "end: %s\n", c->end < END_NR ? ends[c->end] : "?");
+	if (c->repeats)
+		fprintf(f, "repeated %u times, of which memory must not grow\n", c->repeats);
+	if (c->reaper)
+		fputs("another process takes the CQEs of ring 0\n", f);
+	if (c->noreap)
+		fputs("nobody takes CQEs before the end\n", f);
+	if (strtoull(c->name, NULL, 10) % 4 == 0)
+		fputs("sleepable programs of flows read the hole\n", f);
+}
+
+void fz_print(FILE *f, const struct fz_case *c)
+{
+	unsigned int i, j;
+
+	print_head(f, c);
+	fputc('\n', f);
+	for (i = 0; i < FZ_RINGS; i++) {
+		if (c->rings[i].on)
+			print_ring(f, c, i);
+	}
+	for (i = 0; i < c->nr_attach; i++) {
+		if (c->attach[i].on && c->rings[c->attach[i].ring].on)
+			print_attach(f, &c->attach[i]);
+	}
+	for (i = 0; i < FZ_TABLES; i++) {
+		if (fz_table_used(c, i))
+			print_table(f, c, i);
+	}
+	for (i = 0; i < c->nr_threads; i++) {
+		fprintf(f, "\nthread %u\n", i);
+		for (j = 0; j < c->threads[i].nr; j++) {
+			if (c->rings[c->threads[i].steps[j].ring].on)
+				print_step(f, c, &c->threads[i].steps[j]);
+		}
+	}
+}

@@ -1,0 +1,442 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Rings of all kinds, by system calls alone */
+#include "env.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "fuzz.skel.h"
+
+int fz_ring_enter(struct fz_rings *r, unsigned int submit, unsigned int wait,
+		  unsigned int flags, unsigned int ms)
+{
+	struct __kernel_timespec ts = {
+		.tv_sec = ms / 1000,
+		.tv_nsec = ms % 1000 * 1000000,
+	};
+	struct io_uring_getevents_arg arg = { .ts = (unsigned long)&ts };
+	int ret;
+
+	if (wait || ms) {
+		flags |= IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG;
+		ret = syscall(__NR_io_uring_enter, r->enter_fd, submit, wait,
+			      flags | r->enter_flags, &arg, sizeof(arg));
+	} else {
+		ret = syscall(__NR_io_uring_enter, r->enter_fd, submit, 0,
+			      flags | r->enter_flags, NULL, 0);
+	}
+	return ret < 0 ? -errno : ret;
+}
+
+int fz_ring_register(struct fz_rings *r, unsigned int op, void *arg,
+		     unsigned int nr)
+{
+	unsigned int flag = r->setup & IORING_SETUP_REGISTERED_FD_ONLY ?
+			    IORING_REGISTER_USE_REGISTERED_RING : 0;
+	int ret = syscall(__NR_io_uring_register, r->fd, op | flag, arg, nr);
+
+	return ret < 0 ? -errno : ret;
+}
+
+static int ring_map(struct fz_rings *r, int fd)
+{
+	struct io_uring_params *p = &r->p;
+	size_t wide = r->setup & (IORING_SETUP_CQE32 | IORING_SETUP_CQE_MIXED) ? 2 : 1;
+
+	r->mem_size = p->cq_off.cqes + wide * p->cq_entries * sizeof(struct io_uring_cqe);
+	if (!(r->setup & IORING_SETUP_NO_SQARRAY) &&
+	    r->mem_size < p->sq_off.array + p->sq_entries * 4)
+		r->mem_size = p->sq_off.array + p->sq_entries * 4;
+	r->sqes_size = p->sq_entries * sizeof(struct io_uring_sqe) *
+		       (r->setup & IORING_SETUP_SQE128 ? 2 : 1);
+	r->sq_entries = p->sq_entries;
+	r->cq_entries = p->cq_entries;
+	if (r->setup & IORING_SETUP_NO_MMAP)
+		return 0;
+	r->mem = mmap(NULL, r->mem_size, PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_POPULATE, fd, IORING_OFF_SQ_RING);
+	r->sqes = mmap(NULL, r->sqes_size, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_POPULATE, fd, IORING_OFF_SQES);
+	return r->mem == MAP_FAILED || r->sqes == MAP_FAILED ? -ENOMEM : 0;
+}
+
+static void ring_array(struct fz_rings *r)
+{
+	unsigned int i;
+
+	if (r->setup & IORING_SETUP_NO_SQARRAY)
+		return;
+	for (i = 0; i < r->sq_entries; i++)
+		((__u32 *)(r->mem + r->p.sq_off.array))[i] = i;
+}
+
+static int ring_setup(struct fz_env *e, struct fz_rings *r,
+		      const struct fz_ring *c)
+{
+	struct io_uring_params *p = &r->p;
+	int fd;
+
+	p->flags = c->setup | IORING_SETUP_CQSIZE;
+	p->cq_entries = c->cq_entries;
+	p->sq_thread_idle = 1;
+	if (c->setup & IORING_SETUP_NO_MMAP) {
+		/* a page is enough for the sizes that are made */
+		r->mem = mmap(NULL, 3 * 4096, PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+		r->sqes = r->mem + 4096;
+		p->cq_off.user_addr = (unsigned long)r->mem;
+		p->sq_off.user_addr = (unsigned long)r->sqes;
+	}
+	fd = syscall(__NR_io_uring_setup, c->entries, p);
+	if (fd < 0)
+		return -errno;
+	r->fd = fd;
+	r->enter_fd = fd;
+	r->setup = c->setup;
+	r->alive = true;
+	if (c->setup & IORING_SETUP_REGISTERED_FD_ONLY)
+		r->enter_flags = IORING_ENTER_REGISTERED_RING;
+	return ring_map(r, fd);
+}
+
+/* The last place of the table has what tells others when the ring is gone. */
+static int ring_files(struct fz_env *e, struct fz_rings *r, int lifeline)
+{
+	struct io_uring_rsrc_register reg = {
+		.nr = TABLE_NR,
+		.flags = IORING_RSRC_REGISTER_SPARSE,
+	};
+	__s32 fds[TABLE_NR];
+	struct io_uring_rsrc_update2 up = { .data = (unsigned long)fds };
+	int i, ret;
+
+	for (i = 0; i < TABLE_NR; i++)
+		fds[i] = i < FD_IN_TABLE ? e->fds[i] : -1;
+	fds[TABLE_LIFELINE] = lifeline;
+	ret = fz_ring_register(r, IORING_REGISTER_FILES2, &reg, sizeof(reg));
+	if (ret)
+		return ret;
+	for (i = 0; i < TABLE_NR; i++) {
+		if (fds[i] < 0)
+			continue;
+		up.offset = i;
+		up.data = (unsigned long)&fds[i];
+		up.nr = 1;
+		fz_ring_register(r, IORING_REGISTER_FILES_UPDATE2, &up, sizeof(up));
+	}
+	return 0;
+}
+
+int fz_ring_buffers(struct fz_env *e, struct fz_rings *r)
+{
+	struct iovec iov[4] = {
+		{ e->mem->data[0], 8192 },
+		/* its own rings: a program may move their heads */
+		{ r->mem, r->setup & IORING_SETUP_NO_MMAP ? 4096 : 4096 },
+		{ e->mem->data[4], 4096 },
+		{ NULL, 0 },
+	};
+
+	return fz_ring_register(r, IORING_REGISTER_BUFFERS, iov, 4);
+}
+
+static void ring_provide(struct fz_env *e, struct fz_rings *r, __u16 bgid, __u16 flags)
+{
+	struct io_uring_buf_ring *br;
+	struct io_uring_buf_reg reg = { .ring_entries = 8, .bgid = bgid, .flags = flags };
+	int i;
+
+	br = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		  -1, 0);
+	reg.ring_addr = (unsigned long)br;
+	if (fz_ring_register(r, IORING_REGISTER_PBUF_RING, &reg, 1))
+		return;
+	for (i = 0; i < 8; i++) {
+		struct io_uring_buf *b = (struct io_uring_buf *)br + i;
+
+		b->addr = (unsigned long)e->mem->provided[bgid][i];
+		b->len = i & 1 ? 16 : 256;
+		b->bid = i;
+	}
+	__atomic_store_n(&br->tail, 8, __ATOMIC_RELEASE);
+}
+
+static int ring_restrict(struct fz_rings *r)
+{
+	static const __u8 not[] = { IORING_OP_OPENAT, IORING_OP_SOCKET,
+				    IORING_OP_TIMEOUT };
+	struct io_uring_restriction res[IORING_OP_LAST + 1];
+	unsigned int i, n = 0;
+
+	memset(res, 0, sizeof(res));
+	for (i = 0; i < IORING_OP_LAST; i++) {
+		if (memchr(not, i, sizeof(not)))
+			continue;
+		res[n].opcode = IORING_RESTRICTION_SQE_OP;
+		res[n++].sqe_op = i;
+	}
+	res[n].opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED;
+	res[n++].sqe_flags = 0xff;
+	return fz_ring_register(r, IORING_REGISTER_RESTRICTIONS, res, n);
+}
+
+static void ring_personalities(struct fz_rings *r)
+{
+	/* 1 is root's, 2 is somebody's */
+	r->personality[0] = fz_ring_register(r, IORING_REGISTER_PERSONALITY, NULL, 0);
+	if (syscall(__NR_setresuid, 1001, -1, -1))
+		return;
+	r->personality[1] = fz_ring_register(r, IORING_REGISTER_PERSONALITY, NULL, 0);
+	if (syscall(__NR_setresuid, 0, -1, -1))
+		return;
+}
+
+int fz_ring_init(struct fz_env *e, unsigned int nr, int lifeline)
+{
+	const struct fz_ring *c = &e->c->rings[nr];
+	struct fz_rings *r = &e->rings[nr];
+	struct io_uring_rsrc_update up = { .offset = -1U };
+	int ret;
+
+	ret = ring_setup(e, r, c);
+	if (ret)
+		return ret;
+	ring_array(r);
+	pthread_mutex_init(&r->sq_lock, NULL);
+	pthread_mutex_init(&r->cq_lock, NULL);
+	ring_personalities(r);
+	e->fds[FD_RING0 + nr] = c->setup & IORING_SETUP_REGISTERED_FD_ONLY ? -1 : r->fd;
+	ring_files(e, r, lifeline);
+	fz_ring_buffers(e, r);
+	ring_provide(e, r, BGID_RING, 0);
+	ring_provide(e, r, BGID_INC, IOU_PBUF_RING_INC);
+	if (c->restricted && (c->setup & IORING_SETUP_R_DISABLED))
+		ring_restrict(r);
+	if (c->setup & IORING_SETUP_R_DISABLED)
+		fz_ring_register(r, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
+	if (c->registered_fd && !r->enter_flags) {
+		up.data = r->fd;
+		if (fz_ring_register(r, IORING_REGISTER_RING_FDS, &up, 1) == 1) {
+			r->enter_fd = up.offset;
+			r->enter_flags = IORING_ENTER_REGISTERED_RING;
+		}
+	}
+	return 0;
+}
+
+const struct bpf_program *fz_program(unsigned int ring, bool watch, bool sleepable,
+				     bool plain)
+{
+	struct bpf_program *flow[2][3] = {
+		{ skel->progs.flow0, skel->progs.flow1, skel->progs.flow2 },
+		{ skel->progs.flow_s0, skel->progs.flow_s1, skel->progs.flow_s2 },
+	};
+	struct bpf_program *watches[2][3] = {
+		{ skel->progs.watch0, skel->progs.watch1, skel->progs.watch2 },
+		{ skel->progs.watch_s0, skel->progs.watch_s1, skel->progs.watch_s2 },
+	};
+
+	if (watch && plain)
+		return skel->progs.watch_plain;
+	return (watch ? watches : flow)[sleepable][ring];
+}
+
+int fz_ring_attach(struct fz_env *e, const struct fz_attach *a)
+{
+	struct fz_rings *r = &e->rings[a->ring];
+	LIBBPF_OPTS(bpf_iouring_opts, opts, .slot = a->slot);
+
+	if (!r->alive || r->links[a->slot])
+		return -EBUSY;
+	if (a->watch) {
+		opts.flags = BPF_F_IOURING_MATCH;
+		opts.opcodes[0] = a->opcodes;
+		opts.user_data = a->user_data;
+		opts.user_data_mask = a->user_data_mask;
+	}
+	r->links[a->slot] = bpf_program__attach_iouring(
+		fz_program(a->ring, a->watch, a->sleepable, a->plain), r->fd, &opts);
+	return r->links[a->slot] ? 0 : -errno;
+}
+
+struct io_uring_sqe *fz_ring_sqe(struct fz_rings *r, unsigned int n)
+{
+	__u32 tail = r->setup & IORING_SETUP_SQ_REWIND ? 0 :
+		     load(r->mem + r->p.sq_off.tail);
+	unsigned int i = (tail + n) & (r->sq_entries - 1);
+
+	if (r->setup & IORING_SETUP_SQE128)
+		i *= 2;
+	return (struct io_uring_sqe *)r->sqes + i;
+}
+
+/*
+ * Submits the next @nr SQEs. Returns how many the kernel has taken; with an SQ
+ * thread all of them, as it will.
+ */
+int fz_ring_push(struct fz_rings *r, unsigned int nr)
+{
+	void *ktail = r->mem + r->p.sq_off.tail;
+	void *khead = r->mem + r->p.sq_off.head;
+	__u64 end = now_ms() + 10000;
+	__u32 tail;
+	int ret;
+
+	if (r->setup & IORING_SETUP_SQ_REWIND) {
+		ret = fz_ring_enter(r, nr, 0, 0, 0);
+		return ret < 0 ? 0 : ret;
+	}
+	tail = load(ktail);
+	store(ktail, tail + nr);
+	if (!(r->setup & IORING_SETUP_SQPOLL)) {
+		ret = fz_ring_enter(r, nr, 0, 0, 0);
+		if (ret < 0)
+			ret = 0;
+		store(ktail, tail + ret);
+		return ret;
+	}
+	/* the thread looks at it before we go on, so that the order is known */
+	while (load(khead) != tail + nr && now_ms() < end) {
+		if (load(r->mem + r->p.sq_off.flags) & IORING_SQ_NEED_WAKEUP)
+			fz_ring_enter(r, nr, 0, IORING_ENTER_SQ_WAKEUP, 0);
+		usleep(200);
+	}
+	return nr;
+}
+
+static void count_cqe(struct fz_env *e, __u64 ud, __s32 res, __u32 flags)
+{
+	struct fz_owe *owe = &skel->bss->owe[ud & (FZ_IDS - 1)];
+
+	if (ud >> 32 != FZ_COOKIE) {
+		fz_report("user_data", "CQE with user_data %#llx, res %d, flags %#x",
+			  (unsigned long long)ud, res, flags);
+		return;
+	}
+	__atomic_fetch_add(&shm->cqes, 1, __ATOMIC_RELAXED);
+	if (flags & IORING_CQE_F_MORE)
+		return;
+	__atomic_fetch_sub(&owe->lo, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_sub(&owe->hi, 1, __ATOMIC_RELAXED);
+}
+
+/* Takes what is in the CQ. Returns how many there were. */
+int fz_ring_reap(struct fz_env *e, struct fz_rings *r)
+{
+	bool wide = r->setup & IORING_SETUP_CQE32;
+	int nr = 0;
+
+	pthread_mutex_lock(&r->cq_lock);
+	while (r->alive) {
+		__u32 head = load(r->mem + r->p.cq_off.head), n = 1;
+		struct io_uring_cqe *cqe, c;
+
+		if (head == load(r->mem + r->p.cq_off.tail))
+			break;
+		cqe = (struct io_uring_cqe *)(r->mem + r->p.cq_off.cqes);
+		cqe += (head & (r->cq_entries - 1)) << wide;
+		c = *cqe;
+		if ((r->setup & IORING_SETUP_CQE_MIXED) && (c.flags & IORING_CQE_F_32))
+			n = 2;
+		store(r->mem + r->p.cq_off.head, head + n);
+		if ((r->setup & IORING_SETUP_CQE_MIXED) && (c.flags & IORING_CQE_F_SKIP))
+			continue;
+		nr++;
+		count_cqe(e, c.user_data, c.res, c.flags);
+		fz_flow_done(e, c.user_data, c.res);
+	}
+	pthread_mutex_unlock(&r->cq_lock);
+	return nr;
+}
+
+/* Entries of the overflow list, which the kernel shows in the ring's fdinfo. */
+unsigned int fz_ring_overflow(struct fz_rings *r)
+{
+	char path[64], line[256];
+	unsigned int n = 0;
+	bool in = false;
+	FILE *f;
+
+	if (r->setup & IORING_SETUP_REGISTERED_FD_ONLY)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", r->fd);
+	f = fopen(path, "r");
+	while (f && fgets(line, sizeof(line), f)) {
+		if (!strncmp(line, "CqOverflowList", 14))
+			in = true;
+		else if (in && strstr(line, "user_data="))
+			n++;
+	}
+	if (f)
+		fclose(f);
+	return n;
+}
+
+void fz_ring_close(struct fz_rings *r)
+{
+	pthread_mutex_lock(&r->sq_lock);
+	pthread_mutex_lock(&r->cq_lock);
+	if (r->alive) {
+		r->alive = false;
+		if (r->enter_flags) {
+			struct io_uring_rsrc_update up = { .offset = r->enter_fd };
+
+			syscall(__NR_io_uring_register,
+				r->setup & IORING_SETUP_REGISTERED_FD_ONLY ? -1 : r->fd,
+				IORING_UNREGISTER_RING_FDS, &up, 1);
+		}
+		if (!(r->setup & IORING_SETUP_REGISTERED_FD_ONLY))
+			close(r->fd);
+		if (!(r->setup & IORING_SETUP_NO_MMAP)) {
+			munmap(r->mem, r->mem_size);
+			munmap(r->sqes, r->sqes_size);
+		}
+	}
+	pthread_mutex_unlock(&r->cq_lock);
+	pthread_mutex_unlock(&r->sq_lock);
+}
+
+int fz_ring_resize(struct fz_rings *r, unsigned int sq, unsigned int cq)
+{
+	struct io_uring_params p = {
+		.flags = IORING_SETUP_CQSIZE,
+		.sq_entries = sq,
+		.cq_entries = cq,
+	};
+	int ret = -EINVAL;
+
+	if (r->setup & (IORING_SETUP_NO_MMAP | IORING_SETUP_NO_SQARRAY |
+			IORING_SETUP_SQE128))
+		return ret;
+	pthread_mutex_lock(&r->sq_lock);
+	pthread_mutex_lock(&r->cq_lock);
+	if (r->alive)
+		ret = fz_ring_register(r, IORING_REGISTER_RESIZE_RINGS, &p, 1);
+	if (!ret) {
+		munmap(r->mem, r->mem_size);
+		munmap(r->sqes, r->sqes_size);
+		r->p = p;
+		r->alive = !ring_map(r, r->fd);
+		if (r->alive)
+			ring_array(r);
+		r->resized = true;
+	}
+	pthread_mutex_unlock(&r->cq_lock);
+	pthread_mutex_unlock(&r->sq_lock);
+	return ret;
+}
+
+int fz_ring_sync_cancel(struct fz_rings *r, __u64 ud, __u32 flags, int fd, __u8 op)
+{
+	struct io_uring_sync_cancel_reg reg = {
+		.addr = ud,
+		.fd = fd,
+		.flags = flags,
+		.opcode = op,
+		.timeout = { .tv_nsec = 50000000 },
+	};
+
+	return fz_ring_register(r, IORING_REGISTER_SYNC_CANCEL, &reg, 1);
+}

@@ -1,0 +1,471 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The process that runs a case, and what has to hold in it
+ *
+ * Each request has as many CQEs as it owes: programs and the application count up
+ * in owe[] by user_data, and whoever takes a CQE counts down. When all that is in
+ * flight has been cancelled, nothing may be left.
+ */
+#include "env.h"
+
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <stdarg.h>
+
+#include "fuzz.skel.h"
+
+/* how long rings may take to come to rest, in the seconds of the machine */
+#define SETTLE_MS	12000
+
+static struct fz_env env;
+
+void fz_report(const char *kind, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (__atomic_exchange_n(&shm->failed, 1, __ATOMIC_ACQ_REL))
+		return;
+	snprintf(shm->report.kind, sizeof(shm->report.kind), "%s", kind);
+	va_start(ap, fmt);
+	vsnprintf(shm->report.text, sizeof(shm->report.text), fmt, ap);
+	va_end(ap);
+}
+
+/* The CQE of a flow says what its program has ended it with. */
+void fz_flow_done(struct fz_env *e, __u64 ud, __s32 res)
+{
+	__u32 idx = e->id_flow[ud & (FZ_IDS - 1)];
+	struct fz_flow *f;
+
+	if (!idx || ud >> 32 != FZ_COOKIE)
+		return;
+	f = &skel->bss->flows[idx - 1];
+	if (f->over && f->res_known && res != f->res)
+		fz_report("result", "flow %u ended with %d, its program said %d",
+			  idx - 1, res, f->res);
+	/*
+	 * One that doesn't know that it's over is cancelled, by a detached link or
+	 * the end of its thread. Whether it has begun can't be known if it's refused.
+	 */
+	if (!f->over && f->runs && res != -ECANCELED)
+		fz_report("result", "flow %u ended with %d, its program doesn't know",
+			  idx - 1, res);
+	f->over = 1;
+	f->res_known = 0;
+}
+
+static void prepare_tables(struct fz_env *e)
+{
+	const struct fz_case *c = e->c;
+	unsigned int i, j, k;
+
+	memcpy(skel->bss->tables, c->tables, sizeof(c->tables));
+	/* in a table there is but whether, as addresses come with the process */
+	for (i = 0; i < FZ_TABLES; i++) {
+		for (j = 0; j < FZ_RULES; j++) {
+			for (k = 0; k < FZ_ACTS; k++) {
+				struct fz_act *a = &skel->bss->tables[i].rules[j].acts[k];
+				struct fz_rings *r;
+
+				r = &e->rings[i < 2 * FZ_RINGS ? i / 2 : i - 2 * FZ_RINGS];
+				if (a->verb == FZ_AGAIN && a->addr)
+					a->addr = (unsigned long)e->mem->data[1];
+				if (a->verb == FZ_BUF_MOVE && a->tmpl == 1 && r->alive) {
+					a->off = r->p.cq_off.tail;
+					a->addr = r->p.cq_off.head;
+				}
+			}
+		}
+	}
+}
+
+static void prepare_templates(struct fz_env *e)
+{
+	const struct fz_case *c = e->c;
+	bool skips = false, chained = false;
+	unsigned int i;
+
+	for (i = 0; i < c->nr_sqes; i++)
+		skips |= c->sqes[i].sqe_flags & IOSQE_CQE_SKIP_SUCCESS;
+	for (i = 0; i < FZ_TMPLS; i++)
+		skips |= c->tmpls[i].sqe_flags & IOSQE_CQE_SKIP_SUCCESS;
+	for (i = 0; i < FZ_TMPLS; i++) {
+		const struct fz_sqe *s = &c->tmpls[i];
+		__u8 f = s->op < OP_NR ? fz_op_flags(s) : 0;
+		bool chain = s->sqe_flags & (IOSQE_IO_LINK | IOSQE_IO_HARDLINK);
+
+		if (s->op < OP_NR)
+			fz_fill(e, c, s, &skel->bss->sqes[i]);
+		/* a chain that is cut keeps CQEs back if one of it has that flag */
+		if (skips)
+			f |= FZ_T_SKIP;
+		skel->bss->sqe_flags[i] = f;
+		skel->bss->id_flags[s->id] |= FZ_ID_PROG;
+		if (s->op >= OP_NR || !fz_op_quiet(s) || chain || chained)
+			skel->bss->id_flags[s->id] |= FZ_T_GUILTY;
+		/* which one follows in a run isn't known here */
+		chained |= chain;
+	}
+	for (i = 0; i < FZ_TMPLS && chained; i++)
+		skel->bss->id_flags[c->tmpls[i].id] |= FZ_T_GUILTY;
+	for (i = 0; i < c->nr_sqes; i++)
+		skel->bss->id_flags[c->sqes[i].id] |= FZ_ID_APP;
+	/* what programs have renamed */
+	for (i = 200; i < FZ_IDS; i++)
+		skel->bss->id_flags[i] = FZ_ID_APP | FZ_ID_PROG | FZ_T_GUILTY;
+	skel->bss->id_flags[0] = FZ_ID_APP | FZ_ID_PROG | FZ_T_GUILTY;
+}
+
+static void prepare_filters(const struct fz_case *c)
+{
+	unsigned int i;
+
+	for (i = 0; i < c->nr_attach; i++) {
+		const struct fz_attach *a = &c->attach[i];
+		struct fz_ring_state *r = &skel->bss->rings[a->ring];
+
+		if (!a->on || !a->watch || a->plain)
+			continue;
+		r->opcodes[0] = a->opcodes;
+		r->user_data = a->user_data;
+		r->user_data_mask = a->user_data_mask;
+	}
+}
+
+static int prepare(struct fz_env *e, const struct fz_case *c, int lifeline)
+{
+	unsigned int i;
+	int ret;
+
+	memset(skel->bss, 0, sizeof(*skel->bss));
+	ret = fz_env_init(e, c);
+	if (ret)
+		return ret;
+	e->uids[e->nr_uids++] = 0;
+	skel->bss->innocent = c->innocent;
+	skel->bss->msg_base = (unsigned long)e->mem->msgs;
+	for (i = 0; i < FZ_RINGS; i++) {
+		skel->bss->rings[i].sqpoll = c->rings[i].setup & IORING_SETUP_SQPOLL;
+		if (!c->rings[i].on)
+			continue;
+		ret = fz_ring_init(e, i, lifeline);
+		/* not all combinations exist */
+		if (ret)
+			e->rings[i].alive = false;
+	}
+	close(lifeline);
+	if (strtoull(c->name, NULL, 10) % 4 == 0)
+		skel->bss->user_word = (unsigned long)e->hole;
+	prepare_filters(c);
+	prepare_templates(e);
+	prepare_tables(e);
+	for (i = 0; i < c->nr_attach && !opt.control; i++) {
+		if (c->attach[i].on)
+			fz_ring_attach(e, &c->attach[i]);
+	}
+	return 0;
+}
+
+/* Memory that nobody has filled holds up a ring, but not for ever. */
+static void *fill_holes(void *arg)
+{
+	struct fz_env *e = arg;
+
+	for (;;) {
+		usleep(40000);
+		fz_env_fill_hole(e);
+	}
+	return NULL;
+}
+
+static void reaper(struct fz_env *e)
+{
+	struct fz_rings *r = &e->rings[0];
+
+	if (!r->alive || fork())
+		return;
+	while (getppid() == e->pid || shm->progress < 100000) {
+		store(r->mem + r->p.cq_off.head, load(r->mem + r->p.cq_off.tail));
+		usleep(50);
+	}
+	_exit(0);
+}
+
+struct thread {
+	pthread_t	id;
+	unsigned int	nr;
+};
+
+static void *run_thread(void *arg)
+{
+	const struct fz_thread *t;
+	struct thread *th = arg;
+	unsigned int i;
+
+	skel->bss->threads[th->nr].tid = gettid();
+	t = &env.c->threads[th->nr];
+	for (i = 0; i < t->nr; i++)
+		fz_step(&env, &t->steps[i], th->nr);
+	return NULL;
+}
+
+static long kiocbs(void)
+{
+	char line[256];
+	long n = 0;
+	FILE *f = fopen("/proc/slabinfo", "r");
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "io_kiocb %ld", &n) == 1)
+			break;
+	}
+	if (f)
+		fclose(f);
+	return n;
+}
+
+/* The id of something that has not had its CQEs, or 0. */
+static unsigned int unpaid(void)
+{
+	unsigned int i;
+
+	for (i = 1; i < FZ_IDS; i++) {
+		if (__atomic_load_n(&skel->bss->owe[i].lo, __ATOMIC_RELAXED) > 0)
+			return i;
+	}
+	return 0;
+}
+
+/* Cancels what there is. Returns true if there was nothing, and no CQE. */
+static bool settle_once(struct fz_env *e)
+{
+	bool quiet = true;
+	unsigned int i;
+	int ret;
+
+	fz_env_shut(e);
+	for (i = 0; i < FZ_RINGS; i++) {
+		struct fz_rings *r = &e->rings[i];
+
+		if (!r->alive)
+			continue;
+		/* that of all says how many, also if there are none */
+		ret = fz_ring_sync_cancel(r, 0, IORING_ASYNC_CANCEL_ANY |
+					  IORING_ASYNC_CANCEL_ALL, -1, 0);
+		if (ret && ret != -ENOENT)
+			quiet = false;
+		fz_ring_enter(r, 0, 0, IORING_ENTER_GETEVENTS, 0);
+		if (r->setup & IORING_SETUP_SQPOLL)
+			fz_ring_enter(r, 0, 0, IORING_ENTER_SQ_WAKEUP, 0);
+		if (fz_ring_reap(e, r))
+			quiet = false;
+	}
+	return quiet;
+}
+
+static void settle(struct fz_env *e)
+{
+	__u64 end = now_ms() + SETTLE_MS;
+	unsigned int quiet = 0;
+
+	skel->bss->settling = 1;
+	while (quiet < 3 && now_ms() < end) {
+		quiet = settle_once(e) && !unpaid() ? quiet + 1 : 0;
+		if (e->lost && now_ms() + SETTLE_MS > end + 1000)
+			break;
+		usleep(quiet ? 3000 : 500);
+	}
+	if (quiet < 3 && !e->lost && !unpaid())
+		fz_report("rest", "requests are left, and all have their CQEs");
+	skel->bss->settling = 0;
+}
+
+static void check_cqes(struct fz_env *e)
+{
+	unsigned int i;
+
+	if (e->lost || opt.control)
+		return;
+	for (i = 1; i < FZ_IDS; i++) {
+		struct fz_owe *o = &skel->bss->owe[i];
+
+		if (o->lo > 0)
+			fz_report("cqe", "user_data %u: %lld CQEs are missing", i,
+				  (long long)o->lo);
+		if (o->hi < 0)
+			fz_report("cqe", "user_data %u: %lld CQEs too many", i,
+				  -(long long)o->hi);
+	}
+}
+
+/* Datagrams come from whom their thread was, then or later. */
+static void check_uids(struct fz_env *e)
+{
+	char cb[CMSG_SPACE(sizeof(struct ucred))], buf[16];
+	struct iovec iov = { buf, sizeof(buf) - 1 };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = cb };
+
+	for (;;) {
+		struct ucred *uc;
+		unsigned int n, i;
+		ssize_t len;
+
+		m.msg_controllen = sizeof(cb);
+		len = recvmsg(e->msg_peer, &m, MSG_DONTWAIT);
+		if (len < 0)
+			return;
+		buf[len] = 0;
+		n = atoi(buf);
+		if (!CMSG_FIRSTHDR(&m) || !n || n > FZ_MSGS)
+			continue;
+		uc = (void *)CMSG_DATA(CMSG_FIRSTHDR(&m));
+		for (i = skel->bss->msg_uid_from[n - 1]; i < e->nr_uids && i < 64; i++) {
+			if (e->uids[i] == uc->uid)
+				break;
+		}
+		if (skel->bss->msg_thread[n - 1] == FZ_THREADS - 1)
+			i = uc->uid ? 64 : 0;
+		if (i >= e->nr_uids || i >= 64)
+			fz_report("creds", "a send ran as uid %u, which its thread was not any more",
+				  uc->uid);
+	}
+}
+
+/* What flows post while nobody takes it does not pile up. */
+static void check_overflow(struct fz_env *e)
+{
+	unsigned int i, n, most;
+
+	for (i = 0; i < FZ_RINGS; i++) {
+		struct fz_rings *r = &e->rings[i];
+
+		if (!r->alive)
+			continue;
+		n = fz_ring_overflow(r);
+		/* children of all flows, requests for the application, linked ones */
+		most = 200 + e->owed + e->next_flow * (r->cq_entries + 32) +
+		       r->cq_entries;
+		if (n > most)
+			fz_report("overflow", "%u CQEs wait that nobody reaps, of %u flows",
+				  n, e->next_flow);
+	}
+}
+
+/* Memory of requests that are done is there for the next ones. */
+static void repeat(struct fz_env *e)
+{
+	unsigned int i, third = e->c->repeats / 3;
+	long n[4];
+
+	n[0] = kiocbs();
+	for (i = 0; i < e->c->repeats; i++) {
+		prepare_tables(e);
+		run_thread(&(struct thread){ .nr = 0 });
+		fz_ring_enter(&e->rings[0], 0, 0, IORING_ENTER_GETEVENTS, 0);
+		fz_ring_reap(e, &e->rings[0]);
+		if (i % 8 == 7 || unpaid())
+			settle(e);
+		if (i % third == third - 1)
+			n[1 + i / third] = kiocbs();
+		if (shm->failed)
+			return;
+	}
+	if (n[2] - n[1] > third * 4 / 5 && n[3] - n[2] > third * 4 / 5)
+		fz_report("memory", "%u rounds of the same leave %ld, %ld, %ld io_kiocbs",
+			  e->c->repeats, n[1] - n[0], n[2] - n[0], n[3] - n[0]);
+}
+
+static void run_threads(struct fz_env *e)
+{
+	struct thread th[3];
+	struct timespec ts;
+	unsigned int i;
+
+	for (i = 1; i < e->c->nr_threads; i++) {
+		th[i].nr = i;
+		pthread_create(&th[i].id, NULL, run_thread, &th[i]);
+	}
+	th[0].nr = 0;
+	run_thread(&th[0]);
+	clock_gettime(CLOCK_REALTIME, &ts);
+	ts.tv_sec += 20;
+	for (i = 1; i < e->c->nr_threads; i++) {
+		if (pthread_timedjoin_np(th[i].id, NULL, &ts))
+			fz_report("stuck", "thread %u does not come to its end", i);
+	}
+}
+
+static void nothing(int sig)
+{
+}
+
+/* Runs until it's killed. */
+static void wait_for_the_end(struct fz_env *e)
+{
+	unsigned int i;
+
+	for (;;) {
+		for (i = 0; i < FZ_RINGS; i++) {
+			if (!e->rings[i].alive)
+				continue;
+			fz_ring_enter(&e->rings[i], 0, 0, IORING_ENTER_GETEVENTS, 0);
+			if (!e->c->noreap)
+				fz_ring_reap(e, &e->rings[i]);
+		}
+		fz_env_trigger(e, i++);
+		usleep(1000);
+	}
+}
+
+static void close_rings(struct fz_env *e)
+{
+	__u64 start = now_ms();
+	unsigned int i;
+
+	for (i = 0; i < FZ_RINGS; i++) {
+		if (e->rings[i].alive)
+			fz_ring_close(&e->rings[i]);
+	}
+	if (now_ms() - start > 10000)
+		fz_report("close", "closing took %llu ms",
+			  (unsigned long long)(now_ms() - start));
+}
+
+void fz_worker(const struct fz_case *c, int lifeline)
+{
+	struct fz_env *e = &env;
+	pthread_t filler;
+	int ret;
+
+	prctl(PR_SET_DUMPABLE, 1);
+	signal(SIGUSR1, nothing);
+	signal(SIGPIPE, SIG_IGN);
+	ret = prepare(e, c, lifeline);
+	if (ret) {
+		fz_report("setup", "cannot prepare: %s", strerror(-ret));
+		_exit(1);
+	}
+	pthread_create(&filler, NULL, fill_holes, e);
+	if (c->reaper)
+		reaper(e);
+	if (c->repeats)
+		repeat(e);
+	else
+		run_threads(e);
+	switch (c->end) {
+	case END_KILL:
+		wait_for_the_end(e);
+	case END_EXIT:
+		_exit(0);
+	case END_EXEC:
+		execl("/bin/true", "true", NULL);
+		_exit(0);
+	}
+	check_overflow(e);
+	settle(e);
+	check_cqes(e);
+	check_uids(e);
+	close_rings(e);
+	_exit(0);
+}
