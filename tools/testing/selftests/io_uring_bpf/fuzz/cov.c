@@ -60,7 +60,8 @@ static void scan(const char *dir, unsigned int depth)
 	while (d && (de = readdir(d))) {
 		char *sub;
 
-		if (de->d_name[0] == '.')
+		/* a build folder may well be below a hidden one */
+		if (!strcmp(de->d_name, ".") || !strcmp(de->d_name, ".."))
 			continue;
 		if (de->d_type == DT_REG && ours)
 			add_file(dir, de->d_name);
