@@ -35,7 +35,7 @@ struct fuzz *skel;
 struct fz_shm *shm;
 bool fz_fatal;
 
-const char *const fz_wrong_names[] = {
+static const char *const wrong_names[] = {
 	[FZ_TWO_RUNS] = "two programs of a ring run at the same time",
 	[FZ_STATE_TAG] = "state[0] is not what it was",
 	[FZ_STATE_CHANGED] = "state[] is not what it was",
@@ -45,7 +45,7 @@ const char *const fz_wrong_names[] = {
 	[FZ_CHILDREN] = "nr_children is wrong",
 	[FZ_FOREIGN_TASK] = "a program runs in another task",
 	[FZ_FLOW_USER_DATA] = "flow_user_data is wrong",
-	[FZ_USER_DATA] = "user_data is nobody's",
+	[FZ_USER_DATA] = "user_data belongs to no request",
 	[FZ_INNOCENT_FLOW] = "a flow is cancelled that nothing names",
 	[FZ_INNOCENT_CHILD] = "a child is cancelled that nothing names",
 	[FZ_WATCH_CONTEXT] = "the context of a watching program, or a chain, is wrong",
@@ -62,7 +62,7 @@ static struct {
 static long base_kiocbs;
 static __u64 last_hops, last_hops_ms;
 
-/* A ring that is nobody else's business, whose flows stop for breath at times. */
+/* An independent ring: the cases under test must not slow its flows down. */
 static void neighbour(void)
 {
 	struct io_uring_params p = { };
@@ -110,7 +110,8 @@ static void check_rate(struct fz_report *out)
 	}
 }
 
-static long slab_kiocbs(void)
+/* Objects of that kind, of all rings. */
+long fz_kiocbs(void)
 {
 	char line[256];
 	long n = 0;
@@ -253,7 +254,7 @@ static void check_wrong(struct fz_report *out)
 		return;
 	strcpy(out->kind, "program");
 	snprintf(out->text, sizeof(out->text), "%s: %lld, %lld (ring %u, event %u of opcode %u, flags %#x, res %d)",
-		 w->what < FZ_NR_WRONG ? fz_wrong_names[w->what] : "?",
+		 w->what < FZ_NR_WRONG ? wrong_names[w->what] : "?",
 		 (long long)w->a, (long long)w->b, w->ring, w->event,
 		 w->opcode, w->flags, w->res);
 }
@@ -360,7 +361,7 @@ enum fz_result fz_drain(struct fz_report *out)
 
 	memset(out, 0, sizeof(*out));
 	check_lifelines(out, true);
-	n = slab_kiocbs();
+	n = fz_kiocbs();
 	if (!base_kiocbs || n < base_kiocbs)
 		base_kiocbs = n;
 	if (!out->kind[0] && n > base_kiocbs + SLACK_KIOCBS) {
@@ -406,7 +407,6 @@ int fz_ctl_init(void)
 
 	setrlimit(RLIMIT_MEMLOCK, &rl);
 	loopback_up();
-	prctl(PR_SET_CHILD_SUBREAPER, 0);
 	shm = mmap(NULL, sizeof(*shm), PROT_READ | PROT_WRITE,
 		   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	skel = fuzz__open_and_load();
@@ -414,7 +414,7 @@ int fz_ctl_init(void)
 		return -errno ?: -EINVAL;
 	kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	lseek(kmsg, 0, SEEK_END);
-	base_kiocbs = slab_kiocbs();
+	base_kiocbs = fz_kiocbs();
 	last_hops_ms = now_ms();
 	if (!fork())
 		neighbour();

@@ -58,7 +58,7 @@ enum fz_fd {
 struct fz_mem {
 	char	data[FZ_DATA][4096];
 	char	provided[BGID_NR][8][256];
-	/* the first one is of nobody in particular */
+	/* the first one is not checked */
 	char	msgs[FZ_MSGS + 1][8];
 	struct iovec iov[FZ_DATA][2];
 	struct msghdr msg[FZ_DATA];
@@ -86,22 +86,18 @@ struct fz_rings {
 	struct io_uring_params p;
 	pthread_mutex_t sq_lock, cq_lock;
 	bool	alive;
-	/* the last CQE that was taken has been counted */
-	__u64	taken;
 	struct bpf_link *links[FZ_SLOTS];
 	int	personality[2];
-	bool	resized;
 };
 
 struct fz_env {
 	const struct fz_case *c;
 	struct fz_mem *mem;
-	/* a page that isn't there until somebody fills it */
+	/* a page that is missing until fz_env_fill_hole() */
 	char	*hole;
 	int	uffd;
 	int	fds[FD_NR];
 	int	msg_peer;
-	int	un_clients[8];
 	struct fz_rings rings[FZ_RINGS];
 	pid_t	pid;
 	__u32	next_flow;

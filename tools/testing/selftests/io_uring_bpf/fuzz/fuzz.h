@@ -135,16 +135,24 @@ struct fz_case {
 	__u8	nr_threads;
 	/* another process takes the CQEs of ring 0 */
 	__u8	reaper;
-	/* nobody takes CQEs before the end */
+	/* CQEs stay in the CQ until the end */
 	__u8	noreap;
 	__u8	ids;
 	__u8	end;
 	__u16	kill_ms;
 	/* how often the first thread does its steps, to see whether memory grows */
 	__u16	repeats;
-	/* derived: nothing of it cancels others */
+	/* derived: no request or step cancels others */
 	__u8	innocent;
+	/* derived: programs drop members of chains */
+	__u8	drops;
 };
+
+#define for_each_act(c, i, j, k, a)					\
+	for (i = 0; i < FZ_TABLES; i++)					\
+		for (j = 0; j < FZ_RULES; j++)				\
+			for (k = 0, a = (c)->tables[i].rules[j].acts;	\
+			     k < FZ_ACTS; k++, a++)
 
 struct fz_rng {
 	__u64	s;
@@ -184,14 +192,9 @@ struct fz_report {
 
 /* shared by the controller, the worker and its helpers */
 struct fz_shm {
-	/* the worker has come to rest, and waits */
-	__u32	settled;
-	__u32	go_on;
 	__u32	progress;
 	__u32	failed;
 	struct fz_report report;
-	/* of the controller: what was found after the end */
-	__u64	sqes, cqes;
 	pid_t	helpers[8];
 	__u32	nr_helpers;
 };
@@ -244,7 +247,10 @@ enum fz_result { FZ_GOOD, FZ_FAILED, FZ_FATAL };
 int fz_ctl_init(void);
 enum fz_result fz_round(const struct fz_case *c, struct fz_report *out);
 enum fz_result fz_drain(struct fz_report *out);
-extern const char *const fz_wrong_names[];
+bool fz_try(const struct fz_case *c, struct fz_report *out);
+long fz_kiocbs(void);
+/* a fatal result was seen: the kernel is not to be trusted any more */
+extern bool fz_fatal;
 /* cov.c */
 int fz_cov_init(void);
 int fz_cov_new(void);
@@ -252,9 +258,13 @@ void fz_cov_save(void);
 extern unsigned int fz_cov_edges;
 /* print.c */
 void fz_print(FILE *f, const struct fz_case *c);
-/* parts: what the minimiser can leave out */
+bool fz_sqe_used(const struct fz_case *c, unsigned int nr);
+bool fz_table_used(const struct fz_case *c, unsigned int table);
+bool fz_tmpl_used(const struct fz_case *c, unsigned int tmpl);
+/* min.c */
 int fz_nr_parts(const struct fz_case *c);
 void fz_drop_parts(struct fz_case *c);
+void fz_parse_drop(struct fz_case *c, const char *hex);
 int fz_minimise(const char *name);
 
 static inline __u64 now_ms(void)

@@ -494,7 +494,8 @@ static void mutate(struct fz_rng *r, struct fz_case *c)
 void fz_derive(struct fz_case *c)
 {
 	bool drains = false, cancels = false;
-	unsigned int i, j;
+	unsigned int i, j, k;
+	struct fz_act *act;
 
 	for (i = 0; i < c->nr_sqes; i++)
 		drains |= c->sqes[i].sqe_flags & IOSQE_IO_DRAIN;
@@ -527,19 +528,13 @@ void fz_derive(struct fz_case *c)
 	}
 	/* threads end before the rings come to rest, and their requests with them */
 	c->innocent = !cancels && c->nr_threads == 1 && c->end == END_SETTLE;
-	for (i = 0; c->end == END_SETTLE && i < FZ_TABLES; i++) {
-		for (j = 0; j < FZ_RULES; j++) {
-			struct fz_rule *rule = &c->tables[i].rules[j];
-			unsigned int k;
-
-			/* who reaps by himself can't count */
-			for (k = 0; k < FZ_ACTS; k++) {
-				if (rule->acts[k].verb >= FZ_BUF_DATA &&
-				    rule->acts[k].verb <= FZ_BUF_MOVE &&
-				    rule->acts[k].tmpl == 1)
-					rule->acts[k].tmpl = 0;
-			}
-		}
+	c->drops = 0;
+	for_each_act(c, i, j, k, act) {
+		c->drops |= act->verb == FZ_DROP;
+		/* a program that moves the ring's own head takes CQEs uncounted */
+		if (c->end == END_SETTLE && act->tmpl == 1 &&
+		    act->verb >= FZ_BUF_DATA && act->verb <= FZ_BUF_MOVE)
+			act->tmpl = 0;
 	}
 	if (c->end == END_SETTLE)
 		c->reaper = 0;

@@ -70,28 +70,13 @@ static void owe(struct fz_env *e, const struct fz_sqe *s, bool maybe)
 		__atomic_fetch_add(&o->lo, 1, __ATOMIC_RELAXED);
 }
 
-static bool has_drops(const struct fz_case *c)
-{
-	unsigned int i, j, k;
-
-	for (i = 0; i < FZ_TABLES; i++) {
-		for (j = 0; j < FZ_RULES; j++) {
-			for (k = 0; k < FZ_ACTS; k++) {
-				if (c->tables[i].rules[j].acts[k].verb == FZ_DROP)
-					return true;
-			}
-		}
-	}
-	return false;
-}
-
 static void step_submit(struct fz_env *e, const struct fz_step *st,
 			unsigned int thread)
 {
 	struct fz_rings *r = &e->rings[st->ring];
 	const struct fz_sqe *all = &e->c->sqes[st->first];
 	const struct fz_sqe *batch[FZ_SQES];
-	bool skipped = false, drops = has_drops(e->c);
+	bool skipped = false;
 	unsigned int n = 0, i;
 	int ret;
 
@@ -114,11 +99,10 @@ static void step_submit(struct fz_env *e, const struct fz_step *st,
 	for (i = 0; i < (unsigned int)ret; i++) {
 		skipped |= batch[i]->sqe_flags & IOSQE_CQE_SKIP_SUCCESS;
 		owe(e, batch[i], skipped || opt.control ||
-		    (batch[i]->op == OP_LINK_TIMEOUT && drops));
+		    (batch[i]->op == OP_LINK_TIMEOUT && e->c->drops));
 		if (!(batch[i]->sqe_flags & (IOSQE_IO_LINK | IOSQE_IO_HARDLINK)))
 			skipped = false;
 	}
-	__atomic_fetch_add(&shm->sqes, ret, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&r->sq_lock);
 }
 
@@ -131,7 +115,7 @@ static void step_spin(struct fz_env *e, const struct fz_step *s)
 		fz_ring_enter(r, 0, 0, IORING_ENTER_GETEVENTS, 0);
 		if (!e->c->noreap)
 			fz_ring_reap(e, r);
-		/* whoever doesn't ask has its CPU to itself */
+		/* with a pause, other threads of this CPU run in between */
 		if (s->arg & 1)
 			usleep(1000);
 	}

@@ -18,8 +18,6 @@
 #define MAX_CORPUS	4096
 
 struct fz_options opt = { .seconds = 60, .tries = 5 };
-extern bool fz_fatal;
-void fz_parse_drop(struct fz_case *c, const char *hex);
 
 static char *corpus[MAX_CORPUS];
 static unsigned int nr_corpus;

@@ -17,13 +17,6 @@
 
 static unsigned int lifted;
 
-/* all actions of programs */
-#define for_each_act(c, i, j, k, a)					\
-	for (i = 0; i < FZ_TABLES; i++)					\
-		for (j = 0; j < FZ_RULES; j++)				\
-			for (k = 0, a = (c)->tables[i].rules[j].acts;	\
-			     k < FZ_ACTS; k++, a++)
-
 struct mask {
 	const char *name;
 	void (*apply)(struct fz_case *c);

@@ -14,16 +14,6 @@
 
 #define HEX_SIZE	(FZ_MAX_PART / 4 + 2)
 
-/* ctl.c */
-extern bool fz_fatal;
-bool fz_try(const struct fz_case *c, struct fz_report *out);
-/* print.c */
-bool fz_sqe_used(const struct fz_case *c, unsigned int nr);
-bool fz_table_used(const struct fz_case *c, unsigned int table);
-bool fz_tmpl_used(const struct fz_case *c, unsigned int tmpl);
-/* min.c */
-void fz_parse_drop(struct fz_case *c, const char *hex);
-
 /* A way through all parts: of the case as it was, and what is done to it. */
 struct walk {
 	const struct fz_case *old;

@@ -140,8 +140,6 @@ __u8 fz_op_flags(const struct fz_sqe *s)
 		f |= FZ_T_SKIP;
 	if (s->sqe_flags & IOSQE_BUFFER_SELECT)
 		f |= FZ_T_SLACK;
-	if (s->personality)
-		f |= FZ_T_PERS;
 	switch (s->op) {
 	case OP_MSG:
 		return f | FZ_T_MSG;

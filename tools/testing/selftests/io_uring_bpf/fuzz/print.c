@@ -16,9 +16,6 @@ struct name {
 };
 
 /* print.c, for the minimiser too */
-bool fz_sqe_used(const struct fz_case *c, unsigned int nr);
-bool fz_table_used(const struct fz_case *c, unsigned int table);
-bool fz_tmpl_used(const struct fz_case *c, unsigned int tmpl);
 
 #define SETUP(x) { IORING_SETUP_##x, #x }
 static const struct name setup_names[] = {

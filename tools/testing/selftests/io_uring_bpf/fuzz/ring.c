@@ -134,7 +134,7 @@ int fz_ring_buffers(struct fz_env *e, struct fz_rings *r)
 	struct iovec iov[4] = {
 		{ e->mem->data[0], 8192 },
 		/* its own rings: a program may move their heads */
-		{ r->mem, r->setup & IORING_SETUP_NO_MMAP ? 4096 : 4096 },
+		{ r->mem, 4096 },
 		{ e->mem->data[4], 4096 },
 		{ NULL, 0 },
 	};
@@ -315,7 +315,6 @@ static void count_cqe(struct fz_env *e, __u64 ud, __s32 res, __u32 flags)
 			  (unsigned long long)ud, res, flags);
 		return;
 	}
-	__atomic_fetch_add(&shm->cqes, 1, __ATOMIC_RELAXED);
 	if (flags & IORING_CQE_F_MORE)
 		return;
 	__atomic_fetch_sub(&owe->lo, 1, __ATOMIC_RELAXED);
@@ -421,7 +420,6 @@ int fz_ring_resize(struct fz_rings *r, unsigned int sq, unsigned int cq)
 		r->alive = !ring_map(r, r->fd);
 		if (r->alive)
 			ring_array(r);
-		r->resized = true;
 	}
 	pthread_mutex_unlock(&r->cq_lock);
 	pthread_mutex_unlock(&r->sq_lock);

@@ -210,21 +210,6 @@ static void *run_thread(void *arg)
 	return NULL;
 }
 
-static long kiocbs(void)
-{
-	char line[256];
-	long n = 0;
-	FILE *f = fopen("/proc/slabinfo", "r");
-
-	while (f && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "io_kiocb %ld", &n) == 1)
-			break;
-	}
-	if (f)
-		fclose(f);
-	return n;
-}
-
 /* The id of something that has not had its CQEs, or 0. */
 static unsigned int unpaid(void)
 {
@@ -358,7 +343,7 @@ static void repeat(struct fz_env *e)
 	unsigned int i, third = e->c->repeats / 3;
 	long n[4];
 
-	n[0] = kiocbs();
+	n[0] = fz_kiocbs();
 	for (i = 0; i < e->c->repeats; i++) {
 		prepare_tables(e);
 		run_thread(&(struct thread){ .nr = 0 });
@@ -367,7 +352,7 @@ static void repeat(struct fz_env *e)
 		if (i % 8 == 7 || unpaid())
 			settle(e);
 		if (i % third == third - 1)
-			n[1 + i / third] = kiocbs();
+			n[1 + i / third] = fz_kiocbs();
 		if (shm->failed)
 			return;
 	}

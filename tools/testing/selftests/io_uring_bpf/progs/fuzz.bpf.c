@@ -26,9 +26,6 @@ struct fz_thread_state threads[FZ_THREADS];
 struct fz_wrong_what wrong;
 __u32 nr_wrong;
 
-/* kfuncs that did what they were told to, and that were refused, by verb */
-__u64 nr_done[FZ_NR_VERBS], nr_refused[FZ_NR_VERBS];
-
 /* whose uid a datagram may come with: uids of its thread from this one on */
 __u32 msg_thread[FZ_MSGS], msg_uid_from[FZ_MSGS];
 __u32 nr_msgs;
@@ -76,7 +73,7 @@ static __always_inline __u64 msg_addr(__u32 thread)
 	n &= FZ_MSGS - 1;
 	msg_thread[n] = thread;
 	msg_uid_from[n] = threads[thread & (FZ_THREADS - 1)].uid_from;
-	/* the first one is of nobody in particular */
+	/* the first one is not checked */
 	return msg_base + 8 * (n + 1);
 }
 
@@ -85,11 +82,7 @@ struct run {
 	__u32 ring;
 	/* members of the chain that this run has named */
 	__u32 edits;
-	/* something that makes the flow go on */
-	__u32 staged;
-	__s32 again;
 	__u32 res_written;
-	__s32 last_error;
 };
 
 static __always_inline __u32 tmpl_of(const struct run *r, const struct fz_act *a)
@@ -139,7 +132,6 @@ static int do_issue(struct bpf_io_uring_ctx *ctx, struct run *r,
 		if (sqe_flags[t] & FZ_T_ZC)
 			r->flow->zc++;
 	}
-	r->staged++;
 	return 0;
 }
 
@@ -169,11 +161,8 @@ static int do_again(struct bpf_io_uring_ctx *ctx, struct run *r,
 		len = 8;
 	}
 	ret = bpf_io_uring_again(ctx, off, addr, len);
-	if (!ret && r->flow) {
+	if (!ret && r->flow)
 		r->flow->children++;
-		r->again = 1;
-		r->staged++;
-	}
 	return ret;
 }
 
@@ -215,8 +204,8 @@ static int do_complete(struct bpf_io_uring_ctx *ctx, struct run *r,
 }
 
 /* What goes in silence has no CQE. Of several edits the first one is the sure one. */
-static void count_dropped(struct bpf_io_uring_ctx *ctx, struct run *r,
-			  const struct fz_act *a, bool sure)
+static void count_dropped(struct bpf_io_uring_ctx *ctx, const struct fz_act *a,
+			  bool sure)
 {
 	struct bpf_iter_io_uring_chain it;
 	union bpf_io_uring_member *m;
@@ -242,7 +231,7 @@ static int do_drop(struct bpf_io_uring_ctx *ctx, struct run *r,
 	int ret = bpf_io_uring_drop(ctx, a->off, a->flags);
 
 	if (!ret && !(a->flags & BPF_IO_URING_POST_CANCELED))
-		count_dropped(ctx, r, a, !r->edits);
+		count_dropped(ctx, a, !r->edits);
 	if (!ret)
 		r->edits++;
 	return ret;
@@ -374,7 +363,6 @@ static __always_inline __u32 carry_out(struct bpf_io_uring_ctx *ctx,
 	bpf_for(i, 0, FZ_ACTS) {
 		struct fz_act *a;
 		__u32 verb;
-		int ret;
 
 		if (i >= rule->nr_acts)
 			break;
@@ -382,13 +370,7 @@ static __always_inline __u32 carry_out(struct bpf_io_uring_ctx *ctx,
 		verb = a->verb;
 		if (verb >= FZ_NR_VERBS)
 			continue;
-		ret = act(ctx, r, a);
-		if (ret) {
-			r->last_error = ret;
-			nr_refused[verb]++;
-		} else {
-			nr_done[verb]++;
-		}
+		act(ctx, r, a);
 	}
 	return rule->verdict;
 }
@@ -531,7 +513,7 @@ static void count_child(struct bpf_io_uring_ctx *ctx, struct fz_flow *f,
 		complain(ctx, FZ_CHILDREN, ring, ctx->nr_children, f->children);
 }
 
-/* Was something cancelled that nobody has named? */
+/* Complain of a cancellation that no request, step or timeout names. */
 static void check_innocent(struct bpf_io_uring_ctx *ctx, struct fz_flow *f,
 			   __u32 ring)
 {

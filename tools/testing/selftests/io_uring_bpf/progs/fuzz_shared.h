@@ -18,7 +18,6 @@
 #define FZ_IDS		256
 #define FZ_MSGS		512
 #define FZ_THREADS	8
-#define FZ_FILES	8
 #define FZ_ANY_OPCODE	0xff
 
 /* upper half of each user_data, and of state[0] of each flow */
@@ -87,8 +86,6 @@ enum {
 	FZ_T_SLACK	= 1 << 2,
 	/* has a notification */
 	FZ_T_ZC		= 1 << 3,
-	/* runs with a personality */
-	FZ_T_PERS	= 1 << 4,
 	/* may be cancelled, by its chain or a timeout */
 	FZ_T_GUILTY	= 1 << 5,
 };
@@ -121,8 +118,7 @@ struct fz_flow {
 	__u8	innocent;
 	/* the index of the thread */
 	__u8	thread;
-	__u8	reaped;
-	__u8	pad[3];
+	__u8	pad[4];
 };
 
 struct fz_ring_state {
