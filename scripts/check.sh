@@ -43,18 +43,15 @@ scripts()
 # that is worth another try.
 guest()
 {
-	local n=$1 results=$BUILD/results/$1 disk=$BUILD/disk$1.img try rc
+	local n=$1 results=$BUILD/results/$1 try rc
 	shift
 	mkdir -p "$results"
 	for try in 1 2; do
 		rc=0
-		"$TOP/scripts/disk.sh" "$disk"
-		vm_run "${IOU_BPF_BOOT_TIMEOUT:-3600}" "$BUILD/log/console$n" \
-			${IOU_BPF_LEAKS:+--append kmemleak=on} \
-			--qemu-opts="-drive file=$disk,format=raw,if=virtio,cache=unsafe" -- \
+		"$TOP/scripts/boot.sh" "$BUILD/disk$n.img" "$BUILD/log/console$n" \
+			"${IOU_BPF_BOOT_TIMEOUT:-3600}" ${IOU_BPF_LEAKS:+--append kmemleak=on} -- \
 			"$TOP/scripts/guest.sh" "$GUEST_BUILD/results/$n" \
-			"$BUILD/kselftest/io_uring_bpf" "$*" >&2 || rc=$?
-		rm -f "$disk"
+			"$BUILD/kselftest/io_uring_bpf" "$*" || rc=$?
 		grep -q 'cannot find script I/O ports' "$BUILD/log/console$n" || break
 		say "guest $n has not come up, try $try"
 	done

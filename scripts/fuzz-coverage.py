@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """usage: scripts/fuzz-coverage.py [FOLDER...]
 
-Which lines of io_uring/bpf*.[ch] have the cases of the last "make fuzz" reached? Or
-those whose *.gcda are in these folders. All boots of all guests count together. What
-was not reached goes to build/fuzz/unreached.txt.
+Prints the line coverage of io_uring/bpf*.[ch]: the union of all boots and guests of
+the last "make fuzz", or of the *.gcda files in the given folders. Unreached lines go
+to build/fuzz/unreached.txt.
 """
 import sys
 

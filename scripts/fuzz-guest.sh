@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # usage: scripts/fuzz-guest.sh RESULTS PROGRAM_DIR
 #
-# Runs in the guest. Each line of RESULTS/plan has the name of a run, its folder in
-# RESULTS, the number of the fault that is switched on (0: none), a limit in seconds,
-# and a command. RESULTS/current has the name of the one that is under way. Output and
-# exit status go to "output" and "rc" of the folder. With something left that can't be
-# killed, or a kernel that says it's tainted, this guest is done with.
+# Runs in the guest. Each line of RESULTS/plan describes a run: its name, its folder
+# in RESULTS, the number of the fault to switch on (0: none), a time limit in seconds,
+# and a command. Output and exit status go to the files "output" and "rc" of the
+# folder. RESULTS/current has the name of the current run. The guest skips the rest of
+# the plan after an exit status above 1, or if the kernel is tainted.
 
 results=$1
 dir=$2
@@ -28,7 +28,7 @@ while read -r name folder number limit command; do
 	[ "$number" = 0 ] || echo 0 >"$switch"
 	echo $rc >"$results/$folder/rc"
 	read -r tainted </proc/sys/kernel/tainted
-	# nothing was found, or failures were
+	# 0: no failures, 1: failures
 	if [ $rc -gt 1 ] || [ "$tainted" != 0 ]; then
 		break
 	fi

@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """usage: scripts/fuzz-mutants.py [TIME=60m] [SEED=NUMBER] [MUTANTS="NAME ..."]
 
-Does the fuzzer notice when the kernel is wrong? Of the faults of scripts/mutants/, the
-ones that scripts/fuzz-mutants.txt lists, or MUTANTS, are switched on one at a time, and
-the fuzzer has its part of TIME to find each, from the same seed (default: 1). First it
-runs as long without any. Prints a line for each, "ok" if it was found, and last how many
-were. Exit status 1 if one was not, or if something was found without any.
+Checks that the fuzzer detects faults in the kernel. The faults of scripts/mutants/
+that are named in scripts/fuzz-mutants.txt, or in MUTANTS, are switched on one at a
+time. The fuzzer gets an equal part of TIME for each fault, and the same SEED (default:
+1). A first run, without faults, must find nothing. Prints a line for each run, "ok" if
+its result is as expected, and the number of faults found. Exit status 1 if a result is
+"not ok".
 """
 import collections
 import concurrent.futures
@@ -23,18 +24,18 @@ from serieslib.util import Error, run, say
 SCRIPTS = os.path.dirname(os.path.abspath(__file__))
 LIST = os.path.join(SCRIPTS, 'fuzz-mutants.txt')
 UNBROKEN = 'unbroken'
-# why: what was found, or nothing
+# why: the first failure, or an empty string
 Result = collections.namedtuple('Result', 'why rounds seconds')
 
 
 def listed():
-    """Names of the list."""
+    """Return the names in the list."""
     with open(LIST, encoding='utf-8') as f:
         return [x.strip() for x in f if x.strip() and not x.startswith('#')]
 
 
 def choose(faults, names):
-    """Those of these names, in their order."""
+    """Return the faults with these names, in the order of the names."""
     by_name = {m.name: m for m in faults}
     missing = [n for n in names if n not in by_name]
     if missing:
@@ -43,7 +44,7 @@ def choose(faults, names):
 
 
 class Share:
-    """What one guest has to do."""
+    """The share of one guest: some of the runs."""
 
     def __init__(self, nr, names, numbers, seconds, seed):
         self.nr, self.names, self.numbers = nr, names, numbers
@@ -52,20 +53,20 @@ class Share:
         self.results, self.said = {}, None
 
     def plan(self, name):
-        """The run of one."""
+        """Return the run with this fault."""
         command = 'env IOU_FUZZ_STOP=1 ./iou_fuzz --time %d --seed %d --masks all --out %s' % (
             self.seconds, self.seed, self.guest.in_guest(name))
         return guest.Plan(name, name, self.seconds, command, self.numbers.get(name, 0))
 
     def poll(self):
-        """While the guest runs."""
+        """Report progress while the guest runs."""
         name = guest.read(self.guest.path('current')).strip()
         if name != self.said:
             self.said = name
             say('guest %d: %s' % (self.nr, name))
 
     def judge(self, boot, name):
-        """What has come of a run."""
+        """Return the result of a run."""
         folder = self.guest.path(name)
         rc = found.status(folder)
         found.check_ran(folder, rc)
@@ -74,13 +75,13 @@ class Share:
         if not noticed:
             what = ['%s: %s' % w for w in [found.unnoticed(boot, name, rc, [])] if w]
         if not what and rc == found.FAILED:
-            what = ['unknown: it does not say']
+            what = ['unknown: the fuzzer reports no failure']
         counts = found.stats(folder)
         return Result(what[0] if what else '', counts.get('rounds', 0),
                       counts.get('seconds', 0))
 
     def run(self):
-        """Guest after guest, as one ends where the kernel is not to be trusted."""
+        """Boot until all runs are done: a failure of the kernel ends the guest."""
         while left := [n for n in self.names if n not in self.results]:
             if self.guest.stop_all.is_set():
                 return
@@ -95,7 +96,7 @@ class Share:
 
 
 def run_all(names, numbers, seconds, seed):
-    """All of these, in guests. {name: result}"""
+    """Run the fuzzer with each of these faults. Return {name: result}."""
     shutil.rmtree(os.path.join(guest.BUILD, 'fuzz-mutants'), ignore_errors=True)
     nr = guest.number_of(len(names))
     shares = [Share(i + 1, names[i::nr], numbers, seconds, seed) for i in range(nr)]
@@ -110,7 +111,7 @@ def run_all(names, numbers, seconds, seed):
 
 
 def report(names, results):
-    """Lines for all. Returns the number of those that are not as they should be."""
+    """Print a line for each run. Return the number of unexpected results."""
     bad = 0
     for nr, name in enumerate([UNBROKEN] + names):
         r = results[name]

@@ -4,21 +4,21 @@
        scripts/fuzz.py replay SEED=NAME [CONTROL=1] [TRIES=N] [MODE=] [MASKS=]
        scripts/fuzz.py min SEED=NAME [MODE=] [MASKS=]
 
-Random programs on random rings, in guests: tools/testing/selftests/io_uring_bpf/fuzz.
-MASKS=none lets known faults in, or all but those of some names are kept out.
+Runs random programs on random rings in guests, with the fuzzer of
+tools/testing/selftests/io_uring_bpf/fuzz. By default, cases avoid all known faults.
+With MASKS=none they avoid no fault, with MASKS=NAME,... only the named faults.
 
-run goes on for TIME, as 90s, 20m or 4h. A guest that dies or hangs is booted again
-for what is left; that time counts. Seeds begin at SEED, those of guest N at SEED +
-(N - 1) * 1000000000. In the end it prints what was found, how to see that again, and
-which lines of io_uring/bpf* were reached. Results are in build/fuzz/N, the lines that
-were not reached in build/fuzz/unreached.txt. Exit status 1 if something was found. Last
-line: "fuzz: N rounds, N failures".
+run: fuzz for TIME, such as 90s, 20m or 4h, including reboots of guests that die or
+hang. Guest N begins with seed SEED + (N - 1) * 1000000000. Prints the failures, a
+command to replay each, and the line coverage of io_uring/bpf*. Results are in
+build/fuzz/N, unreached lines in build/fuzz/unreached.txt. Last line: "fuzz: N rounds,
+N failures". Exit status 1 if there are failures.
 
-replay runs one case some times. If that fails, the same is done with plain requests in
-the place of flows, to see whose fault it is; with CONTROL=1 only that. Exit status 1 if
-it fails.
+replay: run one case TRIES times (default: 5). If the case fails, repeat it with plain
+requests instead of flows: if these fail too, the fault is in the base kernel. With
+CONTROL=1, run only plain requests. Exit status 1 if the case fails.
 
-min makes a case that fails smaller, boot after boot if need be, and prints it.
+min: minimise a case that fails, with several boots if necessary, and print it.
 """
 import concurrent.futures
 import os
@@ -34,30 +34,30 @@ from serieslib.util import Error, run, say
 NAMES = {'run': ('TIME', 'SEED', 'MODE', 'MASKS'),
          'replay': ('SEED', 'CONTROL', 'TRIES', 'MODE', 'MASKS'),
          'min': ('SEED', 'MODE', 'MASKS')}
-# seconds: nobody knows how long these take, and a guest that hangs is noticed anyway
+# seconds: limit of runs of unknown duration; a hang is detected much earlier
 LONG = 4 * 3600
-# boots that get a minimisation nowhere
+# consecutive boots without progress that end a minimisation
 STUCK = 3
 
 
 def clear(folder):
-    """Removes the results of the run before."""
+    """Remove the results of the previous run."""
     shutil.rmtree(os.path.join(guest.BUILD, folder), ignore_errors=True)
 
 
 def common(opts):
-    """Arguments that a case depends on."""
+    """Return the arguments of the fuzzer that a case depends on."""
     return options.words(opts, mode='MODE', masks='MASKS')
 
 
 def replay_command(opts):
-    """What a case is replayed with."""
+    """Return a function from a case to the command that replays the case."""
     more = ''.join(' %s=%s' % (k, opts[k]) for k in ('MODE', 'MASKS') if opts[k])
     return lambda case: 'make fuzz-replay SEED=%s%s' % (case, more)
 
 
 def run_shares(shares):
-    """Side by side. Returns what none could go on with."""
+    """Run all shares in parallel. Return the errors that ended a share."""
     errors = []
     with concurrent.futures.ThreadPoolExecutor() as pool:
         left = {pool.submit(s.run) for s in shares}
@@ -76,7 +76,7 @@ def run_shares(shares):
 
 
 def fuzz(opts):
-    """A run in all guests that there can be."""
+    """Implement "run"."""
     seconds = options.seconds(opts['TIME'] or '20m')
     seed = options.number(opts['SEED'] or str(int(time.time()) % share.SEEDS))
     words = common(opts)
@@ -100,14 +100,14 @@ def fuzz(opts):
 
 
 def name_of(opts):
-    """The case that is meant."""
+    """Return the name of the case."""
     if not re.fullmatch(r'\d[\w.+-]*', opts['SEED']):
-        raise Error('SEED=%s is no case such as SEED=1234.77.9' % opts['SEED'])
+        raise Error('SEED=%s is not a case, example: SEED=1234.77.9' % opts['SEED'])
     return opts['SEED']
 
 
 def booted(machine, words):
-    """One boot of the fuzzer with these arguments: (boot, exit status)."""
+    """Boot, run the fuzzer with these arguments, and return (boot, exit status)."""
     command = ' '.join(['./iou_fuzz', '--out', machine.in_guest()] + words)
     while True:
         boot = machine.boot([guest.Plan(share.RUN, '.', LONG, command)])
@@ -122,12 +122,12 @@ def booted(machine, words):
 
 
 def attempt(opts, control):
-    """Runs a case. Returns lines that say what was wrong."""
+    """Run the case. Return a description of its failures, as lines of text."""
     folder = 'fuzz-replay/' + ('plain' if control else 'flows')
     clear(folder)
     machine = guest.Guest('fuzz-replay', folder)
     words = ['--case', name_of(opts)] + options.words(opts, tries='TRIES') + common(opts)
-    say('booting, for %s%s, log in build/log/console-fuzz-replay'
+    say('booting to replay %s%s, log in build/log/console-fuzz-replay'
         % (opts['SEED'], ' with plain requests' if control else ''))
     boot, rc = booted(machine, words + (['--control'] if control else []))
     noticed = [found.parse(x) for x in found.lines(machine.results)]
@@ -143,7 +143,7 @@ def attempt(opts, control):
 
 
 def replay(opts):
-    """A case, and whose fault it is if it fails."""
+    """Implement "replay"."""
     wanted = bool(opts['CONTROL']) and opts['CONTROL'] != '0'
     what = 'with plain requests' if wanted else 'with flows'
     wrong = attempt(opts, wanted)
@@ -159,26 +159,27 @@ def replay(opts):
 
 
 def minimise(opts):
-    """A case, made smaller until it is as small as it gets."""
+    """Implement "min"."""
     name = name_of(opts)
     machine = guest.Guest('fuzz-min', 'fuzz-min')
     state, text = machine.path('min.' + name), machine.path('min.%s.txt' % name)
     if os.path.exists(text):
-        # that is over; what was not goes on
+        # the last minimisation was complete: begin anew, instead of continuing
         for path in state, text:
             if os.path.exists(path):
                 os.unlink(path)
     os.makedirs(machine.results, exist_ok=True)
     before, stuck, rc = None, 0, None
     while rc not in (found.GOOD, found.FAILED):
-        say('booting, to make %s smaller, log in build/log/console-fuzz-min' % name)
+        say('booting to minimise %s, log in build/log/console-fuzz-min' % name)
         _, rc = booted(machine, ['--min', name] + common(opts))
         now = guest.read(state)
         stuck = stuck + 1 if now == before else 0
         before = now
         if stuck == STUCK:
-            raise Error('guests die, and %s stays as it is, see build/log/console-fuzz-min.*'
-                        % os.path.relpath(state, os.path.dirname(guest.BUILD)))
+            raise Error('no progress in %d boots: %s is unchanged, see '
+                        'build/log/console-fuzz-min.*'
+                        % (STUCK, os.path.relpath(state, os.path.dirname(guest.BUILD))))
     print(guest.read(machine.results, 'output').rstrip())
     if os.path.exists(text):
         print('\n' + guest.read(text).rstrip())

@@ -27,11 +27,12 @@ import subprocess
 import sys
 
 from serieslib.faults import read_lists, write_sources
-from serieslib.util import CACHE, Error, TOP, run, say, write_file
+from serieslib.util import CACHE, Error, GUEST_BUILD, TOP, run, say, write_file
 
 SCRIPTS = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.path.join(TOP, 'build')
 RESULTS = os.path.join(BUILD, 'mutants')
+DISK = os.path.join(BUILD, 'disk-mutants%d.img')
 CONSOLE = os.path.join(BUILD, 'log', 'console-mutants%d')
 # With the changed files in the place of those of the tree, and a copy in that of
 # the build folder, for this build only: only what differs is built.
@@ -46,17 +47,6 @@ for f; do
 	mount --bind "$cache/mutants/$f" "$cache/linux/$f"
 done
 exec "$kernel"
-'''
-BOOT_SCRIPT = '''
-. "$1/lib.sh"
-. "$1/vm.sh"
-disk=$BUILD/disk-mutants$3.img
-"$1/disk.sh" "$disk"
-vm_run "${IOU_BPF_BOOT_TIMEOUT:-3600}" "$2" \\
-	--qemu-opts="-drive file=$disk,format=raw,if=virtio,cache=unsafe" -- \\
-	"$1/mutants.sh" "$GUEST_BUILD/mutants" "$3" \\
-	"$GUEST_BUILD/kselftest/io_uring_bpf" >&2 || true
-rm -f "$disk"
 '''
 
 
@@ -110,7 +100,10 @@ def boot(nr, lines):
     write_file(os.path.join(RESULTS, 'plan%d' % nr), ('\n'.join(lines) + '\n').encode())
     write_file(os.path.join(RESULTS, 'last%d.name' % nr), b'')
     say('booting, %d runs to go, log in build/log/console-mutants%d' % (len(lines), nr))
-    subprocess.run(['bash', '-c', BOOT_SCRIPT, 'bash', SCRIPTS, CONSOLE % nr, str(nr)],
+    subprocess.run([os.path.join(SCRIPTS, 'boot.sh'), DISK % nr, CONSOLE % nr,
+                    os.environ.get('IOU_BPF_BOOT_TIMEOUT') or '3600', '--',
+                    os.path.join(SCRIPTS, 'mutants.sh'), GUEST_BUILD + '/mutants', str(nr),
+                    GUEST_BUILD + '/kselftest/io_uring_bpf'],
                    check=False, env=dict(os.environ, IOU_BPF_CONFIG='mutants'))
     out = subprocess.run([os.path.join(SCRIPTS, 'splat.sh'), CONSOLE % nr], check=False,
                          stdout=subprocess.PIPE, text=True).stdout

@@ -47,8 +47,7 @@ guest_script()
 # on the kernel of that folder. Its lines end up in build/bench/NAME.rows.
 boot_bench()
 {
-	local name=$1 disk=$BENCH/$1.img log=$BUILD/log/console-bench-$1 opts=()
-	IMAGE=$CACHE/build/$2/arch/x86/boot/bzImage
+	local name=$1 folder=$2 opts=()
 	shift 2
 	while [ "$1" != -- ]; do
 		opts+=("$1")
@@ -58,12 +57,10 @@ boot_bench()
 	[ -x "$BENCH_DIR/iou_bench" ] || die "the guest program is not built, run: make bench"
 	rm -f "$BENCH/$name".{rows,status,err}
 	guest_script "$name" "$@" >"$BENCH/$name.sh"
-	"$TOP/scripts/disk.sh" "$disk"
-	say "booting the kernel of build/$(basename "${IMAGE%%/arch/*}"), log in build/log/console-bench-$name"
-	vm_run "${IOU_BPF_BOOT_TIMEOUT:-3600}" "$log" --cpus 1 "${opts[@]}" \
-		--qemu-opts="-drive file=$disk,format=raw,if=virtio,cache=unsafe" -- \
-		"sh $GUEST_BUILD/bench/$name.sh" >&2 || true
-	rm -f "$disk"
+	say "booting the kernel of build/$folder, log in build/log/console-bench-$name"
+	IOU_BPF_CONFIG=$folder "$TOP/scripts/boot.sh" "$BENCH/$name.img" \
+		"$BUILD/log/console-bench-$name" "${IOU_BPF_BOOT_TIMEOUT:-3600}" \
+		--cpus 1 "${opts[@]}" -- "sh $GUEST_BUILD/bench/$name.sh" || true
 	[ -f "$BENCH/$name.status" ] || die "the guest did not come to its end, see build/log/console-bench-$name"
 	[ "$(cat "$BENCH/$name.status")" = 0 ] ||
 		die "the benchmark failed: $(tail -n 1 "$BENCH/$name.err")"

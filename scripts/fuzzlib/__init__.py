@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Fuzzing in guests: scripts/fuzz.py, fuzz-mutants.py and fuzz-coverage.py."""
+"""Common code of scripts/fuzz.py, fuzz-mutants.py and fuzz-coverage.py."""

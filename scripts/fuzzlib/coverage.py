@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Which lines of io_uring's BPF files were reached, of the kernel's gcov counters."""
+"""Line coverage of io_uring/bpf*.[ch], from the gcov counters of the kernel."""
 import collections
 import glob
 import gzip
@@ -17,13 +17,13 @@ NOTES = os.path.join(CACHE, 'build', 'debug', 'io_uring')
 
 
 def ours():
-    """The files that this is about."""
+    """Return the names of the files to measure."""
     return {'io_uring/' + os.path.basename(path)
             for path in glob.glob(os.path.join(TOP, 'io_uring', 'bpf*.[ch]'))}
 
 
 def documents(text):
-    """JSON documents, one after the other."""
+    """Yield each of several concatenated JSON documents."""
     decoder, pos = json.JSONDecoder(), 0
     while match := re.compile(r'\s*(?=\S)').match(text, pos):
         value, pos = decoder.raw_decode(text, match.end())
@@ -31,12 +31,12 @@ def documents(text):
 
 
 def gcov(folder, names):
-    """What gcov says of these data files, in a folder with the notes as well."""
+    """Run gcov on files of a folder that has the *.gcno files. Return its documents."""
     p = subprocess.run(['gcov', '--json-format', '--stdout'] + names, cwd=folder,
                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
     out = p.stdout.decode(errors='replace')
     if not out.lstrip().startswith('{'):
-        # one that writes files
+        # some versions of gcov write files nevertheless
         out = ''
         for path in sorted(glob.glob(os.path.join(folder, '*.gcov.json.gz'))):
             with gzip.open(path, 'rt', errors='replace') as f:
@@ -48,7 +48,7 @@ def gcov(folder, names):
 
 
 def add(counts, docs, wanted):
-    """Adds to {file: {line: was it reached?}}."""
+    """Merge documents of gcov into counts, {file: {line: reached}}."""
     for doc in docs:
         for file in doc['files']:
             name = '/'.join(file['file'].split('/')[-2:])
@@ -60,7 +60,7 @@ def add(counts, docs, wanted):
 
 
 def unite(folders, notes, wanted):
-    """All folders of counters, as one. Objects that none has were not reached."""
+    """Return the union of all folders. An object without counters is unreached."""
     counts = collections.defaultdict(dict)
     names = {os.path.basename(p)[:-5] for p in glob.glob(os.path.join(notes, '*.gcno'))}
     if not names:
@@ -83,7 +83,7 @@ def unite(folders, notes, wanted):
 
 
 def table(counts):
-    """Lines for people."""
+    """Return the coverage table, as lines of text."""
     width = max(map(len, counts), default=8)
     row = '%-' + str(width) + 's %6s %8s %8s'
     out, lines, reached = [row % ('', 'lines', 'reached', 'percent')], 0, 0
@@ -98,7 +98,7 @@ def table(counts):
 
 
 def unreached(counts, tree):
-    """FILE:LINE: TEXT of what was not."""
+    """Return "FILE:LINE: TEXT" for each unreached line."""
     out = []
     for name, found in sorted(counts.items()):
         with open(os.path.join(tree, name), encoding='utf-8', errors='replace') as f:
@@ -109,11 +109,11 @@ def unreached(counts, tree):
 
 
 def report(folders=None):
-    """The table. What was not reached goes to build/fuzz/unreached.txt."""
+    """Return the table, and write unreached lines to build/fuzz/unreached.txt."""
     if folders is None:
         folders = glob.glob(os.path.join(BUILD, 'fuzz', '*', 'gcda.*'))
     if not folders:
-        raise Error('there are no counters in build/fuzz')
+        raise Error('no gcov counters in build/fuzz')
     counts = unite(sorted(folders), NOTES, ours())
     write_file(os.path.join(BUILD, 'fuzz', 'unreached.txt'),
                ''.join(x + '\n' for x in unreached(counts, TREE)).encode())

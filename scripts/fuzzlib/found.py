@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What the fuzzer has found: what it says itself, and what it can't."""
+"""Failures: those that the fuzzer reports, and those that it cannot report."""
 import collections
 import re
 
@@ -7,68 +7,69 @@ from serieslib.util import Error
 
 from .guest import read
 
-# where: the console's log; rounds: after so many of that guest
+# rounds: completed by the guest before the failure; where: log of the console
 Failure = collections.namedtuple('Failure', 'case kind text rounds where')
-# exit status of the program
+# exit status of the fuzzer
 GOOD, FAILED, USAGE, REBOOT, CANNOT = range(5)
-# ... and of scripts/session.sh: it took too long, something can't be killed
+# exit status of scripts/session.sh: time limit exceeded, a process cannot be killed
 TOO_LONG, UNKILLABLE = 124, 125
 
 
 def stats(folder):
-    """What the fuzzer counts."""
+    """Return the statistics of the fuzzer: {name: value}."""
     return {key: int(value) for key, value in
             re.findall(r'^(\w+) (\d+)$', read(folder, 'stats'), re.M)}
 
 
 def lines(folder):
-    """The failures that it has written down, but for what is half a line."""
+    """Return the complete lines of the file "failures"."""
     return read(folder, 'failures').split('\n')[:-1]
 
 
 def parse(line, rounds=0, where=''):
-    """One of those."""
+    """Return the Failure that a line describes."""
     match = re.fullmatch(r'(\S+) ([^\s:]+): ?(.*)', line)
     return Failure(*(match.groups() if match else ('-', 'unknown', line)),
                    rounds, where)
 
 
 def status(folder):
-    """Exit status of the program. None if it has none."""
+    """Return the exit status of the fuzzer, or None if there is no status."""
     text = read(folder, 'rc').strip()
     return int(text) if text else None
 
 
 def unnoticed(boot, run, rc, noticed):
-    """What a run has done wrong that the fuzzer didn't say: (kind, text), or nothing."""
+    """Return (kind, text) of a failure that the fuzzer did not report, or None."""
     splats = boot.splats.get(run, [])
     first = splats[0] if splats else ''
     if rc is None:
-        return 'died', first or 'the guest has ended' + (
-            boot.stopped and ', ' + boot.stopped)
+        return 'died', first or (
+            'the guest was stopped: ' + boot.stopped if boot.stopped else
+            'the guest ended before the fuzzer')
     if rc == TOO_LONG:
-        return 'hang', first or 'the fuzzer did not come to its end'
+        return 'hang', first or 'the fuzzer exceeded its time limit'
     if rc in (REBOOT, UNKILLABLE):
         return None if noticed else (
-            'died', first or 'the kernel is not to be trusted any more')
+            'died', first or 'the kernel can no longer be trusted')
     if rc > CANNOT:
-        return 'crash', 'the fuzzer has ended with status %d' % rc
+        return 'crash', 'the fuzzer exited with status %d' % rc
     if first and not any(first in f.text or f.text in first for f in noticed):
         return 'splat', first
     return None
 
 
 def check_ran(folder, rc):
-    """Fails if it does not run here, or with these arguments."""
+    """Raise Error if the fuzzer cannot run here, or rejected its arguments."""
     if rc in (USAGE, CANNOT):
         raise Error('the fuzzer %s: %s' % (
-            'does not run here' if rc == CANNOT else 'was called in a wrong way',
+            'does not run here' if rc == CANNOT else 'rejected its arguments',
             ' '.join(read(folder, 'output').split('\n')[-4:]).strip()))
 
 
 def kinds(found):
-    """[(kind, [[failure of the same text...]...])], what came often first. Numbers
-    don't make a text another one."""
+    """Return [(kind, [[failure of the same text...]...])], the most frequent first.
+    Texts that differ only in numbers count as the same."""
     by_kind = {}
     for f in found:
         text = re.sub(r'\d+', '#', f.text)
@@ -79,7 +80,7 @@ def kinds(found):
 
 
 def summary(found, rounds, replay):
-    """Lines for the end of a run."""
+    """Return the lines of the final summary."""
     out = []
     for kind, texts in kinds(found):
         out.append('%s: %d' % (kind, sum(map(len, texts))))

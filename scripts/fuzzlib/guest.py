@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A guest that runs the fuzzer, and may die of it."""
+"""A guest that runs the fuzzer. The guest may die or hang at any time."""
 import os
 import re
 import shutil
@@ -8,64 +8,54 @@ import subprocess
 import threading
 import time
 
-from serieslib.util import Error, TOP, say, write_file
+from serieslib.util import Error, GUEST_BUILD, TOP, say, write_file
 
 SCRIPTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.join(TOP, 'build')
-# seconds: between two looks at a guest, until one in which nothing changes is said
-# to hang, until one that has done all is said to do so, and of a boot
+# seconds: interval of checks, silence after which a guest counts as hung, time to
+# power off after the last run, time to boot
 POLL, SILENCE, END, BOOT = 1, 300, 60, 900
-# a console, results and a disk of its own
-BOOT_SCRIPT = '''
-. "$1/lib.sh"
-. "$1/vm.sh"
-disk=$BUILD/disk-$2.img
-"$1/disk.sh" "$disk"
-vm_run "$3" "$BUILD/log/console-$2" \\
-	--qemu-opts="-drive file=$disk,format=raw,if=virtio,cache=unsafe" -- \\
-	"$1/fuzz-guest.sh" "$GUEST_BUILD/$4" "$GUEST_BUILD/kselftest/io_uring_bpf" >&2 || true
-rm -f "$disk"
-'''
-# What differs each time that the kernel says it.
+BOOT_SCRIPT = os.path.join(SCRIPTS, 'boot.sh')
+# parts of a kernel message that differ from one occurrence to the next
 VARIES = [(r'\[ *\d+\.\d+\](\[ *[CT]\d+\])? *', ''), (r'0x[0-9a-f]+|\b[0-9a-f]{16}\b', 'X'),
           (r'\b(CPU[:#] ?|PID: ?|pid )\d+', r'\1N'), (r'/\d+(?=\s|$|:)', '/N'),
           (r':\d+ blocked', ':N blocked'), (r'for more than \d+', 'for more than N')]
 
 
 class Plan:
-    """One line for scripts/fuzz-guest.sh: a run of the fuzzer."""
+    """A run of the fuzzer: a line of the plan that scripts/fuzz-guest.sh reads."""
 
     def __init__(self, name, folder, seconds, command, fault=0):
         self.name, self.folder, self.seconds = name, folder, seconds
         self.command, self.fault = command, fault
 
     def line(self):
-        """As the guest reads it. The limit is for a fuzzer that doesn't end."""
+        """Return the line. The time limit is for a fuzzer that hangs."""
         return '%s %s %d %d %s' % (self.name, self.folder, self.fault,
                                    self.seconds + SILENCE, self.command)
 
 
 class Boot:
-    """What there is to be said of one boot."""
+    """The outcome of one boot."""
 
     def __init__(self):
-        # seconds that it took until the first run, and why it was stopped
+        # seconds until the first run, and why the guest was stopped
         self.came_up, self.stopped = None, ''
-        # {name of a run: [what the kernel complained of]}, and where that can be read
+        # {name of a run: [kernel complaint...]}, and the log that has the complaints
         self.splats, self.console = {}, ''
-        # the run that was under way when it ended
+        # name of the run that did not end
         self.last = ''
 
 
 def normal(text):
-    """A complaint of the kernel without what differs each time."""
+    """Return a kernel message without its variable parts."""
     for pattern, by in VARIES:
         text = re.sub(pattern, by, text)
     return text.strip()
 
 
 def complaints(console):
-    """{name of a run: [complaint...]} of a console's log."""
+    """Return {name of a run: [complaint...]} of a console log."""
     out = subprocess.run([os.path.join(SCRIPTS, 'splat.sh'), console], check=False,
                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                          text=True, errors='replace').stdout
@@ -76,7 +66,7 @@ def complaints(console):
 
 
 def read(*path):
-    """The text of a file, or nothing."""
+    """Return the text of a file, or an empty string if there is no such file."""
     try:
         with open(os.path.join(*path), encoding='utf-8', errors='replace') as f:
             return f.read()
@@ -85,7 +75,7 @@ def read(*path):
 
 
 def session(sid):
-    """{process: its name} of a session, but for those that have ended."""
+    """Return {pid: name} of a session, without zombies."""
     found = {}
     for pid in filter(str.isdigit, os.listdir('/proc')):
         try:
@@ -100,7 +90,7 @@ def session(sid):
 
 
 def kill(pids, number):
-    """Sends a signal to those that are still there."""
+    """Send a signal to those processes that still exist."""
     for pid in pids:
         try:
             os.kill(pid, number)
@@ -109,8 +99,8 @@ def kill(pids, number):
 
 
 def stop(p):
-    """Ends a guest that p has booted: it is told to, so that the log is complete,
-    and killed if it doesn't."""
+    """Stop the guest that p has booted. SIGTERM to timeout(1) lets the guest end with a
+    complete log. Remaining processes get SIGKILL."""
     told = [i for i, name in session(p.pid).items() if name == 'timeout']
     kill(told, signal.SIGTERM)
     try:
@@ -125,9 +115,9 @@ def stop(p):
 
 
 class Guest:
-    """A guest: booted as often as it takes, with the same results."""
+    """A guest that can be booted repeatedly, with the same folder of results."""
 
-    # for all of them, when one can't go on or the user doesn't want to
+    # stops all guests: after an error in one of them, or if the user interrupts
     stop_all = threading.Event()
 
     def __init__(self, tag, folder, config='debug'):
@@ -137,15 +127,15 @@ class Guest:
         self.newest, self.since = None, 0
 
     def path(self, *names):
-        """One of its results."""
+        """Return a path in the folder of results."""
         return os.path.join(self.results, *names)
 
     def in_guest(self, folder='.'):
-        """A folder of its results, as the guest knows it."""
-        return os.path.normpath(os.path.join('/tmp/iou-bpf-build', self.folder, folder))
+        """Return the path of a folder of results in the guest."""
+        return os.path.normpath(os.path.join(GUEST_BUILD, self.folder, folder))
 
     def changed(self):
-        """When something last changed in its results."""
+        """Return the time of the last change in the results."""
         newest = 0
         for folder, _, names in os.walk(self.results):
             for name in names:
@@ -156,14 +146,14 @@ class Guest:
         return newest
 
     def silent(self):
-        """Seconds in which nothing has changed."""
+        """Return the seconds since the last change in the results."""
         newest, now = self.changed(), time.monotonic()
         if newest != self.newest:
             self.newest, self.since = newest, now
         return now - self.since
 
     def prepare(self, plan):
-        """Nothing is left of the boot before but what the fuzzer goes on with."""
+        """Write the plan, and remove the outcome of the previous boot."""
         self.boots += 1
         os.makedirs(os.path.join(BUILD, 'log'), exist_ok=True)
         for name in ('current', 'end'):
@@ -177,7 +167,7 @@ class Guest:
         self.newest = None
 
     def watch(self, p, boot, each):
-        """Until the guest has ended, or has to."""
+        """Wait for the end of the guest, or stop a guest that hangs."""
         began, ended = time.monotonic(), None
         while p.poll() is None:
             try:
@@ -192,11 +182,11 @@ class Guest:
             if os.path.exists(self.path('end')):
                 ended = ended or time.monotonic()
             if self.stop_all.is_set():
-                boot.stopped = 'nobody waits for it any more'
+                boot.stopped = 'interrupted'
             elif ended and time.monotonic() - ended > END:
-                boot.stopped = 'it did not switch itself off'
+                boot.stopped = 'no power-off after the last run'
             elif not ended and self.silent() > SILENCE:
-                boot.stopped = 'nothing new for %d seconds' % SILENCE
+                boot.stopped = 'no progress for %d seconds' % SILENCE
             if boot.stopped:
                 stop(p)
                 break
@@ -204,21 +194,22 @@ class Guest:
             boot.came_up = time.monotonic() - began
 
     def boot(self, plan, each=lambda: None):
-        """Boots, and runs what is planned. each() is called now and then."""
+        """Boot and run the plan. each() is called regularly from the first run on."""
         boot = Boot()
         self.prepare(plan)
         console = os.path.join(BUILD, 'log', 'console-' + self.tag)
         limit = BOOT + sum(run.seconds + SILENCE for run in plan)
-        p = subprocess.Popen(['bash', '-c', BOOT_SCRIPT, 'bash', SCRIPTS, self.tag,
-                              str(limit), self.folder], start_new_session=True,
-                             stdin=subprocess.DEVNULL,
+        disk = os.path.join(BUILD, 'disk-%s.img' % self.tag)
+        p = subprocess.Popen([BOOT_SCRIPT, disk, console, str(limit), '--',
+                              os.path.join(SCRIPTS, 'fuzz-guest.sh'), self.in_guest(),
+                              GUEST_BUILD + '/kselftest/io_uring_bpf'],
+                             start_new_session=True, stdin=subprocess.DEVNULL,
                              env=dict(os.environ, IOU_BPF_CONFIG=self.config))
         try:
             self.watch(p, boot, each)
         finally:
             if p.poll() is None:
                 stop(p)
-        disk = os.path.join(BUILD, 'disk-%s.img' % self.tag)
         if os.path.exists(disk):
             os.unlink(disk)
         current = read(self.path('current')).strip()
@@ -230,25 +221,25 @@ class Guest:
         return boot
 
     def keep_console(self, boot, console):
-        """The next boot has a new one: for what went wrong, this one stays."""
+        """After a failure, copy the log, which the next boot overwrites."""
         boot.console = 'build/log/console-' + self.tag
         if os.path.exists(console) and (boot.splats or boot.last):
             boot.console += '.%d' % self.boots
             shutil.copyfile(console, console + '.%d' % self.boots)
 
     def check_came_up(self, boot):
-        """On a machine that is busy, once is no reason to give up."""
+        """Raise Error after two failed boots in a row: one may be due to a busy host."""
         if self.stop_all.is_set() or boot.came_up is not None:
             self.failed = 0
             return
         self.failed += 1
         if self.failed == 2:
-            raise Error('no guest comes up, see build/log/console-' + self.tag)
-        say('the guest has not come up, see build/log/console-' + self.tag)
+            raise Error('the guest failed to boot twice, see build/log/console-' + self.tag)
+        say('the guest failed to boot, see build/log/console-' + self.tag)
 
 
 def number_of(wanted=4):
-    """How many guests, side by side?"""
+    """Return the number of guests to run in parallel."""
     return int(subprocess.run(
         ['bash', '-c', '. "$1/lib.sh"; . "$1/vm.sh"; vm_guests "$2"', 'bash', SCRIPTS,
          str(wanted)], check=True, stdout=subprocess.PIPE).stdout)

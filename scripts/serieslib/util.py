@@ -15,6 +15,8 @@ CACHE = os.environ.get('IOU_BPF_CACHE') or os.path.join(_cache, 'io-uring-bpf')
 TREE = os.path.join(CACHE, 'linux')
 TOP = os.environ.get('IOU_BPF_TOP') or os.path.dirname(os.path.dirname(
     os.path.dirname(os.path.abspath(__file__))))
+# where a guest finds build/, as in scripts/vm.sh
+GUEST_BUILD = '/tmp/iou-bpf-build'
 
 # The commit that the work tree was last made to hold, by tree.sh or refresh.py
 APPLIED = 'refs/iou-bpf/applied'

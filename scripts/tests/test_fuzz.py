@@ -21,17 +21,23 @@ from fuzzlib import coverage, found, guest, options, share  # noqa: E402
 from serieslib import faults  # noqa: E402
 from serieslib.util import Error  # noqa: E402
 
-BOOT = 'echo "$BASHPID" >>"$STAND_IN/pids"; /usr/bin/python3 "$STAND_IN/guest.py" "$@"'
+# Stands in for scripts/boot.sh.
+BOOT = '''#!/usr/bin/env bash
+echo "$BASHPID" >>"$STAND_IN/pids"
+/usr/bin/python3 "$STAND_IN/guest.py" "$@"
+'''
 # Stands in for a guest. Each boot does what the next line of TAG.boots says: for each
 # run of its plan the files to be written, until one dies.
 GUEST = '''
 import json, os, subprocess, sys, time
-_, scripts, tag, limit, folder = sys.argv
+_, disk, console, limit, dashes, script, results, programs = sys.argv
+assert os.path.basename(script) == 'fuzz-guest.sh'
 top = os.environ['STAND_IN']
+tag = os.path.basename(console)[len('console-'):]
 boots = open(top + '/' + tag + '.boots').read().splitlines()
 nr = sum(1 for _ in open(top + '/' + tag + '.nr')) if os.path.exists(top + '/' + tag + '.nr') else 0
 boot = json.loads(boots[min(nr, len(boots) - 1)])
-results = top + '/build/' + folder
+results = results.replace('/tmp/iou-bpf-build', top + '/build')
 plan = open(results + '/plan').read()
 with open(top + '/' + tag + '.nr', 'a') as f:
     f.write('x\\n')
@@ -40,7 +46,6 @@ with open(top + '/%s.plan%d' % (tag, nr + 1), 'w') as f:
 def put(path, text, mode='w'):
     with open(path, mode) as f:
         f.write(text)
-console = top + '/build/log/console-' + tag
 put(console, '')
 if boot.get('no start'):
     sys.exit()
@@ -97,7 +102,10 @@ class Folder(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.top, True)
         self.build = os.path.join(self.top, 'build')
         self.put('guest.py', GUEST)
-        for patch in (mock.patch.multiple(guest, BUILD=self.build, BOOT_SCRIPT=BOOT,
+        self.put('boot.sh', BOOT)
+        boot = os.path.join(self.top, 'boot.sh')
+        os.chmod(boot, 0o755)
+        for patch in (mock.patch.multiple(guest, BUILD=self.build, BOOT_SCRIPT=boot,
                                           POLL=0.02, SILENCE=3, END=1),
                       mock.patch.object(coverage, 'BUILD', self.build),
                       mock.patch.dict(os.environ, STAND_IN=self.top),
@@ -194,12 +202,13 @@ class Share(Folder):
 
     def test_dies_between_cases(self):
         s = self.share({'files': dict(stats(rounds=5), last='')}, {'rc': 0})
-        self.assertEqual([('-', 'died', 'the guest has ended', 5)], self.failures(s))
+        self.assertEqual([('-', 'died', 'the guest ended before the fuzzer', 5)],
+                         self.failures(s))
 
     def test_hangs(self):
         s = self.share({'files': dict(stats(rounds=2), last='102\n'), 'hang': True},
                        {'rc': 0})
-        self.assertEqual([('102', 'died', 'the guest has ended, nothing new for 3 seconds',
+        self.assertEqual([('102', 'died', 'the guest was stopped: no progress for 3 seconds',
                            2)], self.failures(s))
         for pid in self.get('pids').split():
             self.assertEqual({}, guest.session(pid))
@@ -234,7 +243,7 @@ class Share(Folder):
         self.assertEqual((1, 1), (self.nr_boots('fuzz1'), len(s.found)))
 
     def test_no_guest(self):
-        with self.assertRaisesRegex(Error, 'no guest comes up'):
+        with self.assertRaisesRegex(Error, 'the guest failed to boot twice'):
             self.share({'no start': True})
         self.assertEqual(2, self.nr_boots('fuzz1'))
 
@@ -243,7 +252,7 @@ class Share(Folder):
         self.assertEqual('30', self.argument('fuzz1', 2, '--time'))
 
     def test_dies_without_a_round(self):
-        with self.assertRaisesRegex(Error, 'dies without a round'):
+        with self.assertRaisesRegex(Error, 'keeps dying before its first round'):
             self.share({'sleep': 0.1}, seconds=1000)
         self.assertEqual(3, self.nr_boots('fuzz1'))
 
@@ -317,7 +326,7 @@ class Commands(Folder):
                              'hang': True})
         self.boots('fuzz2', {'no start': True})
         out, began = io.StringIO(), time.monotonic()
-        with self.assertRaisesRegex(Error, 'no guest comes up'), \
+        with self.assertRaisesRegex(Error, 'the guest failed to boot twice'), \
                 mock.patch('builtins.print', lambda *a, **_: out.write('\n'.join(a) + '\n')):
             self.main('run', 'TIME=60', guests=2)
         self.assertLess(time.monotonic() - began, 25)
@@ -376,7 +385,7 @@ class Commands(Folder):
 
     def test_min_gets_nowhere(self):
         self.boots('fuzz-min', {'files': {'min.3': '1'}})
-        with self.assertRaisesRegex(Error, 'stays as it is'):
+        with self.assertRaisesRegex(Error, 'is unchanged'):
             self.main('min', 'SEED=3')
 
 
@@ -487,7 +496,7 @@ class Coverage(Folder):
             self.assertEqual(['io_uring/bpf.c:6: return 2;'], self.missing([folder]))
 
     def test_report(self):
-        with self.assertRaisesRegex(Error, 'no counters'):
+        with self.assertRaisesRegex(Error, 'no gcov counters'):
             coverage.report()
         with mock.patch.multiple(coverage, NOTES=self.notes, TREE=self.top), \
                 mock.patch.object(coverage, 'ours', lambda: {'io_uring/bpf.c'}):

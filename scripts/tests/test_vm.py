@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0
-"""scripts/vm.sh stops a guest that hangs, and shows the end of its log."""
+"""scripts/vm.sh stops a guest that hangs, and shows the end of its log; scripts/boot.sh
+gives the guest a disk."""
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import unittest
 
 from fixture import SCRIPTS
+
+sys.path.insert(0, SCRIPTS)
+from serieslib.util import GUEST_BUILD  # noqa: E402
 
 # stands in for virtme-ng: talks, and then hangs or ends
 VNG = '''
@@ -18,6 +23,13 @@ sys.stdout.flush()
 if 'hang' in sys.argv[-1]:
     time.sleep(60)
 sys.exit(3 if 'bad' in sys.argv[-1] else 0)
+'''
+# prints the arguments and the disk of a guest
+BOOTED = '''
+import re, sys
+words = ' '.join(sys.argv)
+print('words:', words)
+print('disk:', open(re.search('file=([^,]*),', words)[1]).read())
 '''
 
 
@@ -68,6 +80,45 @@ class Vm(unittest.TestCase):
         # no command and no option, as scripts/shell.sh has it
         p = self.run_with('vng')
         self.assertEqual((0, 'output\n'), (p.returncode, p.stdout), p.stderr)
+
+    def test_guest_build(self):
+        p = self.run_with('echo "$GUEST_BUILD"')
+        self.assertEqual(GUEST_BUILD + '\n', p.stdout)
+
+    def boot(self, command, config='debug'):
+        """Runs a copy of scripts/boot.sh, with a build folder of its own."""
+        scripts = os.path.join(self.cache, 'top/scripts')
+        self.disk = os.path.join(self.cache, 'disk.img')
+        os.makedirs(scripts, exist_ok=True)
+        for name in ('boot.sh', 'lib.sh', 'vm.sh'):
+            shutil.copy(os.path.join(SCRIPTS, name), scripts)
+        self.put('top/scripts/disk.sh', '#!/bin/sh\necho disk >"$1"\n')
+        os.chmod(os.path.join(scripts, 'disk.sh'), 0o755)
+        return subprocess.run([os.path.join(scripts, 'boot.sh'), self.disk, self.log, '2',
+                               '--cpus', '1', '--', command], text=True,
+                              capture_output=True, timeout=50,
+                              env=dict(os.environ, IOU_BPF_CACHE=self.cache,
+                                       IOU_BPF_CONFIG=config))
+
+    def test_boot(self):
+        self.put('vng/usr/bin/vng', BOOTED + VNG)
+        self.put('build/other/arch/x86/boot/bzImage', 'x')
+        p = self.boot('good', 'other')
+        self.assertEqual((0, ''), (p.returncode, p.stdout), p.stderr)
+        self.assertIn('output\n', p.stderr)
+        self.assertIn('disk: disk\n', p.stderr)
+        self.assertIn('--run %s/build/other/' % self.cache, p.stderr)
+        self.assertIn('--cpus 1 --exec good\n', p.stderr)
+        with open(self.log, encoding='ascii') as f:
+            self.assertIn('the last words', f.read())
+        self.assertFalse(os.path.exists(self.disk))
+
+    def test_boot_fails(self):
+        for command, rc in ('bad', 3), ('hang', 124):
+            self.assertEqual(rc, self.boot(command).returncode)
+            self.assertFalse(os.path.exists(self.disk))
+        self.assertEqual(1, self.boot('good', 'missing').returncode)
+        self.assertFalse(os.path.exists(self.disk))
 
     def test_no_kernel(self):
         os.unlink(os.path.join(self.cache, 'build/debug/arch/x86/boot/bzImage'))

@@ -79,6 +79,7 @@ struct fz_rings {
 	/* of registered rings: what is told to io_uring_enter() instead */
 	int	enter_fd;
 	__u32	enter_flags;
+	pid_t	owner;
 	__u32	setup;
 	__u32	sq_entries, cq_entries;
 	char	*mem, *sqes;

@@ -33,6 +33,7 @@
 #define FZ_STEPS	16
 #define FZ_SLOTS	4
 #define FZ_NAME		96
+#define FZ_REPEATS	120
 #define FZ_MAX_PART	400
 
 /* kinds of requests, see ops.c */
@@ -146,6 +147,8 @@ struct fz_case {
 	__u8	innocent;
 	/* derived: programs drop members of chains */
 	__u8	drops;
+	/* FZ_LOOSE_*: what programs are not asked to check, see masks.c */
+	__u8	loose;
 };
 
 #define for_each_act(c, i, j, k, a)					\
@@ -195,6 +198,8 @@ struct fz_shm {
 	__u32	progress;
 	__u32	failed;
 	struct fz_report report;
+	/* what the main thread is at, a string of the program */
+	const char *doing;
 	pid_t	helpers[8];
 	__u32	nr_helpers;
 };
@@ -221,6 +226,12 @@ extern struct fz_options opt;
 extern struct fuzz *skel;
 extern struct fz_shm *shm;
 
+/* For who asks what a worker does that does not come to its end. */
+static inline void fz_doing(const char *what)
+{
+	__atomic_store_n(&shm->doing, what, __ATOMIC_RELAXED);
+}
+
 /* gen.c */
 int fz_make(struct fz_case *c, const char *name);
 void fz_derive(struct fz_case *c);
@@ -228,11 +239,13 @@ bool fz_mode_ok(const char *mode);
 /* masks.c */
 int fz_masks_parse(const char *list);
 void fz_masks_apply(struct fz_case *c);
-/* ops.c */
+/* fill.c */
 struct fz_env;
-void fz_gen_sqe(struct fz_rng *r, struct fz_sqe *s, bool app);
 void fz_fill(struct fz_env *e, const struct fz_case *c, const struct fz_sqe *s,
 	     struct io_uring_sqe *sqe);
+/* ops.c */
+void fz_swarm(struct fz_rng *r);
+void fz_gen_sqe(struct fz_rng *r, struct fz_sqe *s, bool app);
 const char *fz_op_name(int op);
 int fz_op_opcode(int op);
 bool fz_op_cancels(const struct fz_sqe *s);
@@ -240,6 +253,7 @@ bool fz_op_quiet(const struct fz_sqe *s);
 __u8 fz_op_flags(const struct fz_sqe *s);
 /* worker.c */
 void fz_worker(const struct fz_case *c, int lifeline) __attribute__((noreturn));
+unsigned long long fz_runs(void);
 void fz_report(const char *kind, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 /* ctl.c */
@@ -258,6 +272,7 @@ void fz_cov_save(void);
 extern unsigned int fz_cov_edges;
 /* print.c */
 void fz_print(FILE *f, const struct fz_case *c);
+/* used.c */
 bool fz_sqe_used(const struct fz_case *c, unsigned int nr);
 bool fz_table_used(const struct fz_case *c, unsigned int table);
 bool fz_tmpl_used(const struct fz_case *c, unsigned int tmpl);

@@ -178,6 +178,28 @@ static void gen_attach(struct fz_rng *r, struct fz_case *c, unsigned int ring)
 	}
 }
 
+/* What programs of this case do, see fz_swarm(). */
+static struct {
+	__u32 verbs;
+	/* in per cent: requests for the application among those that flows issue */
+	__u32 app;
+} swarm;
+
+static void swarm_acts(struct fz_rng *r)
+{
+	unsigned int n = 1 + below(r, 4);
+
+	swarm.verbs = ~0U;
+	swarm.app = PICK(r, 4, 12, 12, 50);
+	if (chance(r, 50))
+		return;
+	swarm.verbs = 1 << FZ_ISSUE;
+	while (n--)
+		swarm.verbs |= 1 << PICK(r, FZ_AGAIN, FZ_AGAIN, FZ_ISSUE, FZ_POST,
+					 FZ_COMPLETE, FZ_DROP, FZ_UNLINK, FZ_LINK,
+					 1 + below(r, FZ_NR_VERBS - 1));
+}
+
 static void gen_act(struct fz_rng *r, struct fz_act *a, bool watch, unsigned int pos)
 {
 	static const __u8 weights[FZ_NR_VERBS] = {
@@ -190,10 +212,13 @@ static void gen_act(struct fz_rng *r, struct fz_act *a, bool watch, unsigned int
 	int sum = 0, n, i;
 
 	for (i = 0; i < FZ_NR_VERBS; i++)
-		sum += weights[i];
+		sum += swarm.verbs & 1 << i ? weights[i] : 0;
 	n = below(r, sum);
-	for (i = 0; i < FZ_NR_VERBS - 1 && n >= weights[i]; i++)
-		n -= weights[i];
+	for (i = 0; i < FZ_NR_VERBS - 1; i++) {
+		n -= swarm.verbs & 1 << i ? weights[i] : 0;
+		if (n < 0)
+			break;
+	}
 	memset(a, 0, sizeof(*a));
 	a->verb = i;
 	a->tmpl = below(r, FZ_RING_TMPLS);
@@ -204,7 +229,7 @@ static void gen_act(struct fz_rng *r, struct fz_act *a, bool watch, unsigned int
 	a->msg = chance(r, 80);
 	switch (i) {
 	case FZ_ISSUE:
-		a->flags = chance(r, watch ? 95 : 12) ? 1 : 0;
+		a->flags = chance(r, watch ? 95 : swarm.app) ? 1 : 0;
 		if (chance(r, 2))
 			a->flags = rnd(r);
 		break;
@@ -257,7 +282,7 @@ static void gen_rule(struct fz_rng *r, struct fz_rule *rule, bool watch,
 
 	memset(rule, 0, sizeof(*rule));
 	rule->left = chance(r, 25) ? ~0U : PICK(r, 1U, 2U, 5U, 20U, 100U);
-	rule->events = !pos && !watch ? 1 << 0 | (chance(r, 30) ? 2 : 0) :
+	rule->events = !pos && !watch ? 1 << 0 | (chance(r, 50) ? 2 : 0) :
 		       PICK(r, 2, 2, 2, 4, 4, 6, 6, 8, 14, 15);
 	rule->opcode = chance(r, 70) ? FZ_ANY_OPCODE :
 		       fz_op_opcode(PICK(r, (int)OP_NOP, OP_READ, OP_POLL, OP_RECV, OP_SEND,
@@ -311,6 +336,8 @@ static void gen_submit(struct fz_rng *r, struct fz_case *c, struct fz_step *s)
 	while (s->nr < n && c->nr_sqes < FZ_SQES) {
 		gen_app_sqe(r, c);
 		if (c->sqes[c->nr_sqes - 1].op == OP_LINK_TIMEOUT && s->nr)
+			c->sqes[c->nr_sqes - 2].sqe_flags |= IOSQE_IO_LINK;
+		if (c->sqes[c->nr_sqes - 1].op == OP_FLOW && s->nr && chance(r, 30))
 			c->sqes[c->nr_sqes - 2].sqe_flags |= IOSQE_IO_LINK;
 		s->nr++;
 	}
@@ -374,7 +401,7 @@ static void gen_repeat(struct fz_rng *r, struct fz_case *c)
 {
 	unsigned int i;
 
-	c->repeats = 120;
+	c->repeats = FZ_REPEATS;
 	c->end = END_SETTLE;
 	c->nr_threads = 1;
 	c->noreap = 0;
@@ -396,6 +423,8 @@ static void gen(struct fz_rng *r, struct fz_case *c)
 	unsigned int i;
 
 	c->ids = PICK(r, 0, 0, 0, 1, 2);
+	fz_swarm(r);
+	swarm_acts(r);
 	for (i = 0; i < FZ_RINGS; i++) {
 		gen_ring(r, c, i);
 		if (c->rings[i].on)
@@ -414,7 +443,7 @@ static void gen(struct fz_rng *r, struct fz_case *c)
 	c->kill_ms = PICK(r, 1, 5, 20, 50, 100, 200);
 	if (want("kill"))
 		c->end = chance(r, 80) ? END_KILL : END_EXIT;
-	if (chance(r, want("repeat") ? 100 : 7))
+	if (chance(r, want("repeat") ? 100 : 10))
 		gen_repeat(r, c);
 }
 
@@ -493,7 +522,7 @@ static void mutate(struct fz_rng *r, struct fz_case *c)
 /* What cannot be together, and what follows from what is there. */
 void fz_derive(struct fz_case *c)
 {
-	bool drains = false, cancels = false;
+	bool drains = false, cancels = false, used;
 	unsigned int i, j, k;
 	struct fz_act *act;
 
@@ -502,10 +531,12 @@ void fz_derive(struct fz_case *c)
 	for (i = 0; i < FZ_TMPLS + c->nr_sqes; i++) {
 		struct fz_sqe *s = i < FZ_TMPLS ? &c->tmpls[i] : &c->sqes[i - FZ_TMPLS];
 
-		/* a base fault: see masks.c */
-		if (drains && (s->op == OP_SEND_ZC || s->op == OP_SENDMSG_ZC))
+		/* base faults: see masks.c */
+		if ((drains || c->end == END_EXEC) &&
+		    (s->op == OP_SEND_ZC || s->op == OP_SENDMSG_ZC))
 			s->op = OP_SEND;
-		if (s->op != OP_NR)
+		used = i < FZ_TMPLS ? fz_tmpl_used(c, i) : fz_sqe_used(c, i - FZ_TMPLS);
+		if (s->op != OP_NR && used)
 			cancels |= fz_op_cancels(s);
 		/* in two of three cases each request has its CQE */
 		if (strtoull(c->name, NULL, 10) % 3)

@@ -63,8 +63,10 @@ static void plain_request(struct fz_env *e, const struct fz_step *st,
 static void owe(struct fz_env *e, const struct fz_sqe *s, bool maybe)
 {
 	struct fz_owe *o = &skel->bss->owe[s->id];
+	/* a zero-copy send whose chain is cut has its notification all the same */
+	int most = fz_op_flags(s) & FZ_T_ZC ? 2 : 1;
 
-	__atomic_fetch_add(&o->hi, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&o->hi, most, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&e->owed, 1, __ATOMIC_RELAXED);
 	if (!maybe)
 		__atomic_fetch_add(&o->lo, 1, __ATOMIC_RELAXED);
@@ -252,12 +254,28 @@ static void step_wait(struct fz_env *e, const struct fz_step *s)
 		fz_ring_reap(e, r);
 }
 
+static const char *const step_names[ST_NR] = {
+	[ST_SUBMIT] = "submits", [ST_WAIT] = "waits", [ST_REAP] = "takes CQEs",
+	[ST_SPIN] = "enters the ring over and over", [ST_SYNC_CANCEL] = "cancels by a step",
+	[ST_DETACH] = "detaches a link", [ST_ATTACH] = "attaches a program",
+	[ST_UPDATE] = "updates a link", [ST_TRIGGER] = "triggers",
+	[ST_SLEEP] = "sleeps", [ST_SETUID] = "changes its uid", [ST_FORK] = "forks",
+	[ST_CLOSE_RING] = "closes a ring", [ST_RESIZE] = "resizes a ring",
+	[ST_CLONE_BUFS] = "clones buffers", [ST_BUFS] = "registers buffers",
+	[ST_FILES] = "updates files", [ST_SIGNAL] = "sends a signal",
+	[ST_EXIT_THREAD] = "ends", [ST_HOLE] = "empties the hole",
+	[ST_DUP_RING] = "duplicates a ring", [ST_IOWQ] = "sets the number of workers",
+	[ST_SHUT] = "shuts a socket down",
+};
+
 void fz_step(struct fz_env *e, const struct fz_step *s, unsigned int thread)
 {
 	struct fz_rings *r = &e->rings[s->ring];
 	int fd;
 
 	__atomic_fetch_add(&shm->progress, 1, __ATOMIC_RELAXED);
+	if (!thread)
+		fz_doing(step_names[s->kind]);
 	if (!r->alive)
 		return;
 	switch (s->kind) {

@@ -102,13 +102,16 @@ static enum fz_result run_case(const char *name, struct fz_report *r)
 {
 	static struct fz_case c;
 	enum fz_result res;
+	__u64 start;
 
 	if (prepare(&c, name))
 		return FZ_GOOD;
 	put_file("last", "w", "%s\n", name);
-	if (opt.verbose)
-		printf("# %s\n", name);
+	start = now_ms();
 	res = fz_round(&c, r);
+	if (opt.verbose)
+		printf("# %s: %llu ms%s\n", name, (unsigned long long)(now_ms() - start),
+		       c.repeats ? ", repeated" : "");
 	put_file("last", "w", "%s", "");
 	rounds++;
 	if (res != FZ_GOOD)
@@ -146,7 +149,8 @@ static void next_name(struct fz_rng *r, unsigned long long n, char *name)
 {
 	const char *from;
 
-	if (nr_corpus && chance(r, 50)) {
+	/* a few cases alone would be mutated over and over */
+	if (nr_corpus && chance(r, nr_corpus < 25 ? nr_corpus * 2 : 50)) {
 		from = corpus[below(r, nr_corpus)];
 		if (strlen(from) < FZ_NAME - 12) {
 			snprintf(name, FZ_NAME, "%s.%u", from, below(r, 1000000));
@@ -179,13 +183,15 @@ static int fuzz(void)
 	unsigned long long n = opt.seed;
 	struct fz_report rep;
 	char name[FZ_NAME];
+	bool good;
 
 	read_corpus();
 	printf("seed %llu, %u seconds\n", opt.seed, opt.seconds);
 	while (now_ms() < end && !fz_fatal) {
 		next_name(&r, n++, name);
-		run_case(name, &rep);
-		if (!fz_fatal && opt.gcov && fz_cov_new() > 0)
+		good = run_case(name, &rep) == FZ_GOOD;
+		/* what fails is known already */
+		if (!fz_fatal && opt.gcov && fz_cov_new() > 0 && good)
 			keep(name);
 		if (!fz_fatal && rounds % DRAIN_EVERY == 0 &&
 		    fz_drain(&rep) != FZ_GOOD)

@@ -6,6 +6,8 @@
  *
  * - a zero-copy send that a drain holds back never ends, io_drain_req() counts one
  *   request of two: fz_derive();
+ * - exec() waits for the notification of a SEND_ZC whose data is read by nobody,
+ *   and SIGKILL does not end that: fz_derive();
  * - SEND_ZC whose connection has both ends in the table of the ring keeps the ring
  *   for ever: FD_TCP_A and FD_TCP_B are in no table;
  * - null_blk that is polled and has memory of its own sleeps under RCU: the guest's
@@ -15,6 +17,9 @@
  */
 #include "env.h"
 
+/* BPF_IO_URING_POST, which only programs get from the kernel */
+#define VERDICT_POST	1
+
 static unsigned int lifted;
 
 struct mask {
@@ -22,7 +27,47 @@ struct mask {
 	void (*apply)(struct fz_case *c);
 };
 
+#define for_each_rule(c, i, j, rule)					\
+	for (i = 0; i < FZ_TABLES; i++)					\
+		for (j = 0, rule = (c)->tables[i].rules; j < FZ_RULES;	\
+		     j++, rule++)
+
+/* Children whose CQEs are posted fill the overflow list of a ring nobody reaps. */
+static void few_posts(struct fz_case *c)
+{
+	struct fz_rule *rule;
+	unsigned int i, j;
+
+	for_each_rule(c, i, j, rule) {
+		if (rule->left > 20 && (rule->verdict & 3) == VERDICT_POST)
+			rule->left = 20;
+	}
+}
+
+/* A wait is not over at its time as long as flows have something to do. */
+static void no_endless_flows(struct fz_case *c)
+{
+	struct fz_rule *rule;
+	unsigned int i, j;
+
+	if (c->end != END_SETTLE)
+		return;
+	for_each_rule(c, i, j, rule) {
+		if (rule->left > 100)
+			rule->left = 100;
+	}
+}
+
+/* nr_children has one more in what runs between bpf_io_uring_link() and the link. */
+static void links_count(struct fz_case *c)
+{
+	c->loose |= FZ_LOOSE_LINKS;
+}
+
 static const struct mask masks[] = {
+	{ "overflow_grows_by_post", few_posts },
+	{ "busy_flow_starves_wait", no_endless_flows },
+	{ "link_counts_as_child", links_count },
 	{ }
 };
 

@@ -6,16 +6,7 @@
  * descriptors and of memory: env.c has what is in these.
  */
 #include "env.h"
-
-/* descriptors of the environment that is made up for fz_fill() */
-#define FAKE_FD		1000
-
-struct name {
-	__u64	bit;
-	const char *name;
-};
-
-/* print.c, for the minimiser too */
+#include "print.h"
 
 #define SETUP(x) { IORING_SETUP_##x, #x }
 static const struct name setup_names[] = {
@@ -25,13 +16,6 @@ static const struct name setup_names[] = {
 	SETUP(DEFER_TASKRUN), SETUP(NO_MMAP), SETUP(REGISTERED_FD_ONLY),
 	SETUP(NO_SQARRAY), SETUP(HYBRID_IOPOLL), SETUP(CQE_MIXED), SETUP(SQE_MIXED),
 	SETUP(SQ_REWIND), { }
-};
-
-static const struct name sqe_names[] = {
-	{ IOSQE_FIXED_FILE, "FIXED_FILE" }, { IOSQE_IO_DRAIN, "DRAIN" },
-	{ IOSQE_IO_LINK, "LINK" }, { IOSQE_IO_HARDLINK, "HARDLINK" },
-	{ IOSQE_ASYNC, "ASYNC" }, { IOSQE_BUFFER_SELECT, "BUFFER_SELECT" },
-	{ IOSQE_CQE_SKIP_SUCCESS, "CQE_SKIP_SUCCESS" }, { }
 };
 
 static const struct name event_names[] = {
@@ -47,318 +31,20 @@ static const struct name cancel_names[] = {
 	{ IORING_ASYNC_CANCEL_USERDATA, "USERDATA" }, { }
 };
 
-#define OPCODE(x) [IORING_OP_##x] = #x
-static const char *const opcodes[IORING_OP_LAST] = {
-	OPCODE(NOP), OPCODE(READV), OPCODE(WRITEV), OPCODE(FSYNC), OPCODE(READ_FIXED),
-	OPCODE(WRITE_FIXED), OPCODE(POLL_ADD), OPCODE(POLL_REMOVE),
-	OPCODE(SYNC_FILE_RANGE), OPCODE(SENDMSG), OPCODE(RECVMSG), OPCODE(TIMEOUT),
-	OPCODE(TIMEOUT_REMOVE), OPCODE(ACCEPT), OPCODE(ASYNC_CANCEL),
-	OPCODE(LINK_TIMEOUT), OPCODE(CONNECT), OPCODE(FALLOCATE), OPCODE(OPENAT),
-	OPCODE(CLOSE), OPCODE(FILES_UPDATE), OPCODE(STATX), OPCODE(READ),
-	OPCODE(WRITE), OPCODE(FADVISE), OPCODE(MADVISE), OPCODE(SEND), OPCODE(RECV),
-	OPCODE(OPENAT2), OPCODE(EPOLL_CTL), OPCODE(SPLICE), OPCODE(PROVIDE_BUFFERS),
-	OPCODE(REMOVE_BUFFERS), OPCODE(TEE), OPCODE(SHUTDOWN), OPCODE(RENAMEAT),
-	OPCODE(UNLINKAT), OPCODE(MKDIRAT), OPCODE(SYMLINKAT), OPCODE(LINKAT),
-	OPCODE(MSG_RING), OPCODE(FSETXATTR), OPCODE(SETXATTR), OPCODE(FGETXATTR),
-	OPCODE(GETXATTR), OPCODE(SOCKET), OPCODE(URING_CMD), OPCODE(SEND_ZC),
-	OPCODE(SENDMSG_ZC), OPCODE(READ_MULTISHOT), OPCODE(WAITID),
-	OPCODE(FUTEX_WAIT), OPCODE(FUTEX_WAKE), OPCODE(FUTEX_WAITV),
-	OPCODE(FIXED_FD_INSTALL), OPCODE(FTRUNCATE), OPCODE(BIND), OPCODE(LISTEN),
-	OPCODE(RECV_ZC), OPCODE(EPOLL_WAIT), OPCODE(READV_FIXED),
-	OPCODE(WRITEV_FIXED), OPCODE(PIPE), OPCODE(NOP128), OPCODE(URING_CMD128),
-	OPCODE(BPF),
-};
-
-#define FD(x) [FD_##x] = #x
-static const char *const fd_names[FD_NR] = {
-	FD(PIPE0_R), FD(PIPE0_W), FD(PIPE1_R), FD(PIPE1_W), FD(EVENT0), FD(EVENT1),
-	FD(SOCK_A), FD(SOCK_B), FD(DATA_A), FD(DATA_B), FD(MSG), FD(LISTEN), FD(FILE),
-	FD(DIRECT), FD(NULLB), FD(ZERO), FD(EPOLL), FD(TIMER), FD(DIR), FD(DUP),
-	FD(BAD), FD(TCP_A), FD(TCP_B), FD(RING0), FD(RING1), FD(RING2),
-};
-
-#define MEM(x) { #x, offsetof(struct fz_mem, x), sizeof(((struct fz_mem *)0)->x), \
-		 sizeof(((struct fz_mem *)0)->x[0]) }
-#define MEM1(x) { #x, offsetof(struct fz_mem, x), sizeof(((struct fz_mem *)0)->x), 0 }
-static const struct {
-	const char *name;
-	size_t start, size, one;
-} members[] = {
-	MEM(data), MEM(provided), MEM(msgs), MEM(iov), MEM(msg), MEM(ts), MEM1(un),
-	MEM(ev), MEM(waitv), MEM1(statx), MEM1(info), MEM(futex), MEM(fds), MEM(pipe),
-	MEM(path), { }
-};
-
-static struct fz_mem fake_mem;
-static char fake_hole[1];
-
-/* Bits by their names, and what has none as a number. */
-static void flags(FILE *f, const struct name *n, __u64 v)
-{
-	const char *sep = "";
-
-	if (!v)
-		fputc('0', f);
-	for (; n->name; n++) {
-		if (!(v & n->bit))
-			continue;
-		fprintf(f, "%s%s", sep, n->name);
-		v &= ~n->bit;
-		sep = "|";
-	}
-	if (v)
-		fprintf(f, "%s%#llx", sep, (unsigned long long)v);
-}
-
-static void opcode(FILE *f, unsigned int op)
-{
-	if (op == FZ_ANY_OPCODE)
-		fputs("any opcode", f);
-	else if (op < IORING_OP_LAST && opcodes[op])
-		fputs(opcodes[op], f);
-	else
-		fprintf(f, "opcode %u", op);
-}
-
-static void number(FILE *f, __u64 v)
-{
-	if (v + 4096 < 4096)
-		fprintf(f, "%lld", (long long)v);
-	else if (v < 10000)
-		fprintf(f, "%llu", (unsigned long long)v);
-	else
-		fprintf(f, "%#llx", (unsigned long long)v);
-}
-
-/* An address, a user_data or a number */
-static void value(FILE *f, __u64 v)
-{
-	size_t at = v - (unsigned long)&fake_mem, i;
-
-	if (v >> 32 == FZ_COOKIE) {
-		fprintf(f, "user_data %u", (__u32)v);
-		return;
-	}
-	if (v == (unsigned long)fake_hole) {
-		fputs("hole", f);
-		return;
-	}
-	for (i = 0; at < sizeof(fake_mem) && members[i].name; i++) {
-		if (at - members[i].start >= members[i].size)
-			continue;
-		at -= members[i].start;
-		fprintf(f, "&%s", members[i].name);
-		if (members[i].one)
-			fprintf(f, "[%zu]", at / members[i].one);
-		if (members[i].one && at % members[i].one)
-			fprintf(f, " + %zu", at % members[i].one);
-		return;
-	}
-	number(f, v);
-}
-
-static void descriptor(FILE *f, __s32 fd, bool fixed)
-{
-	if (fixed && fd >= 0 && fd < FD_IN_TABLE)
-		fprintf(f, "fixed %s", fd_names[fd]);
-	else if (fixed)
-		fprintf(f, "fixed %d", fd);
-	else if (fd >= FAKE_FD && fd < FAKE_FD + FD_NR)
-		fputs(fd_names[fd - FAKE_FD], f);
-	else
-		fprintf(f, "%d", fd);
-}
-
-static void fill(const struct fz_case *c, const struct fz_sqe *s,
-		 struct io_uring_sqe *q)
-{
-	static struct fz_env e;
-	unsigned int i;
-
-	e.mem = &fake_mem;
-	e.hole = fake_hole;
-	e.c = c;
-	for (i = 0; i < FD_NR; i++)
-		e.fds[i] = FAKE_FD + i;
-	/* the three that a request can name: see fz_fill() */
-	e.rings[0].personality[0] = 1;
-	e.rings[0].personality[1] = 2;
-	fz_fill(&e, c, s, q);
-}
-
-static void field(FILE *f, const char *name, __u64 v)
-{
-	if (!v)
-		return;
-	fprintf(f, ", %s=", name);
-	value(f, v);
-}
-
-/* What all requests have, and what the case says of this one */
-static void common(FILE *f, const struct fz_sqe *s, const struct io_uring_sqe *q)
-{
-	fprintf(f, ", user_data=%u", s->id);
-	if (q->flags) {
-		fputs(", flags=", f);
-		flags(f, sqe_names, q->flags);
-	}
-	if (q->personality == 77)
-		fputs(", personality=unknown", f);
-	else if (q->personality)
-		fprintf(f, ", personality=%s", q->personality == 1 ? "root" : "uid 1001");
-}
-
-static void sqe(FILE *f, const struct fz_case *c, const struct fz_sqe *s)
-{
-	struct io_uring_sqe q;
-
-	fill(c, s, &q);
-	if (s->op == OP_FLOW) {
-		fprintf(f, "flow(slot=%u, table=%u", s->len % FZ_SLOTS, (int)s->off & 1);
-		fprintf(f, ", state[1]=%#x", s->opt);
-		common(f, s, &q);
-		fputc(')', f);
-		return;
-	}
-	fprintf(f, "sqe(%s", fz_op_name(s->op));
-	if (s->op == OP_RAW) {
-		fputc(' ', f);
-		opcode(f, q.opcode);
-	}
-	fputs(", fd=", f);
-	descriptor(f, q.fd, q.flags & IOSQE_FIXED_FILE);
-	field(f, "ioprio", q.ioprio);
-	field(f, "addr", q.addr);
-	field(f, "len", q.len);
-	if (s->op == OP_EPOLL_CTL) {
-		fputs(", off=", f);
-		descriptor(f, q.off, false);
-	} else {
-		field(f, "off", q.off);
-	}
-	if (q.rw_flags)
-		fprintf(f, ", op_flags=%#x", q.rw_flags);
-	field(f, "buf_index", q.buf_index);
-	if (s->op == OP_SPLICE || s->op == OP_TEE) {
-		fputs(", splice_fd_in=", f);
-		descriptor(f, q.splice_fd_in, false);
-	} else {
-		field(f, "file_index", q.file_index);
-	}
-	field(f, "addr3", q.addr3);
-	common(f, s, &q);
-	if (s->opt)
-		fprintf(f, ", opt=%#x", s->opt);
-	fputc(')', f);
-}
-
-bool fz_sqe_used(const struct fz_case *c, unsigned int nr)
-{
-	unsigned int i, j;
-
-	for (i = 0; i < c->nr_threads; i++) {
-		for (j = 0; j < c->threads[i].nr; j++) {
-			const struct fz_step *s = &c->threads[i].steps[j];
-
-			if (s->kind == ST_SUBMIT && nr >= s->first &&
-			    nr < (unsigned int)s->first + s->nr)
-				return nr < FZ_SQES && c->sqes[nr].op < OP_NR;
-		}
-	}
-	return false;
-}
-
-/* Does one of the steps do that? */
-static bool has_step(const struct fz_case *c, enum fz_step_kind kind)
-{
-	unsigned int i, j;
-
-	for (i = 0; i < c->nr_threads; i++) {
-		for (j = 0; j < c->threads[i].nr; j++) {
-			if (c->threads[i].steps[j].kind == kind)
-				return true;
-		}
-	}
-	return false;
-}
-
-/* Is there a flow of this table that is submitted? */
-static bool has_flow(const struct fz_case *c, unsigned int table)
-{
-	unsigned int i, j, k;
-
-	for (i = 0; i < c->nr_threads; i++) {
-		for (j = 0; j < c->threads[i].nr; j++) {
-			const struct fz_step *s = &c->threads[i].steps[j];
-
-			if (s->kind != ST_SUBMIT || s->ring != table / 2)
-				continue;
-			for (k = s->first; k < (unsigned int)s->first + s->nr; k++) {
-				if (k < FZ_SQES && c->sqes[k].op == OP_FLOW &&
-				    (c->sqes[k].off & 1) == (table & 1))
-					return true;
-			}
-		}
-	}
-	return false;
-}
-
-/* Does a program look at that table? */
-bool fz_table_used(const struct fz_case *c, unsigned int table)
-{
-	bool watch = table >= 2 * FZ_RINGS, later = has_step(c, ST_ATTACH);
-	unsigned int ring = watch ? table - 2 * FZ_RINGS : table / 2, i;
-
-	if (!c->rings[ring].on || (!watch && !has_flow(c, table)))
-		return false;
-	for (i = 0; i < c->nr_attach; i++) {
-		const struct fz_attach *a = &c->attach[i];
-
-		if (a->ring == ring && !a->watch == !watch && !a->plain &&
-		    (a->on || later))
-			return true;
-	}
-	return false;
-}
-
-/* Does an action of a table that is looked at name this template? */
-bool fz_tmpl_used(const struct fz_case *c, unsigned int tmpl)
-{
-	unsigned int ring = tmpl / FZ_RING_TMPLS, i, j, k;
-	const unsigned int tables[] = { 2 * ring, 2 * ring + 1, 2 * FZ_RINGS + ring };
-
-	for (i = 0; i < 3; i++) {
-		if (!fz_table_used(c, tables[i]))
-			continue;
-		for (j = 0; j < FZ_RULES; j++) {
-			const struct fz_rule *r = &c->tables[tables[i]].rules[j];
-
-			for (k = 0; r->left && k < r->nr_acts && k < FZ_ACTS; k++) {
-				const struct fz_act *a = &r->acts[k];
-
-				if ((a->verb == FZ_ISSUE || a->verb == FZ_LINK) &&
-				    a->tmpl % FZ_RING_TMPLS == tmpl % FZ_RING_TMPLS)
-					return true;
-			}
-		}
-	}
-	return false;
-}
-
 static void print_tmpl(FILE *f, const struct fz_case *c, unsigned int ring,
 		       const struct fz_act *a)
 {
 	unsigned int t = ring * FZ_RING_TMPLS + a->tmpl % FZ_RING_TMPLS;
 
 	fprintf(f, "tmpl %u { ", t);
-	sqe(f, c, &c->tmpls[t]);
+	fz_put_sqe(f, c, &c->tmpls[t]);
 	fprintf(f, " }, %d, ", a->size & 64 ? 64 : a->size & 63);
 }
 
 static void print_again(FILE *f, const struct fz_rule *r, const struct fz_act *a)
 {
 	fputs("bpf_io_uring_again(", f);
-	number(f, a->off);
+	fz_put_number(f, a->off);
 	fprintf(f, ", %s, %u);", a->addr ? "&data[1]" : "0", a->len);
 	if (a->msg && (r->opcode == FZ_ANY_OPCODE || r->opcode == IORING_OP_SEND))
 		fputs(" /* of a send of a flow: (0, &msgs[n], 8) */", f);
@@ -379,7 +65,7 @@ static void print_set(FILE *f, const struct fz_act *a, bool watch)
 		break;
 	case FZ_SET_STATE:
 		fprintf(f, "ctx->state[%d] = ", watch ? 2 : 1 + a->tmpl % 3);
-		number(f, a->off);
+		fz_put_number(f, a->off);
 		fputc(';', f);
 		break;
 	}
@@ -418,7 +104,7 @@ static void print_edit(FILE *f, const struct fz_act *a)
 {
 	fprintf(f, "bpf_io_uring_%s(%d, ", a->verb == FZ_DROP ? "drop" : "unlink",
 		(int)a->off);
-	flags(f, edit_names, a->flags);
+	fz_put_flags(f, edit_names, a->flags);
 	fputs(");", f);
 }
 
@@ -434,7 +120,7 @@ static void print_act(FILE *f, const struct fz_case *c, unsigned int table,
 	case FZ_LINK:
 		fprintf(f, "bpf_io_uring_%s(", a->verb == FZ_ISSUE ? "issue" : "link");
 		print_tmpl(f, c, ring, a);
-		flags(f, issue_names, a->flags);
+		fz_put_flags(f, issue_names, a->flags);
 		fputs(");", f);
 		break;
 	case FZ_AGAIN:
@@ -489,9 +175,9 @@ static void print_table(FILE *f, const struct fz_case *c, unsigned int table)
 		if (!r->left || !r->events)
 			continue;
 		fputs("\ton ", f);
-		flags(f, event_names, r->events);
+		fz_put_flags(f, event_names, r->events);
 		fputs(" of ", f);
-		opcode(f, r->opcode);
+		fz_put_opcode(f, r->opcode);
 		if (r->left == ~0U)
 			fputs(", for ever:\n", f);
 		else
@@ -509,7 +195,7 @@ static void print_ring(FILE *f, const struct fz_case *c, unsigned int i)
 	const struct fz_ring *r = &c->rings[i];
 
 	fprintf(f, "ring %u: entries %u, CQ %u, setup ", i, r->entries, r->cq_entries);
-	flags(f, setup_names, r->setup);
+	fz_put_flags(f, setup_names, r->setup);
 	if (r->registered_fd)
 		fputs(", entered by a registered descriptor", f);
 	if (r->restricted && (r->setup & IORING_SETUP_R_DISABLED))
@@ -532,7 +218,7 @@ static void print_attach(FILE *f, const struct fz_attach *a)
 			if (!(a->opcodes >> i & 1))
 				continue;
 			fputs(sep, f);
-			opcode(f, i);
+			fz_put_opcode(f, i);
 			sep = "|";
 		}
 	}
@@ -552,7 +238,7 @@ static void print_submit(FILE *f, const struct fz_case *c, const struct fz_step 
 		if (c->sqes[i].op >= OP_NR)
 			continue;
 		fputs("\t\t", f);
-		sqe(f, c, &c->sqes[i]);
+		fz_put_sqe(f, c, &c->sqes[i]);
 		fputc('\n', f);
 	}
 }
@@ -565,18 +251,18 @@ static void print_cancel(FILE *f, const struct fz_step *s)
 	fputs("IORING_REGISTER_SYNC_CANCEL(", f);
 	switch (s->arg % 4) {
 	case 0:
-		flags(f, cancel_names, IORING_ASYNC_CANCEL_ANY | all);
+		fz_put_flags(f, cancel_names, IORING_ASYNC_CANCEL_ANY | all);
 		break;
 	case 1:
-		flags(f, cancel_names, IORING_ASYNC_CANCEL_OP | all);
+		fz_put_flags(f, cancel_names, IORING_ASYNC_CANCEL_OP | all);
 		fprintf(f, ", opcode %s", ops[s->arg2 % 4]);
 		break;
 	case 2:
-		flags(f, cancel_names, IORING_ASYNC_CANCEL_FD | all);
-		fprintf(f, ", fd %s", fd_names[s->arg2 % FD_NR]);
+		fz_put_flags(f, cancel_names, IORING_ASYNC_CANCEL_FD | all);
+		fprintf(f, ", fd %s", fz_fd_name(s->arg2 % FD_NR));
 		break;
 	case 3:
-		flags(f, cancel_names, all);
+		fz_put_flags(f, cancel_names, all);
 		fprintf(f, ", user_data %u", (__u8)s->arg2);
 		break;
 	}
@@ -631,7 +317,7 @@ static bool print_ring_step(FILE *f, const struct fz_case *c, const struct fz_st
 	case ST_FILES:
 		fprintf(f, "IORING_REGISTER_FILES_UPDATE2(%u, %s)\n",
 			s->arg % FD_IN_TABLE,
-			s->arg & 0x100 ? fd_names[s->arg2 % FD_IN_TABLE] : "-1");
+			s->arg & 0x100 ? fz_fd_name(s->arg2 % FD_IN_TABLE) : "-1");
 		break;
 	case ST_IOWQ:
 		fprintf(f, "IORING_REGISTER_IOWQ_MAX_WORKERS(%u, %u)\n",

@@ -35,6 +35,8 @@ __u64 msg_base;
 __u32 settling;
 /* nothing of the case cancels others */
 __u32 innocent;
+/* FZ_LOOSE_* */
+__u32 loose;
 
 char scratch[64];
 
@@ -104,10 +106,14 @@ prepare(const struct run *r, const struct fz_act *a)
 	return &sqes[t];
 }
 
-/* A request of the application has one CQE, or maybe none if it goes well. */
+/*
+ * A request of the application has one CQE, or maybe none if it goes well. A
+ * zero-copy send whose chain is cut has its notification as well.
+ */
 static __always_inline void count_app(__u32 t)
 {
-	count_cqe(sqes[t].user_data, sqe_flags[t] & FZ_T_SKIP ? 0 : 1, 1);
+	count_cqe(sqes[t].user_data, sqe_flags[t] & FZ_T_SKIP ? 0 : 1,
+		  sqe_flags[t] & FZ_T_ZC ? 2 : 1);
 }
 
 static int do_issue(struct bpf_io_uring_ctx *ctx, struct run *r,
@@ -130,7 +136,7 @@ static int do_issue(struct bpf_io_uring_ctx *ctx, struct run *r,
 	if (r->flow) {
 		r->flow->children++;
 		if (sqe_flags[t] & FZ_T_ZC)
-			r->flow->zc++;
+			r->flow->vague++;
 	}
 	return 0;
 }
@@ -143,9 +149,12 @@ static int do_link(struct bpf_io_uring_ctx *ctx, struct run *r,
 	int ret;
 
 	ret = bpf_io_uring_link(ctx, sqe, size & 64 ? 64 : size & 63, a->flags);
-	if (!ret)
-		count_app(tmpl_of(r, a));
-	return ret;
+	if (ret)
+		return ret;
+	count_app(tmpl_of(r, a));
+	if (r->flow && (loose & FZ_LOOSE_LINKS))
+		r->flow->vague++;
+	return 0;
 }
 
 static int do_again(struct bpf_io_uring_ctx *ctx, struct run *r,
@@ -505,7 +514,7 @@ static void count_child(struct bpf_io_uring_ctx *ctx, struct fz_flow *f,
 		   (ctx->cflags & IORING_CQE_F_NOTIF)) {
 		f->children--;
 	}
-	if (f->zc)
+	if (f->vague)
 		return;
 	/* what is staged when a flow is cancelled is no child any more */
 	if (ctx->event == BPF_IO_URING_CANCEL ? ctx->nr_children > f->children :
@@ -542,7 +551,7 @@ static __always_inline void end_of_run(struct bpf_io_uring_ctx *ctx,
 		f->over = 1;
 		return;
 	}
-	if (f->over || f->children || f->zc)
+	if (f->over || f->children || f->vague)
 		return;
 	/* it ends by itself */
 	f->over = 1;
@@ -661,7 +670,7 @@ int watch_plain(struct bpf_io_uring_ctx *ctx)
 }
 
 /* Another process, whose flows are to go on whatever the others do. */
-__u64 nr_hops;
+__u64 nr_hops SEC(".data.neighbour");
 
 SEC("iouring")
 int neighbour(struct bpf_io_uring_ctx *ctx)

@@ -76,6 +76,11 @@ struct fz_table {
 	struct fz_rule rules[FZ_RULES];
 };
 
+/* what is not checked because of a fault that is known */
+enum {
+	FZ_LOOSE_LINKS	= 1 << 0,
+};
+
 /* of a template */
 enum {
 	/* a datagram whose sender's uid is looked at */
@@ -107,8 +112,11 @@ struct fz_flow {
 	__u64	user_data;
 	__u32	runs;
 	__s32	children;
-	/* had a zero-copy send: one that fails may still have its notification */
-	__u32	zc;
+	/*
+	 * How often it did what leaves the number of its children open: a zero-copy
+	 * send that fails may still have its notification
+	 */
+	__u32	vague;
 	__s32	res;
 	__u32	tid;
 	__u8	over;

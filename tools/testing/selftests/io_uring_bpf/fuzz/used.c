@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Which parts of a case come to anything, for the printer and the minimiser */
+#include "env.h"
+
+bool fz_sqe_used(const struct fz_case *c, unsigned int nr)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < c->nr_threads; i++) {
+		for (j = 0; j < c->threads[i].nr; j++) {
+			const struct fz_step *s = &c->threads[i].steps[j];
+
+			if (s->kind == ST_SUBMIT && nr >= s->first &&
+			    nr < (unsigned int)s->first + s->nr)
+				return nr < FZ_SQES && c->sqes[nr].op < OP_NR;
+		}
+	}
+	return false;
+}
+
+/* Does one of the steps do that? */
+static bool has_step(const struct fz_case *c, enum fz_step_kind kind)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < c->nr_threads; i++) {
+		for (j = 0; j < c->threads[i].nr; j++) {
+			if (c->threads[i].steps[j].kind == kind)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Is there a flow of this table that is submitted? */
+static bool has_flow(const struct fz_case *c, unsigned int table)
+{
+	unsigned int i, j, k;
+
+	for (i = 0; i < c->nr_threads; i++) {
+		for (j = 0; j < c->threads[i].nr; j++) {
+			const struct fz_step *s = &c->threads[i].steps[j];
+
+			if (s->kind != ST_SUBMIT || s->ring != table / 2)
+				continue;
+			for (k = s->first; k < (unsigned int)s->first + s->nr; k++) {
+				if (k < FZ_SQES && c->sqes[k].op == OP_FLOW &&
+				    (c->sqes[k].off & 1) == (table & 1))
+					return true;
+			}
+		}
+	}
+	return false;
+}
+
+/* Does a program look at that table? */
+bool fz_table_used(const struct fz_case *c, unsigned int table)
+{
+	bool watch = table >= 2 * FZ_RINGS, later = has_step(c, ST_ATTACH);
+	unsigned int ring = watch ? table - 2 * FZ_RINGS : table / 2, i;
+
+	if (!c->rings[ring].on || (!watch && !has_flow(c, table)))
+		return false;
+	for (i = 0; i < c->nr_attach; i++) {
+		const struct fz_attach *a = &c->attach[i];
+
+		if (a->ring == ring && !a->watch == !watch && !a->plain &&
+		    (a->on || later))
+			return true;
+	}
+	return false;
+}
+
+/* Does an action of a table that is looked at name this template? */
+bool fz_tmpl_used(const struct fz_case *c, unsigned int tmpl)
+{
+	unsigned int ring = tmpl / FZ_RING_TMPLS, i, j, k;
+	const unsigned int tables[] = { 2 * ring, 2 * ring + 1, 2 * FZ_RINGS + ring };
+
+	for (i = 0; i < 3; i++) {
+		if (!fz_table_used(c, tables[i]))
+			continue;
+		for (j = 0; j < FZ_RULES; j++) {
+			const struct fz_rule *r = &c->tables[tables[i]].rules[j];
+
+			for (k = 0; r->left && k < r->nr_acts && k < FZ_ACTS; k++) {
+				const struct fz_act *a = &r->acts[k];
+
+				if ((a->verb == FZ_ISSUE || a->verb == FZ_LINK) &&
+				    a->tmpl % FZ_RING_TMPLS == tmpl % FZ_RING_TMPLS)
+					return true;
+			}
+		}
+	}
+	return false;
+}
