@@ -1,4 +1,4 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Run some hundred cases of the fuzzer that are the same each time.
+# Run a fixed set of about a hundred cases of the fuzzer.
 exec "$(dirname "$0")/iou_fuzz" --set

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Code that was reached, by the kernel's gcov counters in debugfs
+ * Code coverage, from the gcov counters of the kernel in debugfs
  *
- * A file is a snapshot that is made when it is opened, of the format that gcc of
- * that version has: kernel/gcov/gcc_4_7.c.
+ * open() of a file takes a snapshot of its counters. The format depends on the
+ * version of gcc: see kernel/gcov/gcc_4_7.c.
  */
 #include "fuzz.h"
 
@@ -22,7 +22,7 @@
 struct cov_file {
 	char	*path;
 	const char *name;
-	/* bits of counters that were nonzero before */
+	/* bitmap of the counters that have been nonzero */
 	__u64	*seen;
 	size_t	nr_words;
 	bool	bpf;
@@ -60,7 +60,7 @@ static void scan(const char *dir, unsigned int depth)
 	while (d && (de = readdir(d))) {
 		char *sub;
 
-		/* a build folder may well be below a hidden one */
+		/* other hidden directories may contain the build directory */
 		if (!strcmp(de->d_name, ".") || !strcmp(de->d_name, ".."))
 			continue;
 		if (de->d_type == DT_REG && ours)
@@ -76,7 +76,7 @@ static void scan(const char *dir, unsigned int depth)
 		closedir(d);
 }
 
-/* Returns 0 or -errno, -ENOENT if the kernel was built without. */
+/* Reset all counters. Return 0 or -errno, -ENOENT if the kernel lacks gcov. */
 int fz_cov_init(void)
 {
 	int fd = open(GCOV_DIR "/reset", O_WRONLY | O_CLOEXEC);
@@ -93,7 +93,7 @@ int fz_cov_init(void)
 	return nr_files ? 0 : -ENOENT;
 }
 
-/* Reads the file to buf[]. Returns its size, or -errno. */
+/* Read a file into buf. Return its size, or -errno. */
 static ssize_t read_whole(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -127,7 +127,7 @@ static ssize_t read_whole(const char *path)
 	return n < 0 ? n : (ssize_t)size;
 }
 
-/* The major number of the compiler, as its data files spell it: B22* is 12.2. */
+/* Return the major version of gcc. Data files contain "B22*" for gcc 12.2. */
 static unsigned int gcc_major(__u32 version)
 {
 	__u8 a = version >> 24, b = version >> 16;
@@ -143,7 +143,7 @@ static __u32 word(size_t pos)
 	return v;
 }
 
-/* A counter that is nonzero. Returns 1 if it's the first time. */
+/* Mark counter @nr as nonzero. Return 1 if it was zero until now, else 0. */
 static int see(struct cov_file *f, size_t nr)
 {
 	__u64 bit = 1ULL << nr % 64;
@@ -163,7 +163,7 @@ static int read_counters(struct cov_file *f, size_t size)
 
 	while (pos + 8 <= size) {
 		__u32 tag = word(pos), kind = tag - TAG_COUNTER;
-		/* a record of zeroes may have a negative length, and no contents */
+		/* a negative length: all counters are zero, and omitted */
 		__s32 say = word(pos + 4);
 		size_t len = (size_t)(say < 0 ? -(__s64)say : say) * (bytes ? 1 : 4);
 		size_t have = say < 0 ? 0 : len;
@@ -186,7 +186,7 @@ static int read_counters(struct cov_file *f, size_t size)
 	return fresh;
 }
 
-/* Returns how many counters are nonzero for the first time. */
+/* Return the number of counters of bpf*.c that are nonzero for the first time. */
 int fz_cov_new(void)
 {
 	unsigned int i;
@@ -213,7 +213,7 @@ int fz_cov_new(void)
 	return fresh;
 }
 
-/* The file is there as a whole or not at all, whenever the machine dies. */
+/* Write buf to a file atomically, so that a crash leaves no partial file. */
 static void write_whole(const char *dir, const char *name, size_t size)
 {
 	char path[512], tmp[520];
@@ -238,7 +238,7 @@ static void write_whole(const char *dir, const char *name, size_t size)
 		unlink(tmp);
 }
 
-/* Copies all counters of io_uring to a folder that only this process has. */
+/* Copy all counters of io_uring to a directory that this process alone uses. */
 void fz_cov_save(void)
 {
 	static char dir[400];

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The controller: one worker after the other, and what has to hold when it is gone
+ * The controller: runs one worker at a time, and checks the system afterwards
  *
- * A worker dies within a bound of time, its rings go away, which the end of a pipe
- * in the table of each ring tells, memory is back where it was, another process'
- * ring keeps its rate, and the kernel has said nothing.
+ * A worker must exit in time. Its rings must be freed: each file table contains the
+ * end of a pipe, which then is closed. The memory of requests must not grow, the
+ * flow of an independent process must make progress, and the kernel log must not
+ * contain warnings.
  */
 #include "env.h"
 
@@ -21,36 +22,35 @@
 
 #include "fuzz.skel.h"
 
-/* milliseconds: of a case in all, to die in, and until its rings are gone */
+/* limits in milliseconds: run time of a case, exit after SIGKILL, end of its rings */
 #define CASE_MS		20000
 #define DIE_MS		15000
 #define GONE_MS		30000
-/* without a hop of the neighbour */
+/* milliseconds without progress of the neighbour */
 #define RATE_MS		20000
 #define NR_LIFELINES	12
-/* io_kiocbs that may be left in lists of the allocator */
-#define SLACK_KIOCBS	600
 
 struct fuzz *skel;
 struct fz_shm *shm;
 bool fz_fatal;
 
 static const char *const wrong_names[] = {
-	[FZ_TWO_RUNS] = "two programs of a ring run at the same time",
-	[FZ_STATE_TAG] = "state[0] is not what it was",
-	[FZ_STATE_CHANGED] = "state[] is not what it was",
-	[FZ_START_TWICE] = "a flow begins twice",
-	[FZ_NO_START] = "a flow has not begun",
+	[FZ_TWO_RUNS] = "two programs run on a ring at the same time",
+	[FZ_STATE_TAG] = "state[0] has changed",
+	[FZ_STATE_CHANGED] = "state[1] to state[3] have changed",
+	[FZ_START_TWICE] = "a flow starts twice",
+	[FZ_NO_START] = "an event before the start of a flow",
 	[FZ_AFTER_END] = "an event after the end of a flow",
 	[FZ_CHILDREN] = "nr_children is wrong",
-	[FZ_FOREIGN_TASK] = "a program runs in another task",
+	[FZ_FOREIGN_TASK] = "a program runs in the wrong task",
 	[FZ_FLOW_USER_DATA] = "flow_user_data is wrong",
 	[FZ_USER_DATA] = "user_data belongs to no request",
-	[FZ_INNOCENT_FLOW] = "a flow is cancelled that nothing names",
-	[FZ_INNOCENT_CHILD] = "a child is cancelled that nothing names",
-	[FZ_WATCH_CONTEXT] = "the context of a watching program, or a chain, is wrong",
-	[FZ_WATCH_FILTER] = "a watching program sees what its filter excludes",
-	[FZ_WATCH_PROG] = "a watching program sees what a program issued",
+	[FZ_INNOCENT_FLOW] = "a flow is cancelled without a cause",
+	[FZ_INNOCENT_CHILD] = "a child is cancelled without a cause",
+	[FZ_WATCH_CONTEXT] = "wrong context of a watching program, or index in a chain",
+	[FZ_WATCH_FILTER] = "a watching program sees a request that its filter excludes",
+	[FZ_WATCH_PROG] = "a watching program sees a request that a program issued",
+	[FZ_WATCH_OLD] = "a watching program runs that was detached or replaced",
 };
 
 static int kmsg = -1;
@@ -59,10 +59,9 @@ static struct {
 	__u64 end;
 	char name[FZ_NAME];
 } lifelines[NR_LIFELINES];
-static long base_kiocbs;
 static __u64 last_hops, last_hops_ms;
 
-/* An independent ring: the cases under test must not slow its flows down. */
+/* Main function of an independent process, whose flows must always make progress. */
 static void neighbour(void)
 {
 	struct io_uring_params p = { };
@@ -84,7 +83,7 @@ static void neighbour(void)
 		memset(sqes, 0, sizeof(*sqes));
 		sqes->opcode = IORING_OP_BPF;
 		sqes->fd = -1;
-		/* more than are issued in one go */
+		/* more than the kernel issues at once, see IO_BPF_BUDGET */
 		sqes->off = 1100;
 		sqes->user_data = fz_ud(0);
 		__atomic_fetch_add((__u32 *)(mem + p.sq_off.tail), 1, __ATOMIC_RELEASE);
@@ -104,15 +103,15 @@ static void check_rate(struct fz_report *out)
 	} else if (now_ms() - last_hops_ms > RATE_MS && !out->kind[0]) {
 		strcpy(out->kind, "neighbour");
 		snprintf(out->text, sizeof(out->text),
-			 "the flow of another process stands still for %d s",
+			 "the flow of another process made no progress for %d s",
 			 RATE_MS / 1000);
 		last_hops_ms = now_ms();
 	}
 }
 
 /*
- * Requests of all rings that have memory. Without a shrink, those that KASAN has
- * in quarantine count as well.
+ * Return the number of io_kiocbs in use, on all rings. The shrink removes objects
+ * that are in the quarantine of KASAN.
  */
 long fz_kiocbs(void)
 {
@@ -135,7 +134,10 @@ long fz_kiocbs(void)
 	return n;
 }
 
-/* The kernel's own complaints end everything: what comes after is not to be trusted. */
+/*
+ * Return true if the kernel has logged a warning. Later results are unreliable, so
+ * the caller must stop.
+ */
 static bool check_kmsg(struct fz_report *out)
 {
 	static const char *const bad[] = {
@@ -174,7 +176,7 @@ static bool check_kmsg(struct fz_report *out)
 	return found;
 }
 
-/* Where the tasks of a process that hangs are. */
+/* Print the kernel stacks of all threads of a process that hangs. */
 static void show_stacks(pid_t pid)
 {
 	char cmd[160];
@@ -184,9 +186,10 @@ static void show_stacks(pid_t pid)
 		 pid);
 	fflush(stdout);
 	if (system(cmd))
-		printf("# no stacks\n");
+		printf("# cannot print stacks\n");
 }
 
+/* Wait up to @ms for the exit of a child process. Return true if it has exited. */
 static bool dead_within(pid_t pid, int *status, unsigned int ms)
 {
 	__u64 end = now_ms() + ms;
@@ -199,7 +202,7 @@ static bool dead_within(pid_t pid, int *status, unsigned int ms)
 	return false;
 }
 
-/* Returns false if there is one that SIGKILL does not end. */
+/* Kill the worker. Return false if it survives SIGKILL. */
 static bool kill_worker(pid_t pid, int *status, struct fz_report *out)
 {
 	kill(pid, SIGKILL);
@@ -211,7 +214,10 @@ static bool kill_worker(pid_t pid, int *status, struct fz_report *out)
 	return false;
 }
 
-/* Rings whose end is still awaited. With @all, of all; else only those that are late. */
+/*
+ * Check which rings of previous cases are gone. Report those that exceed their
+ * limit. With @all, wait for all rings.
+ */
 static void check_lifelines(struct fz_report *out, bool all)
 {
 	unsigned int i;
@@ -228,7 +234,7 @@ static void check_lifelines(struct fz_report *out, bool all)
 		} else if ((int)(lifelines[i].end - now_ms()) <= 0) {
 			strcpy(out->kind, "ring");
 			snprintf(out->text, sizeof(out->text),
-				 "a ring is there %d s after its last process, case %s",
+				 "a ring exists %d s after its last process, case %s",
 				 GONE_MS / 1000, lifelines[i].name);
 			close(lifelines[i].fd);
 			lifelines[i].end = 0;
@@ -236,6 +242,7 @@ static void check_lifelines(struct fz_report *out, bool all)
 	}
 }
 
+/* Monitor the rings of case @name. Wait if there are too many rings already. */
 static void add_lifeline(int fd, const char *name, struct fz_report *out)
 {
 	unsigned int i;
@@ -254,7 +261,7 @@ static void add_lifeline(int fd, const char *name, struct fz_report *out)
 	}
 }
 
-/* What programs have seen. */
+/* Report the violation that programs have detected, if any. */
 static void check_wrong(struct fz_report *out)
 {
 	struct fz_wrong_what *w = &skel->bss->wrong;
@@ -278,7 +285,10 @@ static void end_helpers(void)
 	}
 }
 
-/* Lets the worker run for as long as it may. Returns false if it can't be killed. */
+/*
+ * Wait for the exit of the worker, and kill it at the end of its time. Return false
+ * if it survives SIGKILL.
+ */
 static bool watch_worker(const struct fz_case *c, pid_t pid, struct fz_report *out)
 {
 	__u64 end = now_ms() + CASE_MS;
@@ -301,7 +311,7 @@ static bool watch_worker(const struct fz_case *c, pid_t pid, struct fz_report *o
 	runs = fz_runs() - runs;
 	strcpy(out->kind, runs > 100 ? "busy" : "hang");
 	snprintf(out->text, sizeof(out->text),
-		 "not done after %d s, %s, programs ran %llu times in the last one",
+		 "not finished after %d s, activity: %s, %llu runs of programs in 1 s",
 		 CASE_MS / 1000, shm->doing, runs);
 	show_stacks(pid);
 	return kill_worker(pid, &status, out);
@@ -333,7 +343,7 @@ static pid_t start_worker(const struct fz_case *c, int *lifeline)
 	return pid;
 }
 
-/* Runs a case. What is wrong is in @out. */
+/* Run a case. Store its first failure to @out. */
 enum fz_result fz_round(const struct fz_case *c, struct fz_report *out)
 {
 	int lifeline;
@@ -342,14 +352,14 @@ enum fz_result fz_round(const struct fz_case *c, struct fz_report *out)
 
 	memset(out, 0, sizeof(*out));
 	memset(shm, 0, sizeof(*shm));
-	shm->doing = "prepares";
+	shm->doing = "setup";
 	pid = start_worker(c, &lifeline);
 	if (pid < 0) {
 		strcpy(out->kind, "setup");
 		return FZ_FAILED;
 	}
 	dead = watch_worker(c, pid, out);
-	/* whatever else it has left: those keep its rings */
+	/* other processes of the case keep its rings alive: end them */
 	shm->progress = 1000000;
 	end_helpers();
 	kill(-pid, SIGKILL);
@@ -370,23 +380,72 @@ enum fz_result fz_round(const struct fz_case *c, struct fz_report *out)
 	return out->kind[0] ? FZ_FAILED : FZ_GOOD;
 }
 
-/* Waits until all rings are gone, and looks at what they leave. */
+/* Return the number of open files of all processes. */
+static long nr_files(void)
+{
+	FILE *f = fopen("/proc/sys/fs/file-nr", "r");
+	long n = 0;
+
+	if (f && fscanf(f, "%ld", &n) != 1)
+		n = 0;
+	if (f)
+		fclose(f);
+	return n;
+}
+
+/* Return the number of BPF links of all processes. */
+static long nr_links(void)
+{
+	__u32 id = 0;
+	long n = 0;
+
+	while (!bpf_link_get_next_id(id, &id))
+		n++;
+	return n;
+}
+
+/* Resources that must return to their initial number after the end of all rings */
+static struct balance {
+	const char *name;
+	long (*count)(void);
+	/* deviation that other processes or an allocator may cause */
+	long slack;
+	long base;
+} balances[] = {
+	{ "io_kiocbs", fz_kiocbs, 600 },
+	{ "open files", nr_files, 24 },
+	{ "BPF links", nr_links, 0 },
+};
+
+/* Compare a resource with its base. Wait a while, as files are released late. */
+static void check_balance(struct balance *b, struct fz_report *out)
+{
+	__u64 end = now_ms() + 3000;
+	long n;
+
+	while ((n = b->count()) > b->base + b->slack && now_ms() < end)
+		usleep(50000);
+	if (n < b->base)
+		b->base = n;
+	if (n <= b->base + b->slack || out->kind[0])
+		return;
+	strcpy(out->kind, "memory");
+	snprintf(out->text, sizeof(out->text),
+		 "%ld %s remain after the end of all rings, initially %ld",
+		 n, b->name, b->base);
+	/* report each loss once */
+	b->base = n;
+}
+
+/* Wait until all rings are gone, and check that their memory is freed. */
 enum fz_result fz_drain(struct fz_report *out)
 {
-	long n;
+	unsigned int i;
 
 	memset(out, 0, sizeof(*out));
 	check_lifelines(out, true);
-	n = fz_kiocbs();
-	if (!base_kiocbs || n < base_kiocbs)
-		base_kiocbs = n;
-	if (!out->kind[0] && n > base_kiocbs + SLACK_KIOCBS) {
-		strcpy(out->kind, "memory");
-		snprintf(out->text, sizeof(out->text),
-			 "%ld io_kiocbs are left when all rings are gone, %ld at first",
-			 n, base_kiocbs);
-		base_kiocbs = n;
-	}
+	for (i = 0; i < sizeof(balances) / sizeof(balances[0]); i++)
+		check_balance(&balances[i], out);
 	if (check_kmsg(out)) {
 		fz_fatal = true;
 		return FZ_FATAL;
@@ -394,7 +453,7 @@ enum fz_result fz_drain(struct fz_report *out)
 	return out->kind[0] ? FZ_FAILED : FZ_GOOD;
 }
 
-/* Runs a case as often as it takes to fail, or opt.tries times. */
+/* Run a case until it fails, at most opt.tries times. Return true if it fails. */
 bool fz_try(const struct fz_case *c, struct fz_report *out)
 {
 	struct fz_report late;
@@ -410,16 +469,17 @@ bool fz_try(const struct fz_case *c, struct fz_report *out)
 	return true;
 }
 
-/* The loopback device may be down in a guest that has just been booted. */
+/* Enable the loopback device, which may be down in a guest after boot. */
 static void loopback_up(void)
 {
 	if (system("ip link set lo up 2>/dev/null || ifconfig lo up 2>/dev/null || busybox ip link set lo up 2>/dev/null"))
-		printf("# the loopback device is not up, no TCP\n");
+		printf("# the loopback device is down, running without TCP\n");
 }
 
 int fz_ctl_init(void)
 {
 	struct rlimit rl = { RLIM_INFINITY, RLIM_INFINITY };
+	unsigned int i;
 
 	setrlimit(RLIMIT_MEMLOCK, &rl);
 	loopback_up();
@@ -430,9 +490,13 @@ int fz_ctl_init(void)
 		return -errno ?: -EINVAL;
 	kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	lseek(kmsg, 0, SEEK_END);
-	base_kiocbs = fz_kiocbs();
 	last_hops_ms = now_ms();
 	if (!fork())
 		neighbour();
+	/* wait until the neighbour has allocated its resources */
+	for (i = 0; i < 200 && !skel->data_neighbour->nr_hops; i++)
+		usleep(50000);
+	for (i = 0; i < sizeof(balances) / sizeof(balances[0]); i++)
+		balances[i].base = balances[i].count();
 	return 0;
 }

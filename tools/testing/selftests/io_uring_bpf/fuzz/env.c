@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Files and memory of a worker */
+/* Environment of a worker: files and memory */
 #include "env.h"
 
 #include <arpa/inet.h>
@@ -66,7 +66,7 @@ static int env_unix(struct fz_env *e)
 	return 0;
 }
 
-/* Zero-copy sends need TCP. Without the loopback device there is none. */
+/* Create a TCP connection for zero-copy sends, if the loopback device is up. */
 static void env_tcp(struct fz_env *e)
 {
 	struct sockaddr_in in = {
@@ -123,7 +123,7 @@ static void env_memory(struct fz_env *e)
 	}
 	for (i = 0; i < 5; i++)
 		m->ts[i].tv_nsec = ns[i];
-	/* never, in a case */
+	/* longer than any case runs */
 	m->ts[4].tv_sec = 100;
 	for (i = 0; i < 2; i++) {
 		m->waitv[i].uaddr = (unsigned long)&m->futex[i];
@@ -154,7 +154,7 @@ static void env_hole(struct fz_env *e)
 	}
 }
 
-/* Gives everybody who waits for the page a valid vector. */
+/* Resolve page faults in the hole, with a page that contains a valid iovec. */
 void fz_env_fill_hole(struct fz_env *e)
 {
 	char page[4096] = "";
@@ -175,7 +175,7 @@ void fz_env_empty_hole(struct fz_env *e)
 	madvise(e->hole, 4096, MADV_DONTNEED);
 }
 
-/* Lets something happen to a file. */
+/* Cause an event on a file, timer or futex, selected by @what. */
 void fz_env_trigger(struct fz_env *e, unsigned int what)
 {
 	__u64 one = 1;
@@ -214,7 +214,7 @@ void fz_env_trigger(struct fz_env *e, unsigned int what)
 			send(fd, &one, 8, MSG_DONTWAIT);
 		return;
 	}
-	/* a full pipe would keep us */
+	/* do not block on a full pipe */
 	if (what % 8 == 0)
 		fcntl(fd, F_SETFL, O_NONBLOCK);
 	if (what % 8 > 1)
@@ -223,7 +223,7 @@ void fz_env_trigger(struct fz_env *e, unsigned int what)
 		return;
 }
 
-/* Nothing is left that a request could wait for. */
+/* Wake up all requests: shut all sockets down and cause all events. */
 void fz_env_shut(struct fz_env *e)
 {
 	static const __u8 ends[] = { FD_SOCK_A, FD_SOCK_B, FD_DATA_A, FD_DATA_B,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the requests of a case are about: files, memory, rings */
+/* Environment of a worker: the files, memory and rings that requests use */
 #ifndef FUZZ_ENV_H
 #define FUZZ_ENV_H
 
@@ -17,35 +17,36 @@
 
 enum fz_fd {
 	FD_PIPE0_R, FD_PIPE0_W,
-	/* has something to be read */
+	/* contains data */
 	FD_PIPE1_R, FD_PIPE1_W,
 	FD_EVENT0, FD_EVENT1,
 	FD_SOCK_A, FD_SOCK_B,
-	/* A has something to be read */
+	/* A has data to read */
 	FD_DATA_A, FD_DATA_B,
-	/* datagrams that come with their sender's uid */
+	/* datagram socket, its peer receives the uid of the sender */
 	FD_MSG,
-	/* connections wait */
+	/* has pending connections */
 	FD_LISTEN,
 	FD_FILE, FD_DIRECT, FD_NULLB, FD_ZERO,
 	FD_EPOLL, FD_TIMER, FD_DIR,
-	/* may be closed */
+	/* requests may close it */
 	FD_DUP,
 	FD_BAD,
-	/* never in a table of a ring: see masks.c about SEND_ZC */
+	/* not in the file table of rings, see SEND_ZC in masks.c */
 	FD_TCP_A, FD_TCP_B,
 	FD_RING0, FD_RING1, FD_RING2,
 	FD_NR
 };
 
+/* number of descriptors that are in the file table of each ring */
 #define FD_IN_TABLE	FD_TCP_A
-/* of a ring's table: places that are free, and the one that tells when it's gone */
+/* file table: first free slot, slot of the pipe that shows the end of the ring, size */
 #define TABLE_FREE	24
 #define TABLE_LIFELINE	31
 #define TABLE_NR	32
 
 #define FZ_DATA		8
-/* indexes of data[]: what is no plain memory */
+/* values of fz_sqe.buf for an absent page and for an invalid address */
 #define BUF_HOLE	7
 #define BUF_BAD		6
 
@@ -58,7 +59,7 @@ enum fz_fd {
 struct fz_mem {
 	char	data[FZ_DATA][4096];
 	char	provided[BGID_NR][8][256];
-	/* the first one is not checked */
+	/* datagrams, see msg_addr(); the first one is not checked */
 	char	msgs[FZ_MSGS + 1][8];
 	struct iovec iov[FZ_DATA][2];
 	struct msghdr msg[FZ_DATA];
@@ -76,7 +77,7 @@ struct fz_mem {
 
 struct fz_rings {
 	int	fd;
-	/* of registered rings: what is told to io_uring_enter() instead */
+	/* for io_uring_enter(), with a registered ring descriptor */
 	int	enter_fd;
 	__u32	enter_flags;
 	pid_t	owner;
@@ -94,7 +95,7 @@ struct fz_rings {
 struct fz_env {
 	const struct fz_case *c;
 	struct fz_mem *mem;
-	/* a page that is missing until fz_env_fill_hole() */
+	/* page that is absent until fz_env_fill_hole() */
 	char	*hole;
 	int	uffd;
 	int	fds[FD_NR];
@@ -102,14 +103,14 @@ struct fz_env {
 	struct fz_rings rings[FZ_RINGS];
 	pid_t	pid;
 	__u32	next_flow;
-	/* uids that threads have had */
+	/* uids that threads have set, in order */
 	__u32	uids[64];
 	__u32	nr_uids;
-	/* of ids that are one flow's: its index, and one more */
+	/* for ids of a single flow: index of the flow, plus 1 */
 	__u16	id_flow[FZ_IDS];
-	/* CQEs went with a ring that was closed, so they can't be counted */
+	/* a ring was closed with its CQEs: CQEs cannot be checked */
 	bool	lost;
-	/* CQEs that the application's own requests have */
+	/* number of requests that the application submitted */
 	__u64	owed;
 };
 
@@ -131,6 +132,7 @@ void fz_env_empty_hole(struct fz_env *e);
 void fz_env_shut(struct fz_env *e);
 /* ring.c */
 int fz_ring_init(struct fz_env *e, unsigned int nr, int lifeline);
+__u32 fz_watch_ok(unsigned int ring, __u32 bits);
 int fz_ring_attach(struct fz_env *e, const struct fz_attach *a);
 int fz_ring_enter(struct fz_rings *r, unsigned int submit, unsigned int wait,
 		  unsigned int flags, unsigned int ms);

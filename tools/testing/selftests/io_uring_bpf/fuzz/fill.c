@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* SQEs of the requests of a case: descriptors and addresses in the place of names */
+/* Conversion of requests of a case to SQEs, with real descriptors and addresses */
 #include "env.h"
 
 #include <linux/stat.h>
@@ -11,7 +11,7 @@
 #ifndef SOCKET_URING_OP_SIOCINQ
 #define SOCKET_URING_OP_SIOCINQ 0
 #endif
-/* of linux/blkdev uapi: _IO(0x12, 0), which older headers don't have */
+/* BLOCK_URING_CMD_DISCARD = _IO(0x12, 0) of linux/blkdev.h, absent from old headers */
 #define FZ_BLOCK_DISCARD	0x1200
 
 static __u64 addr_of(struct fz_env *e, __u8 buf)
@@ -23,7 +23,7 @@ static __u64 addr_of(struct fz_env *e, __u8 buf)
 	return (unsigned long)e->mem->data[buf % FZ_DATA];
 }
 
-/* iovecs and the like: these too may be in memory that isn't there yet */
+/* Return the address of an iovec array, which may be in the absent page. */
 static __u64 vec_of(struct fz_env *e, __u8 buf)
 {
 	if (buf == BUF_HOLE)
@@ -49,7 +49,7 @@ static void fill_rw(struct fz_env *e, const struct fz_sqe *s,
 		q->len = 1 + (s->opt & 1);
 	}
 	if (s->op == OP_READ_FIXED || s->op == OP_WRITE_FIXED) {
-		/* 1 is the ring itself */
+		/* buffer 1 is the memory of the ring, see fz_ring_buffers() */
 		q->buf_index = s->opt % 4 == 1 ? 2 : s->opt % 4;
 		q->addr = (unsigned long)e->mem->data[q->buf_index * 2 % FZ_DATA];
 	}
@@ -162,7 +162,7 @@ static void fill_cancel(const struct fz_sqe *s, struct io_uring_sqe *q)
 	q->flags &= ~IOSQE_FIXED_FILE;
 }
 
-/* a file that the ring knows by an index, or a descriptor of the task */
+/* Requests that open a file, as a direct or normal descriptor. */
 static void fill_opens(struct fz_env *e, const struct fz_sqe *s,
 		       struct io_uring_sqe *q)
 {
@@ -258,7 +258,7 @@ static void fill_msg_ring(struct fz_env *e, const struct fz_sqe *s,
 			  struct io_uring_sqe *q)
 {
 	q->flags &= ~IOSQE_FIXED_FILE;
-	/* of nothing that is counted */
+	/* user_data whose CQEs are not counted */
 	q->off = fz_ud(0);
 	q->len = s->len;
 	if ((s->opt & 3) == 3) {
@@ -325,7 +325,7 @@ static void fill_rest(struct fz_env *e, const struct fz_sqe *s,
 	}
 }
 
-/* Any opcode, with what would do no harm if it were taken at its word. */
+/* Any opcode with random arguments, except opcodes that could break the worker. */
 static void fill_raw(struct fz_env *e, const struct fz_sqe *s,
 		     struct io_uring_sqe *q)
 {
@@ -347,6 +347,7 @@ static void fill_raw(struct fz_env *e, const struct fz_sqe *s,
 		q->opcode = IORING_OP_NOP;
 }
 
+/* Convert request @s of a case to SQE @q. */
 void fz_fill(struct fz_env *e, const struct fz_case *c, const struct fz_sqe *s,
 	     struct io_uring_sqe *q)
 {
@@ -356,7 +357,7 @@ void fz_fill(struct fz_env *e, const struct fz_case *c, const struct fz_sqe *s,
 	q->user_data = fz_ud(s->id);
 	q->fd = s->sqe_flags & IOSQE_FIXED_FILE ? s->fd : e->fds[s->fd];
 	if (s->personality)
-		/* the third one is nobody's */
+		/* 77 is not a registered personality */
 		q->personality = s->personality < 3 ?
 			e->rings[0].personality[s->personality - 1] : 77;
 	switch (s->op) {

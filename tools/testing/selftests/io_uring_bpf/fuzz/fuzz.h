@@ -2,10 +2,10 @@
 /*
  * iou_fuzz: random programs on random rings
  *
- * A case is data: rings, tables of what programs do, and threads with steps. Its
- * name says how it's made, a seed and mutations of it, as in "1234.7.9". The
- * controller (ctl.c) forks a worker for each (worker.c), and looks at what is left
- * when that is gone.
+ * A case consists of rings, tables of actions for programs, and threads with steps.
+ * Its name determines its contents: a seed and the seeds of mutations, such as
+ * "1234.7.9". The controller (ctl.c) forks a worker (worker.c) for each case, and
+ * checks after the exit of the worker that nothing is left behind.
  */
 #ifndef FUZZ_H
 #define FUZZ_H
@@ -50,7 +50,7 @@ enum fz_op {
 	OP_NR
 };
 
-/* a request, with names in the place of descriptors and addresses */
+/* a request, with symbolic descriptors and addresses, see fill.c */
 struct fz_sqe {
 	__u8	op;
 	__u8	sqe_flags;
@@ -58,7 +58,7 @@ struct fz_sqe {
 	__u8	buf;
 	__u8	id;
 	__u8	personality;
-	/* what is special about an op, see there */
+	/* random bits for options of the op */
 	__u16	opt;
 	__u32	len;
 	__u64	off;
@@ -75,7 +75,7 @@ enum fz_step_kind {
 struct fz_step {
 	__u8	kind;
 	__u8	ring;
-	/* of case->sqes[] */
+	/* range of fz_case.sqes[] */
 	__u8	first;
 	__u8	nr;
 	__u32	arg;
@@ -105,13 +105,13 @@ struct fz_ring {
 };
 
 enum fz_end {
-	/* comes to rest and is looked at */
+	/* cancels all requests, then checks CQEs */
 	END_SETTLE,
-	/* killed in the middle of it */
+	/* is killed with requests in flight */
 	END_KILL,
-	/* exits with all that is in flight */
+	/* exits with requests in flight */
 	END_EXIT,
-	/* replaces itself by another program */
+	/* calls exec() with requests in flight */
 	END_EXEC,
 	END_NR
 };
@@ -123,7 +123,7 @@ struct fz_thread {
 
 struct fz_case {
 	char	name[FZ_NAME];
-	/* which parts are left out, by the minimiser */
+	/* parts that the minimiser removes, see min.c */
 	__u8	dropped[FZ_MAX_PART];
 	struct fz_ring rings[FZ_RINGS];
 	struct fz_attach attach[FZ_RINGS * FZ_SLOTS];
@@ -134,20 +134,20 @@ struct fz_case {
 	__u8	nr_sqes;
 	struct fz_thread threads[3];
 	__u8	nr_threads;
-	/* another process takes the CQEs of ring 0 */
+	/* another process reaps the CQEs of ring 0 */
 	__u8	reaper;
-	/* CQEs stay in the CQ until the end */
+	/* CQEs are not reaped before the end */
 	__u8	noreap;
 	__u8	ids;
 	__u8	end;
 	__u16	kill_ms;
-	/* how often the first thread does its steps, to see whether memory grows */
+	/* repetitions of the first thread, to detect memory that grows */
 	__u16	repeats;
-	/* derived: no request or step cancels others */
+	/* derived: no request or step cancels another request */
 	__u8	innocent;
 	/* derived: programs drop members of chains */
 	__u8	drops;
-	/* FZ_LOOSE_*: what programs are not asked to check, see masks.c */
+	/* FZ_LOOSE_*: checks that programs skip, see masks.c */
 	__u8	loose;
 };
 
@@ -157,6 +157,7 @@ struct fz_case {
 			for (k = 0, a = (c)->tables[i].rules[j].acts;	\
 			     k < FZ_ACTS; k++, a++)
 
+/* splitmix64 */
 struct fz_rng {
 	__u64	s;
 };
@@ -170,7 +171,7 @@ static inline __u64 rnd(struct fz_rng *r)
 	return z ^ z >> 31;
 }
 
-/* 0 to n - 1 */
+/* Return a random number from 0 to @n - 1. */
 static inline __u32 below(struct fz_rng *r, __u32 n)
 {
 	return n ? rnd(r) % n : 0;
@@ -187,7 +188,7 @@ static inline bool chance(struct fz_rng *r, __u32 percent)
 	__v[below(r, sizeof(__v) / sizeof(__v[0]))];			\
 })
 
-/* one thing that a case has done wrong, as the worker says it */
+/* a failure of a case: the kind is one word, without spaces or colons */
 struct fz_report {
 	char	kind[32];
 	char	text[200];
@@ -198,7 +199,7 @@ struct fz_shm {
 	__u32	progress;
 	__u32	failed;
 	struct fz_report report;
-	/* what the main thread is at, a string of the program */
+	/* current activity of the main thread, a string literal */
 	const char *doing;
 	pid_t	helpers[8];
 	__u32	nr_helpers;
@@ -226,7 +227,7 @@ extern struct fz_options opt;
 extern struct fuzz *skel;
 extern struct fz_shm *shm;
 
-/* For who asks what a worker does that does not come to its end. */
+/* Record the activity of the main thread, for the report of a hang. */
 static inline void fz_doing(const char *what)
 {
 	__atomic_store_n(&shm->doing, what, __ATOMIC_RELAXED);
@@ -263,7 +264,7 @@ enum fz_result fz_round(const struct fz_case *c, struct fz_report *out);
 enum fz_result fz_drain(struct fz_report *out);
 bool fz_try(const struct fz_case *c, struct fz_report *out);
 long fz_kiocbs(void);
-/* a fatal result was seen: the kernel is not to be trusted any more */
+/* after FZ_FATAL: the kernel is in an undefined state, a reboot is required */
 extern bool fz_fatal;
 /* cov.c */
 int fz_cov_init(void);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Makes a case of a name: a seed, and mutations of it */
+/* Generation of a case from its name: a seed, and the seeds of mutations */
 #include "env.h"
 
 #include <ctype.h>
 
-/* ids, the lower bits of user_data: 0 is of what is not counted */
+/* first id of each range; ids are the low bits of user_data, 0: not counted */
 #define ID_APP		1
 #define ID_TMPL		120
 #define ID_POST		200
@@ -14,6 +14,7 @@ static const char *const modes[] = {
 	"kill", "repeat",
 };
 
+/* Return true if --mode contains @word. */
 static bool want(const char *word)
 {
 	const char *p = opt.mode, *end;
@@ -27,6 +28,7 @@ static bool want(const char *word)
 	return false;
 }
 
+/* Return true if @mode is a list of known words. */
 bool fz_mode_ok(const char *mode)
 {
 	unsigned int i;
@@ -95,7 +97,7 @@ static __u32 gen_setup(struct fz_rng *r)
 	return s;
 }
 
-/* The words of MODE that are about rings. */
+/* Return the setup flags, adjusted to the words of --mode that select rings. */
 static __u32 mode_setup(__u32 s)
 {
 	const __u32 kinds = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
@@ -131,7 +133,7 @@ static void gen_ring(struct fz_rng *r, struct fz_case *c, unsigned int i)
 	ring->cq_entries = PICK(r, 2U, 4U, 16U, 64U, 128U, 128U);
 	if (ring->cq_entries < ring->entries)
 		ring->cq_entries = chance(r, 30) ? ring->cq_entries : ring->entries;
-	/* the kernel wants at least as many, so small ones have small SQs */
+	/* the kernel requires a CQ at least as large as the SQ */
 	if (ring->cq_entries < ring->entries)
 		ring->entries = ring->cq_entries;
 	if (ring->setup & IORING_SETUP_NO_MMAP) {
@@ -163,7 +165,7 @@ static void gen_attach(struct fz_rng *r, struct fz_case *c, unsigned int ring)
 		a->watch = watch;
 		a->sleepable = chance(r, 25);
 		a->plain = slot == 3;
-		/* the books know one filter a ring */
+		/* the programs check only one filter per ring */
 		if (watch && !a->plain && chance(r, 60))
 			a->opcodes = 1ULL << fz_op_opcode(PICK(r, (int)OP_NOP, OP_READ,
 				OP_POLL, OP_ACCEPT, OP_RECV, OP_SEND, OP_WRITE,
@@ -178,10 +180,10 @@ static void gen_attach(struct fz_rng *r, struct fz_case *c, unsigned int ring)
 	}
 }
 
-/* What programs of this case do, see fz_swarm(). */
+/* Actions that programs of this case may perform, see fz_swarm() */
 static struct {
 	__u32 verbs;
-	/* in per cent: requests for the application among those that flows issue */
+	/* percentage of requests of flows that are issued for the application */
 	__u32 app;
 } swarm;
 
@@ -268,7 +270,7 @@ static void gen_act(struct fz_rng *r, struct fz_act *a, bool watch, unsigned int
 		a->addr = PICK(r, 0ULL, 8ULL, 64ULL);
 		break;
 	}
-	/* the first one decides whether the flow goes on at all */
+	/* a flow that issues nothing ends at once, so prefer to issue a request */
 	if (!pos && !watch && chance(r, 60)) {
 		a->verb = FZ_ISSUE;
 		a->flags = 0;
@@ -311,7 +313,7 @@ static __u8 app_id(struct fz_rng *r, const struct fz_case *c)
 {
 	if (c->ids == 1)
 		return ID_APP + below(r, 3);
-	/* everything is called the same */
+	/* all requests share one user_data */
 	if (c->ids == 2)
 		return ID_APP;
 	return ID_APP + c->nr_sqes % (ID_TMPL - ID_APP);
@@ -326,7 +328,20 @@ static void gen_app_sqe(struct fz_rng *r, struct fz_case *c)
 	c->nr_sqes++;
 }
 
-/* a few SQEs in a row; what a chain is for stands before and behind flows */
+/* Append a linked timeout to the flow that was generated last. */
+static void gen_link_timeout(struct fz_rng *r, struct fz_case *c)
+{
+	struct fz_sqe *s = &c->sqes[c->nr_sqes];
+
+	c->sqes[c->nr_sqes - 1].sqe_flags |= IOSQE_IO_LINK;
+	memset(s, 0, sizeof(*s));
+	s->op = OP_LINK_TIMEOUT;
+	s->opt = rnd(r);
+	s->id = app_id(r, c);
+	c->nr_sqes++;
+}
+
+/* Generate a submission of a few SQEs, with chains that include flows. */
 static void gen_submit(struct fz_rng *r, struct fz_case *c, struct fz_step *s)
 {
 	unsigned int n = PICK(r, 1, 1, 2, 2, 3, 4, 6);
@@ -340,6 +355,11 @@ static void gen_submit(struct fz_rng *r, struct fz_case *c, struct fz_step *s)
 		if (c->sqes[c->nr_sqes - 1].op == OP_FLOW && s->nr && chance(r, 30))
 			c->sqes[c->nr_sqes - 2].sqe_flags |= IOSQE_IO_LINK;
 		s->nr++;
+		if (c->sqes[c->nr_sqes - 1].op == OP_FLOW && c->nr_sqes < FZ_SQES &&
+		    chance(r, 8)) {
+			gen_link_timeout(r, c);
+			s->nr++;
+		}
 	}
 	if (s->nr && chance(r, 90))
 		c->sqes[c->nr_sqes - 1].sqe_flags &= ~(IOSQE_IO_LINK | IOSQE_IO_HARDLINK);
@@ -388,7 +408,7 @@ static void gen_tmpls(struct fz_rng *r, struct fz_case *c)
 
 	for (i = 0; i < FZ_TMPLS; i++) {
 		fz_gen_sqe(r, &c->tmpls[i], false);
-		/* a child doesn't skip its CQE, so mostly it doesn't ask for it */
+		/* children rarely need the flag, as they post no CQE by default */
 		if (chance(r, 60))
 			c->tmpls[i].sqe_flags &= ~IOSQE_CQE_SKIP_SUCCESS;
 		c->tmpls[i].id = c->ids == 2 ? ID_APP :
@@ -396,7 +416,7 @@ static void gen_tmpls(struct fz_rng *r, struct fz_case *c)
 	}
 }
 
-/* A case that is done over and over: short, and its requests come to their end. */
+/* Turn @c into a case that is repeated: one short thread, which only submits. */
 static void gen_repeat(struct fz_rng *r, struct fz_case *c)
 {
 	unsigned int i;
@@ -443,7 +463,7 @@ static void gen(struct fz_rng *r, struct fz_case *c)
 	c->kill_ms = PICK(r, 1, 5, 20, 50, 100, 200);
 	if (want("kill"))
 		c->end = chance(r, 80) ? END_KILL : END_EXIT;
-	if (chance(r, want("repeat") ? 100 : 10))
+	if (chance(r, want("repeat") ? 100 : 8))
 		gen_repeat(r, c);
 }
 
@@ -519,7 +539,7 @@ static void mutate(struct fz_rng *r, struct fz_case *c)
 		gen_repeat(r, c);
 }
 
-/* What cannot be together, and what follows from what is there. */
+/* Remove combinations that are not supported, and set the derived members of @c. */
 void fz_derive(struct fz_case *c)
 {
 	bool drains = false, cancels = false, used;
@@ -531,14 +551,14 @@ void fz_derive(struct fz_case *c)
 	for (i = 0; i < FZ_TMPLS + c->nr_sqes; i++) {
 		struct fz_sqe *s = i < FZ_TMPLS ? &c->tmpls[i] : &c->sqes[i - FZ_TMPLS];
 
-		/* base faults: see masks.c */
+		/* faults of the base kernel, see masks.c */
 		if ((drains || c->end == END_EXEC) &&
 		    (s->op == OP_SEND_ZC || s->op == OP_SENDMSG_ZC))
 			s->op = OP_SEND;
 		used = i < FZ_TMPLS ? fz_tmpl_used(c, i) : fz_sqe_used(c, i - FZ_TMPLS);
 		if (s->op != OP_NR && used)
 			cancels |= fz_op_cancels(s);
-		/* in two of three cases each request has its CQE */
+		/* no skipped CQEs in two of three cases, for exact checks */
 		if (strtoull(c->name, NULL, 10) % 3)
 			s->sqe_flags &= ~IOSQE_CQE_SKIP_SUCCESS;
 	}
@@ -557,12 +577,12 @@ void fz_derive(struct fz_case *c)
 			}
 		}
 	}
-	/* threads end before the rings come to rest, and their requests with them */
+	/* the end of a thread cancels its requests, so only one thread is allowed */
 	c->innocent = !cancels && c->nr_threads == 1 && c->end == END_SETTLE;
 	c->drops = 0;
 	for_each_act(c, i, j, k, act) {
 		c->drops |= act->verb == FZ_DROP;
-		/* a program that moves the ring's own head takes CQEs uncounted */
+		/* a program that moves the head of the CQ would consume uncounted CQEs */
 		if (c->end == END_SETTLE && act->tmpl == 1 &&
 		    act->verb >= FZ_BUF_DATA && act->verb <= FZ_BUF_MOVE)
 			act->tmpl = 0;
@@ -571,7 +591,7 @@ void fz_derive(struct fz_case *c)
 		c->reaper = 0;
 }
 
-/* Makes the case that @name says. Returns 0 or -EINVAL if that is no name. */
+/* Generate the case @name. Return 0, or -EINVAL if the name is invalid. */
 int fz_make(struct fz_case *c, const char *name)
 {
 	struct fz_rng r;

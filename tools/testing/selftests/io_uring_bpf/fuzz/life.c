@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The steps of a thread */
+/* Execution of the steps of a thread */
 #include "env.h"
 
 #include <bpf/bpf.h>
@@ -9,10 +9,10 @@
 
 #include "fuzz.skel.h"
 
-/* the last of threads[] stands for SQ threads, which are root's */
+/* the last entry of threads[] stands for SQ threads, which run as root */
 #define SQ_THREAD	(FZ_THREADS - 1)
 
-/* Makes a flow of a NOP that has the place of one. */
+/* Prepare @q as a flow, or as a NOP if there are too many flows. */
 static void start_flow(struct fz_env *e, const struct fz_step *st,
 		       const struct fz_sqe *s, struct io_uring_sqe *q,
 		       unsigned int thread, bool timed)
@@ -45,7 +45,7 @@ static void start_flow(struct fz_env *e, const struct fz_step *st,
 		e->id_flow[s->id] = idx + 1;
 }
 
-/* In the round that tells faults of the base there are no flows. */
+/* With --control, replace a flow by a plain request. */
 static void plain_request(struct fz_env *e, const struct fz_step *st,
 			  const struct fz_sqe *s, struct io_uring_sqe *q)
 {
@@ -59,11 +59,11 @@ static void plain_request(struct fz_env *e, const struct fz_step *st,
 	fz_fill(e, e->c, &t, q);
 }
 
-/* CQEs that a request has, as far as it can be known now */
+/* Expect the CQEs of a submitted request. @maybe: there may be none. */
 static void owe(struct fz_env *e, const struct fz_sqe *s, bool maybe)
 {
 	struct fz_owe *o = &skel->bss->owe[s->id];
-	/* a zero-copy send whose chain is cut has its notification all the same */
+	/* a zero-copy send cancelled with its chain still has a notification */
 	int most = fz_op_flags(s) & FZ_T_ZC ? 2 : 1;
 
 	__atomic_fetch_add(&o->hi, most, __ATOMIC_RELAXED);
@@ -117,7 +117,7 @@ static void step_spin(struct fz_env *e, const struct fz_step *s)
 		fz_ring_enter(r, 0, 0, IORING_ENTER_GETEVENTS, 0);
 		if (!e->c->noreap)
 			fz_ring_reap(e, r);
-		/* with a pause, other threads of this CPU run in between */
+		/* let other threads of this CPU run */
 		if (s->arg & 1)
 			usleep(1000);
 	}
@@ -156,12 +156,12 @@ static void step_setuid(struct fz_env *e, const struct fz_step *s, unsigned int 
 	if (n >= 64)
 		return;
 	e->uids[n] = uid;
-	/* of this thread alone, and it stays privileged */
+	/* the system call affects only this thread; the saved uid remains root */
 	if (!syscall(__NR_setresuid, uid, 0, 0))
 		skel->bss->threads[thread].uid_from = n;
 }
 
-/* Another process that keeps the rings for a while, and looks at their events. */
+/* Start a process that keeps the rings alive for a while, and may enter a ring. */
 static void step_fork(struct fz_env *e, const struct fz_step *s)
 {
 	struct fz_rings *r = &e->rings[s->ring];
@@ -187,20 +187,28 @@ static void step_link(struct fz_env *e, const struct fz_step *s)
 	struct fz_rings *r = &e->rings[s->ring];
 	unsigned int slot = s->arg % FZ_SLOTS;
 	struct bpf_link *link;
+	__u32 before = 0;
+	int ret;
 
 	pthread_mutex_lock(&r->sq_lock);
 	link = r->links[slot];
 	switch (s->kind) {
 	case ST_DETACH:
 		r->links[slot] = NULL;
-		if (link && (s->arg2 & 1))
-			bpf_link__detach(link);
+		/* without bpf_link__detach(), another process may keep the link */
+		if (link && (s->arg2 & 1) && !bpf_link__detach(link) && slot == 2)
+			fz_watch_ok(s->ring, 0);
 		bpf_link__destroy(link);
 		break;
 	case ST_UPDATE:
-		if (link)
-			bpf_link__update_program(link, (void *)fz_program(s->ring,
-					slot >= 2, s->arg2 & 1, slot == 3));
+		if (!link)
+			break;
+		if (slot == 2)
+			before = fz_watch_ok(s->ring, 3);
+		ret = bpf_link__update_program(link, (void *)fz_program(s->ring,
+				slot >= 2, s->arg2 & 1, slot == 3));
+		if (slot == 2)
+			fz_watch_ok(s->ring, ret ? before : 1 << (s->arg2 & 1));
 		break;
 	case ST_ATTACH:
 		if (!opt.control && e->c->nr_attach)
@@ -255,17 +263,17 @@ static void step_wait(struct fz_env *e, const struct fz_step *s)
 }
 
 static const char *const step_names[ST_NR] = {
-	[ST_SUBMIT] = "submits", [ST_WAIT] = "waits", [ST_REAP] = "takes CQEs",
-	[ST_SPIN] = "enters the ring over and over", [ST_SYNC_CANCEL] = "cancels by a step",
-	[ST_DETACH] = "detaches a link", [ST_ATTACH] = "attaches a program",
-	[ST_UPDATE] = "updates a link", [ST_TRIGGER] = "triggers",
-	[ST_SLEEP] = "sleeps", [ST_SETUID] = "changes its uid", [ST_FORK] = "forks",
-	[ST_CLOSE_RING] = "closes a ring", [ST_RESIZE] = "resizes a ring",
-	[ST_CLONE_BUFS] = "clones buffers", [ST_BUFS] = "registers buffers",
-	[ST_FILES] = "updates files", [ST_SIGNAL] = "sends a signal",
-	[ST_EXIT_THREAD] = "ends", [ST_HOLE] = "empties the hole",
-	[ST_DUP_RING] = "duplicates a ring", [ST_IOWQ] = "sets the number of workers",
-	[ST_SHUT] = "shuts a socket down",
+	[ST_SUBMIT] = "submit", [ST_WAIT] = "wait for CQEs", [ST_REAP] = "reap CQEs",
+	[ST_SPIN] = "enter the ring in a loop", [ST_SYNC_CANCEL] = "synchronous cancel",
+	[ST_DETACH] = "detach a link", [ST_ATTACH] = "attach a program",
+	[ST_UPDATE] = "update a link", [ST_TRIGGER] = "cause an event",
+	[ST_SLEEP] = "sleep", [ST_SETUID] = "change the uid", [ST_FORK] = "fork",
+	[ST_CLOSE_RING] = "close a ring", [ST_RESIZE] = "resize a ring",
+	[ST_CLONE_BUFS] = "clone buffers", [ST_BUFS] = "register buffers",
+	[ST_FILES] = "update files", [ST_SIGNAL] = "send a signal",
+	[ST_EXIT_THREAD] = "exit the thread", [ST_HOLE] = "empty the hole",
+	[ST_DUP_RING] = "duplicate a ring", [ST_IOWQ] = "limit the workers",
+	[ST_SHUT] = "shut down a socket",
 };
 
 void fz_step(struct fz_env *e, const struct fz_step *s, unsigned int thread)

@@ -2,8 +2,8 @@
 /*
  * iou_fuzz: see fuzz.h
  *
- * Exit status: 0 nothing found, 1 something, 2 wrong usage, 3 the kernel is not to
- * be trusted any more, 4 it cannot run here.
+ * Exit status: 0: no failures. 1: failures. 2: invalid arguments. 3: failure that
+ * requires a reboot. 4: not supported by this kernel.
  */
 #include "env.h"
 #include "../iou_bpf.h"
@@ -13,7 +13,7 @@
 
 #include "fuzz.skel.h"
 
-/* cases that run one after the other until rings are waited for */
+/* number of cases after which the controller waits for the end of their rings */
 #define DRAIN_EVERY	16
 #define MAX_CORPUS	4096
 
@@ -27,23 +27,26 @@ static __u64 started_ms;
 static const char usage[] =
 "usage: iou_fuzz [OPTION...]\n"
 "\n"
-"Random BPF programs on random io_uring rings, and what has to hold for all of them.\n"
+"Runs random BPF programs on random io_uring rings, and checks invariants.\n"
 "\n"
-"  --time SECONDS  run random cases for so long (60)\n"
-"  --seed N        the first seed; else one from the clock\n"
-"  --case NAME     run this case: a seed, or one with mutations as in 12.7.9\n"
-"  --tries N       how often (5)\n"
-"  --control       run it with plain requests in the place of flows\n"
-"  --mode WORDS    plain, defer, sqpoll, iopoll, wide, mixed: rings of that kind;\n"
-"                  watch, flow, kill, repeat: cases of that kind\n"
-"  --masks LIST    all (default), none, or names: which known faults to keep out\n"
-"  --min NAME      leave out of the case what it takes not to fail\n"
-"  --drop BITMAP   run --case without these parts, as --min has printed it\n"
-"  --print NAME    say what the case does\n"
-"  --out DIR       where results go: failures, stats, corpus, last\n"
-"  --gcov          look for cases that reach new code, by debugfs' gcov\n"
-"  --set           run the fixed set of cases, with TAP\n";
+"  --time SECONDS  run random cases for SECONDS (default: 60)\n"
+"  --seed N        first seed (default: the current time)\n"
+"  --case NAME     run one case: a seed, or a seed and mutations such as 12.7.9\n"
+"  --tries N       number of runs of --case, and of each try of --min (default: 5)\n"
+"  --control       submit plain requests instead of flows\n"
+"  --mode WORDS    plain, defer, sqpoll, iopoll, wide, mixed: kind of the rings;\n"
+"                  watch, flow: with or without watching programs;\n"
+"                  kill: no orderly end; repeat: repeat the steps of each case\n"
+"  --masks LIST    known faults to avoid: all (default), none, or names\n"
+"  --min NAME      minimise a case that fails: remove parts that are not required\n"
+"  --drop BITMAP   run --case without these parts, as printed by --min\n"
+"  --print NAME    print a case\n"
+"  --out DIR       write failures, stats, corpus and last to DIR\n"
+"  --gcov          keep and mutate cases that reach new code, needs gcov in debugfs\n"
+"  --verbose       print the duration of each case, and messages of libbpf\n"
+"  --set           run a fixed set of cases, with TAP output\n";
 
+/* Write a file in --out: append to it, or replace it atomically. */
 static void put_file(const char *name, const char *mode, const char *fmt, ...)
 {
 	char path[512], tmp[520];
@@ -77,7 +80,7 @@ static void found(const char *name, const struct fz_report *r)
 {
 	failures++;
 	printf("FAIL %s %s: %s\n", name, r->kind, r->text);
-	printf("  after %u rounds; again: iou_fuzz --case %s%s%s%s%s\n", rounds, name,
+	printf("  after %u rounds, reproduce: iou_fuzz --case %s%s%s%s%s\n", rounds, name,
 	       opt.mode ? " --mode " : "", opt.mode ?: "",
 	       opt.masks ? " --masks " : "", opt.masks ?: "");
 	fflush(stdout);
@@ -144,12 +147,12 @@ static void read_corpus(void)
 		fclose(f);
 }
 
-/* The next case: a new one, or a mutation of one that has reached something. */
+/* Choose the next case: a new seed @n, or a mutation of a case of the corpus. */
 static void next_name(struct fz_rng *r, unsigned long long n, char *name)
 {
 	const char *from;
 
-	/* a few cases alone would be mutated over and over */
+	/* mutate rarely as long as the corpus is small */
 	if (nr_corpus && chance(r, nr_corpus < 25 ? nr_corpus * 2 : 50)) {
 		from = corpus[below(r, nr_corpus)];
 		if (strlen(from) < FZ_NAME - 12) {
@@ -190,7 +193,7 @@ static int fuzz(void)
 	while (now_ms() < end && !fz_fatal) {
 		next_name(&r, n++, name);
 		good = run_case(name, &rep) == FZ_GOOD;
-		/* what fails is known already */
+		/* do not mutate cases that fail: they would find the same failure */
 		if (!fz_fatal && opt.gcov && fz_cov_new() > 0 && good)
 			keep(name);
 		if (!fz_fatal && rounds % DRAIN_EVERY == 0 &&
@@ -223,8 +226,8 @@ static int one_case(void)
 }
 
 /*
- * The set that "make check" runs: for each kind of ring some seeds, the same each
- * time, with known faults masked.
+ * Run the cases of "make check": a fixed range of seeds for each mode, with known
+ * faults masked.
  */
 static int fixed_set(void)
 {
@@ -353,14 +356,14 @@ int main(int argc, char **argv)
 		libbpf_set_print(NULL);
 	why = iou_unsupported();
 	if (!why && fz_ctl_init())
-		why = "the programs do not load";
+		why = "cannot load the BPF programs";
 	if (why) {
 		printf("%s%s\n", opt.set ? "1..0 # SKIP " : "cannot run: ", why);
 		return 4;
 	}
 	started_ms = now_ms();
 	if (opt.gcov && fz_cov_init()) {
-		printf("no gcov in debugfs: cases are not guided\n");
+		printf("no gcov in debugfs: running without coverage\n");
 		opt.gcov = false;
 	}
 	if (opt.set)

@@ -1,25 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Known faults, and how a case is kept from running into them
+ * Masks: changes to a case that avoid known faults
  *
- * Of the base kernel, and never generated, as no mask could be lifted for them:
+ * Faults of the base kernel have no mask. Cases always avoid them:
  *
- * - a zero-copy send that a drain holds back never ends, io_drain_req() counts one
- *   request of two: fz_derive();
- * - exec() waits for the notification of a SEND_ZC whose data is read by nobody,
- *   and SIGKILL does not end that: fz_derive();
- * - SEND_ZC whose connection has both ends in the table of the ring keeps the ring
- *   for ever: FD_TCP_A and FD_TCP_B are in no table;
- * - null_blk that is polled and has memory of its own sleeps under RCU: the guest's
- *   has none;
- * - IORING_REGISTER_SYNC_CANCEL does not look into the workers of an SQ thread:
- *   settle() ends what they may wait for as well.
+ * - A zero-copy send deferred by a drain never completes: io_drain_req() counts
+ *   only one of its two requests. See fz_derive().
+ * - exec() waits for the notification of a SEND_ZC whose data the peer does not
+ *   read, and SIGKILL does not end the wait. See fz_derive().
+ * - A ring is never freed after SEND_ZC on a connection, if both ends are in its
+ *   file table. FD_TCP_A and FD_TCP_B are in no file table.
+ * - A memory-backed null_blk device that is polled sleeps under RCU. That of the
+ *   guest is not memory-backed.
+ * - IORING_REGISTER_SYNC_CANCEL does not search the workers of an SQ thread.
+ *   settle() also completes the operations that such workers may wait for.
  */
 #include "env.h"
 
-/* BPF_IO_URING_POST, which only programs get from the kernel */
+/* BPF_IO_URING_POST, which user space headers lack */
 #define VERDICT_POST	1
 
+/* bitmap of the masks that are not applied */
 static unsigned int lifted;
 
 struct mask {
@@ -32,7 +33,7 @@ struct mask {
 		for (j = 0, rule = (c)->tables[i].rules; j < FZ_RULES;	\
 		     j++, rule++)
 
-/* Children whose CQEs are posted fill the overflow list of a ring nobody reaps. */
+/* Posted CQEs of children can fill the overflow list without limit. */
 static void few_posts(struct fz_case *c)
 {
 	struct fz_rule *rule;
@@ -44,7 +45,7 @@ static void few_posts(struct fz_case *c)
 	}
 }
 
-/* A wait is not over at its time as long as flows have something to do. */
+/* A wait for CQEs does not end at its timeout while flows are busy. */
 static void no_endless_flows(struct fz_case *c)
 {
 	struct fz_rule *rule;
@@ -58,22 +59,108 @@ static void no_endless_flows(struct fz_case *c)
 	}
 }
 
-/* nr_children has one more in what runs between bpf_io_uring_link() and the link. */
+/* After bpf_io_uring_link(), nr_children is one too high until the request is linked. */
 static void links_count(struct fz_case *c)
 {
 	c->loose |= FZ_LOOSE_LINKS;
+}
+
+static bool watches(unsigned int table)
+{
+	return table >= 2 * FZ_RINGS;
+}
+
+/* SIGKILL does not end a task in which a watching program keeps triggering itself. */
+static void no_endless_watchers(struct fz_case *c)
+{
+	struct fz_rule *rule;
+	unsigned int i, j;
+
+	for_each_rule(c, i, j, rule) {
+		if (watches(i) && rule->left > 100)
+			rule->left = 100;
+	}
+}
+
+/* A request that an AUX event issues for the application may never be submitted. */
+static void no_requests_in_aux(struct fz_case *c)
+{
+	struct fz_rule *rule;
+	unsigned int i, j, k;
+
+	for_each_rule(c, i, j, rule) {
+		for (k = 0; k < FZ_ACTS && (rule->events & FZ_EVENT_AUX); k++) {
+			if (rule->acts[k].verb == FZ_ISSUE && rule->acts[k].flags)
+				rule->acts[k].verb = FZ_NOTHING;
+		}
+	}
+}
+
+/* The memory of a request before a flow is not reused if its CQE is not posted. */
+static void preds_post(struct fz_case *c)
+{
+	struct fz_rule *rule;
+	unsigned int i, j;
+
+	if (!c->repeats)
+		return;
+	for (i = 0; i < c->nr_sqes; i++)
+		c->sqes[i].sqe_flags &= ~IOSQE_CQE_SKIP_SUCCESS;
+	for_each_rule(c, i, j, rule) {
+		if (!watches(i) && (rule->events & FZ_EVENT_COMPLETE))
+			rule->verdict &= ~3;
+	}
+}
+
+/* A linked timeout may cancel another request with the same user_data. */
+static void timeouts_may_cancel(struct fz_case *c)
+{
+	unsigned int i;
+
+	for (i = 0; i < c->nr_sqes; i++) {
+		if (c->sqes[i].op == OP_LINK_TIMEOUT)
+			c->innocent = 0;
+	}
+	for (i = 0; i < FZ_TMPLS; i++) {
+		if (c->tmpls[i].op == OP_LINK_TIMEOUT)
+			c->innocent = 0;
+	}
+}
+
+/* After an edit of a chain, requests that a program linked are watched. */
+static void linked_are_watched(struct fz_case *c)
+{
+	c->loose |= FZ_LOOSE_WATCH;
+}
+
+/* A request that is issued again keeps the credentials of its first issue. */
+static void no_sender_again(struct fz_case *c)
+{
+	struct fz_act *act;
+	unsigned int i, j, k;
+
+	for_each_act(c, i, j, k, act) {
+		if (act->verb == FZ_AGAIN)
+			act->msg = 0;
+	}
 }
 
 static const struct mask masks[] = {
 	{ "overflow_grows_by_post", few_posts },
 	{ "busy_flow_starves_wait", no_endless_flows },
 	{ "link_counts_as_child", links_count },
+	{ "watch_poll_eventfd_unkillable", no_endless_watchers },
+	{ "stranded_app_request_oops", no_requests_in_aux },
+	{ "pred_drop_leaks_kiocbs", preds_post },
+	{ "linked_timeout_kills_other", timeouts_may_cancel },
+	{ "verbs_watched_linked", linked_are_watched },
+	{ "verbs_creds_again", no_sender_again },
 	{ }
 };
 
 #define NR_MASKS (sizeof(masks) / sizeof(masks[0]) - 1)
 
-/* "all", "none", or names of those that stay. Returns 0 or -EINVAL. */
+/* Parse --masks: "all", "none", or names of masks to apply. Return 0 or -EINVAL. */
 int fz_masks_parse(const char *list)
 {
 	unsigned int i;

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Parts of a case, and which of them it takes to fail
+ * Minimisation: removes the parts of a case that are not required for its failure
  *
- * Parts have numbers in a fixed order, that of the case as it is generated. A set
- * of them is spelled as hexadecimal digits, each of which has four: the first digit
- * has parts 0 to 3, part 0 is its lowest bit.
+ * Parts are numbered in the order of the generated case. A set of parts is a string
+ * of hexadecimal digits: bits 0 to 3 of the first digit are parts 0 to 3, and so on.
  *
- * A try may kill the machine, so what is known is in a file before each.
+ * A try may crash the kernel, so the state is saved to a file before each try.
  */
 #include "env.h"
 
@@ -14,16 +13,17 @@
 
 #define HEX_SIZE	(FZ_MAX_PART / 4 + 2)
 
-/* A way through all parts: of the case as it was, and what is done to it. */
+/* Iteration over all parts of a case */
 struct walk {
+	/* the complete case */
 	const struct fz_case *old;
-	/* NULL if parts are but counted */
+	/* the case to remove parts from, or NULL to count parts only */
 	struct fz_case *c;
 	int nr;
 	bool no_thread[3];
 };
 
-/* Takes the next number. Returns true if that part is to be left out. */
+/* Assign the next number to a part. Return true if the caller must remove the part. */
 static bool part(struct walk *w)
 {
 	if (w->nr == FZ_MAX_PART)
@@ -38,14 +38,14 @@ static void walk_steps(struct walk *w)
 
 	for (i = 0; i < w->old->nr_threads; i++) {
 		for (j = 0; j < w->old->threads[i].nr; j++) {
-			/* moved together later, so that numbers stay */
+			/* only mark the step, as indices must not change yet */
 			if (part(w))
 				w->c->threads[i].steps[j].kind = ST_NR;
 		}
 	}
 }
 
-/* A hole has no flags either, as the case as a whole is asked for some. */
+/* Remove a request, including its flags: fz_derive() tests those of all requests. */
 static void make_hole(struct fz_sqe *s)
 {
 	memset(s, 0, sizeof(*s));
@@ -116,7 +116,10 @@ static void walk_rings(struct walk *w)
 		w->c->noreap = 0;
 }
 
-/* The next request or template that is in use, from *nr on. Returns it as it was. */
+/*
+ * Return the next request or template in use, from *nr on, or NULL. Set *now to its
+ * counterpart in w->c.
+ */
 static const struct fz_sqe *next_sqe(struct walk *w, unsigned int *nr,
 				     struct fz_sqe **now)
 {
@@ -166,7 +169,7 @@ static void walk(struct walk *w)
 	walk_flags(w);
 }
 
-/* Steps and threads that stay move together, and requests go with their steps. */
+/* Compact the remaining steps and threads, and remove requests without a step. */
 static void move_together(struct walk *w)
 {
 	struct fz_case *c = w->c;
@@ -192,7 +195,7 @@ static void move_together(struct walk *w)
 	}
 }
 
-/* How many parts there are in a case that fz_make() has made */
+/* Return the number of parts of a case from fz_make(). */
 int fz_nr_parts(const struct fz_case *c)
 {
 	struct walk w = { .old = c };
@@ -201,7 +204,7 @@ int fz_nr_parts(const struct fz_case *c)
 	return w.nr;
 }
 
-/* Leaves c->dropped[] out of a case that fz_make() has made. */
+/* Remove the parts in c->dropped[] from a case from fz_make(). */
 void fz_drop_parts(struct fz_case *c)
 {
 	static struct fz_case old;
@@ -248,22 +251,23 @@ struct min {
 	const char *name;
 	char	path[400];
 	int	nr;
-	/* what it fails without, and what it's tried without */
+	/* parts that the failure does not require, and those that a try removes */
 	__u8	dropped[FZ_MAX_PART];
 	__u8	trying[FZ_MAX_PART];
-	/* so many parts at a time, from this one on */
+	/* number of parts to remove at once, first part of this try and of the next */
 	int	chunk, index, next;
-	/* something was left out in this pass */
+	/* this pass has removed parts */
 	int	changed;
-	/* it is known that it fails at all */
+	/* the case has failed at least once */
 	bool	known;
 	unsigned int tries;
-	/* of the last try that failed */
+	/* failure of the last try that failed */
 	struct fz_report report;
-	/* with what is dropped */
+	/* the case without dropped[] */
 	struct fz_case c;
 };
 
+/* Return the number of parts in @set. */
 static int count(const __u8 *set)
 {
 	int i, n = 0;
@@ -273,7 +277,7 @@ static int count(const __u8 *set)
 	return n;
 }
 
-/* The old state or the new one is there, whenever the machine dies. */
+/* Save the state to m->path atomically, as the kernel may crash. */
 static void save(const struct min *m, bool trying)
 {
 	char tmp[420], hex[HEX_SIZE];
@@ -294,7 +298,7 @@ static void save(const struct min *m, bool trying)
 	fflush(f);
 	fsync(fileno(f));
 	if (fclose(f) || rename(tmp, m->path))
-		fprintf(stderr, "%s: not written\n", m->path);
+		fprintf(stderr, "cannot write %s\n", m->path);
 }
 
 static void take(struct min *m)
@@ -304,7 +308,7 @@ static void take(struct min *m)
 	m->known = true;
 }
 
-/* What is known from before. A try that is not over has killed the machine. */
+/* Load a saved state. A try that has not ended counts as a failure: it crashed. */
 static void load_state(struct min *m)
 {
 	char line[512], hex[HEX_SIZE];
@@ -329,10 +333,10 @@ static void load_state(struct min *m)
 	if (died) {
 		take(m);
 		strcpy(m->report.kind, "death");
-		strcpy(m->report.text, "the machine did not survive it");
+		strcpy(m->report.text, "the kernel crashed");
 	}
-	printf("min %s: goes on, %d of %d parts are left out%s\n", m->name,
-	       count(m->dropped), m->nr, died ? ", the last ones at the machine's death" : "");
+	printf("min %s: resumed, %d of %d parts are removed%s\n", m->name,
+	       count(m->dropped), m->nr, died ? ", the last try crashed the kernel" : "");
 }
 
 static void make(struct fz_case *c, const char *name, const __u8 *set)
@@ -344,6 +348,7 @@ static void make(struct fz_case *c, const char *name, const __u8 *set)
 	fz_masks_apply(c);
 }
 
+/* Return true if two cases differ at most in name and dropped[]. */
 static bool same(const struct fz_case *a, const struct fz_case *b)
 {
 	const size_t n = offsetof(struct fz_case, rings);
@@ -353,7 +358,7 @@ static bool same(const struct fz_case *a, const struct fz_case *b)
 
 enum verdict { PASSES, FAILS, ENDS };
 
-/* Runs the case without m->trying. */
+/* Run the case without the parts in m->trying. */
 static enum verdict try_set(struct min *m)
 {
 	static struct fz_case c;
@@ -362,7 +367,7 @@ static enum verdict try_set(struct min *m)
 	bool failed;
 
 	make(&c, m->name, m->trying);
-	/* parts of what is left out already */
+	/* the additional parts have no effect: they belong to removed parts */
 	if (m->known && same(&c, &m->c))
 		return FAILS;
 	save(m, true);
@@ -377,14 +382,14 @@ static enum verdict try_set(struct min *m)
 	}
 	printf("%s, %s: %s\n", fz_fatal ? "fatal" : "fails", r.kind, r.text);
 	m->report = r;
-	/* what it leaves is not to be taken for the next one's */
+	/* do not attribute leftovers of this try to the next one */
 	if (!fz_fatal)
 		fz_drain(&late);
 	m->c = c;
 	return fz_fatal ? ENDS : FAILS;
 }
 
-/* Adds the next parts to what is dropped. Returns false at the end of the pass. */
+/* Set m->trying to the dropped parts and the next ones. Return false if none is left. */
 static bool next_set(struct min *m)
 {
 	int i, n = 0;
@@ -400,7 +405,7 @@ static bool next_set(struct min *m)
 	return n;
 }
 
-/* Returns false if there is none, since nothing more can be left out. */
+/* Start a pass with smaller chunks. Return false if no more parts can be removed. */
 static bool next_pass(struct min *m)
 {
 	int left = m->nr - count(m->dropped);
@@ -416,6 +421,7 @@ static bool next_pass(struct min *m)
 	return true;
 }
 
+/* Return FAILS when done, or ENDS if a reboot is required. */
 static enum verdict reduce(struct min *m)
 {
 	make(&m->c, m->name, m->dropped);
@@ -452,7 +458,7 @@ static int finish(const struct min *m)
 	char path[420];
 	FILE *f;
 
-	printf("min %s: %d of %d parts are left, after %u tries\n\n", m->name,
+	printf("min %s: %d of %d parts remain after %u tries\n\n", m->name,
 	       m->nr - count(m->dropped), m->nr, m->tries);
 	result(m, stdout);
 	fflush(stdout);
@@ -466,7 +472,7 @@ static int finish(const struct min *m)
 	return 1;
 }
 
-/* Does it fail with all its parts, or with those that --drop leaves? */
+/* Run the case with all its parts, or without those of --drop. */
 static enum verdict check_whole(struct min *m)
 {
 	enum verdict v;
@@ -485,14 +491,17 @@ static enum verdict check_whole(struct min *m)
 	return v;
 }
 
-/* Returns 0 if it doesn't fail, 1 when it's done, 3 if the machine is to be booted. */
+/*
+ * Minimise case @name. Return the exit status: 0 if the case does not fail, 1 when
+ * done, 2 if the name is invalid, 3 if a reboot is required to continue.
+ */
 int fz_minimise(const char *name)
 {
 	static struct min m;
 	enum verdict v = FAILS;
 
 	if (fz_make(&m.c, name)) {
-		fprintf(stderr, "%s: no case\n", name);
+		fprintf(stderr, "%s is not a case\n", name);
 		return 2;
 	}
 	m.name = name;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The kinds of requests, and what is random about each */
+/* Kinds of requests, and their random generation */
 #include "env.h"
 
 struct op_info {
 	const char *name;
 	__u8 opcode;
-	/* weight as a request of the application, and as one of a program */
+	/* weights for requests of the application and of programs */
 	__u8 app, child;
-	/* descriptors that make sense */
+	/* suitable descriptors */
 	__u8 nr_fds;
 	__u8 fds[8];
 };
@@ -83,7 +83,7 @@ int fz_op_opcode(int op)
 	return ops[op].opcode;
 }
 
-/* May it end others than itself? */
+/* Return true if the request may cancel or end other requests. */
 bool fz_op_cancels(const struct fz_sqe *s)
 {
 	switch (s->op) {
@@ -91,7 +91,7 @@ bool fz_op_cancels(const struct fz_sqe *s)
 	case OP_TIMEOUT_REMOVE:
 	case OP_CANCEL:
 	case OP_RAW:
-	/* takes a ring or what is polled away */
+	/* may close a file that other requests use */
 	case OP_CLOSE:
 	case OP_FILES_UPDATE:
 		return true;
@@ -99,7 +99,7 @@ bool fz_op_cancels(const struct fz_sqe *s)
 	return false;
 }
 
-/* Has it no reason to complete with -ECANCELED? */
+/* Return true if the request never completes with -ECANCELED by itself. */
 bool fz_op_quiet(const struct fz_sqe *s)
 {
 	switch (s->op) {
@@ -119,7 +119,7 @@ bool fz_op_quiet(const struct fz_sqe *s)
 	return false;
 }
 
-/* FZ_T_* of a template */
+/* Return the FZ_T_* flags of a template or request. */
 __u8 fz_op_flags(const struct fz_sqe *s)
 {
 	__u8 f = 0;
@@ -146,7 +146,7 @@ __u8 fz_op_flags(const struct fz_sqe *s)
 	return f;
 }
 
-/* kinds and descriptors of this case, as bits */
+/* bitmaps of the kinds of requests and the descriptors of this case */
 static struct {
 	__u64 ops;
 	__u64 fds;
@@ -174,9 +174,18 @@ static int pick_op(struct fz_rng *r, bool app)
 	return OP_NOP;
 }
 
+#define BIT(fd) (1ULL << FD_##fd)
+/* descriptors that belong together, such as both ends of a pipe */
+static const __u64 channels[] = {
+	BIT(PIPE0_R) | BIT(PIPE0_W), BIT(PIPE1_R) | BIT(PIPE1_W), BIT(EVENT0),
+	BIT(EVENT1) | BIT(EPOLL), BIT(SOCK_A) | BIT(SOCK_B), BIT(DATA_A) | BIT(DATA_B),
+	BIT(TCP_A) | BIT(TCP_B), BIT(LISTEN), BIT(FILE) | BIT(DIRECT), BIT(NULLB),
+	BIT(TIMER), BIT(ZERO) | BIT(DUP), BIT(MSG), BIT(RING0) | BIT(RING1) | BIT(RING2),
+};
+
 /*
- * Choose what the case is made of. Few kinds of requests on few descriptors meet
- * more often than all on all: "Swarm testing", Groce et al., ISSTA 2012.
+ * Choose the kinds of requests and the descriptors of a case. Requests interact
+ * more often if these are few: see "Swarm testing", Groce et al., ISSTA 2012.
  */
 void fz_swarm(struct fz_rng *r)
 {
@@ -196,12 +205,12 @@ void fz_swarm(struct fz_rng *r)
 	if (chance(r, 40))
 		return;
 	swarm.fds = 0;
-	n = 1 + below(r, 5);
+	n = 1 + below(r, 3);
 	for (i = 0; i < n; i++)
-		swarm.fds |= 1ULL << below(r, FD_NR);
+		swarm.fds |= channels[below(r, sizeof(channels) / sizeof(channels[0]))];
 }
 
-/* One that makes sense for that kind, if possible one of this case. */
+/* Return a suitable descriptor, if possible one of this case. */
 static __u8 pick_fd(struct fz_rng *r, const struct op_info *op)
 {
 	__u8 some[sizeof(op->fds)];
@@ -220,7 +229,7 @@ static void gen_flags(struct fz_rng *r, struct fz_sqe *s, bool app)
 		s->sqe_flags |= IOSQE_IO_LINK;
 	else if (chance(r, 6))
 		s->sqe_flags |= IOSQE_IO_HARDLINK;
-	if (chance(r, 10))
+	if (chance(r, s->sqe_flags & IOSQE_IO_LINK ? 20 : 10))
 		s->sqe_flags |= IOSQE_ASYNC;
 	if (chance(r, app ? 12 : 6))
 		s->sqe_flags |= IOSQE_CQE_SKIP_SUCCESS;
@@ -238,7 +247,7 @@ static void gen_flags(struct fz_rng *r, struct fz_sqe *s, bool app)
 		s->sqe_flags &= ~(IOSQE_FIXED_FILE | IOSQE_ASYNC);
 }
 
-/* What reads may take a provided buffer. */
+/* Let a request that reads select a provided buffer. */
 static void gen_select(struct fz_rng *r, struct fz_sqe *s, unsigned int percent)
 {
 	if (!chance(r, percent))

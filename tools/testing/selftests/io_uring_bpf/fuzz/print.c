@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A case as text, of which a selftest can be made
+ * Prints a case in a form that can be converted to a selftest
  *
- * Requests are shown as fz_fill() makes them, with names in the place of
- * descriptors and of memory: env.c has what is in these.
+ * Requests are printed as fz_fill() generates them, with symbolic names of
+ * descriptors and memory. See env.c for their contents.
  */
 #include "env.h"
 #include "print.h"
@@ -47,7 +47,7 @@ static void print_again(FILE *f, const struct fz_rule *r, const struct fz_act *a
 	fz_put_number(f, a->off);
 	fprintf(f, ", %s, %u);", a->addr ? "&data[1]" : "0", a->len);
 	if (a->msg && (r->opcode == FZ_ANY_OPCODE || r->opcode == IORING_OP_SEND))
-		fputs(" /* of a send of a flow: (0, &msgs[n], 8) */", f);
+		fputs(" /* if a flow repeats a send: (0, &msgs[n], 8) */", f);
 }
 
 static void print_set(FILE *f, const struct fz_act *a, bool watch)
@@ -60,7 +60,7 @@ static void print_set(FILE *f, const struct fz_act *a, bool watch)
 		fprintf(f, "ctx->res = %d;", (int)a->len);
 		break;
 	case FZ_SET_CFLAGS:
-		fprintf(f, "ctx->cflags = %#x; /* but MORE, NOTIF and BUFFER stay */",
+		fprintf(f, "ctx->cflags = %#x; /* except MORE, NOTIF, BUFFER */",
 			a->len);
 		break;
 	case FZ_SET_STATE:
@@ -168,7 +168,7 @@ static void print_table(FILE *f, const struct fz_case *c, unsigned int table)
 	if (table < 2 * FZ_RINGS)
 		fprintf(f, "\nflows of ring %u with table %u\n", table / 2, table & 1);
 	else
-		fprintf(f, "\nwatchers of ring %u\n", table - 2 * FZ_RINGS);
+		fprintf(f, "\nwatching programs of ring %u\n", table - 2 * FZ_RINGS);
 	for (i = 0; i < FZ_RULES; i++) {
 		const struct fz_rule *r = &c->tables[table].rules[i];
 
@@ -179,7 +179,7 @@ static void print_table(FILE *f, const struct fz_case *c, unsigned int table)
 		fputs(" of ", f);
 		fz_put_opcode(f, r->opcode);
 		if (r->left == ~0U)
-			fputs(", for ever:\n", f);
+			fputs(", always:\n", f);
 		else
 			fprintf(f, ", %u time%s:\n", r->left, r->left == 1 ? "" : "s");
 		for (j = 0; j < r->nr_acts && j < FZ_ACTS; j++) {
@@ -197,7 +197,7 @@ static void print_ring(FILE *f, const struct fz_case *c, unsigned int i)
 	fprintf(f, "ring %u: entries %u, CQ %u, setup ", i, r->entries, r->cq_entries);
 	fz_put_flags(f, setup_names, r->setup);
 	if (r->registered_fd)
-		fputs(", entered by a registered descriptor", f);
+		fputs(", registered ring descriptor", f);
 	if (r->restricted && (r->setup & IORING_SETUP_R_DISABLED))
 		fputs(", restricted: no OPENAT, SOCKET, TIMEOUT", f);
 	fputc('\n', f);
@@ -211,7 +211,7 @@ static void print_attach(FILE *f, const struct fz_attach *a)
 	fprintf(f, "attach(ring %u, slot %u): %s%s%s", a->ring, a->slot,
 		a->watch && a->plain ? "plain " : "",
 		a->sleepable && !(a->watch && a->plain) ? "sleepable " : "",
-		a->watch ? "watcher" : "flows");
+		a->watch ? "watching program" : "program of flows");
 	if (a->watch && a->opcodes) {
 		fputs(", opcodes ", f);
 		for (i = 0; i < 64; i++) {
@@ -273,15 +273,15 @@ static void print_trigger(FILE *f, unsigned int what)
 {
 	static const char *const names[] = {
 		"write(PIPE0_W, 8 bytes)", "write(EVENT0, 1)", "send(SOCK_B, 8 bytes)",
-		"send(DATA_B, 8 bytes)", "connect() to LISTEN, send 8 bytes",
-		"send(TCP_B, 8 bytes)", "TIMER in 1 ms, and each 10 ms",
+		"send(DATA_B, 8 bytes)", "connect to LISTEN, send 8 bytes",
+		"send(TCP_B, 8 bytes)", "TIMER expires in 1 ms, then every 10 ms",
 		"futex[0]++ and FUTEX_WAKE",
 	};
 
 	fprintf(f, "%s\n", names[what % 8]);
 }
 
-/* Steps that change what a ring has */
+/* Print a step that changes a ring or its resources. Return false for other steps. */
 static bool print_ring_step(FILE *f, const struct fz_case *c, const struct fz_step *s)
 {
 	unsigned int slot = s->arg % FZ_SLOTS;
@@ -294,7 +294,7 @@ static bool print_ring_step(FILE *f, const struct fz_case *c, const struct fz_st
 	case ST_UPDATE:
 		fprintf(f, "bpf_link__update_program(slot %u, %s%s)\n", slot,
 			slot == 3 ? "plain " : s->arg2 & 1 ? "sleepable " : "",
-			slot >= 2 ? "watcher" : "flows");
+			slot >= 2 ? "watching program" : "program of flows");
 		break;
 	case ST_ATTACH:
 		if (c->nr_attach)
@@ -307,12 +307,12 @@ static bool print_ring_step(FILE *f, const struct fz_case *c, const struct fz_st
 			8 << s->arg % 3, 16 << s->arg2 % 4);
 		break;
 	case ST_CLONE_BUFS:
-		fprintf(f, "IORING_REGISTER_CLONE_BUFFERS(of ring %u%s)\n",
+		fprintf(f, "IORING_REGISTER_CLONE_BUFFERS(from ring %u%s)\n",
 			s->arg % FZ_RINGS, s->arg2 & 1 ? ", DST_REPLACE" : "");
 		break;
 	case ST_BUFS:
 		fprintf(f, "IORING_UNREGISTER_BUFFERS%s\n",
-			s->arg & 3 ? ", and IORING_REGISTER_BUFFERS" : "");
+			s->arg & 3 ? ", IORING_REGISTER_BUFFERS" : "");
 		break;
 	case ST_FILES:
 		fprintf(f, "IORING_REGISTER_FILES_UPDATE2(%u, %s)\n",
@@ -324,7 +324,7 @@ static bool print_ring_step(FILE *f, const struct fz_case *c, const struct fz_st
 			1 + s->arg % 4, 1 + (int)(s->arg2 % 4));
 		break;
 	case ST_CLOSE_RING:
-		fputs("close, with its memory\n", f);
+		fputs("close() and munmap()\n", f);
 		break;
 	case ST_DUP_RING:
 		fprintf(f, "dup()%s\n", s->arg & 1 ? ", close()" : "");
@@ -345,15 +345,15 @@ static void print_step(FILE *f, const struct fz_case *c, const struct fz_step *s
 		print_submit(f, c, s);
 		break;
 	case ST_WAIT:
-		fprintf(f, "wait for %u, at most %u ms%s\n", 1 + (int)(s->arg2 % 3),
-			1 + s->arg % 25, c->noreap ? "" : ", take CQEs");
+		fprintf(f, "wait for %u CQEs, at most %u ms%s\n", 1 + (int)(s->arg2 % 3),
+			1 + s->arg % 25, c->noreap ? "" : ", reap CQEs");
 		break;
 	case ST_REAP:
-		fputs("take CQEs\n", f);
+		fputs("reap CQEs\n", f);
 		break;
 	case ST_SPIN:
 		fprintf(f, "enter(GETEVENTS)%s for %u ms%s\n",
-			c->noreap ? "" : " and take CQEs",
+			c->noreap ? "" : " and reap CQEs",
 			c->noreap ? 400 : 20 + s->arg % 100,
 			s->arg & 1 ? ", with usleep(1000)" : "");
 		break;
@@ -367,11 +367,12 @@ static void print_step(FILE *f, const struct fz_case *c, const struct fz_step *s
 		fprintf(f, "usleep(%u)\n", s->arg % 20000);
 		break;
 	case ST_SETUID:
-		fprintf(f, "setresuid(%d, 0, 0) of the thread\n", s->arg & 1 ? 1000 : 0);
+		fprintf(f, "setresuid(%d, 0, 0), only this thread\n",
+			s->arg & 1 ? 1000 : 0);
 		break;
 	case ST_FORK:
-		fprintf(f, "fork(), which stays for %u ms%s\n", s->arg % 150,
-			s->arg2 & 1 ? " and does enter(GETEVENTS)" : "");
+		fprintf(f, "fork(), the child exits after %u ms%s\n", s->arg % 150,
+			s->arg2 & 1 ? " of enter(GETEVENTS)" : "");
 		break;
 	case ST_SIGNAL:
 		fputs("tgkill(main thread, SIGUSR1)\n", f);
@@ -380,7 +381,7 @@ static void print_step(FILE *f, const struct fz_case *c, const struct fz_step *s
 		fputs("pthread_exit()\n", f);
 		break;
 	case ST_HOLE:
-		fputs("the hole is emptied\n", f);
+		fputs("madvise(hole, MADV_DONTNEED)\n", f);
 		break;
 	case ST_SHUT:
 		fputs("shutdown(SOCK_A, SHUT_WR)\n", f);
@@ -393,21 +394,21 @@ static void print_step(FILE *f, const struct fz_case *c, const struct fz_step *s
 static void print_head(FILE *f, const struct fz_case *c)
 {
 	static const char *const ends[END_NR] = {
-		[END_SETTLE] = "all is cancelled and looked at",
+		[END_SETTLE] = "cancel all requests, check CQEs",
 		[END_KILL] = "SIGKILL", [END_EXIT] = "exit", [END_EXEC] = "exec",
 	};
 
-	fprintf(f, "case %s%s\n", c->name, c->innocent ? ", nothing of it cancels" : "");
+	fprintf(f, "case %s%s\n", c->name, c->innocent ? ", without cancellation" : "");
 	if (c->end == END_KILL)
 		fprintf(f, "end: SIGKILL after %u ms\n", c->kill_ms);
 	else
 		fprintf(f, "end: %s\n", c->end < END_NR ? ends[c->end] : "?");
 	if (c->repeats)
-		fprintf(f, "repeated %u times, of which memory must not grow\n", c->repeats);
+		fprintf(f, "repeated %u times, memory must not grow\n", c->repeats);
 	if (c->reaper)
-		fputs("another process takes the CQEs of ring 0\n", f);
+		fputs("another process reaps the CQEs of ring 0\n", f);
 	if (c->noreap)
-		fputs("nobody takes CQEs before the end\n", f);
+		fputs("CQEs are not reaped before the end\n", f);
 	if (strtoull(c->name, NULL, 10) % 4 == 0)
 		fputs("sleepable programs of flows read the hole\n", f);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Parts of a case as text, see print_sqe.c */
+/* Printing of numbers, flags and requests, see print_sqe.c */
 #ifndef PRINT_H
 #define PRINT_H
 

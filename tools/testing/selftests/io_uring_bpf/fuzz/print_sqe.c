@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The parts of a case as text: numbers, flags and requests */
+/* Printing of numbers, flags and requests of a case */
 #include "env.h"
 #include "print.h"
 
-/* descriptors of the environment that is made up for fz_fill() */
+/* first descriptor of the environment that fill() fakes for fz_fill() */
 #define FAKE_FD		1000
 
 static const struct name sqe_names[] = {
@@ -58,7 +58,7 @@ static const struct {
 static struct fz_mem fake_mem;
 static char fake_hole[1];
 
-/* Bits by their names, and what has none as a number. */
+/* Print the names of bits, and bits without a name as a number. */
 void fz_put_flags(FILE *f, const struct name *n, __u64 v)
 {
 	const char *sep = "";
@@ -101,7 +101,7 @@ const char *fz_fd_name(unsigned int fd)
 	return fd_names[fd];
 }
 
-/* An address, a user_data or a number */
+/* Print an address, a user_data or a number. */
 static void value(FILE *f, __u64 v)
 {
 	size_t at = v - (unsigned long)&fake_mem, i;
@@ -151,7 +151,7 @@ static void fill(const struct fz_case *c, const struct fz_sqe *s,
 	e.c = c;
 	for (i = 0; i < FD_NR; i++)
 		e.fds[i] = FAKE_FD + i;
-	/* the three that a request can name: see fz_fill() */
+	/* the registered personalities, see fz_fill() */
 	e.rings[0].personality[0] = 1;
 	e.rings[0].personality[1] = 2;
 	fz_fill(&e, c, s, q);
@@ -165,7 +165,7 @@ static void field(FILE *f, const char *name, __u64 v)
 	value(f, v);
 }
 
-/* What all requests have, and what the case says of this one */
+/* Print the members that are common to all requests. */
 static void common(FILE *f, const struct fz_sqe *s, const struct io_uring_sqe *q)
 {
 	fprintf(f, ", user_data=%u", s->id);

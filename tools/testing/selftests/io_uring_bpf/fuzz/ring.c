@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Rings of all kinds, by system calls alone */
+/* Rings with any setup flags, by plain system calls */
 #include "env.h"
 
 #include <bpf/bpf.h>
@@ -19,7 +19,7 @@ int fz_ring_enter(struct fz_rings *r, unsigned int submit, unsigned int wait,
 	struct io_uring_getevents_arg arg = { .ts = (unsigned long)&ts };
 	int ret, fd = r->fd;
 
-	/* a registered descriptor is known to the thread that has registered it */
+	/* only the thread that registered a ring descriptor can use it */
 	if (r->enter_flags && r->owner == gettid()) {
 		flags |= r->enter_flags;
 		fd = r->enter_fd;
@@ -87,7 +87,7 @@ static int ring_setup(struct fz_env *e, struct fz_rings *r,
 	p->cq_entries = c->cq_entries;
 	p->sq_thread_idle = 1;
 	if (c->setup & IORING_SETUP_NO_MMAP) {
-		/* a page is enough for the sizes that are made */
+		/* gen_ring() limits the sizes: one page for the CQ, two for the SQEs */
 		r->mem = mmap(NULL, 3 * 4096, PROT_READ | PROT_WRITE,
 			      MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 		r->sqes = r->mem + 4096;
@@ -107,7 +107,7 @@ static int ring_setup(struct fz_env *e, struct fz_rings *r,
 	return ring_map(r, fd);
 }
 
-/* The last place of the table has what tells others when the ring is gone. */
+/* Register files. The last slot keeps the pipe open as long as the ring exists. */
 static int ring_files(struct fz_env *e, struct fz_rings *r, int lifeline)
 {
 	struct io_uring_rsrc_register reg = {
@@ -139,7 +139,7 @@ int fz_ring_buffers(struct fz_env *e, struct fz_rings *r)
 {
 	struct iovec iov[4] = {
 		{ e->mem->data[0], 8192 },
-		/* its own rings: a program may move their heads */
+		/* the memory of the ring: a program may move the head of the CQ */
 		{ r->mem, 4096 },
 		{ e->mem->data[4], 4096 },
 		{ NULL, 0 },
@@ -190,7 +190,7 @@ static int ring_restrict(struct fz_rings *r)
 
 static void ring_personalities(struct fz_rings *r)
 {
-	/* 1 is root's, 2 is somebody's */
+	/* personality 1 is root, 2 is uid 1001 */
 	r->personality[0] = fz_ring_register(r, IORING_REGISTER_PERSONALITY, NULL, 0);
 	if (syscall(__NR_setresuid, 1001, -1, -1))
 		return;
@@ -249,6 +249,13 @@ const struct bpf_program *fz_program(unsigned int ring, bool watch, bool sleepab
 	return (watch ? watches : flow)[sleepable][ring];
 }
 
+/* Set which watching programs of a ring may run. Return the previous value. */
+__u32 fz_watch_ok(unsigned int ring, __u32 bits)
+{
+	return __atomic_exchange_n(&skel->bss->rings[ring].watch_ok, bits,
+				   __ATOMIC_ACQ_REL);
+}
+
 int fz_ring_attach(struct fz_env *e, const struct fz_attach *a)
 {
 	struct fz_rings *r = &e->rings[a->ring];
@@ -262,6 +269,8 @@ int fz_ring_attach(struct fz_env *e, const struct fz_attach *a)
 		opts.user_data = a->user_data;
 		opts.user_data_mask = a->user_data_mask;
 	}
+	if (a->watch && !a->plain)
+		fz_watch_ok(a->ring, 1 << a->sleepable);
 	r->links[a->slot] = bpf_program__attach_iouring(
 		fz_program(a->ring, a->watch, a->sleepable, a->plain), r->fd, &opts);
 	return r->links[a->slot] ? 0 : -errno;
@@ -279,8 +288,8 @@ struct io_uring_sqe *fz_ring_sqe(struct fz_rings *r, unsigned int n)
 }
 
 /*
- * Submits the next @nr SQEs. Returns how many the kernel has taken; with an SQ
- * thread all of them, as it will.
+ * Submit the next @nr SQEs, under r->sq_lock. Return the number of SQEs that the
+ * kernel has consumed, or @nr if there is an SQ thread.
  */
 int fz_ring_push(struct fz_rings *r, unsigned int nr)
 {
@@ -303,14 +312,14 @@ int fz_ring_push(struct fz_rings *r, unsigned int nr)
 		store(ktail, tail + ret);
 		return ret;
 	}
-	/* the thread looks at it before we go on, so that the order is known */
+	/* wait for the SQ thread, for a known order of events */
 	while (load(khead) != tail + nr && now_ms() < end) {
 		if (load(r->mem + r->p.sq_off.flags) & IORING_SQ_NEED_WAKEUP)
 			fz_ring_enter(r, nr, 0, IORING_ENTER_SQ_WAKEUP, 0);
 		usleep(200);
 	}
 	if (load(khead) != tail + nr) {
-		fz_report("sqthread", "takes no SQEs for 5 s");
+		fz_report("sqthread", "the SQ thread consumed no SQEs for 5 s");
 		r->alive = false;
 	}
 	return nr;
@@ -320,7 +329,7 @@ static void count_cqe(struct fz_env *e, __u64 ud, __s32 res, __u32 flags)
 {
 	struct fz_owe *owe = &skel->bss->owe[ud & (FZ_IDS - 1)];
 
-	/* the other one that takes CQEs may be faster, and what is read is a new one */
+	/* the reaper process may move the head, and the kernel overwrite the CQE */
 	if (e->c->reaper)
 		return;
 	if (ud >> 32 != FZ_COOKIE) {
@@ -334,7 +343,7 @@ static void count_cqe(struct fz_env *e, __u64 ud, __s32 res, __u32 flags)
 	__atomic_fetch_sub(&owe->hi, 1, __ATOMIC_RELAXED);
 }
 
-/* Takes what is in the CQ. Returns how many there were. */
+/* Reap all CQEs. Return their number. */
 int fz_ring_reap(struct fz_env *e, struct fz_rings *r)
 {
 	bool wide = r->setup & IORING_SETUP_CQE32;
@@ -363,7 +372,7 @@ int fz_ring_reap(struct fz_env *e, struct fz_rings *r)
 	return nr;
 }
 
-/* Entries of the overflow list, which the kernel shows in the ring's fdinfo. */
+/* Return the length of the overflow list, from the fdinfo of the ring. */
 unsigned int fz_ring_overflow(struct fz_rings *r)
 {
 	char path[64], line[256];

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Which parts of a case come to anything, for the printer and the minimiser */
+/* Tests for parts of a case that have an effect, for printing and minimisation */
 #include "env.h"
 
+/* Return true if a step submits request @nr. */
 bool fz_sqe_used(const struct fz_case *c, unsigned int nr)
 {
 	unsigned int i, j;
@@ -18,7 +19,7 @@ bool fz_sqe_used(const struct fz_case *c, unsigned int nr)
 	return false;
 }
 
-/* Does one of the steps do that? */
+/* Return true if the case has a step of this kind. */
 static bool has_step(const struct fz_case *c, enum fz_step_kind kind)
 {
 	unsigned int i, j;
@@ -32,7 +33,7 @@ static bool has_step(const struct fz_case *c, enum fz_step_kind kind)
 	return false;
 }
 
-/* Is there a flow of this table that is submitted? */
+/* Return true if a step submits a flow with this table. */
 static bool has_flow(const struct fz_case *c, unsigned int table)
 {
 	unsigned int i, j, k;
@@ -53,7 +54,7 @@ static bool has_flow(const struct fz_case *c, unsigned int table)
 	return false;
 }
 
-/* Does a program look at that table? */
+/* Return true if a program may use this table. */
 bool fz_table_used(const struct fz_case *c, unsigned int table)
 {
 	bool watch = table >= 2 * FZ_RINGS, later = has_step(c, ST_ATTACH);
@@ -71,7 +72,7 @@ bool fz_table_used(const struct fz_case *c, unsigned int table)
 	return false;
 }
 
-/* Does an action of a table that is looked at name this template? */
+/* Return true if an action of a table in use refers to this template. */
 bool fz_tmpl_used(const struct fz_case *c, unsigned int tmpl)
 {
 	unsigned int ring = tmpl / FZ_RING_TMPLS, i, j, k;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The process that runs a case, and what has to hold in it
+ * The worker: the process that runs a case, and checks its CQEs
  *
- * Each request has as many CQEs as it owes: programs and the application count up
- * in owe[] by user_data, and whoever takes a CQE counts down. When all that is in
- * flight has been cancelled, nothing may be left.
+ * Programs and the application add the CQEs that they expect to owe[], by user_data,
+ * and each reaped CQE is subtracted. After all requests have been cancelled, zero
+ * must be within the bounds in owe[].
  */
 #include "env.h"
 
@@ -15,13 +15,14 @@
 
 #include "fuzz.skel.h"
 
-/* how long rings may take to come to rest, in the seconds of the machine */
+/* limit in milliseconds for the end of all requests */
 #define SETTLE_MS	6000
-/* and those of a case that is repeated */
-#define REPEAT_MS	4000
+/* run time of a case that is repeated */
+#define REPEAT_MS	2500
 
 static struct fz_env env;
 
+/* Report a failure to the controller. Only the first one of a case counts. */
 void fz_report(const char *kind, const char *fmt, ...)
 {
 	va_list ap;
@@ -34,7 +35,7 @@ void fz_report(const char *kind, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* The CQE of a flow says what its program has ended it with. */
+/* Check a CQE: if it ends a flow, its result must be the one that the program set. */
 void fz_flow_done(struct fz_env *e, __u64 ud, __s32 res)
 {
 	__u32 idx = e->id_flow[ud & (FZ_IDS - 1)];
@@ -43,16 +44,19 @@ void fz_flow_done(struct fz_env *e, __u64 ud, __s32 res)
 	if (!idx || ud >> 32 != FZ_COOKIE)
 		return;
 	f = &skel->bss->flows[idx - 1];
+	/* the program of a later flow in the chain has replaced the result */
+	if (skel->bss->id_flags[ud & (FZ_IDS - 1)] & FZ_ID_RES)
+		return;
 	if (f->over && f->res_known && res != f->res)
-		fz_report("result", "flow %u ended with %d, its program said %d",
+		fz_report("result", "flow %u ended with %d, its program set %d",
 			  idx - 1, res, f->res);
 	/*
-	 * One that doesn't know that it's over is cancelled, by a detached link or
-	 * the end of its thread. Whether it has begun can't be known if it's refused,
-	 * and how many children it has left is not known of one that sends zero-copy.
+	 * A flow that ends without its program is cancelled, by a detached link or
+	 * the exit of its thread. Skip flows that have not run, as these may have been
+	 * rejected, and those with an uncertain number of children.
 	 */
 	if (!f->over && f->runs && !f->vague && res != -ECANCELED)
-		fz_report("result", "flow %u ended with %d, its program doesn't know",
+		fz_report("result", "flow %u ended with %d, without its program",
 			  idx - 1, res);
 	f->over = 1;
 	f->res_known = 0;
@@ -64,7 +68,7 @@ static void prepare_tables(struct fz_env *e)
 	unsigned int i, j, k;
 
 	memcpy(skel->bss->tables, c->tables, sizeof(c->tables));
-	/* in a table there is but whether, as addresses come with the process */
+	/* addresses and offsets depend on the process: insert them here */
 	for (i = 0; i < FZ_TABLES; i++) {
 		for (j = 0; j < FZ_RULES; j++) {
 			for (k = 0; k < FZ_ACTS; k++) {
@@ -100,21 +104,21 @@ static void prepare_templates(struct fz_env *e)
 
 		if (s->op < OP_NR)
 			fz_fill(e, c, s, &skel->bss->sqes[i]);
-		/* a chain that is cut keeps CQEs back if one of it has that flag */
+		/* in a cancelled chain, the flag of one request affects the others */
 		if (skips)
 			f |= FZ_T_SKIP;
 		skel->bss->sqe_flags[i] = f;
 		skel->bss->id_flags[s->id] |= FZ_ID_PROG;
 		if (s->op >= OP_NR || !fz_op_quiet(s) || chain || chained)
 			skel->bss->id_flags[s->id] |= FZ_T_GUILTY;
-		/* which one follows in a run isn't known here */
+		/* the successor depends on the run: assume any template */
 		chained |= chain;
 	}
 	for (i = 0; i < FZ_TMPLS && chained; i++)
 		skel->bss->id_flags[c->tmpls[i].id] |= FZ_T_GUILTY;
 	for (i = 0; i < c->nr_sqes; i++)
 		skel->bss->id_flags[c->sqes[i].id] |= FZ_ID_APP;
-	/* what programs have renamed */
+	/* ids that programs set, from ID_POST on */
 	for (i = 200; i < FZ_IDS; i++)
 		skel->bss->id_flags[i] = FZ_ID_APP | FZ_ID_PROG | FZ_T_GUILTY;
 	skel->bss->id_flags[0] = FZ_ID_APP | FZ_ID_PROG | FZ_T_GUILTY;
@@ -154,7 +158,7 @@ static int prepare(struct fz_env *e, const struct fz_case *c, int lifeline)
 		if (!c->rings[i].on)
 			continue;
 		ret = fz_ring_init(e, i, lifeline);
-		/* not all combinations exist */
+		/* the kernel rejects some combinations of flags */
 		if (ret)
 			e->rings[i].alive = false;
 	}
@@ -171,7 +175,7 @@ static int prepare(struct fz_env *e, const struct fz_case *c, int lifeline)
 	return 0;
 }
 
-/* Memory that nobody has filled holds up a ring, but not for ever. */
+/* Thread that resolves page faults in the hole after a while. */
 static void *fill_holes(void *arg)
 {
 	struct fz_env *e = arg;
@@ -183,6 +187,7 @@ static void *fill_holes(void *arg)
 	return NULL;
 }
 
+/* Start a process that reaps the CQEs of ring 0 until the controller ends it. */
 static void reaper(struct fz_env *e)
 {
 	struct fz_rings *r = &e->rings[0];
@@ -214,7 +219,7 @@ static void *run_thread(void *arg)
 	return NULL;
 }
 
-/* The id of something that has not had its CQEs, or 0. */
+/* Return an id whose CQEs are missing, or 0. */
 static unsigned int unpaid(void)
 {
 	unsigned int i;
@@ -226,7 +231,7 @@ static unsigned int unpaid(void)
 	return 0;
 }
 
-/* How often programs have run, on all rings of the case. */
+/* Return the number of runs of programs, on all rings of the case. */
 unsigned long long fz_runs(void)
 {
 	unsigned long long n = 0;
@@ -237,37 +242,38 @@ unsigned long long fz_runs(void)
 	return n;
 }
 
-/* Cancels what there is. Returns true if there was nothing, and no CQE. */
+/* Cancel all requests, and reap. Return true if there were no requests and no CQEs. */
 static bool settle_once(struct fz_env *e)
 {
 	bool quiet = true;
 	unsigned int i;
 	int ret;
 
-	fz_doing("shuts sockets down");
+	fz_doing("settle: shut down sockets");
 	fz_env_shut(e);
 	for (i = 0; i < FZ_RINGS; i++) {
 		struct fz_rings *r = &e->rings[i];
 
 		if (!r->alive)
 			continue;
-		fz_doing("cancels");
-		/* that of all says how many, also if there are none */
+		fz_doing("settle: cancel all");
+		/* returns the number of cancelled requests, 0 or -ENOENT if none */
 		ret = fz_ring_sync_cancel(r, 0, IORING_ASYNC_CANCEL_ANY |
 					  IORING_ASYNC_CANCEL_ALL, -1, 0);
 		if (ret && ret != -ENOENT)
 			quiet = false;
-		fz_doing("enters the ring, to settle");
+		fz_doing("settle: enter the ring");
 		fz_ring_enter(r, 0, 0, IORING_ENTER_GETEVENTS, 0);
 		if (r->setup & IORING_SETUP_SQPOLL)
 			fz_ring_enter(r, 0, 0, IORING_ENTER_SQ_WAKEUP, 0);
-		fz_doing("takes CQEs, to settle");
+		fz_doing("settle: reap CQEs");
 		if (fz_ring_reap(e, r))
 			quiet = false;
 	}
 	return quiet;
 }
 
+/* Cancel until no requests are left. Report a failure if some remain. */
 static void settle(struct fz_env *e)
 {
 	__u64 end = now_ms() + SETTLE_MS, runs = 0;
@@ -277,19 +283,19 @@ static void settle(struct fz_env *e)
 	while (quiet < 3 && now_ms() < end) {
 		runs = fz_runs();
 		quiet = settle_once(e) && !unpaid() ? quiet + 1 : 0;
-		if (e->lost && now_ms() + SETTLE_MS > end + 1000)
+		if (e->lost && now_ms() + SETTLE_MS > end + 200)
 			break;
 		usleep(quiet ? 3000 : 500);
 	}
 	if (quiet < 3 && !e->lost && fz_runs() - runs > 100)
-		fz_report("busy", "programs run on and on, %llu times in the last round of cancelling",
+		fz_report("busy", "programs ran %llu times since the last cancellation",
 			  (unsigned long long)(fz_runs() - runs));
 	if (quiet < 3 && !e->lost && !unpaid())
-		fz_report("rest", "requests are left, and all have their CQEs");
+		fz_report("rest", "requests remain, but no CQE is missing");
 	skel->bss->settling = 0;
 }
 
-/* What the kernel says of the rings, to whoever replays a case. */
+/* With --case, print the fdinfo of the rings. */
 static void show_rings(struct fz_env *e)
 {
 	char cmd[64];
@@ -325,7 +331,7 @@ static void check_cqes(struct fz_env *e)
 	}
 }
 
-/* Datagrams come from whom their thread was, then or later. */
+/* Check that each datagram has the uid of its thread when it was prepared, or later. */
 static void check_uids(struct fz_env *e)
 {
 	char cb[CMSG_SPACE(sizeof(struct ucred))], buf[16];
@@ -353,12 +359,12 @@ static void check_uids(struct fz_env *e)
 		if (skel->bss->msg_thread[n - 1] == FZ_THREADS - 1)
 			i = uc->uid ? 64 : 0;
 		if (i >= e->nr_uids || i >= 64)
-			fz_report("creds", "a send ran as uid %u, which its thread was not any more",
+			fz_report("creds", "a send used uid %u, which is outdated",
 				  uc->uid);
 	}
 }
 
-/* What flows post while nobody takes it does not pile up. */
+/* Check that the overflow lists are bounded if CQEs are not reaped. */
 static void check_overflow(struct fz_env *e)
 {
 	unsigned int i, n, most;
@@ -369,20 +375,20 @@ static void check_overflow(struct fz_env *e)
 		if (!r->alive)
 			continue;
 		n = fz_ring_overflow(r);
-		/* children of all flows, requests for the application, linked ones */
+		/* generous bound: requests of the application, a CQ of CQEs per flow */
 		most = 200 + e->owed + e->next_flow * (r->cq_entries + 32) +
 		       r->cq_entries;
 		if (n > most)
-			fz_report("overflow", "%u CQEs wait that nobody reaps, of %u flows",
+			fz_report("overflow", "%u overflowed CQEs, of %u flows",
 				  n, e->next_flow);
 	}
 }
 
-/* Memory of requests that are done is there for the next ones. */
+/* Repeat the steps of the first thread, and check that io_kiocbs do not accumulate. */
 static void repeat(struct fz_env *e)
 {
 	__u64 end = now_ms() + REPEAT_MS;
-	/* of each fourth time, as counting takes long */
+	/* number of io_kiocbs after every fourth repetition, as counting is slow */
 	long n[FZ_REPEATS / 4 + 1], grown[3];
 	unsigned int i, third;
 
@@ -403,9 +409,9 @@ static void repeat(struct fz_env *e)
 	grown[0] = n[third] - n[0];
 	grown[1] = n[2 * third] - n[third];
 	grown[2] = n[3 * third] - n[2 * third];
-	/* one each time, and not just once: the allocator has lists of its own */
+	/* compare two thirds of the run: slab caches cause a temporary growth */
 	if (third >= 2 && grown[1] > third * 3 && grown[2] > third * 3)
-		fz_report("memory", "3 times %u rounds of the same leave %ld, %ld, %ld io_kiocbs",
+		fz_report("memory", "3 x %u repetitions leave %ld, %ld, %ld io_kiocbs",
 			  4 * third, grown[0], grown[1], grown[2]);
 }
 
@@ -423,10 +429,10 @@ static void run_threads(struct fz_env *e)
 	run_thread(&th[0]);
 	clock_gettime(CLOCK_REALTIME, &ts);
 	ts.tv_sec += 8;
-	fz_doing("waits for other threads");
+	fz_doing("wait for other threads");
 	for (i = 1; i < e->c->nr_threads; i++) {
 		if (pthread_timedjoin_np(th[i].id, NULL, &ts))
-			fz_report("stuck", "thread %u does not come to its end", i);
+			fz_report("stuck", "thread %u does not exit", i);
 	}
 }
 
@@ -434,7 +440,7 @@ static void nothing(int sig)
 {
 }
 
-/* Runs until it's killed. */
+/* Enter and reap all rings, until SIGKILL. */
 static void wait_for_the_end(struct fz_env *e)
 {
 	unsigned int i;
@@ -457,7 +463,7 @@ static void close_rings(struct fz_env *e)
 	__u64 start = now_ms();
 	unsigned int i;
 
-	fz_doing("closes the rings");
+	fz_doing("close the rings");
 	for (i = 0; i < FZ_RINGS; i++) {
 		if (e->rings[i].alive)
 			fz_ring_close(&e->rings[i]);
@@ -478,7 +484,7 @@ void fz_worker(const struct fz_case *c, int lifeline)
 	signal(SIGPIPE, SIG_IGN);
 	ret = prepare(e, c, lifeline);
 	if (ret) {
-		fz_report("setup", "cannot prepare: %s", strerror(-ret));
+		fz_report("setup", "cannot set up the environment: %s", strerror(-ret));
 		_exit(1);
 	}
 	pthread_create(&filler, NULL, fill_holes, e);
@@ -497,7 +503,7 @@ void fz_worker(const struct fz_case *c, int lifeline)
 		execl("/bin/true", "true", NULL);
 		_exit(0);
 	}
-	fz_doing("counts CQEs that wait");
+	fz_doing("count overflowed CQEs");
 	check_overflow(e);
 	settle(e);
 	check_cqes(e);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Programs of the fuzzer: tables tell them what to do, and they keep the books
+ * Programs of the fuzzer: perform the actions of a table, and check invariants
  *
- * Each run looks for the first rule of its table that fits the event, carries
- * out its actions and returns its verdict. Beside that it checks what a program
- * may rely on, and counts the CQEs that come of it in owe[].
+ * Each run applies the first rule of its table that matches the event: performs
+ * its actions and returns its verdict. It also checks what the kernel guarantees
+ * to programs, and adds the CQEs that will result to owe[].
  */
 #include "iou_bpf.bpf.h"
 #include "fuzz_shared.h"
@@ -26,20 +26,21 @@ struct fz_thread_state threads[FZ_THREADS];
 struct fz_wrong_what wrong;
 __u32 nr_wrong;
 
-/* whose uid a datagram may come with: uids of its thread from this one on */
+/* valid uids of each datagram: those of its thread, from this index of uids[] on */
 __u32 msg_thread[FZ_MSGS], msg_uid_from[FZ_MSGS];
 __u32 nr_msgs;
 __u64 msg_base;
 
-/* requests are being cancelled, so that the rings come to rest */
+/* the worker is cancelling all requests */
 __u32 settling;
-/* nothing of the case cancels others */
+/* no request or step of the case cancels another request */
 __u32 innocent;
-/* FZ_LOOSE_* */
+/* FZ_LOOSE_*: checks to skip */
 __u32 loose;
 
 char scratch[64];
 
+/* Record violation @what, unless there is a previous one. */
 static void complain(struct bpf_io_uring_ctx *ctx, __u32 what, __u32 ring, __s64 a,
 		     __s64 b)
 {
@@ -56,6 +57,7 @@ static void complain(struct bpf_io_uring_ctx *ctx, __u32 what, __u32 ring, __s64
 	wrong.what = what;
 }
 
+/* Expect at least @lo and at most @hi more CQEs with @user_data. */
 static __always_inline void count_cqe(__u64 user_data, __s64 lo, __s64 hi)
 {
 	__u32 id = user_data & (FZ_IDS - 1);
@@ -64,7 +66,10 @@ static __always_inline void count_cqe(__u64 user_data, __s64 lo, __s64 hi)
 	__sync_fetch_and_add(&owe[id].hi, hi);
 }
 
-/* Memory of a datagram by which the receiver finds out who may have sent it. */
+/*
+ * Return the address of a datagram for @thread. It contains a number, which tells
+ * the receiver the valid uids of the sender.
+ */
 static __always_inline __u64 msg_addr(__u32 thread)
 {
 	__u32 n = __sync_fetch_and_add(&nr_msgs, 1);
@@ -75,14 +80,14 @@ static __always_inline __u64 msg_addr(__u32 thread)
 	n &= FZ_MSGS - 1;
 	msg_thread[n] = thread;
 	msg_uid_from[n] = threads[thread & (FZ_THREADS - 1)].uid_from;
-	/* the first one is not checked */
+	/* datagram 0 is not checked */
 	return msg_base + 8 * (n + 1);
 }
 
 struct run {
 	struct fz_flow *flow;
 	__u32 ring;
-	/* members of the chain that this run has named */
+	/* successful calls of bpf_io_uring_drop() and bpf_io_uring_unlink() */
 	__u32 edits;
 	__u32 res_written;
 };
@@ -91,7 +96,7 @@ static __always_inline __u32 tmpl_of(const struct run *r, const struct fz_act *a
 {
 	__u32 t = r->ring * FZ_RING_TMPLS + a->tmpl % FZ_RING_TMPLS;
 
-	/* the compiler is not to know what the verifier forgets */
+	/* keep the compiler from removing the mask, which the verifier needs */
 	barrier_var(t);
 	return t & (FZ_TMPLS_SIZE - 1);
 }
@@ -107,8 +112,9 @@ prepare(const struct run *r, const struct fz_act *a)
 }
 
 /*
- * A request of the application has one CQE, or maybe none if it goes well. A
- * zero-copy send whose chain is cut has its notification as well.
+ * Count the CQEs of a request that a program issued or linked for the application:
+ * one, possibly none if it skips its CQE, two for a zero-copy send that is
+ * cancelled with its chain, as its notification is posted as well.
  */
 static __always_inline void count_app(__u32 t)
 {
@@ -212,7 +218,10 @@ static int do_complete(struct bpf_io_uring_ctx *ctx, struct run *r,
 	return ret;
 }
 
-/* What goes in silence has no CQE. Of several edits the first one is the sure one. */
+/*
+ * Subtract the CQEs of members that are dropped without a CQE. @sure: this is the
+ * first edit of the run, so that all these members are certainly dropped.
+ */
 static void count_dropped(struct bpf_io_uring_ctx *ctx, const struct fz_act *a,
 			  bool sure)
 {
@@ -226,7 +235,7 @@ static void count_dropped(struct bpf_io_uring_ctx *ctx, const struct fz_act *a,
 			continue;
 		if (m->index > first && !(a->flags & BPF_IO_URING_REST))
 			break;
-		/* a notification is posted all the same */
+		/* the notification of a zero-copy send is still posted */
 		count_cqe(m->user_data, -1,
 			  sure && m->opcode != IORING_OP_SEND_ZC &&
 			  m->opcode != IORING_OP_SENDMSG_ZC ? -1 : 0);
@@ -305,7 +314,7 @@ static int do_buffer(struct bpf_io_uring_ctx *ctx, const struct fz_act *a)
 static void do_set(struct bpf_io_uring_ctx *ctx, struct run *r,
 		   const struct fz_act *a)
 {
-	/* these tell how many CQEs there are */
+	/* flags that affect the number of CQEs */
 	const __u32 keep = IORING_CQE_F_MORE | IORING_CQE_F_NOTIF |
 			   IORING_CQE_F_BUFFER;
 
@@ -421,7 +430,7 @@ static __always_inline void leave(__u32 ring)
 	__sync_fetch_and_add(&rings[ring].inside, -1);
 }
 
-/* Does the CQE of that completion of a child come? */
+/* Return true if a completion of a child posts its CQE. */
 static __always_inline bool child_posts(__u32 cflags, __u32 verdict)
 {
 	verdict &= BPF_IO_URING_DROP_BUF;
@@ -430,7 +439,7 @@ static __always_inline bool child_posts(__u32 cflags, __u32 verdict)
 	return verdict == BPF_IO_URING_POST;
 }
 
-/* And that of a request of the application? */
+/* Return true if @verdict drops a CQE of a request of the application. */
 static __always_inline bool app_drops(__u32 cflags, __u32 verdict)
 {
 	verdict &= BPF_IO_URING_DROP_BUF;
@@ -449,12 +458,13 @@ static __always_inline void count_app_verdict(struct bpf_io_uring_ctx *ctx,
 		count_cqe(user_data, -1, -1);
 	} else if (ctx->user_data != user_data) {
 		count_cqe(user_data, -1, -1);
-		/* IOSQE_CQE_SKIP_SUCCESS is still to be looked at */
+		/* without POST, IOSQE_CQE_SKIP_SUCCESS may suppress the CQE */
 		count_cqe(ctx->user_data, (verdict & BPF_IO_URING_DROP_BUF) ==
 			  BPF_IO_URING_POST ? 1 : 0, 1);
 	}
 }
 
+/* Check that flows run in the task that submitted them, or in the SQ thread. */
 static void check_task(struct bpf_io_uring_ctx *ctx, struct fz_flow *f, __u32 ring)
 {
 	__u32 tid = bpf_get_current_pid_tgid();
@@ -498,7 +508,7 @@ static void check_order(struct bpf_io_uring_ctx *ctx, struct fz_flow *f,
 	f->runs++;
 }
 
-/* What has come to its end is no child any more. */
+/* Update the expected number of children, and compare it with nr_children. */
 static void count_child(struct bpf_io_uring_ctx *ctx, struct fz_flow *f,
 			__u32 ring)
 {
@@ -516,13 +526,13 @@ static void count_child(struct bpf_io_uring_ctx *ctx, struct fz_flow *f,
 	}
 	if (f->vague)
 		return;
-	/* what is staged when a flow is cancelled is no child any more */
+	/* cancellation of a flow discards its staged children */
 	if (ctx->event == BPF_IO_URING_CANCEL ? ctx->nr_children > f->children :
 						ctx->nr_children != f->children)
 		complain(ctx, FZ_CHILDREN, ring, ctx->nr_children, f->children);
 }
 
-/* Complain of a cancellation that no request, step or timeout names. */
+/* Report a cancellation that no request, step or timeout of the case has caused. */
 static void check_innocent(struct bpf_io_uring_ctx *ctx, struct fz_flow *f,
 			   __u32 ring)
 {
@@ -538,6 +548,7 @@ static void check_innocent(struct bpf_io_uring_ctx *ctx, struct fz_flow *f,
 		complain(ctx, FZ_INNOCENT_CHILD, ring, ctx->user_data, ctx->opcode);
 }
 
+/* Predict whether the flow ends with this run, and its result. */
 static __always_inline void end_of_run(struct bpf_io_uring_ctx *ctx,
 				       struct run *r, __s32 res)
 {
@@ -553,7 +564,7 @@ static __always_inline void end_of_run(struct bpf_io_uring_ctx *ctx,
 	}
 	if (f->over || f->children || f->vague)
 		return;
-	/* it ends by itself */
+	/* a flow without children ends */
 	f->over = 1;
 	f->res = ctx->event != BPF_IO_URING_START && res < 0 ? res : 0;
 	f->res_known = !r->res_written;
@@ -581,9 +592,11 @@ static __noinline int flow_event(struct bpf_io_uring_ctx *ctx, __u32 ring)
 	verdict = run_table(ctx, &r, (tag >> 16) & 0xf);
 
 	if (ctx->event == BPF_IO_URING_COMPLETE || ctx->event == BPF_IO_URING_AUX) {
-		if (!(ctx->flags & BPF_IO_URING_F_CHILD))
+		if (!(ctx->flags & BPF_IO_URING_F_CHILD)) {
 			count_app_verdict(ctx, user_data, cflags, verdict);
-		else if (child_posts(cflags, verdict) &&
+			if (r.res_written)
+				id_flags[user_data & (FZ_IDS - 1)] |= FZ_ID_RES;
+		} else if (child_posts(cflags, verdict) &&
 			 !(cflags & IORING_CQE_F_MORE))
 			count_cqe(ctx->user_data, 1, 1);
 	}
@@ -608,20 +621,33 @@ static void check_watch(struct bpf_io_uring_ctx *ctx, __u32 ring)
 		complain(ctx, FZ_WATCH_FILTER, ring, ctx->user_data, ctx->opcode);
 	if (ctx->user_data >> 32 != FZ_COOKIE)
 		complain(ctx, FZ_USER_DATA, ring, ctx->user_data, ctx->opcode);
-	else if (!(id_flags[id] & FZ_ID_APP))
+	else if (!(id_flags[id] & FZ_ID_APP) && !(loose & FZ_LOOSE_WATCH))
 		complain(ctx, FZ_WATCH_PROG, ring, ctx->user_data, ctx->opcode);
 }
 
-static __noinline int watch_event(struct bpf_io_uring_ctx *ctx, __u32 ring)
+static __noinline int watch_table(struct bpf_io_uring_ctx *ctx, __u32 ring,
+				  __u32 sleepable)
 {
 	struct run r = { .ring = ring };
 	__u64 user_data = ctx->user_data;
 	__u32 cflags = ctx->cflags, verdict;
 
+	if (!(rings[ring].watch_ok & 1 << sleepable))
+		complain(ctx, FZ_WATCH_OLD, ring, rings[ring].watch_ok, sleepable);
 	check_watch(ctx, ring);
 	verdict = run_table(ctx, &r, 2 * FZ_RINGS + ring);
 	count_app_verdict(ctx, user_data, cflags, verdict);
 	return verdict;
+}
+
+static __always_inline int watch_event(struct bpf_io_uring_ctx *ctx, __u32 ring)
+{
+	return watch_table(ctx, ring, 0);
+}
+
+static __always_inline int watch_event_s(struct bpf_io_uring_ctx *ctx, __u32 ring)
+{
+	return watch_table(ctx, ring, 1);
 }
 
 #define FZ_PROG(name, section, ring, fn)				\
@@ -636,7 +662,7 @@ int name(struct bpf_io_uring_ctx *ctx)					\
 	return iou_verdict(verdict);					\
 }
 
-/* memory of the application that may be missing, and is waited for then */
+/* address in user space, 0: none. Its page may be missing: a read then sleeps. */
 __u64 user_word;
 
 static __noinline int flow_event_s(struct bpf_io_uring_ctx *ctx, __u32 ring)
@@ -655,11 +681,11 @@ FZ_PROG(flow_s2, "iouring.s", 2, flow_event_s)
 FZ_PROG(watch0, "iouring", 0, watch_event)
 FZ_PROG(watch1, "iouring", 1, watch_event)
 FZ_PROG(watch2, "iouring", 2, watch_event)
-FZ_PROG(watch_s0, "iouring.s", 0, watch_event)
-FZ_PROG(watch_s1, "iouring.s", 1, watch_event)
-FZ_PROG(watch_s2, "iouring.s", 2, watch_event)
+FZ_PROG(watch_s0, "iouring.s", 0, watch_event_s)
+FZ_PROG(watch_s1, "iouring.s", 1, watch_event_s)
+FZ_PROG(watch_s2, "iouring.s", 2, watch_event_s)
 
-/* Watches and writes nothing to its context, which is another way to be run. */
+/* A program that does not write to its context: the kernel has a fast path. */
 __u64 nr_plain;
 
 SEC("iouring")
@@ -669,7 +695,7 @@ int watch_plain(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* Another process, whose flows are to go on whatever the others do. */
+/* Flow of an independent process, which must make progress during all cases. */
 __u64 nr_hops SEC(".data.neighbour");
 
 SEC("iouring")

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the fuzzer and its programs share. Include the types it needs first. */
+/* Shared by the fuzzer and its BPF programs. Requires __u8 to __u64. */
 #ifndef FUZZ_SHARED_H
 #define FUZZ_SHARED_H
 
 #define FZ_RINGS	3
-/* two tables a ring for its flows, and one for what watches it */
+/* per ring: two tables for flows, one for watching programs */
 #define FZ_TABLES	(3 * FZ_RINGS)
 #define FZ_RULES	8
 #define FZ_ACTS		8
-/* templates of SQEs, FZ_RING_TMPLS for each ring */
+/* templates of SQEs, per ring and in total */
 #define FZ_RING_TMPLS	16
 #define FZ_TMPLS	(FZ_RINGS * FZ_RING_TMPLS)
-/* powers of two, so that an index is masked to be within */
+/* array sizes: powers of two, so that a mask bounds the index */
 #define FZ_TMPLS_SIZE	64
 #define FZ_TABLES_SIZE	16
 #define FZ_FLOWS	2048
@@ -24,7 +24,7 @@
 #define FZ_COOKIE	0xf0221e00ULL
 #define FZ_MAGIC	0x5eedf10eULL
 
-/* what a run does, in the order of its rule */
+/* action of a program, see struct fz_rule */
 enum fz_verb {
 	FZ_NOTHING,
 	FZ_ISSUE,
@@ -39,7 +39,7 @@ enum fz_verb {
 	FZ_BUF_DATA_RW,
 	FZ_BUF_READ,
 	FZ_BUF_WRITE,
-	/* four bytes of a registered buffer go to another place of it */
+	/* copies four bytes within a registered buffer */
 	FZ_BUF_MOVE,
 	FZ_SET_UD,
 	FZ_SET_RES,
@@ -50,10 +50,11 @@ enum fz_verb {
 
 struct fz_act {
 	__u8	verb;
-	/* of the ring: index of the SQE */
+	/* template of the SQE, within those of the ring; or index of a buffer */
 	__u8	tmpl;
-	/* bytes of what a kfunc is told the size of */
+	/* size argument of the kfunc */
 	__u8	size;
+	/* FZ_AGAIN of a send: use a checked datagram, see FZ_T_MSG */
 	__u8	msg;
 	__u32	len;
 	__u64	flags;
@@ -61,9 +62,13 @@ struct fz_act {
 	__u64	addr;
 };
 
-/* the first rule that fits an event is carried out */
+/* bits of fz_rule.events: BPF_IO_URING_*, which user space headers lack */
+#define FZ_EVENT_COMPLETE	(1 << 1)
+#define FZ_EVENT_AUX		(1 << 2)
+
+/* An event applies the first rule of the table that matches, and no other. */
 struct fz_rule {
-	/* so many times; ~0 is for ever */
+	/* number of times the rule may still apply, ~0: unlimited */
 	__u32	left;
 	__u8	events;
 	__u8	opcode;
@@ -76,32 +81,35 @@ struct fz_table {
 	struct fz_rule rules[FZ_RULES];
 };
 
-/* what is not checked because of a fault that is known */
+/* checks to skip because of known faults, see masks.c */
 enum {
 	FZ_LOOSE_LINKS	= 1 << 0,
+	FZ_LOOSE_WATCH	= 1 << 1,
 };
 
-/* of a template */
+/* flags of a template */
 enum {
-	/* a datagram whose sender's uid is looked at */
+	/* sends a datagram, the receiver checks the uid of the sender */
 	FZ_T_MSG	= 1 << 0,
-	/* posts no CQE when it goes well */
+	/* may post no CQE: IOSQE_CQE_SKIP_SUCCESS */
 	FZ_T_SKIP	= 1 << 1,
-	/* has a CQE though nobody is there to see its completion */
+	/* may post a CQE if no program can run for its completion */
 	FZ_T_SLACK	= 1 << 2,
-	/* has a notification */
+	/* zero-copy: has a notification */
 	FZ_T_ZC		= 1 << 3,
-	/* may be cancelled, by its chain or a timeout */
+	/* may legitimately fail with -ECANCELED, e.g. as part of a chain */
 	FZ_T_GUILTY	= 1 << 5,
 };
 
-/* of an id, the lower bits of a user_data */
+/* flags of an id (the low bits of user_data), besides FZ_T_GUILTY */
 enum {
 	FZ_ID_APP	= 1 << 0,
 	FZ_ID_PROG	= 1 << 1,
+	/* a program has changed the result of its CQE */
+	FZ_ID_RES	= 1 << 3,
 };
 
-/* CQEs of an id that do not say IORING_CQE_F_MORE */
+/* Bounds of the outstanding CQEs of an id, without those with IORING_CQE_F_MORE */
 struct fz_owe {
 	__s64	lo;
 	__s64	hi;
@@ -113,42 +121,46 @@ struct fz_flow {
 	__u32	runs;
 	__s32	children;
 	/*
-	 * How often it did what leaves the number of its children open: a zero-copy
-	 * send that fails may still have its notification
+	 * Number of actions after which the number of children is uncertain: a
+	 * failed zero-copy send may still have its notification.
 	 */
 	__u32	vague;
 	__s32	res;
 	__u32	tid;
 	__u8	over;
-	/* the result is known */
+	/* res is the expected result of the flow */
 	__u8	res_known;
-	/* nothing of the case names it or ends it */
+	/* no linked timeout may cancel the flow */
 	__u8	innocent;
-	/* the index of the thread */
+	/* index of the submitting thread */
 	__u8	thread;
 	__u8	pad[4];
 };
 
 struct fz_ring_state {
+	/* number of programs that currently run */
 	__u32	inside;
 	__u32	sqpoll;
-	/* of the SQ thread, when it has run a program */
+	/* tid of the SQ thread, 0 before it runs a program */
 	__u32	sq_tid;
 	__u32	pad;
-	/* the filter of what watches */
+	/* filter of the watching programs */
 	__u64	opcodes[2];
 	__u64	user_data;
 	__u64	user_data_mask;
 	__u64	runs;
+	/* watching programs that may run. 1: "iouring", 2: "iouring.s" */
+	__u32	watch_ok;
+	__u32	pad2;
 };
 
 struct fz_thread_state {
 	__u32	tid;
-	/* index of the last entry of uids[] that counts, see FZ_T_MSG */
+	/* current uid of the thread: index of fz_env.uids[] */
 	__u32	uid_from;
 };
 
-/* what is wrong */
+/* violations that programs detect, see wrong_names[] */
 enum fz_wrong {
 	FZ_OK,
 	FZ_TWO_RUNS,
@@ -166,15 +178,17 @@ enum fz_wrong {
 	FZ_WATCH_CONTEXT,
 	FZ_WATCH_FILTER,
 	FZ_WATCH_PROG,
+	FZ_WATCH_OLD,
 	FZ_NR_WRONG,
 };
 
+/* The first violation */
 struct fz_wrong_what {
 	__u32	what;
 	__u32	ring;
 	__s64	a;
 	__s64	b;
-	/* of the context, where there is one */
+	/* fields of the context */
 	__u8	event;
 	__u8	opcode;
 	__u16	flags;
