@@ -413,7 +413,7 @@ static struct balance {
 	long base;
 } balances[] = {
 	{ "io_kiocbs", fz_kiocbs, 600 },
-	{ "open files", nr_files, 24 },
+	{ "open files", nr_files, 8 },
 	{ "BPF links", nr_links, 0 },
 };
 

@@ -81,6 +81,8 @@ struct fz_rings {
 	int	enter_fd;
 	__u32	enter_flags;
 	pid_t	owner;
+	/* the newest CQE of bpf_io_uring_post_cqe() that was reaped */
+	__u32	posted;
 	__u32	setup;
 	__u32	sq_entries, cq_entries;
 	char	*mem, *sqes;

@@ -355,6 +355,11 @@ int main(int argc, char **argv)
 	if (!opt.verbose)
 		libbpf_set_print(NULL);
 	why = iou_unsupported();
+	/* first, so that loading the programs counts */
+	if (!why && opt.gcov && fz_cov_init()) {
+		printf("no gcov in debugfs: running without coverage\n");
+		opt.gcov = false;
+	}
 	if (!why && fz_ctl_init())
 		why = "cannot load the BPF programs";
 	if (why) {
@@ -362,10 +367,6 @@ int main(int argc, char **argv)
 		return 4;
 	}
 	started_ms = now_ms();
-	if (opt.gcov && fz_cov_init()) {
-		printf("no gcov in debugfs: running without coverage\n");
-		opt.gcov = false;
-	}
 	if (opt.set)
 		return fixed_set();
 	if (opt.min)

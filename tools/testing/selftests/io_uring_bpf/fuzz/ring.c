@@ -343,6 +343,19 @@ static void count_cqe(struct fz_env *e, __u64 ud, __s32 res, __u32 flags)
 	__atomic_fetch_sub(&owe->hi, 1, __ATOMIC_RELAXED);
 }
 
+/* CQEs of bpf_io_uring_post_cqe() come in the order of the calls. */
+static void check_order(struct fz_env *e, struct fz_rings *r, __u64 ud)
+{
+	__u32 seq = (__u32)ud >> FZ_SEQ_SHIFT;
+
+	if (!seq || e->c->reaper)
+		return;
+	if (seq <= r->posted)
+		fz_report("order", "CQE %u that a program has posted comes after CQE %u",
+			  seq, r->posted);
+	r->posted = seq;
+}
+
 /* Reap all CQEs. Return their number. */
 int fz_ring_reap(struct fz_env *e, struct fz_rings *r)
 {
@@ -366,6 +379,7 @@ int fz_ring_reap(struct fz_env *e, struct fz_rings *r)
 			continue;
 		nr++;
 		count_cqe(e, c.user_data, c.res, c.flags);
+		check_order(e, r, c.user_data);
 		fz_flow_done(e, c.user_data, c.res);
 	}
 	pthread_mutex_unlock(&r->cq_lock);

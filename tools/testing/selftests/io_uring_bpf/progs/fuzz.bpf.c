@@ -181,8 +181,10 @@ static int do_again(struct bpf_io_uring_ctx *ctx, struct run *r,
 	return ret;
 }
 
-static int do_post(struct bpf_io_uring_ctx *ctx, const struct fz_act *a)
+static int do_post(struct bpf_io_uring_ctx *ctx, struct run *r,
+		   const struct fz_act *a)
 {
+	__u32 ring = r->ring;
 	struct {
 		struct io_uring_cqe cqe;
 		__u64 extra[2];
@@ -192,15 +194,25 @@ static int do_post(struct bpf_io_uring_ctx *ctx, const struct fz_act *a)
 		.cqe.flags	= a->flags,
 		.extra		= { a->addr, a->off },
 	};
+	__u32 seq;
 	int ret;
 
+	/* the verifier does not know */
+	barrier_var(ring);
+	if (ring >= FZ_RINGS)
+		return -EFAULT;
+	seq = rings[ring].posted + 1;
+	c.cqe.user_data |= (__u32)(seq << FZ_SEQ_SHIFT);
 	if (a->size == 16)
 		ret = bpf_io_uring_post_cqe(ctx, &c, 16);
 	else if (a->size == 32)
 		ret = bpf_io_uring_post_cqe(ctx, &c, 32);
 	else
 		ret = bpf_io_uring_post_cqe(ctx, &c, 8);
-	if (!ret && !(c.cqe.flags & IORING_CQE_F_MORE))
+	if (ret)
+		return ret;
+	rings[ring].posted = seq;
+	if (!(c.cqe.flags & IORING_CQE_F_MORE))
 		count_cqe(c.cqe.user_data, 1, 1);
 	return ret;
 }
@@ -351,7 +363,7 @@ static __noinline int act(struct bpf_io_uring_ctx *ctx, struct run *r,
 	case FZ_AGAIN:
 		return do_again(ctx, r, a);
 	case FZ_POST:
-		return do_post(ctx, a);
+		return do_post(ctx, r, a);
 	case FZ_COMPLETE:
 		return do_complete(ctx, r, a);
 	case FZ_DROP:

@@ -22,6 +22,8 @@
 
 /* upper half of each user_data, and of state[0] of each flow */
 #define FZ_COOKIE	0xf0221e00ULL
+/* of what bpf_io_uring_post_cqe() posts: which one of the ring, above the id */
+#define FZ_SEQ_SHIFT	8
 #define FZ_MAGIC	0x5eedf10eULL
 
 /* action of a program, see struct fz_rule */
@@ -151,7 +153,8 @@ struct fz_ring_state {
 	__u64	runs;
 	/* watching programs that may run. 1: "iouring", 2: "iouring.s" */
 	__u32	watch_ok;
-	__u32	pad2;
+	/* by bpf_io_uring_post_cqe() */
+	__u32	posted;
 };
 
 struct fz_thread_state {
