@@ -23,11 +23,11 @@
 #include "fuzz.skel.h"
 
 /* limits in milliseconds: run time of a case, exit after SIGKILL, end of its rings */
-#define CASE_MS		20000
-#define DIE_MS		15000
-#define GONE_MS		30000
+#define CASE_MS		fz_ms(20000)
+#define DIE_MS		fz_ms(15000)
+#define GONE_MS		fz_ms(30000)
 /* milliseconds without progress of the neighbour */
-#define RATE_MS		20000
+#define RATE_MS		fz_ms(20000)
 #define NR_LIFELINES	12
 
 struct fuzz *skel;

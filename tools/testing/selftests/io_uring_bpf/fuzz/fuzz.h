@@ -224,6 +224,13 @@ struct fz_options {
 };
 
 extern struct fz_options opt;
+
+/* Time limits are wider in a test, which may run on a slow and busy machine. */
+static inline unsigned int fz_ms(unsigned int ms)
+{
+	return opt.set ? 4 * ms : ms;
+}
+
 extern struct fuzz *skel;
 extern struct fz_shm *shm;
 

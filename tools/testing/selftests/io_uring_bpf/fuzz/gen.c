@@ -205,8 +205,8 @@ static void swarm_acts(struct fz_rng *r)
 static void gen_act(struct fz_rng *r, struct fz_act *a, bool watch, unsigned int pos)
 {
 	static const __u8 weights[FZ_NR_VERBS] = {
-		[FZ_ISSUE] = 60, [FZ_AGAIN] = 30, [FZ_POST] = 8, [FZ_COMPLETE] = 6,
-		[FZ_DROP] = 5, [FZ_UNLINK] = 5, [FZ_LINK] = 7, [FZ_ITER] = 3,
+		[FZ_ISSUE] = 60, [FZ_AGAIN] = 30, [FZ_POST] = 9, [FZ_COMPLETE] = 6,
+		[FZ_DROP] = 10, [FZ_UNLINK] = 8, [FZ_LINK] = 10, [FZ_ITER] = 3,
 		[FZ_BUF_DATA] = 2, [FZ_BUF_DATA_RW] = 2, [FZ_BUF_READ] = 2,
 		[FZ_BUF_WRITE] = 2, [FZ_BUF_MOVE] = 4, [FZ_SET_UD] = 3,
 		[FZ_SET_RES] = 3, [FZ_SET_CFLAGS] = 2, [FZ_SET_STATE] = 5,
@@ -243,6 +243,7 @@ static void gen_act(struct fz_rng *r, struct fz_act *a, bool watch, unsigned int
 	case FZ_POST:
 		a->size = PICK(r, 16, 16, 16, 32, 8);
 		a->off = ID_POST + below(r, 8);
+		a->msg = chance(r, 15) ? FZ_BURST : 1;
 		a->flags = chance(r, 80) ? 0 : rnd(r) & ~(__u64)IORING_CQE_F_MORE;
 		break;
 	case FZ_DROP:
@@ -365,6 +366,15 @@ static void gen_submit(struct fz_rng *r, struct fz_case *c, struct fz_step *s)
 		c->sqes[c->nr_sqes - 1].sqe_flags &= ~(IOSQE_IO_LINK | IOSQE_IO_HARDLINK);
 }
 
+/* Choose a slot that has a program. */
+static void gen_link_step(struct fz_rng *r, struct fz_case *c, struct fz_step *s)
+{
+	const struct fz_attach *a = &c->attach[below(r, c->nr_attach)];
+
+	s->ring = a->ring;
+	s->arg = (s->arg & ~(FZ_SLOTS - 1)) | a->slot;
+}
+
 static void gen_step(struct fz_rng *r, struct fz_case *c, struct fz_step *s, bool main)
 {
 	memset(s, 0, sizeof(*s));
@@ -387,6 +397,8 @@ static void gen_step(struct fz_rng *r, struct fz_case *c, struct fz_step *s, boo
 	s->arg2 = rnd(r);
 	if (s->kind == ST_SUBMIT)
 		gen_submit(r, c, s);
+	if ((s->kind == ST_UPDATE || s->kind == ST_DETACH) && c->nr_attach)
+		gen_link_step(r, c, s);
 }
 
 static void gen_thread(struct fz_rng *r, struct fz_case *c, unsigned int i)

@@ -54,8 +54,8 @@ static void no_endless_flows(struct fz_case *c)
 	if (c->end != END_SETTLE)
 		return;
 	for_each_rule(c, i, j, rule) {
-		if (rule->left > 100)
-			rule->left = 100;
+		if (rule->left > 30)
+			rule->left = 30;
 	}
 }
 

@@ -241,8 +241,12 @@ static void gen_flags(struct fz_rng *r, struct fz_sqe *s, bool app)
 		s->personality = 1 + below(r, 3);
 	if (s->op == OP_MSG)
 		s->personality = 0;
-	if (s->op == OP_FLOW)
+	if (s->op == OP_FLOW) {
 		s->sqe_flags &= ~(IOSQE_ASYNC | IOSQE_FIXED_FILE);
+		/* what is behind a flow is what its program may edit */
+		if (app && chance(r, 25))
+			s->sqe_flags |= IOSQE_IO_LINK;
+	}
 	if (s->op == OP_LINK_TIMEOUT || s->op == OP_TIMEOUT)
 		s->sqe_flags &= ~(IOSQE_FIXED_FILE | IOSQE_ASYNC);
 }

@@ -131,6 +131,8 @@ static void print_act(FILE *f, const struct fz_case *c, unsigned int table,
 			(int)a->off & (FZ_IDS - 1), (int)a->len,
 			(unsigned long long)a->flags & 0xffffffff,
 			a->size == 16 || a->size == 32 ? a->size : 8);
+		if (a->msg > 1)
+			fprintf(f, " /* up to %u times */", a->msg);
 		break;
 	case FZ_COMPLETE:
 		fprintf(f, "bpf_io_uring_complete(%d);", (int)a->len);

@@ -295,7 +295,7 @@ int fz_ring_push(struct fz_rings *r, unsigned int nr)
 {
 	void *ktail = r->mem + r->p.sq_off.tail;
 	void *khead = r->mem + r->p.sq_off.head;
-	__u64 end = now_ms() + 5000;
+	__u64 end = now_ms() + fz_ms(5000);
 	__u32 tail;
 	int ret;
 
@@ -319,7 +319,7 @@ int fz_ring_push(struct fz_rings *r, unsigned int nr)
 		usleep(200);
 	}
 	if (load(khead) != tail + nr) {
-		fz_report("sqthread", "the SQ thread consumed no SQEs for 5 s");
+		fz_report("sqthread", "the SQ thread consumes no SQEs");
 		r->alive = false;
 	}
 	return nr;

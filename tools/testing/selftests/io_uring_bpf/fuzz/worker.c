@@ -16,7 +16,7 @@
 #include "fuzz.skel.h"
 
 /* limit in milliseconds for the end of all requests */
-#define SETTLE_MS	6000
+#define SETTLE_MS	fz_ms(6000)
 /* run time of a case that is repeated */
 #define REPEAT_MS	2500
 
@@ -428,7 +428,7 @@ static void run_threads(struct fz_env *e)
 	th[0].nr = 0;
 	run_thread(&th[0]);
 	clock_gettime(CLOCK_REALTIME, &ts);
-	ts.tv_sec += 8;
+	ts.tv_sec += fz_ms(8000) / 1000;
 	fz_doing("wait for other threads");
 	for (i = 1; i < e->c->nr_threads; i++) {
 		if (pthread_timedjoin_np(th[i].id, NULL, &ts))
@@ -468,7 +468,7 @@ static void close_rings(struct fz_env *e)
 		if (e->rings[i].alive)
 			fz_ring_close(&e->rings[i]);
 	}
-	if (now_ms() - start > 10000)
+	if (now_ms() - start > fz_ms(10000))
 		fz_report("close", "closing took %llu ms",
 			  (unsigned long long)(now_ms() - start));
 }

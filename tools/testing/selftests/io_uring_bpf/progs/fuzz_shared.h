@@ -19,6 +19,8 @@
 #define FZ_MSGS		512
 #define FZ_THREADS	8
 #define FZ_ANY_OPCODE	0xff
+/* CQEs that one FZ_POST may post */
+#define FZ_BURST	12
 
 /* upper half of each user_data, and of state[0] of each flow */
 #define FZ_COOKIE	0xf0221e00ULL

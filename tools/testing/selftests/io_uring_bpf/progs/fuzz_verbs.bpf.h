@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The actions of a run */
+#ifndef FUZZ_VERBS_BPF_H
+#define FUZZ_VERBS_BPF_H
+
+#include "fuzz_books.bpf.h"
+
+/*
+ * Return the address of a datagram for @thread. It contains a number, which tells
+ * the receiver the valid uids of the sender.
+ */
+static __always_inline __u64 msg_addr(__u32 thread)
+{
+	__u32 n = __sync_fetch_and_add(&nr_msgs, 1);
+
+	if (n >= FZ_MSGS || thread >= FZ_THREADS)
+		return msg_base;
+	barrier_var(n);
+	n &= FZ_MSGS - 1;
+	msg_thread[n] = thread;
+	msg_uid_from[n] = threads[thread & (FZ_THREADS - 1)].uid_from;
+	/* datagram 0 is not checked */
+	return msg_base + 8 * (n + 1);
+}
+
+struct run {
+	struct fz_flow *flow;
+	__u32 ring;
+	/* successful calls of bpf_io_uring_drop() and bpf_io_uring_unlink() */
+	__u32 edits;
+	__u32 res_written;
+};
+
+static __always_inline __u32 tmpl_of(const struct run *r, const struct fz_act *a)
+{
+	__u32 t = r->ring * FZ_RING_TMPLS + a->tmpl % FZ_RING_TMPLS;
+
+	/* keep the compiler from removing the mask, which the verifier needs */
+	barrier_var(t);
+	return t & (FZ_TMPLS_SIZE - 1);
+}
+
+static __always_inline struct io_uring_sqe *
+prepare(const struct run *r, const struct fz_act *a)
+{
+	__u32 t = tmpl_of(r, a);
+
+	if (sqe_flags[t] & FZ_T_MSG)
+		sqes[t].addr = msg_addr(r->flow ? r->flow->thread : FZ_THREADS);
+	return &sqes[t];
+}
+
+/*
+ * Count the CQEs of a request that a program issued or linked for the application:
+ * one, possibly none if it skips its CQE, two for a zero-copy send that is
+ * cancelled with its chain, as its notification is posted as well.
+ */
+static __always_inline void count_app(__u32 t)
+{
+	count_cqe(sqes[t].user_data, sqe_flags[t] & FZ_T_SKIP ? 0 : 1,
+		  sqe_flags[t] & FZ_T_ZC ? 2 : 1);
+}
+
+static int do_issue(struct bpf_io_uring_ctx *ctx, struct run *r,
+		    const struct fz_act *a)
+{
+	struct io_uring_sqe *sqe = prepare(r, a);
+	__u32 t = tmpl_of(r, a);
+	__u32 size = a->size;
+	int ret;
+
+	ret = bpf_io_uring_issue(ctx, sqe, size & 64 ? 64 : size & 63, a->flags);
+	if (ret)
+		return ret;
+	if (a->flags & BPF_IO_URING_ISSUE_APP) {
+		count_app(t);
+		return 0;
+	}
+	if (sqe_flags[t] & FZ_T_SLACK)
+		count_cqe(sqe->user_data, 0, 1);
+	if (r->flow) {
+		r->flow->children++;
+		if (sqe_flags[t] & FZ_T_ZC)
+			r->flow->vague++;
+	}
+	return 0;
+}
+
+static int do_link(struct bpf_io_uring_ctx *ctx, struct run *r,
+		   const struct fz_act *a)
+{
+	struct io_uring_sqe *sqe = prepare(r, a);
+	__u32 size = a->size;
+	int ret;
+
+	ret = bpf_io_uring_link(ctx, sqe, size & 64 ? 64 : size & 63, a->flags);
+	if (ret)
+		return ret;
+	count_app(tmpl_of(r, a));
+	if (r->flow && (loose & FZ_LOOSE_LINKS))
+		r->flow->vague++;
+	return 0;
+}
+
+static int do_again(struct bpf_io_uring_ctx *ctx, struct run *r,
+		    const struct fz_act *a)
+{
+	__u64 off = a->off, addr = a->addr;
+	__u32 len = a->len;
+	int ret;
+
+	if (a->msg && ctx->opcode == IORING_OP_SEND && r->flow) {
+		off = 0;
+		addr = msg_addr(r->flow->thread);
+		len = 8;
+	}
+	ret = bpf_io_uring_again(ctx, off, addr, len);
+	if (!ret && r->flow)
+		r->flow->children++;
+	return ret;
+}
+
+/* Post one of the CQEs of an action. Return 0 or the error of the kfunc. */
+static __noinline int post_one(struct bpf_io_uring_ctx *ctx, __u32 ring,
+			       const struct fz_act *a)
+{
+	struct {
+		struct io_uring_cqe cqe;
+		__u64 extra[2];
+	} c = {
+		.cqe.user_data	= FZ_COOKIE << 32 | (a->off & (FZ_IDS - 1)),
+		.cqe.res	= a->len,
+		.cqe.flags	= a->flags,
+		.extra		= { a->addr, a->off },
+	};
+	__u32 seq;
+	int ret;
+
+	/* the caller's bound is lost to the verifier */
+	barrier_var(ring);
+	if (ring >= FZ_RINGS)
+		return -EFAULT;
+	seq = rings[ring].posted + 1;
+	c.cqe.user_data |= (__u32)(seq << FZ_SEQ_SHIFT);
+	if (a->size == 16)
+		ret = bpf_io_uring_post_cqe(ctx, &c, 16);
+	else if (a->size == 32)
+		ret = bpf_io_uring_post_cqe(ctx, &c, 32);
+	else
+		ret = bpf_io_uring_post_cqe(ctx, &c, 8);
+	if (ret)
+		return ret;
+	rings[ring].posted = seq;
+	if (!(c.cqe.flags & IORING_CQE_F_MORE))
+		count_cqe(c.cqe.user_data, 1, 1);
+	return 0;
+}
+
+static int do_post(struct bpf_io_uring_ctx *ctx, struct run *r,
+		   const struct fz_act *a)
+{
+	__u32 i;
+
+	bpf_for(i, 0, FZ_BURST) {
+		if (i >= a->msg || post_one(ctx, r->ring, a))
+			break;
+	}
+	return 0;
+}
+
+static int do_complete(struct bpf_io_uring_ctx *ctx, struct run *r,
+		       const struct fz_act *a)
+{
+	int ret = bpf_io_uring_complete(ctx, a->len);
+
+	if (!ret && r->flow) {
+		r->flow->over = 1;
+		r->flow->res = a->len;
+		r->flow->res_known = 1;
+	}
+	return ret;
+}
+
+/*
+ * Subtract the CQEs of members that are dropped without a CQE. @sure: this is the
+ * first edit of the run, so that all these members are certainly dropped.
+ */
+static void count_dropped(struct bpf_io_uring_ctx *ctx, const struct fz_act *a,
+			  bool sure)
+{
+	struct bpf_iter_io_uring_chain it;
+	union bpf_io_uring_member *m;
+	__u32 first = a->off;
+
+	bpf_iter_io_uring_chain_new(&it, ctx);
+	while ((m = bpf_iter_io_uring_chain_next(&it))) {
+		if (m->index < first)
+			continue;
+		if (m->index > first && !(a->flags & BPF_IO_URING_REST))
+			break;
+		/* the notification of a zero-copy send is still posted */
+		count_cqe(m->user_data, -1,
+			  sure && m->opcode != IORING_OP_SEND_ZC &&
+			  m->opcode != IORING_OP_SENDMSG_ZC ? -1 : 0);
+	}
+	bpf_iter_io_uring_chain_destroy(&it);
+}
+
+static int do_drop(struct bpf_io_uring_ctx *ctx, struct run *r,
+		   const struct fz_act *a)
+{
+	int ret = bpf_io_uring_drop(ctx, a->off, a->flags);
+
+	if (!ret && !(a->flags & BPF_IO_URING_POST_CANCELED))
+		count_dropped(ctx, a, !r->edits);
+	if (!ret)
+		r->edits++;
+	return ret;
+}
+
+static int do_unlink(struct bpf_io_uring_ctx *ctx, struct run *r,
+		     const struct fz_act *a)
+{
+	int ret = bpf_io_uring_unlink(ctx, a->off, a->flags);
+
+	if (!ret)
+		r->edits++;
+	return ret;
+}
+
+static int do_iter(struct bpf_io_uring_ctx *ctx)
+{
+	struct bpf_iter_io_uring_chain it;
+	union bpf_io_uring_member *m;
+	int n = 0;
+
+	bpf_iter_io_uring_chain_new(&it, ctx);
+	while ((m = bpf_iter_io_uring_chain_next(&it))) {
+		if (m->index != n)
+			complain(ctx, FZ_WATCH_CONTEXT, 0, m->index, n);
+		n++;
+	}
+	bpf_iter_io_uring_chain_destroy(&it);
+	return 0;
+}
+
+static int do_buffer(struct bpf_io_uring_ctx *ctx, const struct fz_act *a)
+{
+	const __u8 *slice;
+	__u8 *rw;
+	int ret;
+
+	switch (a->verb) {
+	case FZ_BUF_DATA:
+		slice = (const __u8 *)bpf_io_uring_buf_data(ctx, a->tmpl, a->off, 16);
+		if (!slice)
+			return -EFAULT;
+		scratch[0] = slice[0] + slice[15];
+		return 0;
+	case FZ_BUF_DATA_RW:
+		rw = bpf_io_uring_buf_data_rw(ctx, a->tmpl, a->off, 16);
+		if (!rw)
+			return -EFAULT;
+		rw[a->len & 15]++;
+		return 0;
+	case FZ_BUF_READ:
+		return bpf_io_uring_buf_read(ctx, a->tmpl, a->off, scratch,
+					     sizeof(scratch));
+	case FZ_BUF_WRITE:
+		return bpf_io_uring_buf_write(ctx, a->tmpl, a->off, scratch,
+					      sizeof(scratch));
+	}
+	ret = bpf_io_uring_buf_read(ctx, a->tmpl, a->off, scratch, 4);
+	return ret ?: bpf_io_uring_buf_write(ctx, a->tmpl, a->addr, scratch, 4);
+}
+
+static void do_set(struct bpf_io_uring_ctx *ctx, struct run *r,
+		   const struct fz_act *a)
+{
+	/* flags that affect the number of CQEs */
+	const __u32 keep = IORING_CQE_F_MORE | IORING_CQE_F_NOTIF |
+			   IORING_CQE_F_BUFFER;
+
+	switch (a->verb) {
+	case FZ_SET_UD:
+		ctx->user_data = FZ_COOKIE << 32 | (a->off & (FZ_IDS - 1));
+		break;
+	case FZ_SET_RES:
+		ctx->res = a->len;
+		r->res_written = 1;
+		break;
+	case FZ_SET_CFLAGS:
+		ctx->cflags = (ctx->cflags & keep) | (a->len & ~keep);
+		break;
+	case FZ_SET_STATE:
+		if (!r->flow)
+			ctx->state[2] = a->off;
+		else if (a->tmpl % 3 == 0)
+			ctx->state[1] = r->flow->state[1] = a->off;
+		else if (a->tmpl % 3 == 1)
+			ctx->state[2] = r->flow->state[2] = a->off;
+		else
+			ctx->state[3] = r->flow->state[3] = a->off;
+		break;
+	}
+}
+
+static __noinline int act(struct bpf_io_uring_ctx *ctx, struct run *r,
+			  const struct fz_act *a)
+{
+	switch (a->verb) {
+	case FZ_ISSUE:
+		return do_issue(ctx, r, a);
+	case FZ_AGAIN:
+		return do_again(ctx, r, a);
+	case FZ_POST:
+		return do_post(ctx, r, a);
+	case FZ_COMPLETE:
+		return do_complete(ctx, r, a);
+	case FZ_DROP:
+		return do_drop(ctx, r, a);
+	case FZ_UNLINK:
+		return do_unlink(ctx, r, a);
+	case FZ_LINK:
+		return do_link(ctx, r, a);
+	case FZ_ITER:
+		return do_iter(ctx);
+	case FZ_BUF_DATA:
+	case FZ_BUF_DATA_RW:
+	case FZ_BUF_READ:
+	case FZ_BUF_WRITE:
+	case FZ_BUF_MOVE:
+		return do_buffer(ctx, a);
+	}
+	do_set(ctx, r, a);
+	return 0;
+}
+
+#endif
