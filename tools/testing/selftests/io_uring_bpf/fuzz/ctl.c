@@ -364,6 +364,8 @@ enum fz_result fz_round(const struct fz_case *c, struct fz_report *out)
 	end_helpers();
 	kill(-pid, SIGKILL);
 	if (!dead) {
+		/* the reason, if the kernel knows */
+		check_kmsg(out);
 		fz_fatal = true;
 		return FZ_FATAL;
 	}

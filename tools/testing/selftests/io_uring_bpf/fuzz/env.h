@@ -70,6 +70,8 @@ struct fz_mem {
 	struct statx statx;
 	siginfo_t info;
 	__u32	futex[4];
+	/* what is written to an eventfd */
+	__u64	one;
 	__s32	fds[4];
 	__s32	pipe[2];
 	char	path[4][64];

@@ -53,6 +53,9 @@ static void fill_rw(struct fz_env *e, const struct fz_sqe *s,
 		q->buf_index = s->opt % 4 == 1 ? 2 : s->opt % 4;
 		q->addr = (unsigned long)e->mem->data[q->buf_index * 2 % FZ_DATA];
 	}
+	/* other values would fail, or block */
+	if (s->op == OP_WRITE && (s->fd == FD_EVENT0 || s->fd == FD_EVENT1))
+		q->addr = (unsigned long)&e->mem->one;
 	if (s->sqe_flags & IOSQE_BUFFER_SELECT) {
 		q->addr = s->op == OP_READV ? q->addr : 0;
 		q->buf_group = s->buf;

@@ -182,6 +182,22 @@ static void step_fork(struct fz_env *e, const struct fz_step *s)
 		shm->helpers[n] = pid;
 }
 
+/* Read what the kernel tells about a link. */
+static void show_link(struct bpf_link *link)
+{
+	struct bpf_link_info info = { };
+	__u32 len = sizeof(info);
+	char path[64], buf[512];
+	int fd;
+
+	bpf_link_get_info_by_fd(bpf_link__fd(link), &info, &len);
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", bpf_link__fd(link));
+	fd = open(path, O_RDONLY);
+	if (fd >= 0 && read(fd, buf, sizeof(buf)) < 0)
+		fz_report("fdinfo", "of a link: %s", strerror(errno));
+	close(fd);
+}
+
 static void step_link(struct fz_env *e, const struct fz_step *s)
 {
 	struct fz_rings *r = &e->rings[s->ring];
@@ -209,6 +225,7 @@ static void step_link(struct fz_env *e, const struct fz_step *s)
 				slot >= 2, s->arg2 & 1, slot == 3));
 		if (slot == 2)
 			fz_watch_ok(s->ring, ret ? before : 1 << (s->arg2 & 1));
+		show_link(link);
 		break;
 	case ST_ATTACH:
 		if (!opt.control && e->c->nr_attach)

@@ -233,7 +233,7 @@ static void gen_flags(struct fz_rng *r, struct fz_sqe *s, bool app)
 		s->sqe_flags |= IOSQE_ASYNC;
 	if (chance(r, app ? 12 : 6))
 		s->sqe_flags |= IOSQE_CQE_SKIP_SUCCESS;
-	if (app && chance(r, 3))
+	if (app && chance(r, 4))
 		s->sqe_flags |= IOSQE_IO_DRAIN;
 	if (chance(r, 12))
 		s->sqe_flags |= IOSQE_FIXED_FILE;

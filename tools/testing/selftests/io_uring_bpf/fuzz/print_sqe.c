@@ -51,7 +51,7 @@ static const struct {
 	size_t start, size, one;
 } members[] = {
 	MEM(data), MEM(provided), MEM(msgs), MEM(iov), MEM(msg), MEM(ts), MEM1(un),
-	MEM(ev), MEM(waitv), MEM1(statx), MEM1(info), MEM(futex), MEM(fds), MEM(pipe),
+	MEM(ev), MEM(waitv), MEM1(statx), MEM1(info), MEM(futex), MEM1(one), MEM(fds), MEM(pipe),
 	MEM(path), { }
 };
 

@@ -325,6 +325,17 @@ int fz_ring_push(struct fz_rings *r, unsigned int nr)
 	return nr;
 }
 
+/* Report the CQE of a request of a program that no request or step has cancelled. */
+static void check_canceled(__u64 ud, __s32 res)
+{
+	__u8 flags = skel->bss->id_flags[ud & (FZ_IDS - 1)];
+
+	if (res == -ECANCELED && skel->bss->innocent && !skel->bss->settling &&
+	    (flags & (FZ_ID_PROG | FZ_ID_APP | FZ_T_GUILTY)) == FZ_ID_PROG)
+		fz_report("canceled", "user_data %u was cancelled by no request",
+			  (__u32)ud & (FZ_IDS - 1));
+}
+
 static void count_cqe(struct fz_env *e, __u64 ud, __s32 res, __u32 flags)
 {
 	struct fz_owe *owe = &skel->bss->owe[ud & (FZ_IDS - 1)];
@@ -337,6 +348,7 @@ static void count_cqe(struct fz_env *e, __u64 ud, __s32 res, __u32 flags)
 			  (unsigned long long)ud, res, flags);
 		return;
 	}
+	check_canceled(ud, res);
 	if (flags & IORING_CQE_F_MORE)
 		return;
 	__atomic_fetch_sub(&owe->lo, 1, __ATOMIC_RELAXED);

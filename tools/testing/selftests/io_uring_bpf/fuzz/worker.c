@@ -175,14 +175,50 @@ static int prepare(struct fz_env *e, const struct fz_case *c, int lifeline)
 	return 0;
 }
 
-/* Thread that resolves page faults in the hole after a while. */
-static void *fill_holes(void *arg)
+/* Check that each datagram has the uid of its thread when it was prepared, or later. */
+static void check_uids(struct fz_env *e)
 {
-	struct fz_env *e = arg;
+	char cb[CMSG_SPACE(sizeof(struct ucred))], buf[16];
+	struct iovec iov = { buf, sizeof(buf) - 1 };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = cb };
 
 	for (;;) {
-		usleep(40000);
-		fz_env_fill_hole(e);
+		struct ucred *uc;
+		unsigned int n, i;
+		ssize_t len;
+
+		m.msg_controllen = sizeof(cb);
+		len = recvmsg(e->msg_peer, &m, MSG_DONTWAIT);
+		if (len < 0)
+			return;
+		buf[len] = 0;
+		n = atoi(buf);
+		if (!CMSG_FIRSTHDR(&m) || !n || n > FZ_MSGS)
+			continue;
+		uc = (void *)CMSG_DATA(CMSG_FIRSTHDR(&m));
+		for (i = skel->bss->msg_uid_from[n - 1]; i < e->nr_uids && i < 64; i++) {
+			if (e->uids[i] == uc->uid)
+				break;
+		}
+		if (skel->bss->msg_thread[n - 1] == FZ_THREADS - 1)
+			i = uc->uid ? 64 : 0;
+		if (i >= e->nr_uids || i >= 64)
+			fz_report("creds", "a send used uid %u, which is outdated",
+				  uc->uid);
+	}
+}
+
+/* Serve what requests wait for: memory that is missing, and room for datagrams. */
+static void *serve(void *arg)
+{
+	struct fz_env *e = arg;
+	unsigned int i;
+
+	for (i = 1;; i++) {
+		usleep(5000);
+		check_uids(e);
+		if (i % 8 == 0)
+			fz_env_fill_hole(e);
 	}
 	return NULL;
 }
@@ -249,8 +285,7 @@ static bool settle_once(struct fz_env *e)
 	unsigned int i;
 	int ret;
 
-	fz_doing("settle: shut down sockets");
-	fz_env_shut(e);
+	fz_env_fill_hole(e);
 	for (i = 0; i < FZ_RINGS; i++) {
 		struct fz_rings *r = &e->rings[i];
 
@@ -273,14 +308,44 @@ static bool settle_once(struct fz_env *e)
 	return quiet;
 }
 
+/* Return true if some requests end only when their file has an event. */
+static bool needs_shut(struct fz_env *e)
+{
+	const struct fz_case *c = e->c;
+	unsigned int i;
+
+	/* IORING_REGISTER_SYNC_CANCEL does not search the workers of an SQ thread */
+	for (i = 0; i < FZ_RINGS; i++) {
+		if (e->rings[i].alive && (e->rings[i].setup & IORING_SETUP_SQPOLL))
+			return true;
+	}
+	/* the notification waits until the data is consumed */
+	for (i = 0; i < c->nr_sqes; i++) {
+		if (c->sqes[i].op < OP_NR && (fz_op_flags(&c->sqes[i]) & FZ_T_ZC))
+			return true;
+	}
+	for (i = 0; i < FZ_TMPLS; i++) {
+		if (c->tmpls[i].op < OP_NR && fz_tmpl_used(c, i) &&
+		    (fz_op_flags(&c->tmpls[i]) & FZ_T_ZC))
+			return true;
+	}
+	return false;
+}
+
 /* Cancel until no requests are left. Report a failure if some remain. */
 static void settle(struct fz_env *e)
 {
 	__u64 end = now_ms() + SETTLE_MS, runs = 0;
+	__u64 shut = needs_shut(e) ? 0 : end - SETTLE_MS / 2;
 	unsigned int quiet = 0;
 
 	skel->bss->settling = 1;
 	while (quiet < 3 && now_ms() < end) {
+		if (shut && now_ms() > shut && !e->lost && unpaid() &&
+		    fz_runs() - runs < 100)
+			fz_report("cancel", "user_data %u is still in flight", unpaid());
+		if (now_ms() > shut)
+			fz_env_shut(e);
 		runs = fz_runs();
 		quiet = settle_once(e) && !unpaid() ? quiet + 1 : 0;
 		if (e->lost && now_ms() + SETTLE_MS > end + 200)
@@ -328,39 +393,6 @@ static void check_cqes(struct fz_env *e)
 		if (o->hi < 0)
 			fz_report("cqe", "user_data %u: %lld CQEs too many", i,
 				  -(long long)o->hi);
-	}
-}
-
-/* Check that each datagram has the uid of its thread when it was prepared, or later. */
-static void check_uids(struct fz_env *e)
-{
-	char cb[CMSG_SPACE(sizeof(struct ucred))], buf[16];
-	struct iovec iov = { buf, sizeof(buf) - 1 };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = cb };
-
-	for (;;) {
-		struct ucred *uc;
-		unsigned int n, i;
-		ssize_t len;
-
-		m.msg_controllen = sizeof(cb);
-		len = recvmsg(e->msg_peer, &m, MSG_DONTWAIT);
-		if (len < 0)
-			return;
-		buf[len] = 0;
-		n = atoi(buf);
-		if (!CMSG_FIRSTHDR(&m) || !n || n > FZ_MSGS)
-			continue;
-		uc = (void *)CMSG_DATA(CMSG_FIRSTHDR(&m));
-		for (i = skel->bss->msg_uid_from[n - 1]; i < e->nr_uids && i < 64; i++) {
-			if (e->uids[i] == uc->uid)
-				break;
-		}
-		if (skel->bss->msg_thread[n - 1] == FZ_THREADS - 1)
-			i = uc->uid ? 64 : 0;
-		if (i >= e->nr_uids || i >= 64)
-			fz_report("creds", "a send used uid %u, which is outdated",
-				  uc->uid);
 	}
 }
 
@@ -476,7 +508,7 @@ static void close_rings(struct fz_env *e)
 void fz_worker(const struct fz_case *c, int lifeline)
 {
 	struct fz_env *e = &env;
-	pthread_t filler;
+	pthread_t server;
 	int ret;
 
 	prctl(PR_SET_DUMPABLE, 1);
@@ -487,7 +519,7 @@ void fz_worker(const struct fz_case *c, int lifeline)
 		fz_report("setup", "cannot set up the environment: %s", strerror(-ret));
 		_exit(1);
 	}
-	pthread_create(&filler, NULL, fill_holes, e);
+	pthread_create(&server, NULL, serve, e);
 	if (c->reaper)
 		reaper(e);
 	if (c->repeats)
