@@ -14,10 +14,13 @@ struct op_info {
 
 #define FDS(...) sizeof((__u8[]){ __VA_ARGS__ }), { __VA_ARGS__ }
 #define NOFD 0, { }
-#define BYTES_IN FDS(FD_PIPE0_R, FD_PIPE1_R, FD_EVENT0, FD_SOCK_A, FD_DATA_A, FD_FILE, FD_DIRECT, FD_ZERO)
-#define BYTES_OUT FDS(FD_PIPE0_W, FD_PIPE1_W, FD_EVENT0, FD_EVENT1, FD_SOCK_B, FD_FILE, FD_DIRECT, FD_NULLB)
+#define BYTES_IN FDS(FD_PIPE0_R, FD_PIPE1_R, FD_EVENT0, FD_SOCK_A, FD_DATA_A, FD_FILE,	\
+		     FD_DIRECT, FD_ZERO)
+#define BYTES_OUT FDS(FD_PIPE0_W, FD_PIPE1_W, FD_EVENT0, FD_EVENT1, FD_SOCK_B, FD_FILE,	\
+		      FD_DIRECT, FD_NULLB)
 #define BLOCKS FDS(FD_FILE, FD_DIRECT, FD_NULLB, FD_DIRECT, FD_NULLB)
-#define POLLED FDS(FD_PIPE0_R, FD_EVENT0, FD_EVENT1, FD_SOCK_A, FD_DATA_A, FD_PIPE1_W, FD_TIMER, FD_RING1)
+#define POLLED FDS(FD_PIPE0_R, FD_EVENT0, FD_EVENT1, FD_SOCK_A, FD_DATA_A, FD_PIPE1_W,	\
+		   FD_TIMER, FD_RING1)
 #define STREAMS FDS(FD_SOCK_A, FD_SOCK_B, FD_DATA_A, FD_DATA_B, FD_TCP_A, FD_TCP_B)
 
 static const struct op_info ops[OP_NR] = {
@@ -43,7 +46,8 @@ static const struct op_info ops[OP_NR] = {
 	[OP_SENDMSG]	= { "sendmsg", IORING_OP_SENDMSG, 2, 2, STREAMS },
 	[OP_RECVMSG]	= { "recvmsg", IORING_OP_RECVMSG, 2, 3, STREAMS },
 	[OP_SEND_ZC]	= { "send_zc", IORING_OP_SEND_ZC, 3, 4, FDS(FD_TCP_A, FD_TCP_B) },
-	[OP_SENDMSG_ZC]	= { "sendmsg_zc", IORING_OP_SENDMSG_ZC, 2, 4, FDS(FD_TCP_A, FD_TCP_B) },
+	[OP_SENDMSG_ZC]	= { "sendmsg_zc", IORING_OP_SENDMSG_ZC, 2, 4,
+			    FDS(FD_TCP_A, FD_TCP_B) },
 	[OP_CANCEL]	= { "async_cancel", IORING_OP_ASYNC_CANCEL, 5, 4, POLLED },
 	[OP_CLOSE]	= { "close", IORING_OP_CLOSE, 2, 2, FDS(FD_DUP) },
 	[OP_OPENAT]	= { "openat", IORING_OP_OPENAT, 2, 3, NOFD },
@@ -51,9 +55,11 @@ static const struct op_info ops[OP_NR] = {
 	[OP_FILES_UPDATE] = { "files_update", IORING_OP_FILES_UPDATE, 1, 1, NOFD },
 	[OP_PROVIDE]	= { "provide_buffers", IORING_OP_PROVIDE_BUFFERS, 2, 2, NOFD },
 	[OP_REMOVE]	= { "remove_buffers", IORING_OP_REMOVE_BUFFERS, 1, 1, NOFD },
-	[OP_SPLICE]	= { "splice", IORING_OP_SPLICE, 1, 2, FDS(FD_PIPE0_W, FD_PIPE1_W, FD_SOCK_B, FD_FILE) },
+	[OP_SPLICE]	= { "splice", IORING_OP_SPLICE, 1, 2,
+			    FDS(FD_PIPE0_W, FD_PIPE1_W, FD_SOCK_B, FD_FILE) },
 	[OP_TEE]	= { "tee", IORING_OP_TEE, 1, 1, FDS(FD_PIPE0_W, FD_PIPE1_W) },
-	[OP_MSG_RING]	= { "msg_ring", IORING_OP_MSG_RING, 3, 4, FDS(FD_RING0, FD_RING1, FD_RING2) },
+	[OP_MSG_RING]	= { "msg_ring", IORING_OP_MSG_RING, 3, 4,
+			    FDS(FD_RING0, FD_RING1, FD_RING2) },
 	[OP_EPOLL_CTL]	= { "epoll_ctl", IORING_OP_EPOLL_CTL, 1, 1, FDS(FD_EPOLL) },
 	[OP_EPOLL_WAIT]	= { "epoll_wait", IORING_OP_EPOLL_WAIT, 2, 2, FDS(FD_EPOLL) },
 	[OP_FUTEX_WAIT]	= { "futex_wait", IORING_OP_FUTEX_WAIT, 3, 3, NOFD },
@@ -64,8 +70,10 @@ static const struct op_info ops[OP_NR] = {
 	[OP_FALLOCATE]	= { "fallocate", IORING_OP_FALLOCATE, 1, 1, FDS(FD_FILE) },
 	[OP_FADVISE]	= { "fadvise", IORING_OP_FADVISE, 1, 1, FDS(FD_FILE) },
 	[OP_SHUTDOWN]	= { "shutdown", IORING_OP_SHUTDOWN, 1, 1, STREAMS },
-	[OP_URING_CMD]	= { "uring_cmd", IORING_OP_URING_CMD, 2, 3, FDS(FD_NULLB, FD_SOCK_A, FD_DATA_A) },
-	[OP_FD_INSTALL]	= { "fixed_fd_install", IORING_OP_FIXED_FD_INSTALL, 1, 1, FDS(FD_PIPE0_R, FD_ZERO) },
+	[OP_URING_CMD]	= { "uring_cmd", IORING_OP_URING_CMD, 2, 3,
+			    FDS(FD_NULLB, FD_SOCK_A, FD_DATA_A) },
+	[OP_FD_INSTALL]	= { "fixed_fd_install", IORING_OP_FIXED_FD_INSTALL, 1, 1,
+			    FDS(FD_PIPE0_R, FD_ZERO) },
 	[OP_PIPE]	= { "pipe", IORING_OP_PIPE, 1, 1, NOFD },
 	[OP_FTRUNCATE]	= { "ftruncate", IORING_OP_FTRUNCATE, 1, 1, FDS(FD_FILE) },
 	[OP_MSG]	= { "send(uid)", IORING_OP_SEND, 3, 6, FDS(FD_MSG) },

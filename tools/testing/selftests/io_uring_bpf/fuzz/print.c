@@ -91,11 +91,13 @@ static void print_buf(FILE *f, const struct fz_act *a)
 		break;
 	case FZ_BUF_MOVE:
 		if (a->tmpl == 1) {
-			fputs("bpf_io_uring_buf_read(1, tail of the CQ, x, 4) ?: bpf_io_uring_buf_write(1, head of the CQ, x, 4);", f);
+			fputs("bpf_io_uring_buf_read(1, tail of the CQ, x, 4) ?: ", f);
+			fputs("bpf_io_uring_buf_write(1, head of the CQ, x, 4);", f);
 			break;
 		}
-		fprintf(f, "bpf_io_uring_buf_read(%u, %llu, x, 4) ?: bpf_io_uring_buf_write(%u, %llu, x, 4);",
-			a->tmpl, off, a->tmpl, (unsigned long long)a->addr);
+		fprintf(f, "bpf_io_uring_buf_read(%u, %llu, x, 4) ?: ", a->tmpl, off);
+		fprintf(f, "bpf_io_uring_buf_write(%u, %llu, x, 4);", a->tmpl,
+			(unsigned long long)a->addr);
 		break;
 	}
 }

@@ -258,6 +258,7 @@ __u32 fz_watch_ok(unsigned int ring, __u32 bits)
 
 int fz_ring_attach(struct fz_env *e, const struct fz_attach *a)
 {
+	const struct bpf_program *prog = fz_program(a->ring, a->watch, a->sleepable, a->plain);
 	struct fz_rings *r = &e->rings[a->ring];
 	LIBBPF_OPTS(bpf_iouring_opts, opts, .slot = a->slot);
 
@@ -271,8 +272,7 @@ int fz_ring_attach(struct fz_env *e, const struct fz_attach *a)
 	}
 	if (a->watch && !a->plain)
 		fz_watch_ok(a->ring, 1 << a->sleepable);
-	r->links[a->slot] = bpf_program__attach_iouring(
-		fz_program(a->ring, a->watch, a->sleepable, a->plain), r->fd, &opts);
+	r->links[a->slot] = bpf_program__attach_iouring(prog, r->fd, &opts);
 	return r->links[a->slot] ? 0 : -errno;
 }
 

@@ -80,7 +80,8 @@ static __noinline int flow_event(struct bpf_io_uring_ctx *ctx, __u32 ring)
 		complain(ctx, FZ_STATE_TAG, ring, tag, ctx->event);
 		return BPF_IO_URING_DEFAULT;
 	}
-	f = r.flow = &flows[idx];
+	f = &flows[idx];
+	r.flow = f;
 	check_order(ctx, f, ring);
 	check_state(ctx, f, ring);
 	check_task(ctx, f, ring);

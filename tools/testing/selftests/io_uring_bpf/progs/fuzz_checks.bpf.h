@@ -92,9 +92,8 @@ static void count_child(struct bpf_io_uring_ctx *ctx, struct fz_flow *f,
 		  ctx->opcode == IORING_OP_SENDMSG_ZC;
 
 	if (ctx->event == BPF_IO_URING_COMPLETE && child) {
-		if (!zc || !(ctx->cflags & IORING_CQE_F_MORE)) {
+		if (!zc || !(ctx->cflags & IORING_CQE_F_MORE))
 			f->children--;
-		}
 	} else if (ctx->event == BPF_IO_URING_AUX &&
 		   (ctx->cflags & IORING_CQE_F_NOTIF)) {
 		f->children--;

@@ -293,14 +293,18 @@ static void do_set(struct bpf_io_uring_ctx *ctx, struct run *r,
 		ctx->cflags = (ctx->cflags & keep) | (a->len & ~keep);
 		break;
 	case FZ_SET_STATE:
-		if (!r->flow)
+		if (!r->flow) {
 			ctx->state[2] = a->off;
-		else if (a->tmpl % 3 == 0)
-			ctx->state[1] = r->flow->state[1] = a->off;
-		else if (a->tmpl % 3 == 1)
-			ctx->state[2] = r->flow->state[2] = a->off;
-		else
-			ctx->state[3] = r->flow->state[3] = a->off;
+		} else if (a->tmpl % 3 == 0) {
+			ctx->state[1] = a->off;
+			r->flow->state[1] = a->off;
+		} else if (a->tmpl % 3 == 1) {
+			ctx->state[2] = a->off;
+			r->flow->state[2] = a->off;
+		} else {
+			ctx->state[3] = a->off;
+			r->flow->state[3] = a->off;
+		}
 		break;
 	}
 }
