@@ -12,7 +12,6 @@ dir=$2
 . "$(dirname "$(realpath "$0")")/guestlib.sh"
 
 mount -t debugfs none /sys/kernel/debug 2>/dev/null
-ip link set lo up 2>/dev/null || busybox ip link set lo up || ifconfig lo up
 early_complaints
 
 switch=$(echo /sys/module/*/parameters/io_bpf_mutant)

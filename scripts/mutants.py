@@ -26,6 +26,7 @@ import re
 import subprocess
 import sys
 
+from fuzzlib.guest import number_of
 from serieslib.faults import read_lists, write_sources
 from serieslib.util import CACHE, Error, GUEST_BUILD, TOP, run, say, write_file
 
@@ -136,13 +137,6 @@ def shares(lines, nr):
     return [sorted(share, key=lines.index) for share in found]
 
 
-def guests(lines):
-    """How many guests that takes."""
-    return int(subprocess.run(
-        ['bash', '-c', '. "$1/lib.sh"; . "$1/vm.sh"; vm_guests "$2"', 'bash',
-         SCRIPTS, str(len(lines))], check=True, stdout=subprocess.PIPE).stdout)
-
-
 def run_all(mutants):
     """All of their tests, in guests."""
     subprocess.run(['rm', '-rf', RESULTS], check=True)
@@ -153,7 +147,7 @@ def run_all(mutants):
     lines = plan(mutants)
     with concurrent.futures.ThreadPoolExecutor() as pool:
         for end in [pool.submit(run_share, nr, share)
-                    for nr, share in enumerate(shares(lines, guests(lines)), 1)]:
+                    for nr, share in enumerate(shares(lines, number_of(len(lines))), 1)]:
             end.result()
 
 

@@ -45,6 +45,7 @@ enum fz_fd {
 #define TABLE_LIFELINE	31
 #define TABLE_NR	32
 
+#define FZ_UIDS		64
 #define FZ_DATA		8
 /* values of fz_sqe.buf for an absent page and for an invalid address */
 #define BUF_HOLE	7
@@ -108,7 +109,7 @@ struct fz_env {
 	pid_t	pid;
 	__u32	next_flow;
 	/* uids that threads have set, in order */
-	__u32	uids[64];
+	__u32	uids[FZ_UIDS];
 	__u32	nr_uids;
 	/* for ids of a single flow: index of the flow, plus 1 */
 	__u16	id_flow[FZ_IDS];

@@ -36,6 +36,11 @@
 #define FZ_REPEATS	120
 #define FZ_MAX_PART	400
 
+/* first id of each range; ids are the low bits of user_data, 0: not counted */
+#define ID_APP		1
+#define ID_TMPL		120
+#define ID_POST		200
+
 /* kinds of requests, see ops.c */
 enum fz_op {
 	OP_NOP, OP_READ, OP_WRITE, OP_READV, OP_WRITEV, OP_READ_FIXED,
@@ -156,6 +161,13 @@ struct fz_case {
 		for (j = 0; j < FZ_RULES; j++)				\
 			for (k = 0, a = (c)->tables[i].rules[j].acts;	\
 			     k < FZ_ACTS; k++, a++)
+
+/* all templates, then all requests of the application */
+#define for_each_request(c, i, s)					\
+	for (i = 0; i < FZ_TMPLS + (c)->nr_sqes &&			\
+		    (s = i < FZ_TMPLS ? &(c)->tmpls[i] :		\
+					&(c)->sqes[i - FZ_TMPLS], true); \
+	     i++)
 
 /* splitmix64 */
 struct fz_rng {

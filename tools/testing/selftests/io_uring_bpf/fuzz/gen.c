@@ -4,11 +4,6 @@
 
 #include <ctype.h>
 
-/* first id of each range; ids are the low bits of user_data, 0: not counted */
-#define ID_APP		1
-#define ID_TMPL		120
-#define ID_POST		200
-
 static const char *const modes[] = {
 	"plain", "defer", "sqpoll", "iopoll", "wide", "mixed", "watch", "flow",
 	"kill", "repeat",
@@ -557,12 +552,11 @@ void fz_derive(struct fz_case *c)
 	bool drains = false, cancels = false, used;
 	unsigned int i, j, k;
 	struct fz_act *act;
+	struct fz_sqe *s;
 
 	for (i = 0; i < c->nr_sqes; i++)
 		drains |= c->sqes[i].sqe_flags & IOSQE_IO_DRAIN;
-	for (i = 0; i < FZ_TMPLS + c->nr_sqes; i++) {
-		struct fz_sqe *s = i < FZ_TMPLS ? &c->tmpls[i] : &c->sqes[i - FZ_TMPLS];
-
+	for_each_request(c, i, s) {
 		/* faults of the base kernel, see masks.c */
 		if ((drains || c->end == END_EXEC) &&
 		    (s->op == OP_SEND_ZC || s->op == OP_SENDMSG_ZC))

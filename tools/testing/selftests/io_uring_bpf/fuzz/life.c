@@ -153,7 +153,7 @@ static void step_setuid(struct fz_env *e, const struct fz_step *s, unsigned int 
 	__u32 n = __atomic_fetch_add(&e->nr_uids, 1, __ATOMIC_RELAXED);
 	__u32 uid = s->arg & 1 ? 1000 : 0;
 
-	if (n >= 64)
+	if (n >= FZ_UIDS)
 		return;
 	e->uids[n] = uid;
 	/* the system call affects only this thread; the saved uid remains root */

@@ -33,6 +33,12 @@ struct mask {
 		for (j = 0, rule = (c)->tables[i].rules; j < FZ_RULES;	\
 		     j++, rule++)
 
+static void limit(struct fz_rule *rule, __u32 most)
+{
+	if (rule->left > most)
+		rule->left = most;
+}
+
 /* Posted CQEs of children can fill the overflow list without limit. */
 static void few_posts(struct fz_case *c)
 {
@@ -40,8 +46,8 @@ static void few_posts(struct fz_case *c)
 	unsigned int i, j;
 
 	for_each_rule(c, i, j, rule) {
-		if (rule->left > 20 && (rule->verdict & 3) == VERDICT_POST)
-			rule->left = 20;
+		if ((rule->verdict & 3) == VERDICT_POST)
+			limit(rule, 20);
 	}
 }
 
@@ -53,10 +59,8 @@ static void no_endless_flows(struct fz_case *c)
 
 	if (c->end != END_SETTLE)
 		return;
-	for_each_rule(c, i, j, rule) {
-		if (rule->left > 30)
-			rule->left = 30;
-	}
+	for_each_rule(c, i, j, rule)
+		limit(rule, 30);
 }
 
 /* After bpf_io_uring_link(), nr_children is one too high until the request is linked. */
@@ -77,8 +81,8 @@ static void no_endless_watchers(struct fz_case *c)
 	unsigned int i, j;
 
 	for_each_rule(c, i, j, rule) {
-		if (watches(i) && rule->left > 100)
-			rule->left = 100;
+		if (watches(i))
+			limit(rule, 100);
 	}
 }
 
@@ -115,14 +119,11 @@ static void preds_post(struct fz_case *c)
 /* A linked timeout may cancel another request with the same user_data. */
 static void timeouts_may_cancel(struct fz_case *c)
 {
+	struct fz_sqe *s;
 	unsigned int i;
 
-	for (i = 0; i < c->nr_sqes; i++) {
-		if (c->sqes[i].op == OP_LINK_TIMEOUT)
-			c->innocent = 0;
-	}
-	for (i = 0; i < FZ_TMPLS; i++) {
-		if (c->tmpls[i].op == OP_LINK_TIMEOUT)
+	for_each_request(c, i, s) {
+		if (s->op == OP_LINK_TIMEOUT)
 			c->innocent = 0;
 	}
 }

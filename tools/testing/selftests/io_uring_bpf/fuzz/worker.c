@@ -91,17 +91,18 @@ static void prepare_templates(struct fz_env *e)
 {
 	const struct fz_case *c = e->c;
 	bool skips = false, chained = false;
+	const struct fz_sqe *s;
 	unsigned int i;
 
-	for (i = 0; i < c->nr_sqes; i++)
-		skips |= c->sqes[i].sqe_flags & IOSQE_CQE_SKIP_SUCCESS;
-	for (i = 0; i < FZ_TMPLS; i++)
-		skips |= c->tmpls[i].sqe_flags & IOSQE_CQE_SKIP_SUCCESS;
+	for_each_request(c, i, s)
+		skips |= s->sqe_flags & IOSQE_CQE_SKIP_SUCCESS;
 	for (i = 0; i < FZ_TMPLS; i++) {
-		const struct fz_sqe *s = &c->tmpls[i];
-		__u8 f = s->op < OP_NR ? fz_op_flags(s) : 0;
-		bool chain = s->sqe_flags & (IOSQE_IO_LINK | IOSQE_IO_HARDLINK);
+		bool chain;
+		__u8 f;
 
+		s = &c->tmpls[i];
+		f = s->op < OP_NR ? fz_op_flags(s) : 0;
+		chain = s->sqe_flags & (IOSQE_IO_LINK | IOSQE_IO_HARDLINK);
 		if (s->op < OP_NR)
 			fz_fill(e, c, s, &skel->bss->sqes[i]);
 		/* in a cancelled chain, the flag of one request affects the others */
@@ -118,8 +119,8 @@ static void prepare_templates(struct fz_env *e)
 		skel->bss->id_flags[c->tmpls[i].id] |= FZ_T_GUILTY;
 	for (i = 0; i < c->nr_sqes; i++)
 		skel->bss->id_flags[c->sqes[i].id] |= FZ_ID_APP;
-	/* ids that programs set, from ID_POST on */
-	for (i = 200; i < FZ_IDS; i++)
+	/* ids that programs set */
+	for (i = ID_POST; i < FZ_IDS; i++)
 		skel->bss->id_flags[i] = FZ_ID_APP | FZ_ID_PROG | FZ_T_GUILTY;
 	skel->bss->id_flags[0] = FZ_ID_APP | FZ_ID_PROG | FZ_T_GUILTY;
 }
@@ -196,13 +197,13 @@ static void check_uids(struct fz_env *e)
 		if (!CMSG_FIRSTHDR(&m) || !n || n > FZ_MSGS)
 			continue;
 		uc = (void *)CMSG_DATA(CMSG_FIRSTHDR(&m));
-		for (i = skel->bss->msg_uid_from[n - 1]; i < e->nr_uids && i < 64; i++) {
+		for (i = skel->bss->msg_uid_from[n - 1]; i < e->nr_uids && i < FZ_UIDS; i++) {
 			if (e->uids[i] == uc->uid)
 				break;
 		}
 		if (skel->bss->msg_thread[n - 1] == FZ_THREADS - 1)
-			i = uc->uid ? 64 : 0;
-		if (i >= e->nr_uids || i >= 64)
+			i = uc->uid ? FZ_UIDS : 0;
+		if (i >= e->nr_uids || i >= FZ_UIDS)
 			fz_report("creds", "a send used uid %u, which is outdated",
 				  uc->uid);
 	}
@@ -312,6 +313,7 @@ static bool settle_once(struct fz_env *e)
 static bool needs_shut(struct fz_env *e)
 {
 	const struct fz_case *c = e->c;
+	const struct fz_sqe *s;
 	unsigned int i;
 
 	/* IORING_REGISTER_SYNC_CANCEL does not search the workers of an SQ thread */
@@ -320,13 +322,9 @@ static bool needs_shut(struct fz_env *e)
 			return true;
 	}
 	/* the notification waits until the data is consumed */
-	for (i = 0; i < c->nr_sqes; i++) {
-		if (c->sqes[i].op < OP_NR && (fz_op_flags(&c->sqes[i]) & FZ_T_ZC))
-			return true;
-	}
-	for (i = 0; i < FZ_TMPLS; i++) {
-		if (c->tmpls[i].op < OP_NR && fz_tmpl_used(c, i) &&
-		    (fz_op_flags(&c->tmpls[i]) & FZ_T_ZC))
+	for_each_request(c, i, s) {
+		if (s->op < OP_NR && (fz_op_flags(s) & FZ_T_ZC) &&
+		    (i >= FZ_TMPLS || fz_tmpl_used(c, i)))
 			return true;
 	}
 	return false;
@@ -425,7 +423,7 @@ static void repeat(struct fz_env *e)
 	unsigned int i, third;
 
 	n[0] = fz_kiocbs();
-	for (i = 0; i < e->c->repeats && i < FZ_REPEATS && now_ms() < end; i++) {
+	for (i = 0; i < e->c->repeats && now_ms() < end; i++) {
 		prepare_tables(e);
 		run_thread(&(struct thread){ .nr = 0 });
 		fz_ring_enter(&e->rings[0], 0, 0, IORING_ENTER_GETEVENTS, 0);

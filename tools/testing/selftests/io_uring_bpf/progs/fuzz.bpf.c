@@ -96,8 +96,9 @@ static __noinline int flow_event(struct bpf_io_uring_ctx *ctx, __u32 ring)
 			if (r.res_written)
 				id_flags[user_data & (FZ_IDS - 1)] |= FZ_ID_RES;
 		} else if (child_posts(cflags, verdict) &&
-			 !(cflags & IORING_CQE_F_MORE))
+			   !(cflags & IORING_CQE_F_MORE)) {
 			count_cqe(ctx->user_data, 1, 1);
+		}
 	}
 	end_of_run(ctx, &r, res);
 	return verdict;
