@@ -51,6 +51,7 @@ static const char *const wrong_names[] = {
 	[FZ_WATCH_FILTER] = "a watching program sees a request that its filter excludes",
 	[FZ_WATCH_PROG] = "a watching program sees a request that a program issued",
 	[FZ_WATCH_OLD] = "a watching program runs that was detached or replaced",
+	[FZ_BUF_WRONG] = "a registered buffer has wrong contents",
 };
 
 static int kmsg = -1;

@@ -134,6 +134,8 @@ static void env_memory(struct fz_env *e)
 	for (i = 0; i <= FZ_MSGS; i++)
 		snprintf(m->msgs[i], 8, "%07d", i);
 	memset(m->data[0], 1, 8);
+	for (i = 0; i < (int)sizeof(m->known); i++)
+		m->known[i] = fz_known(i);
 }
 
 static void env_hole(struct fz_env *e)

@@ -45,6 +45,8 @@ enum fz_fd {
 #define TABLE_LIFELINE	31
 #define TABLE_NR	32
 
+/* entries of threads[] from here on stand for the SQ threads of the rings */
+#define SQ_THREADS	(FZ_THREADS - FZ_RINGS)
 #define FZ_UIDS		64
 #define FZ_DATA		8
 /* values of fz_sqe.buf for an absent page and for an invalid address */
@@ -59,6 +61,8 @@ enum fz_fd {
 
 struct fz_mem {
 	char	data[FZ_DATA][4096];
+	/* registered buffer BUF_KNOWN: each byte is fz_known(offset) */
+	__u8	known[4 * 4096];
 	char	provided[BGID_NR][8][256];
 	/* datagrams, see msg_addr(); the first one is not checked */
 	char	msgs[FZ_MSGS + 1][8];
@@ -95,6 +99,8 @@ struct fz_rings {
 	bool	alive;
 	struct bpf_link *links[FZ_SLOTS];
 	int	personality[2];
+	/* uid of the SQ thread */
+	__u32	sq_uid;
 };
 
 struct fz_env {
@@ -147,13 +153,22 @@ int fz_ring_reap(struct fz_env *e, struct fz_rings *r);
 unsigned int fz_ring_overflow(struct fz_rings *r);
 struct io_uring_sqe *fz_ring_sqe(struct fz_rings *r, unsigned int n);
 int fz_ring_push(struct fz_rings *r, unsigned int nr);
-void fz_flow_done(struct fz_env *e, __u64 ud, __s32 res);
 void fz_ring_close(struct fz_rings *r);
 int fz_ring_resize(struct fz_rings *r, unsigned int sq, unsigned int cq);
 int fz_ring_buffers(struct fz_env *e, struct fz_rings *r);
 int fz_ring_sync_cancel(struct fz_rings *r, __u64 ud, __u32 flags, int fd, __u8 op);
 const struct bpf_program *fz_program(unsigned int ring, bool watch, bool sleepable,
 				     bool plain);
+/* prepare.c */
+void fz_prepare_tables(struct fz_env *e);
+void fz_prepare_templates(struct fz_env *e);
+void fz_prepare_filters(const struct fz_case *c);
+/* check.c */
+void fz_flow_done(struct fz_env *e, __u64 ud, __s32 res);
+void fz_check_uids(struct fz_env *e);
+void fz_check_cqes(struct fz_env *e);
+void fz_check_overflow(struct fz_env *e);
+unsigned int fz_unpaid(void);
 /* life.c */
 void fz_step(struct fz_env *e, const struct fz_step *s, unsigned int thread);
 

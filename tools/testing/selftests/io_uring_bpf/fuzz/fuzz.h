@@ -103,7 +103,8 @@ struct fz_ring {
 	__u8	on;
 	__u8	registered_fd;
 	__u8	restricted;
-	__u8	pad;
+	/* created by another user, with IORING_SETUP_ATTACH_WQ to ring 0 */
+	__u8	attach_wq;
 	__u32	setup;
 	__u32	entries;
 	__u32	cq_entries;
@@ -263,6 +264,12 @@ void fz_masks_apply(struct fz_case *c);
 struct fz_env;
 void fz_fill(struct fz_env *e, const struct fz_case *c, const struct fz_sqe *s,
 	     struct io_uring_sqe *sqe);
+/* rules.c */
+void fz_swarm_acts(struct fz_rng *r);
+void fz_gen_act(struct fz_rng *r, struct fz_act *a, bool watch, unsigned int pos);
+void fz_gen_rule(struct fz_rng *r, struct fz_rule *rule, bool watch, unsigned int pos);
+void fz_gen_table(struct fz_rng *r, struct fz_table *t, bool watch);
+void fz_retrigger(struct fz_rng *r, struct fz_case *c);
 /* ops.c */
 void fz_swarm(struct fz_rng *r);
 void fz_gen_sqe(struct fz_rng *r, struct fz_sqe *s, bool app);

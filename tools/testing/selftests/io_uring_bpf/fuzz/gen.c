@@ -137,6 +137,13 @@ static void gen_ring(struct fz_rng *r, struct fz_case *c, unsigned int i)
 	}
 	ring->registered_fd = chance(r, 15);
 	ring->restricted = chance(r, 20);
+	if (!i || !chance(r, 30))
+		return;
+	ring->attach_wq = 1;
+	if ((c->rings[0].setup & IORING_SETUP_SQPOLL) && !opt.mode && chance(r, 80))
+		ring->setup = c->rings[0].setup;
+	else if (!(c->rings[0].setup & IORING_SETUP_SQPOLL))
+		ring->setup &= ~IORING_SETUP_SQPOLL;
 }
 
 static void gen_attach(struct fz_rng *r, struct fz_case *c, unsigned int ring)
@@ -173,136 +180,6 @@ static void gen_attach(struct fz_rng *r, struct fz_case *c, unsigned int ring)
 		}
 		c->nr_attach++;
 	}
-}
-
-/* Actions that programs of this case may perform, see fz_swarm() */
-static struct {
-	__u32 verbs;
-	/* percentage of requests of flows that are issued for the application */
-	__u32 app;
-} swarm;
-
-static void swarm_acts(struct fz_rng *r)
-{
-	unsigned int n = 1 + below(r, 4);
-
-	swarm.verbs = ~0U;
-	swarm.app = PICK(r, 4, 12, 12, 50);
-	if (chance(r, 50))
-		return;
-	swarm.verbs = 1 << FZ_ISSUE;
-	while (n--)
-		swarm.verbs |= 1 << PICK(r, FZ_AGAIN, FZ_AGAIN, FZ_ISSUE, FZ_POST,
-					 FZ_COMPLETE, FZ_DROP, FZ_UNLINK, FZ_LINK,
-					 1 + below(r, FZ_NR_VERBS - 1));
-}
-
-static void gen_act(struct fz_rng *r, struct fz_act *a, bool watch, unsigned int pos)
-{
-	static const __u8 weights[FZ_NR_VERBS] = {
-		[FZ_ISSUE] = 60, [FZ_AGAIN] = 30, [FZ_POST] = 9, [FZ_COMPLETE] = 6,
-		[FZ_DROP] = 10, [FZ_UNLINK] = 8, [FZ_LINK] = 10, [FZ_ITER] = 3,
-		[FZ_BUF_DATA] = 2, [FZ_BUF_DATA_RW] = 2, [FZ_BUF_READ] = 2,
-		[FZ_BUF_WRITE] = 2, [FZ_BUF_MOVE] = 4, [FZ_SET_UD] = 3,
-		[FZ_SET_RES] = 3, [FZ_SET_CFLAGS] = 2, [FZ_SET_STATE] = 5,
-	};
-	int sum = 0, n, i;
-
-	for (i = 0; i < FZ_NR_VERBS; i++)
-		sum += swarm.verbs & 1 << i ? weights[i] : 0;
-	n = below(r, sum);
-	for (i = 0; i < FZ_NR_VERBS - 1; i++) {
-		n -= swarm.verbs & 1 << i ? weights[i] : 0;
-		if (n < 0)
-			break;
-	}
-	memset(a, 0, sizeof(*a));
-	a->verb = i;
-	a->tmpl = below(r, FZ_RING_TMPLS);
-	a->size = chance(r, 97) ? 64 : PICK(r, 0, 32, 63, 100);
-	a->len = PICK(r, 0U, 1U, 8U, 512U, 4096U, (__u32)-529, (__u32)-ECANCELED,
-		      (__u32)-EIO, 7U);
-	a->off = PICK(r, 0ULL, 0ULL, 1ULL, 2ULL, 512ULL, 63ULL, 64ULL, ~0ULL);
-	a->msg = chance(r, 80);
-	switch (i) {
-	case FZ_ISSUE:
-		a->flags = chance(r, watch ? 95 : swarm.app) ? 1 : 0;
-		if (chance(r, 2))
-			a->flags = rnd(r);
-		break;
-	case FZ_AGAIN:
-		a->off = PICK(r, 0ULL, 0ULL, 0ULL, 512ULL, ~0ULL);
-		a->addr = chance(r, 90);
-		a->len = PICK(r, 0U, 1U, 8U, 512U);
-		break;
-	case FZ_POST:
-		a->size = PICK(r, 16, 16, 16, 32, 8);
-		a->off = ID_POST + below(r, 8);
-		a->msg = chance(r, 15) ? FZ_BURST : 1;
-		a->flags = chance(r, 80) ? 0 : rnd(r) & ~(__u64)IORING_CQE_F_MORE;
-		break;
-	case FZ_DROP:
-	case FZ_UNLINK:
-		a->off = chance(r, 70) ? below(r, 3) : below(r, 70);
-		a->flags = chance(r, 95) ? below(r, 4) : rnd(r);
-		if (i == FZ_UNLINK)
-			a->flags &= ~2ULL;
-		break;
-	case FZ_LINK:
-		a->flags = chance(r, 98) ? 0 : rnd(r);
-		break;
-	case FZ_SET_UD:
-		a->off = ID_POST + 10 + below(r, 4);
-		break;
-	case FZ_SET_RES:
-		a->len = chance(r, 50) ? 5 : (__u32)-EPIPE;
-		break;
-	case FZ_SET_CFLAGS:
-		a->len = rnd(r);
-		break;
-	case FZ_BUF_DATA ... FZ_BUF_MOVE:
-		a->tmpl = below(r, 5);
-		a->off = PICK(r, 0ULL, 8ULL, 64ULL, 4090ULL, 4096ULL, 8190ULL);
-		a->addr = PICK(r, 0ULL, 8ULL, 64ULL);
-		break;
-	}
-	/* a flow that issues nothing ends at once, so prefer to issue a request */
-	if (!pos && !watch && chance(r, 60)) {
-		a->verb = FZ_ISSUE;
-		a->flags = 0;
-	}
-}
-
-static void gen_rule(struct fz_rng *r, struct fz_rule *rule, bool watch,
-		     unsigned int pos)
-{
-	unsigned int i;
-
-	memset(rule, 0, sizeof(*rule));
-	rule->left = chance(r, 25) ? ~0U : PICK(r, 1U, 2U, 5U, 20U, 100U);
-	rule->events = !pos && !watch ? 1 << 0 | (chance(r, 50) ? 2 : 0) :
-		       PICK(r, 2, 2, 2, 4, 4, 6, 6, 8, 14, 15);
-	rule->opcode = chance(r, 70) ? FZ_ANY_OPCODE :
-		       fz_op_opcode(PICK(r, (int)OP_NOP, OP_READ, OP_POLL, OP_RECV, OP_SEND,
-					 OP_ACCEPT, OP_TIMEOUT));
-	if (!pos && !watch)
-		rule->opcode = FZ_ANY_OPCODE;
-	rule->verdict = PICK(r, 0, 0, 0, 0, 1, 1, 2, 2, 3);
-	if (chance(r, 12))
-		rule->verdict |= chance(r, 60) ? 4 : 8;
-	rule->nr_acts = PICK(r, 0, 1, 1, 1, 2, 2, 3, 5);
-	if (!pos && !watch && !rule->nr_acts)
-		rule->nr_acts = 1;
-	for (i = 0; i < rule->nr_acts; i++)
-		gen_act(r, &rule->acts[i], watch, i);
-}
-
-static void gen_table(struct fz_rng *r, struct fz_table *t, bool watch)
-{
-	unsigned int i;
-
-	for (i = 0; i < FZ_RULES; i++)
-		gen_rule(r, &t->rules[i], watch, i);
 }
 
 static __u8 app_id(struct fz_rng *r, const struct fz_case *c)
@@ -451,18 +328,20 @@ static void gen(struct fz_rng *r, struct fz_case *c)
 
 	c->ids = PICK(r, 0, 0, 0, 1, 2);
 	fz_swarm(r);
-	swarm_acts(r);
+	fz_swarm_acts(r);
 	for (i = 0; i < FZ_RINGS; i++) {
 		gen_ring(r, c, i);
 		if (c->rings[i].on)
 			gen_attach(r, c, i);
 	}
 	for (i = 0; i < FZ_TABLES; i++)
-		gen_table(r, &c->tables[i], i >= 2 * FZ_RINGS);
+		fz_gen_table(r, &c->tables[i], i >= 2 * FZ_RINGS);
 	gen_tmpls(r, c);
 	c->nr_threads = PICK(r, 1, 1, 1, 2, 2, 3);
 	for (i = 0; i < c->nr_threads; i++)
 		gen_thread(r, c, i);
+	if (chance(r, 15))
+		fz_retrigger(r, c);
 	c->reaper = chance(r, 12);
 	c->noreap = chance(r, 15);
 	c->end = PICK(r, END_SETTLE, END_SETTLE, END_SETTLE, END_SETTLE, END_SETTLE,
@@ -481,14 +360,14 @@ static void mutate_once(struct fz_rng *r, struct fz_case *c)
 
 	switch (below(r, 12)) {
 	case 0:
-		gen_rule(r, &c->tables[k].rules[below(r, 4)], k >= 2 * FZ_RINGS, 1);
+		fz_gen_rule(r, &c->tables[k].rules[below(r, 4)], k >= 2 * FZ_RINGS, 1);
 		break;
 	case 1:
 		i = below(r, 4);
-		gen_rule(r, &c->tables[k].rules[i], k >= 2 * FZ_RINGS, i);
+		fz_gen_rule(r, &c->tables[k].rules[i], k >= 2 * FZ_RINGS, i);
 		break;
 	case 2:
-		gen_act(r, &c->tables[k].rules[below(r, 4)].acts[below(r, 2)],
+		fz_gen_act(r, &c->tables[k].rules[below(r, 4)].acts[below(r, 2)],
 			k >= 2 * FZ_RINGS, 1);
 		break;
 	case 3:

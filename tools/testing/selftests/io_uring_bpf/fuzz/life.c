@@ -9,9 +9,6 @@
 
 #include "fuzz.skel.h"
 
-/* the last entry of threads[] stands for SQ threads, which run as root */
-#define SQ_THREAD	(FZ_THREADS - 1)
-
 /* Prepare @q as a flow, or as a NOP if there are too many flows. */
 static void start_flow(struct fz_env *e, const struct fz_step *st,
 		       const struct fz_sqe *s, struct io_uring_sqe *q,
@@ -35,7 +32,7 @@ static void start_flow(struct fz_env *e, const struct fz_step *st,
 	f->state[3] = ~0ULL;
 	f->user_data = q->user_data;
 	f->tid = gettid();
-	f->thread = sqpoll ? SQ_THREAD : thread;
+	f->thread = sqpoll ? SQ_THREADS + st->ring : thread;
 	f->innocent = !timed;
 	q->off = f->state[0];
 	q->addr = f->state[1];

@@ -154,10 +154,11 @@ __u8 fz_op_flags(const struct fz_sqe *s)
 	return f;
 }
 
-/* bitmaps of the kinds of requests and the descriptors of this case */
+/* bitmaps of the kinds of requests and the descriptors of this case; percentages */
 static struct {
 	__u64 ops;
 	__u64 fds;
+	__u32 link, async, drain;
 } swarm;
 
 static int weight(int op, bool app)
@@ -191,6 +192,23 @@ static const __u64 channels[] = {
 	BIT(TIMER), BIT(ZERO) | BIT(DUP), BIT(MSG), BIT(RING0) | BIT(RING1) | BIT(RING2),
 };
 
+/* Choose a channel, and most of the kinds of requests that may use it. */
+static void swarm_channel(struct fz_rng *r)
+{
+	unsigned int op, i;
+
+	swarm.fds = channels[below(r, sizeof(channels) / sizeof(channels[0]))];
+	swarm.ops = 1ULL << OP_FLOW;
+	for (op = 0; op < OP_NR; op++) {
+		for (i = 0; i < ops[op].nr_fds; i++) {
+			if ((swarm.fds & 1ULL << ops[op].fds[i]) && chance(r, 70))
+				swarm.ops |= 1ULL << op;
+		}
+	}
+	if (chance(r, 30))
+		swarm.ops |= 1ULL << OP_NOP;
+}
+
 /*
  * Choose the kinds of requests and the descriptors of a case. Requests interact
  * more often if these are few: see "Swarm testing", Groce et al., ISSTA 2012.
@@ -202,8 +220,15 @@ void fz_swarm(struct fz_rng *r)
 
 	swarm.ops = ~0ULL;
 	swarm.fds = ~0ULL;
+	swarm.link = PICK(r, 25, 25, 25, 60);
+	swarm.async = PICK(r, 10, 10, 10, 40);
+	swarm.drain = PICK(r, 4, 4, 4, 25);
 	if (chance(r, 35))
 		return;
+	if (chance(r, 35)) {
+		swarm_channel(r);
+		return;
+	}
 	if (chance(r, 60))
 		few |= 1ULL << OP_NOP;
 	n = 1 + below(r, 7);
@@ -233,15 +258,15 @@ static __u8 pick_fd(struct fz_rng *r, const struct op_info *op)
 
 static void gen_flags(struct fz_rng *r, struct fz_sqe *s, bool app)
 {
-	if (chance(r, 25))
+	if (chance(r, swarm.link))
 		s->sqe_flags |= IOSQE_IO_LINK;
 	else if (chance(r, 6))
 		s->sqe_flags |= IOSQE_IO_HARDLINK;
-	if (chance(r, s->sqe_flags & IOSQE_IO_LINK ? 20 : 10))
+	if (chance(r, s->sqe_flags & IOSQE_IO_LINK ? 2 * swarm.async : swarm.async))
 		s->sqe_flags |= IOSQE_ASYNC;
 	if (chance(r, app ? 12 : 6))
 		s->sqe_flags |= IOSQE_CQE_SKIP_SUCCESS;
-	if (app && chance(r, 4))
+	if (app && chance(r, swarm.drain))
 		s->sqe_flags |= IOSQE_IO_DRAIN;
 	if (chance(r, 12))
 		s->sqe_flags |= IOSQE_FIXED_FILE;

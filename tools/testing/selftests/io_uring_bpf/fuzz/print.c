@@ -75,6 +75,8 @@ static void print_buf(FILE *f, const struct fz_act *a)
 {
 	unsigned long long off = a->off;
 
+	if (a->tmpl == FZ_BUF_KNOWN)
+		fputs("/* check, or write what it contains: */ ", f);
 	switch (a->verb) {
 	case FZ_BUF_DATA:
 		fprintf(f, "bpf_io_uring_buf_data(%u, %llu, 16);", a->tmpl, off);
@@ -200,6 +202,8 @@ static void print_ring(FILE *f, const struct fz_case *c, unsigned int i)
 
 	fprintf(f, "ring %u: entries %u, CQ %u, setup ", i, r->entries, r->cq_entries);
 	fz_put_flags(f, setup_names, r->setup);
+	if (r->attach_wq)
+		fputs(", created by uid 1002 with ATTACH_WQ to ring 0", f);
 	if (r->registered_fd)
 		fputs(", registered ring descriptor", f);
 	if (r->restricted && (r->setup & IORING_SETUP_R_DISABLED))

@@ -94,6 +94,10 @@ static int ring_setup(struct fz_env *e, struct fz_rings *r,
 		p->cq_off.user_addr = (unsigned long)r->mem;
 		p->sq_off.user_addr = (unsigned long)r->sqes;
 	}
+	if (c->attach_wq && e->rings[0].alive && !(e->rings[0].setup & IORING_SETUP_REGISTERED_FD_ONLY)) {
+		p->flags |= IORING_SETUP_ATTACH_WQ;
+		p->wq_fd = e->rings[0].fd;
+	}
 	fd = syscall(__NR_io_uring_setup, c->entries, p);
 	if (fd < 0)
 		return -errno;
@@ -137,15 +141,16 @@ static int ring_files(struct fz_env *e, struct fz_rings *r, int lifeline)
 
 int fz_ring_buffers(struct fz_env *e, struct fz_rings *r)
 {
-	struct iovec iov[4] = {
+	struct iovec iov[FZ_BUF_KNOWN + 1] = {
 		{ e->mem->data[0], 8192 },
 		/* the memory of the ring: a program may move the head of the CQ */
 		{ r->mem, 4096 },
 		{ e->mem->data[4], 4096 },
 		{ NULL, 0 },
+		{ e->mem->known, sizeof(e->mem->known) },
 	};
 
-	return fz_ring_register(r, IORING_REGISTER_BUFFERS, iov, 4);
+	return fz_ring_register(r, IORING_REGISTER_BUFFERS, iov, FZ_BUF_KNOWN + 1);
 }
 
 static void ring_provide(struct fz_env *e, struct fz_rings *r, __u16 bgid, __u16 flags)
@@ -206,7 +211,12 @@ int fz_ring_init(struct fz_env *e, unsigned int nr, int lifeline)
 	struct io_uring_rsrc_update up = { .offset = -1U };
 	int ret;
 
+	/* a shared SQ thread assumes the credentials of the creator of each ring */
+	if (c->attach_wq && !syscall(__NR_setresuid, 1002, -1, -1))
+		r->sq_uid = 1002;
 	ret = ring_setup(e, r, c);
+	if (r->sq_uid && syscall(__NR_setresuid, 0, -1, -1))
+		return -errno;
 	if (ret)
 		return ret;
 	ring_array(r);
@@ -261,6 +271,8 @@ int fz_ring_attach(struct fz_env *e, const struct fz_attach *a)
 	const struct bpf_program *prog = fz_program(a->ring, a->watch, a->sleepable, a->plain);
 	struct fz_rings *r = &e->rings[a->ring];
 	LIBBPF_OPTS(bpf_iouring_opts, opts, .slot = a->slot);
+	__u32 before = 0;
+	int ret;
 
 	if (!r->alive || r->links[a->slot])
 		return -EBUSY;
@@ -271,9 +283,14 @@ int fz_ring_attach(struct fz_env *e, const struct fz_attach *a)
 		opts.user_data_mask = a->user_data_mask;
 	}
 	if (a->watch && !a->plain)
-		fz_watch_ok(a->ring, 1 << a->sleepable);
+		before = fz_watch_ok(a->ring, 1 << a->sleepable);
 	r->links[a->slot] = bpf_program__attach_iouring(prog, r->fd, &opts);
-	return r->links[a->slot] ? 0 : -errno;
+	if (r->links[a->slot])
+		return 0;
+	ret = -errno;
+	if (a->watch && !a->plain)
+		fz_watch_ok(a->ring, before);
+	return ret;
 }
 
 struct io_uring_sqe *fz_ring_sqe(struct fz_rings *r, unsigned int n)

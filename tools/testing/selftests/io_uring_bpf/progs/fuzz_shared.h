@@ -20,7 +20,9 @@
 #define FZ_THREADS	8
 #define FZ_ANY_OPCODE	0xff
 /* CQEs that one FZ_POST may post */
-#define FZ_BURST	12
+#define FZ_BURST	48
+/* index of the registered buffer with known contents, see fz_known() */
+#define FZ_BUF_KNOWN	4
 
 /* upper half of each user_data, and of state[0] of each flow */
 #define FZ_COOKIE	0xf0221e00ULL
@@ -184,6 +186,7 @@ enum fz_wrong {
 	FZ_WATCH_FILTER,
 	FZ_WATCH_PROG,
 	FZ_WATCH_OLD,
+	FZ_BUF_WRONG,
 	FZ_NR_WRONG,
 };
 
@@ -199,5 +202,11 @@ struct fz_wrong_what {
 	__u16	flags;
 	__s32	res;
 };
+
+/* Return the byte at this offset of registered buffer FZ_BUF_KNOWN. */
+static inline __u8 fz_known(__u64 off)
+{
+	return off + 31 * (off >> 12);
+}
 
 #endif

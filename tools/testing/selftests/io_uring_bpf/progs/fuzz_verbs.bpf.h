@@ -109,7 +109,8 @@ static int do_again(struct bpf_io_uring_ctx *ctx, struct run *r,
 	__u32 len = a->len;
 	int ret;
 
-	if (a->msg && ctx->opcode == IORING_OP_SEND && r->flow) {
+	if (a->msg && ctx->opcode == IORING_OP_SEND && r->flow &&
+	    ctx->event == BPF_IO_URING_COMPLETE) {
 		off = 0;
 		addr = msg_addr(r->flow->thread);
 		len = 8;
@@ -244,12 +245,46 @@ static int do_iter(struct bpf_io_uring_ctx *ctx)
 	return 0;
 }
 
+/* Access the buffer whose contents are known: check them, or write the same. */
+static int do_known(struct bpf_io_uring_ctx *ctx, const struct fz_act *a)
+{
+	const __u8 *slice;
+	__u32 i;
+	int ret;
+
+	if (a->verb == FZ_BUF_DATA || a->verb == FZ_BUF_DATA_RW) {
+		slice = (const __u8 *)bpf_io_uring_buf_data(ctx, FZ_BUF_KNOWN, a->off, 16);
+		if (!slice)
+			return -EFAULT;
+		if (slice[0] != fz_known(a->off) || slice[15] != fz_known(a->off + 15))
+			complain(ctx, FZ_BUF_WRONG, 0, a->off, slice[0]);
+		return 0;
+	}
+	if (a->verb == FZ_BUF_READ) {
+		ret = bpf_io_uring_buf_read(ctx, FZ_BUF_KNOWN, a->off, scratch,
+					    sizeof(scratch));
+		if (ret)
+			return ret;
+	}
+	for (i = 0; i < sizeof(scratch) && i < 64; i++) {
+		if (a->verb == FZ_BUF_READ && (__u8)scratch[i] != fz_known(a->off + i))
+			complain(ctx, FZ_BUF_WRONG, 0, a->off + i, scratch[i]);
+		scratch[i] = fz_known(a->off + i);
+	}
+	if (a->verb == FZ_BUF_READ)
+		return 0;
+	return bpf_io_uring_buf_write(ctx, FZ_BUF_KNOWN, a->off, scratch,
+				      sizeof(scratch));
+}
+
 static int do_buffer(struct bpf_io_uring_ctx *ctx, const struct fz_act *a)
 {
 	const __u8 *slice;
 	__u8 *rw;
 	int ret;
 
+	if (a->tmpl == FZ_BUF_KNOWN)
+		return do_known(ctx, a);
 	switch (a->verb) {
 	case FZ_BUF_DATA:
 		slice = (const __u8 *)bpf_io_uring_buf_data(ctx, a->tmpl, a->off, 16);

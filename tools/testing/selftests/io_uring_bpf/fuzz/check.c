@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What the worker checks: CQEs, results of flows, credentials, overflowed CQEs */
+#include "env.h"
+
+#include "fuzz.skel.h"
+
+/* Check a CQE: if it ends a flow, its result must be the one that the program set. */
+void fz_flow_done(struct fz_env *e, __u64 ud, __s32 res)
+{
+	__u32 idx = e->id_flow[ud & (FZ_IDS - 1)];
+	struct fz_flow *f;
+
+	if (!idx || ud >> 32 != FZ_COOKIE)
+		return;
+	f = &skel->bss->flows[idx - 1];
+	/* the program of a later flow in the chain has replaced the result */
+	if (skel->bss->id_flags[ud & (FZ_IDS - 1)] & FZ_ID_RES)
+		return;
+	if (f->over && f->res_known && res != f->res)
+		fz_report("result", "flow %u ended with %d, its program set %d",
+			  idx - 1, res, f->res);
+	/*
+	 * A flow that ends without its program is cancelled, by a detached link or
+	 * the exit of its thread. Skip flows that have not run, as these may have been
+	 * rejected, and those with an uncertain number of children.
+	 */
+	if (!f->over && f->runs && !f->vague && res != -ECANCELED)
+		fz_report("result", "flow %u ended with %d, without its program",
+			  idx - 1, res);
+	f->over = 1;
+	f->res_known = 0;
+}
+
+/* Check that each datagram has the uid of its thread when it was prepared, or later. */
+void fz_check_uids(struct fz_env *e)
+{
+	char cb[CMSG_SPACE(sizeof(struct ucred))], buf[16];
+	struct iovec iov = { buf, sizeof(buf) - 1 };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = cb };
+
+	for (;;) {
+		struct ucred *uc;
+		unsigned int n, i, ring;
+		ssize_t len;
+
+		m.msg_controllen = sizeof(cb);
+		len = recvmsg(e->msg_peer, &m, MSG_DONTWAIT);
+		if (len < 0)
+			return;
+		buf[len] = 0;
+		n = atoi(buf);
+		if (!CMSG_FIRSTHDR(&m) || !n || n > FZ_MSGS)
+			continue;
+		uc = (void *)CMSG_DATA(CMSG_FIRSTHDR(&m));
+		for (i = skel->bss->msg_uid_from[n - 1]; i < e->nr_uids && i < FZ_UIDS; i++) {
+			if (e->uids[i] == uc->uid)
+				break;
+		}
+		ring = skel->bss->msg_thread[n - 1] - SQ_THREADS;
+		if (ring < FZ_RINGS)
+			i = uc->uid == e->rings[ring].sq_uid ? 0 : FZ_UIDS;
+		if (i >= e->nr_uids || i >= FZ_UIDS)
+			fz_report("creds", "a send used uid %u, which is outdated",
+				  uc->uid);
+	}
+}
+
+/* Return an id whose CQEs are missing, or 0. */
+unsigned int fz_unpaid(void)
+{
+	unsigned int i;
+
+	for (i = 1; i < FZ_IDS; i++) {
+		if (__atomic_load_n(&skel->bss->owe[i].lo, __ATOMIC_RELAXED) > 0)
+			return i;
+	}
+	return 0;
+}
+
+/* Return the number of runs of programs, on all rings of the case. */
+unsigned long long fz_runs(void)
+{
+	unsigned long long n = 0;
+	unsigned int i;
+
+	for (i = 0; i < FZ_RINGS; i++)
+		n += __atomic_load_n(&skel->bss->rings[i].runs, __ATOMIC_RELAXED);
+	return n;
+}
+
+/* With --case, print the fdinfo of the rings. */
+static void show_rings(struct fz_env *e)
+{
+	char cmd[64];
+	unsigned int i;
+
+	for (i = 0; i < FZ_RINGS && opt.one; i++) {
+		if (!e->rings[i].alive)
+			continue;
+		snprintf(cmd, sizeof(cmd), "sed 's/^/# /' /proc/%d/fdinfo/%d", e->pid,
+			 e->rings[i].fd);
+		if (system(cmd))
+			return;
+	}
+}
+
+void fz_check_cqes(struct fz_env *e)
+{
+	unsigned int i;
+
+	if (e->lost || opt.control)
+		return;
+	if (fz_unpaid())
+		show_rings(e);
+	for (i = 1; i < FZ_IDS; i++) {
+		struct fz_owe *o = &skel->bss->owe[i];
+
+		if (o->lo > 0)
+			fz_report("cqe", "user_data %u: %lld CQEs are missing", i,
+				  (long long)o->lo);
+		if (o->hi < 0)
+			fz_report("cqe", "user_data %u: %lld CQEs too many", i,
+				  -(long long)o->hi);
+	}
+}
+
+/* Check that the overflow lists are bounded if CQEs are not reaped. */
+void fz_check_overflow(struct fz_env *e)
+{
+	unsigned int i, n, most;
+
+	for (i = 0; i < FZ_RINGS; i++) {
+		struct fz_rings *r = &e->rings[i];
+
+		if (!r->alive)
+			continue;
+		n = fz_ring_overflow(r);
+		/* generous bound: requests of the application, a CQ of CQEs per flow */
+		most = 200 + e->owed + e->next_flow * (r->cq_entries + 32) +
+		       r->cq_entries;
+		if (n > most)
+			fz_report("overflow", "%u overflowed CQEs, of %u flows",
+				  n, e->next_flow);
+	}
+}
