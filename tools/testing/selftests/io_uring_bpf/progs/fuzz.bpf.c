@@ -111,6 +111,9 @@ static __noinline int watch_table(struct bpf_io_uring_ctx *ctx, __u32 ring,
 	__u64 user_data = ctx->user_data;
 	__u32 cflags = ctx->cflags, verdict;
 
+	/* a member that another program has dropped: this verdict decides */
+	if (drops && ctx->res == -ECANCELED)
+		count_cqe(user_data, 0, 1);
 	if (!(rings[ring].watch_ok & 1 << sleepable))
 		complain(ctx, FZ_WATCH_OLD, ring, rings[ring].watch_ok, sleepable);
 	check_watch(ctx, ring);

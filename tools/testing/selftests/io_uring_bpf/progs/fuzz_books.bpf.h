@@ -30,6 +30,8 @@ __u64 msg_base;
 __u32 settling;
 /* no request or step of the case cancels another request */
 __u32 innocent;
+/* programs drop members of chains */
+__u32 drops;
 /* FZ_LOOSE_*: checks to skip */
 __u32 loose;
 
