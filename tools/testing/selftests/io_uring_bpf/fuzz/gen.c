@@ -346,7 +346,7 @@ static void gen(struct fz_rng *r, struct fz_case *c)
 	c->noreap = chance(r, 15);
 	c->end = PICK(r, END_SETTLE, END_SETTLE, END_SETTLE, END_SETTLE, END_SETTLE,
 		      END_SETTLE, END_KILL, END_KILL, END_KILL, END_EXIT, END_EXEC);
-	c->kill_ms = PICK(r, 1, 5, 20, 50, 100, 200);
+	c->kill_ms = PICK(r, 1, 5, 10, 20, 50, 100);
 	if (want("kill"))
 		c->end = chance(r, 80) ? END_KILL : END_EXIT;
 	if (chance(r, want("repeat") ? 100 : 8))

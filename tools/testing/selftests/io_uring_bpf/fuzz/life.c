@@ -108,7 +108,7 @@ static void step_submit(struct fz_env *e, const struct fz_step *st,
 static void step_spin(struct fz_env *e, const struct fz_step *s)
 {
 	struct fz_rings *r = &e->rings[s->ring];
-	__u64 end = now_ms() + (e->c->noreap ? 200 : 20 + s->arg % 100);
+	__u64 end = now_ms() + (e->c->noreap ? 60 : 5 + s->arg % 40);
 
 	while (now_ms() < end && r->alive) {
 		fz_ring_enter(r, 0, 0, IORING_ENTER_GETEVENTS, 0);

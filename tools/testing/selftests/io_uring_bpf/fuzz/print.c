@@ -362,7 +362,7 @@ static void print_step(FILE *f, const struct fz_case *c, const struct fz_step *s
 	case ST_SPIN:
 		fprintf(f, "enter(GETEVENTS)%s for %u ms%s\n",
 			c->noreap ? "" : " and reap CQEs",
-			c->noreap ? 400 : 20 + s->arg % 100,
+			c->noreap ? 60 : 5 + s->arg % 40,
 			s->arg & 1 ? ", with usleep(1000)" : "");
 		break;
 	case ST_SYNC_CANCEL:

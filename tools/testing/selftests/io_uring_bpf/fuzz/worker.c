@@ -18,7 +18,7 @@
 /* limit in milliseconds for the end of all requests */
 #define SETTLE_MS	fz_ms(6000)
 /* run time of a case that is repeated */
-#define REPEAT_MS	2500
+#define REPEAT_MS	1200
 
 static struct fz_env env;
 
