@@ -104,8 +104,8 @@ int io_bpf_cancel(struct io_ring_ctx *ctx, struct io_cancel_data *cd,
 
 	/* flows are no children, so they need not be looked through for each */
 	if (!io_has_bpf(ctx) ||
-	    (cd->flags & (IO_CANCEL_NO_BPF | IO_CANCEL_BPF_CHILDREN |
-			  IO_CANCEL_BPF_ONE)))
+	    (cd->flags & IO_CANCEL_BPF_CHILDREN) ||
+	    (cd->req && cd->req->opcode != IORING_OP_BPF))
 		return ret;
 	io_ring_submit_lock(ctx, issue_flags);
 	hlist_for_each_entry(req, &ctx->bpf_ring->active, hash_node) {

@@ -20,6 +20,10 @@
 #define IO_BPF_ID_NOTIF		BIT(29)
 #define IO_BPF_ID_SEEN		BIT(30)
 #define IO_BPF_ID_PRED		BIT(31)
+/* the same of an IORING_OP_TIMEOUT that has not been counted, see timeout.c */
+#define IO_BPF_ID_PRED_TIMEOUT	(IO_BPF_ID_PRED | 2)
+/* both: linked by a program, and hence not watched when no flow follows any more */
+#define IO_BPF_ID_PRED_SEEN	(IO_BPF_ID_PRED | IO_BPF_ID_SEEN)
 /* the application's, and a program has issued it: it's only counted */
 #define IO_BPF_ID_APP		(IO_BPF_ID_PRED | 1)
 
@@ -36,6 +40,23 @@ static inline bool io_bpf_is_child(struct io_kiocb *req)
 {
 #ifdef CONFIG_IO_URING_BPF_PROG
 	return (req->flags & REQ_F_BPF) && req->bpf_id < IO_BPF_ID_NOTIF;
+#else
+	return false;
+#endif
+}
+
+/*
+ * Return true if the CQE of a timeout is up to the flow behind it, so that the timeout
+ * is counted when the CQE is posted.
+ */
+static inline bool io_bpf_defer_timeout(struct io_kiocb *req)
+{
+#ifdef CONFIG_IO_URING_BPF_PROG
+	if (!(req->flags & REQ_F_BPF) ||
+	    (req->bpf_id & ~IO_BPF_ID_SEEN) != IO_BPF_ID_PRED)
+		return false;
+	req->bpf_id = IO_BPF_ID_PRED_TIMEOUT;
+	return true;
 #else
 	return false;
 #endif

@@ -299,8 +299,8 @@ static struct io_kiocb *io_bpf_take_flow(struct io_kiocb *req)
 	return flow->bpf_flow.flags & IO_BPF_F_ACTIVE ? flow : NULL;
 }
 
-/* The completion of the request before a flow, which is its first event. */
-bool io_bpf_pred_complete(struct io_bpf_ring *br, struct io_kiocb *req)
+/* Show the completion of the request before a flow to the flow, as its first event. */
+static bool io_bpf_pred_event(struct io_bpf_ring *br, struct io_kiocb *req)
 {
 	struct bpf_io_uring_ctx *bctx;
 	const struct bpf_prog *prog;
@@ -308,10 +308,6 @@ bool io_bpf_pred_complete(struct io_bpf_ring *br, struct io_kiocb *req)
 	u32 verdict;
 	bool drop;
 
-	if (req->bpf_id == IO_BPF_ID_APP) {
-		io_bpf_app_complete(br);
-		return true;
-	}
 	flow = io_bpf_take_flow(req);
 	if (!flow)
 		return true;
@@ -330,6 +326,24 @@ bool io_bpf_pred_complete(struct io_bpf_ring *br, struct io_kiocb *req)
 	io_bpf_change_cqe(req, bctx);
 	io_bpf_next(br, flow);
 	return io_bpf_verdict(br, req, drop);
+}
+
+/*
+ * The completion of the request before a flow, or of one that a program has issued
+ * for the application. Return true if it remains to be posted or freed by the flush.
+ */
+bool io_bpf_pred_complete(struct io_bpf_ring *br, struct io_kiocb *req)
+{
+	bool timeout = req->bpf_id == IO_BPF_ID_PRED_TIMEOUT, stays;
+
+	if (req->bpf_id == IO_BPF_ID_APP) {
+		io_bpf_app_complete(br);
+		return true;
+	}
+	stays = io_bpf_pred_event(br, req);
+	if (timeout && stays && !(req->flags & REQ_F_CQE_SKIP))
+		io_timeout_posts(req);
+	return stays;
 }
 
 /* A program that watches a request has changed its CQE, or has a say in it. */

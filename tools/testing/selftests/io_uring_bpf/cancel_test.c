@@ -275,6 +275,30 @@ TEST_F(cancel, linked_timeout_in_time)
 	ASSERT_NO_CQE(&self->ring);
 }
 
+/* A linked timeout ends its flow, and no other flow with the same user_data. */
+TEST_F(cancel, linked_timeout_same_user_data)
+{
+	struct io_uring_cqe cqes[2];
+
+	self->link = IOU_ATTACH(self->skel->progs.cancel_issue, &self->ring, 0);
+	iou_queue_bpf(&self->ring, 0, FLOW)->flags = IOSQE_IO_LINK;
+	cancel_queue_timeout(self, 300);
+	ASSERT_EQ(2, iou_submit(&self->ring));
+	/* the request behind the second flow tells the flows apart */
+	iou_queue_bpf(&self->ring, 0, FLOW)->flags = IOSQE_IO_LINK;
+	iou_prep_nop(iou_get_sqe(&self->ring), 0, 0, OTHER);
+	ASSERT_EQ(2, iou_submit(&self->ring));
+
+	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));
+	ASSERT_HAS_CQE(cqes, 2, FLOW, -ECANCELED);
+	ASSERT_HAS_CQE(cqes, 2, TIMEOUT, -ETIME);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(4, write(self->pipe[1], "data", 4));
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_CQE(&self->ring, OTHER, 0);
+	ASSERT_NO_CQE(&self->ring);
+}
+
 /* A request behind the first of a chain is not there yet, as ever. */
 TEST_F(cancel, flow_that_waits_in_a_chain)
 {

@@ -246,6 +246,33 @@ TEST_F(chain, link_timeout_is_not_for_a_flow)
 	ASSERT_CQE(&self->ring, READ, 0);
 }
 
+/* A linked timeout ends its request, and no child that has the same user_data. */
+TEST_F(chain, link_timeout_is_not_for_a_child)
+{
+	struct chain__bss *bss = self->skel->bss;
+	struct io_uring_cqe cqes[2];
+
+	self->link = IOU_ATTACH(self->skel->progs.chain_issue, &self->ring, 0);
+	iou_prep_read(&bss->sqes[0], self->out[0], self->buf, LEN, 0, READ);
+	bss->nr_sqes = 1;
+	ASSERT_EQ(0, fcntl(self->out[0], F_SETFL, 0));
+	chain_queue_read(self, IOSQE_IO_LINK);
+	chain_queue_timeout(self, 300, 0);
+	ASSERT_EQ(2, iou_submit(&self->ring));
+	chain_queue_flow(self, 0, 0);
+	ASSERT_EQ(1, iou_submit(&self->ring));
+
+	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));
+	ASSERT_HAS_CQE(cqes, 2, READ, -ECANCELED);
+	ASSERT_HAS_CQE(cqes, 2, TIMEOUT, -ETIME);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(1, bss->nr_events);
+	ASSERT_EQ(4, write(self->out[1], "late", 4));
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_EQ(2, bss->nr_events);
+	EXPECT_EQ(4, bss->events[1].res);
+}
+
 /*
  * What a request before a flow posts while it goes on is no event, be there a
  * program that watches. Its last CQE is one, of the flow.
