@@ -147,6 +147,11 @@ int io_bpf_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe)
 	ret = io_bpf_get_id(br, req);
 	if (ret)
 		return ret;
+	/* later, a worker of io-wq may store those of the task as well */
+	if (req->flags & REQ_F_CREDS) {
+		req->bpf_flow.flags |= IO_BPF_F_CREDS;
+		req->ctx->int_flags |= IO_RING_F_BPF_MODE;
+	}
 	req->flags |= REQ_F_NEED_CLEANUP;
 	io_bpf_mark_pred(req);
 	return 0;
@@ -175,7 +180,7 @@ void io_bpf_settle(struct io_kiocb *flow)
 
 	lockdep_assert_held(&flow->ctx->uring_lock);
 
-	if (io_bpf_ctx(flow)->nr_children || !(*flags & IO_BPF_F_ENDING) ||
+	if (io_bpf_busy(flow) || !(*flags & IO_BPF_F_ENDING) ||
 	    (*flags & (IO_BPF_F_QUEUED | IO_BPF_F_EVENT | IO_BPF_F_DONE)))
 		return;
 	*flags |= IO_BPF_F_DONE;

@@ -69,6 +69,8 @@ enum {
 	IO_BPF_F_CUT		= 1U << 11,
 	/* ENDING, and its task has looked for its children and cancelled them */
 	IO_BPF_F_SEARCHED	= 1U << 12,
+	/* has a personality, which its program's requests get by default */
+	IO_BPF_F_CREDS		= 1U << 13,
 };
 
 /* A CQE that a program staged, to be posted before the @pos-th of the batch. */
@@ -219,6 +221,18 @@ static inline struct io_kiocb *io_bpf_child_flow(struct io_bpf_ring *br,
 	return br->flows[(u16)child->bpf_id];
 }
 
+/* Return true if the flow waits for children, or for requests to be linked. */
+static inline bool io_bpf_busy(struct io_kiocb *flow)
+{
+	return io_bpf_ctx(flow)->nr_children || flow->bpf_flow.nr_linking;
+}
+
+/* Return the credentials that requests of the flow's program get, NULL if none. */
+static inline const struct cred *io_bpf_flow_creds(struct io_kiocb *flow)
+{
+	return flow->bpf_flow.flags & IO_BPF_F_CREDS ? flow->creds : NULL;
+}
+
 /* The program that steers @flow, unless it's gone. */
 static inline struct bpf_prog *io_bpf_slot_prog(struct io_bpf_ring *br,
 						struct io_kiocb *flow)
@@ -267,6 +281,7 @@ void io_bpf_park(struct io_bpf_ring *br);
 void io_bpf_park_later(struct io_bpf_ring *br);
 void io_bpf_unpark(struct io_bpf_ring *br, struct io_uring_task *tctx);
 void io_bpf_park_work(struct work_struct *work);
+void io_bpf_overflow_ended(struct io_ring_ctx *ctx);
 
 /* bpf_group.c */
 void io_bpf_issue_group(struct io_bpf_ring *br, struct io_kiocb *req);
@@ -309,6 +324,7 @@ static inline void io_bpf_unnest(struct io_ring_ctx *ctx)
 		ctx->bpf_ring->nested--;
 		/* it has left to others further up what it must not do */
 		ctx->bpf_ring->interrupt = true;
+		ctx->submit_state.cq_flush = true;
 	}
 }
 
@@ -361,6 +377,10 @@ static inline void io_bpf_return_spare(struct io_ring_ctx *ctx)
 }
 
 static inline void io_bpf_ring_exit(struct io_ring_ctx *ctx)
+{
+}
+
+static inline void io_bpf_overflow_ended(struct io_ring_ctx *ctx)
 {
 }
 

@@ -26,6 +26,7 @@
 #include "nop.h"
 #include "bpf.h"
 #include "bpf_again.h"
+#include "bpf_mode.h"
 #include "bpf_run.h"
 
 /* chosen, prepared or tracked for a single issue */
@@ -92,7 +93,7 @@ static struct io_kiocb *io_bpf_clone(struct io_bpf_ring *br,
 	new->buf_index = old->buf_index;
 	new->bpf_id = old->bpf_id & ~IO_BPF_ID_ASYNC;
 	new->flags = old->flags & IO_BPF_AGAIN_KEEP;
-	/* io-wq had those of the task, which may have changed since */
+	/* see io_bpf_again_creds() */
 	if (!(old->bpf_id & IO_BPF_ID_CREDS))
 		new->flags &= ~REQ_F_CREDS;
 	new->cqe.user_data = old->cqe.user_data;
@@ -100,6 +101,8 @@ static struct io_kiocb *io_bpf_clone(struct io_bpf_ring *br,
 	new->async_data = NULL;
 	io_bpf_clear_extra(new);
 	io_bpf_clone_refs(new, old);
+	if (!(new->flags & REQ_F_CREDS) && (new->ctx->int_flags & IO_RING_F_BPF_MODE))
+		io_bpf_mode_child(new);
 
 	/* nobody is to see it once more */
 	io_bpf_unwatch(old);
@@ -115,6 +118,12 @@ struct io_kiocb *io_bpf_again_failed(struct io_kiocb *req, int ret)
 	io_bpf_clear_extra(req);
 	io_req_set_res(req, ret, 0);
 	return req;
+}
+
+bool io_bpf_issue_again_slow(struct io_kiocb *req)
+{
+	io_bpf_again_creds(req);
+	return io_bpf_issue_child_slow(req);
 }
 
 struct io_kiocb *io_bpf_issue_clone(struct io_bpf_ring *br, struct io_kiocb *req,

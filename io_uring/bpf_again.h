@@ -34,6 +34,7 @@ struct io_bpf_again_def {
 extern const struct io_bpf_again_def io_bpf_again_defs[];
 
 struct io_kiocb *io_bpf_again_failed(struct io_kiocb *req, int ret);
+bool io_bpf_issue_again_slow(struct io_kiocb *req);
 struct io_kiocb *io_bpf_issue_clone(struct io_bpf_ring *br, struct io_kiocb *req,
 				    u64 off, u64 addr, u32 len);
 
@@ -57,7 +58,7 @@ __io_bpf_issue_again(struct io_bpf_ring *br, struct io_kiocb *req, u64 off,
 	/* it has got its file */
 	if (unlikely((req->flags & (REQ_F_CREDS | REQ_F_FORCE_ASYNC)) ||
 		     (audit_context() && !io_issue_defs[req->opcode].audit_skip)))
-		done = io_bpf_issue_child_slow(req);
+		done = io_bpf_issue_again_slow(req);
 	else
 		done = io_bpf_issued(req, def->issue(req, IO_BPF_ISSUE_FLAGS));
 	return done ? req : NULL;

@@ -59,6 +59,7 @@ static void *io_bpf_buf_slice(struct bpf_io_uring_ctx *bctx, u32 index,
 {
 	struct io_mapped_ubuf *imu = io_bpf_buf(bctx, index);
 	const struct bio_vec *bvec;
+	unsigned long addr;
 	size_t seg_off;
 
 	if (unlikely(!imu || !(imu->dir & dir) || !len || off >= imu->len ||
@@ -72,7 +73,9 @@ static void *io_bpf_buf_slice(struct bpf_io_uring_ctx *bctx, u32 index,
 	if (unlikely(PageHighMem(bvec->bv_page) ||
 		     is_zone_device_page(bvec->bv_page)))
 		return NULL;
-	return page_address(bvec->bv_page) + bvec->bv_offset + seg_off;
+	addr = (unsigned long)page_address(bvec->bv_page) + bvec->bv_offset + seg_off;
+	/* the program must not read past the segment in speculation */
+	return (void *)(addr & array_index_mask_nospec(len - 1, bvec->bv_len - seg_off));
 }
 
 static int io_bpf_buf_copy(struct bpf_io_uring_ctx *bctx, u32 index, u64 off,
@@ -81,8 +84,7 @@ static int io_bpf_buf_copy(struct bpf_io_uring_ctx *bctx, u32 index, u64 off,
 	struct io_mapped_ubuf *imu = io_bpf_buf(bctx, index);
 	const struct bio_vec *bvec;
 	struct iov_iter iter;
-	size_t seg_off = off;
-	size_t done;
+	size_t seg_off, done;
 
 	if (!imu)
 		return -ENOENT;
@@ -90,6 +92,8 @@ static int io_bpf_buf_copy(struct bpf_io_uring_ctx *bctx, u32 index, u64 off,
 		return -EFAULT;
 	if (!len)
 		return 0;
+	seg_off = array_index_nospec(off, imu->len);
+	len &= array_index_mask_nospec(len - 1, imu->len - seg_off);
 	bvec = io_bpf_buf_seg(imu, &seg_off);
 	iov_iter_bvec(&iter, ddir, bvec, imu->bvec + imu->nr_bvecs - bvec,
 		      seg_off + len);

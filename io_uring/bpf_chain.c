@@ -18,6 +18,7 @@
 #include "io_uring.h"
 #include "slist.h"
 #include "bpf.h"
+#include "bpf_mode.h"
 #include "bpf_run.h"
 
 /*
@@ -41,10 +42,14 @@ static void io_bpf_fix_pred(struct io_kiocb *req)
 {
 	struct io_kiocb *nxt = *io_bpf_tail(req);
 
+	bool linked = (req->flags & REQ_F_BPF) && (req->bpf_id & IO_BPF_ID_SEEN);
+
 	if (nxt && nxt->opcode == IORING_OP_BPF) {
 		nxt->bpf_flow.flags |= IO_BPF_F_PRED;
-		req->bpf_id = IO_BPF_ID_PRED;
+		req->bpf_id = linked ? IO_BPF_ID_PRED_SEEN : IO_BPF_ID_PRED;
 		req->flags |= REQ_F_BPF;
+	} else if (linked) {
+		req->bpf_id = IO_BPF_ID_SEEN;
 	} else if ((req->flags & REQ_F_BPF) && req->bpf_id == IO_BPF_ID_PRED) {
 		req->flags &= ~REQ_F_BPF;
 	}
@@ -190,6 +195,7 @@ void io_bpf_cancel_staged(struct io_bpf_ring *br, struct io_kiocb *req)
 	const struct io_uring_sqe *sqe = (struct io_uring_sqe *)&req->cmd;
 
 	io_get_task_refs(1);
+	io_bpf_unstage_creds(req);
 	req->ctx = br->ctx;
 	req->opcode = IORING_OP_NOP;
 	req->flags = 0;
@@ -207,8 +213,8 @@ void io_bpf_cancel_staged(struct io_bpf_ring *br, struct io_kiocb *req)
  * Makes requests of the SQEs that are to be linked. Preparing them may sleep,
  * and takes the credentials of the task, so it waits until no handler is active
  * further up. That is the flush that the program ran in, or the next one, and
- * ->uring_lock is not dropped before that. The flow has them for children till
- * then, lest it be over.
+ * ->uring_lock is not dropped before that. The flow does not end before that, see
+ * io_bpf_busy().
  */
 void io_bpf_apply_links(struct io_bpf_ring *br)
 {
@@ -225,14 +231,14 @@ void io_bpf_apply_links(struct io_bpf_ring *br)
 			continue;
 		}
 		flow = io_bpf_child_flow(br, req);
-		flow->bpf_flow.nr_linking--;
 		if (!br->tctx && !(flow->bpf_flow.flags & IO_BPF_F_ENDING))
 			io_bpf_mark_killed(flow);
 		if (flow == cut || (flow->bpf_flow.flags & IO_BPF_F_KILLED))
 			io_bpf_cancel_staged(br, req);
 		else if (!io_bpf_add_link(flow, req, br->wide_sqe))
 			cut = flow;
-		if (!--io_bpf_ctx(flow)->nr_children)
+		flow->bpf_flow.nr_linking--;
+		if (!io_bpf_busy(flow))
 			io_bpf_flow_done(br, flow);
 	}
 }

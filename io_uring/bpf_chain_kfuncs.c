@@ -18,6 +18,7 @@
 #include "io_uring.h"
 #include "slist.h"
 #include "bpf.h"
+#include "bpf_mode.h"
 
 /* on the program's stack */
 struct bpf_iter_io_uring_chain {
@@ -265,12 +266,13 @@ __bpf_kfunc int bpf_io_uring_link(struct bpf_io_uring_ctx *ctx,
 	}
 	req->bpf_id = flow->bpf_flow.id;
 	req->flags = 0;
+	io_bpf_stage_creds(flow, req);
 	wq_list_add_tail(&req->comp_list, &br->links);
 	br->edit.nr_links++;
+	/* the flow does not end before the request is linked */
 	flow->bpf_flow.nr_linking++;
 	flow->bpf_flow.flags |= IO_BPF_F_EDIT;
-	/* not over before it's done, and done before the next hop */
-	ctx->nr_children++;
+	/* linked before the next hop */
 	br->nr_pending++;
 	br->interrupt = true;
 	return 0;

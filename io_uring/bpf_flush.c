@@ -152,6 +152,8 @@ static void io_bpf_cut(struct io_bpf_ring *br, struct io_wq_work_list *list,
 static void io_bpf_post_list(struct io_bpf_ring *br)
 {
 	io_bpf_post_completions(br->ctx, br->cqes, br->nr_cqes);
+	if (unlikely(test_bit(IO_CHECK_CQ_OVERFLOW_BIT, &br->ctx->check_cq)))
+		br->budget = 0;
 	br->nr_post = 0;
 	br->nr_cqes = 0;
 	br->cq_entries = 0;

@@ -36,8 +36,6 @@ static void io_bpf_mark_member(struct io_kiocb *req, int ret)
 		return;
 	if (ret)
 		req->bpf_id |= IO_BPF_ID_REFUSED;
-	else if (req->flags & REQ_F_CREDS)
-		req->bpf_id |= IO_BPF_ID_CREDS;
 	io_bpf_adopt_notif(req);
 }
 

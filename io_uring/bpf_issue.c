@@ -32,8 +32,13 @@ bool io_bpf_must_park(struct io_bpf_ring *br)
 	return !br->budget || task_sigpending(current);
 }
 
+/* Flows wait as long as CQEs wait for room: an endless flow must not add to these. */
 static void io_bpf_refill_budget(struct io_bpf_ring *br)
 {
+	if (test_bit(IO_CHECK_CQ_OVERFLOW_BIT, &br->ctx->check_cq)) {
+		br->budget = 0;
+		return;
+	}
 	br->budget = io_bpf_budget(br->ctx);
 	br->aux_budget = br->budget;
 }
@@ -99,6 +104,9 @@ void io_bpf_park(struct io_bpf_ring *br)
 	struct io_kiocb *flow = io_bpf_staged_flow(br, br->ready.first);
 
 	io_bpf_splice(&br->ready, &br->parked);
+	/* until io_bpf_overflow_ended() */
+	if (test_bit(IO_CHECK_CQ_OVERFLOW_BIT, &br->ctx->check_cq))
+		return;
 	if (!task_sigpending(current) &&
 	    (br->ctx->flags & IORING_SETUP_DEFER_TASKRUN)) {
 		io_bpf_queue_tw(flow);
@@ -107,20 +115,17 @@ void io_bpf_park(struct io_bpf_ring *br)
 	}
 }
 
-/* ->ctx is alive: io_bpf_ring_exit() waits for this to end */
-void io_bpf_park_work(struct work_struct *work)
+/* Bring back what is parked, by task work of one flow of each task. */
+static void io_bpf_call_back(struct io_bpf_ring *br)
 {
-	struct io_bpf_ring *br = container_of(to_delayed_work(work),
-					      struct io_bpf_ring, park_work);
 	struct io_uring_task *last = NULL;
 	struct io_wq_work_node *node;
 
-	guard(mutex)(&br->ctx->uring_lock);
+	lockdep_assert_held(&br->ctx->uring_lock);
 
 	/* else it's for io_bpf_unpark(): what isn't parked takes no turns */
 	if (!br->parked.first)
 		io_bpf_refill_budget(br);
-	/* one of the flows of a task brings back all of them */
 	__wq_list_for_each(node, &br->parked) {
 		struct io_kiocb *flow = io_bpf_staged_flow(br, node);
 
@@ -128,6 +133,23 @@ void io_bpf_park_work(struct work_struct *work)
 			io_bpf_queue_tw(flow);
 		last = flow->tctx;
 	}
+}
+
+/* ->ctx is alive: io_bpf_ring_exit() waits for this to end */
+void io_bpf_park_work(struct work_struct *work)
+{
+	struct io_bpf_ring *br = container_of(to_delayed_work(work),
+					      struct io_bpf_ring, park_work);
+
+	guard(mutex)(&br->ctx->uring_lock);
+	io_bpf_call_back(br);
+}
+
+/* All CQEs have found room in the CQ, so flows can go on. */
+void io_bpf_overflow_ended(struct io_ring_ctx *ctx)
+{
+	if (ctx->bpf_ring && !percpu_ref_is_dying(&ctx->refs))
+		io_bpf_call_back(ctx->bpf_ring);
 }
 
 /*

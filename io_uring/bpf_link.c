@@ -305,7 +305,7 @@ static int io_bpf_link_parse(struct io_bpf_link *l, const union bpf_attr *attr)
 		return mem_is_zero(m, sizeof(*m)) ? 0 : -EINVAL;
 	/* nothing could ever match these */
 	if (m->opcodes[IORING_OP_LAST / 64] >> (IORING_OP_LAST % 64) ||
-	    (m->user_data & ~m->user_data_mask))
+	    (m->user_data & ~m->user_data_mask) || !io_bpf_match_possible(m))
 		return -EINVAL;
 	return 0;
 }

@@ -27,6 +27,18 @@ static bool io_bpf_wants(const struct io_bpf_match *match, unsigned int opcode)
 	       (match->opcodes[opcode / 64] & BIT_ULL(opcode % 64));
 }
 
+/* Return true if @match wants any opcode. */
+bool io_bpf_match_possible(const struct io_bpf_match *match)
+{
+	unsigned int op;
+
+	for (op = 0; op < IORING_OP_LAST; op++) {
+		if (io_bpf_wants(match, op))
+			return true;
+	}
+	return false;
+}
+
 /* The first one from @w on that wants the opcode. */
 struct io_bpf_watcher *io_bpf_next_watcher(struct io_bpf_ring *br,
 					   struct io_bpf_watcher *w,

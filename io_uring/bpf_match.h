@@ -6,6 +6,7 @@
 
 #include "bpf.h"
 
+bool io_bpf_match_possible(const struct io_bpf_match *match);
 void io_bpf_set_watcher(struct io_bpf_ring *br, u32 slot, struct bpf_prog *prog,
 			const struct io_bpf_match *match);
 struct io_bpf_watcher *io_bpf_next_watcher(struct io_bpf_ring *br,

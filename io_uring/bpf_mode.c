@@ -40,23 +40,59 @@ const struct io_uring_sqe *io_bpf_mode_sqe(struct io_bpf_ring *br,
 }
 
 /*
- * A child has been prepared. It is issued with the credentials that the ring's
- * SQEs are, be it out of task work, where the SQ thread has its own.
+ * Let a request that a program issues or links have the personality of the flow,
+ * unless the request has one of its own. The reference is to be put with
+ * io_bpf_unstage_creds(), as the flow may be over when the request is prepared.
+ */
+void io_bpf_stage_creds(struct io_kiocb *flow, struct io_kiocb *req)
+{
+	const struct cred *creds = io_bpf_flow_creds(flow);
+
+	if (!creds)
+		return;
+	req->creds = get_cred(creds);
+	req->flags |= REQ_F_CREDS;
+}
+
+void io_bpf_unstage_creds(struct io_kiocb *req)
+{
+	if (!(req->flags & REQ_F_CREDS))
+		return;
+	put_cred(req->creds);
+	req->flags &= ~REQ_F_CREDS;
+}
+
+/*
+ * Let a child without a personality have the credentials with which the ring issues
+ * SQEs. An SQ thread has these only while it submits, not in task work.
  *
- * One that may be polled for has credentials of its own in any case: that keeps
- * it on the way through io_bpf_issue_child_slow() when it is issued again.
+ * A child on a ring with IORING_SETUP_IOPOLL always has credentials of its own:
+ * with these, bpf_io_uring_again() goes through io_bpf_issue_child_slow().
  */
 void io_bpf_mode_child(struct io_kiocb *req)
 {
 	const struct io_ring_ctx *ctx = req->ctx;
 	const struct cred *creds = ctx->sq_creds ?: current_cred();
 
-	if (req->flags & REQ_F_CREDS)
-		return;
 	if (creds == current_real_cred() && !(ctx->flags & IORING_SETUP_IOPOLL))
 		return;
 	req->creds = get_cred(creds);
 	req->flags |= REQ_F_CREDS;
+}
+
+/*
+ * Renew the credentials of a child that is issued again. Without a personality they
+ * were stored by io-wq, by a chain with a member in io-wq or by an earlier issue,
+ * and the task may have changed its own since.
+ */
+void io_bpf_again_creds(struct io_kiocb *req)
+{
+	if (!(req->flags & REQ_F_CREDS) || (req->bpf_id & IO_BPF_ID_CREDS))
+		return;
+	put_cred(req->creds);
+	req->flags &= ~REQ_F_CREDS;
+	if (req->ctx->int_flags & IO_RING_F_BPF_MODE)
+		io_bpf_mode_child(req);
 }
 
 /*

@@ -22,7 +22,10 @@ static inline unsigned int io_bpf_budget(const struct io_ring_ctx *ctx)
 void io_bpf_set_mode(struct io_ring_ctx *ctx);
 const struct io_uring_sqe *io_bpf_mode_sqe(struct io_bpf_ring *br,
 					   const struct io_uring_sqe *sqe);
+void io_bpf_stage_creds(struct io_kiocb *flow, struct io_kiocb *req);
+void io_bpf_unstage_creds(struct io_kiocb *req);
 void io_bpf_mode_child(struct io_kiocb *req);
+void io_bpf_again_creds(struct io_kiocb *req);
 bool io_bpf_mode_parks(const struct io_ring_ctx *ctx);
 void io_bpf_send_home(struct io_bpf_ring *br);
 

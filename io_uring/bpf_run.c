@@ -77,8 +77,7 @@ void io_bpf_flow_done(struct io_bpf_ring *br, struct io_kiocb *flow)
 {
 	if (flow->bpf_flow.flags & IO_BPF_F_EDIT)
 		io_bpf_edit_chain(br, flow);
-	if (io_bpf_ctx(flow)->nr_children &&
-	    !(flow->bpf_flow.flags & IO_BPF_F_ENDING))
+	if (io_bpf_busy(flow) && !(flow->bpf_flow.flags & IO_BPF_F_ENDING))
 		return;
 	/* if nobody ends it by hand, it fails if its last completion has */
 	if (!(flow->bpf_flow.flags & IO_BPF_F_ENDING))

@@ -171,7 +171,9 @@ static __always_inline void io_bpf_begin_flush(struct io_bpf_ring *br)
 {
 	io_bpf_set_tctx(br);
 	/* a drain wants to know of each request that is gone */
-	br->interrupt = br->ctx->int_flags & IO_RING_F_DRAIN_ACTIVE;
+	/* what a handler has staged waits for this flush */
+	br->interrupt = (br->ctx->int_flags & IO_RING_F_DRAIN_ACTIVE) ||
+			io_bpf_to_apply(br);
 }
 
 /* What io_bpf_can_run() says, in a flush that has looked at task and ring. */
@@ -264,6 +266,17 @@ static __always_inline bool io_bpf_is_light(struct io_bpf_ring *br,
 	return likely(!(br->ctx->int_flags & IO_RING_F_DRAIN_ACTIVE));
 }
 
+/* Keep the request for what programs stage next, or for the ring if there are enough. */
+static inline void io_bpf_put_spare(struct io_bpf_ring *br, struct io_kiocb *req)
+{
+	if (likely(br->nr_spare < IO_BPF_MAX_SPARE)) {
+		io_bpf_add_spare(br, req);
+		return;
+	}
+	io_bpf_clear_extra(req);
+	wq_stack_add_head(&req->comp_list, &req->ctx->submit_state.free_list);
+}
+
 /* What retiring comes to for such a one. Returns false for any other. */
 static inline bool io_bpf_retire_silent(struct io_bpf_ring *br,
 					struct io_kiocb *req)
@@ -273,7 +286,7 @@ static inline bool io_bpf_retire_silent(struct io_bpf_ring *br,
 	io_put_file(req);
 	io_req_put_rsrc_nodes(req);
 	io_put_task(req);
-	io_bpf_add_spare(br, req);
+	io_bpf_put_spare(br, req);
 	return true;
 }
 

@@ -18,6 +18,7 @@
 #include "io_uring.h"
 #include "slist.h"
 #include "bpf.h"
+#include "bpf_mode.h"
 #include "bpf_run.h"
 
 /*
@@ -97,6 +98,7 @@ static void io_bpf_unstage(struct io_bpf_ring *br, struct io_kiocb *flow,
 		nxt = req->link;
 		req->link = NULL;
 		io_bpf_ctx(flow)->nr_children--;
+		io_bpf_unstage_creds(req);
 		io_bpf_add_spare(br, req);
 	}
 }
@@ -221,6 +223,7 @@ static int io_bpf_stage_member(struct io_bpf_ring *br, struct io_kiocb *flow,
 	}
 	req->bpf_id = app ? IO_BPF_ID_APP : flow->bpf_flow.id;
 	req->flags = REQ_F_LINK;
+	io_bpf_stage_creds(flow, req);
 	if (head)
 		br->run.last->link = req;
 	else
@@ -317,9 +320,10 @@ __bpf_kfunc_start_defs();
  * @flags: 0, or BPF_IO_URING_ISSUE_APP
  *
  * The request passes everything that one of the application's passes:
- * restrictions and filters of the ring, its personality, audit, LSMs. It runs
- * with the files, memory and credentials of the task that issued the flow, as
- * soon as the program has returned. Its completion runs the program, be it that
+ * restrictions and filters of the ring, its personality, audit, LSMs. A request
+ * without a personality has that of the flow, if the flow has one, or else the
+ * credentials of the task that issued the flow. It runs with the files and memory
+ * of that task, as soon as the program has returned. Its completion runs the program, be it that
  * the preparation failed, and posts no CQE unless the program asks for it. So do
  * the CQEs of a multishot request and the notification of a zero-copy send, as
  * BPF_IO_URING_AUX. Each of these two requests is a child in flight meanwhile.

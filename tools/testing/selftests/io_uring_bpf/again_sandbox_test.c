@@ -243,6 +243,44 @@ TEST_F(again, rights_of_the_task_io_wq)
 	run_other_rights(_metadata, self, IOSQE_ASYNC);
 }
 
+/*
+ * A member of a chain has the credentials of the time of the submission, as another
+ * member is in a worker. Issued again, the member has those of the task.
+ */
+TEST_F(again, rights_of_the_task_in_chain)
+{
+	struct again__bss *bss = self->skel->bss;
+	struct io_uring_sqe *sqe;
+	int sock[2], one = 1;
+
+	if (!(variant->setup & IORING_SETUP_DEFER_TASKRUN))
+		SKIP(return, "takes a ring that defers its work");
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_DGRAM, 0, sock));
+	ASSERT_EQ(0, setsockopt(sock[1], SOL_SOCKET, SO_PASSCRED, &one,
+				sizeof(one)));
+	again_attach(again_steps);
+	again_add_nop(self, 0, 0);
+	bss->sqes[0].flags = IOSQE_ASYNC | IOSQE_IO_LINK;
+	sqe = again_add_child(self);
+	io_uring_prep_send(sqe, sock[0], self->data, 1, 0);
+	/* the NOP is linked to another request, and not issued again */
+	again_add_step(self, 0, NULL, 0);
+	again_add_step(self, 0, self->data, 1);
+	again_start();
+	ASSERT_EQ(1, iou_submit(&self->ring));
+
+	ASSERT_EQ(0, setresuid(NOBODY, NOBODY, 0));
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_EQ(0, setresuid(0, 0, 0));
+	ASSERT_EQ(-EOPNOTSUPP, bss->steps[0].ret);
+	ASSERT_EQ(0, bss->steps[1].ret);
+	ASSERT_EQ(0, sender_uid(sock[1]));
+	ASSERT_EQ(NOBODY, sender_uid(sock[1]));
+	ASSERT_EQ(-1, sender_uid(sock[1]));
+	close(sock[0]);
+	close(sock[1]);
+}
+
 /* It is gone from the ring, but not from the request. */
 TEST_F(again, personality_unregistered)
 {

@@ -219,6 +219,46 @@ TEST_F(edit, unwatched)
 	bpf_link__destroy(watch);
 }
 
+/*
+ * A request that a program linked is not watched either if the flow behind it leaves
+ * the chain, or if the request itself does.
+ */
+TEST_F(edit, unwatched_after_edit)
+{
+	LIBBPF_OPTS(bpf_iouring_opts, opts, .slot = 2,
+		    .flags = BPF_F_IOURING_MATCH, .opcodes = { 1 });
+	struct bpf_link *watch;
+
+	watch = bpf_program__attach_iouring(self->skel->progs.edit,
+					    self->ring.ring_fd, &opts);
+	ASSERT_NE(NULL, watch);
+	for (int unlink = 0; unlink < 2; unlink++) {
+		struct io_uring_cqe cqes[3];
+
+		edit_next_round(self);
+		edit_sqe(self, 0, LINKED, 10);
+		edit_sqe(self, 1, CHILD, 0)->nop_flags |= IORING_NOP_TW;
+		edit_step(self, 0, EDIT_ISSUE, 1, 0);
+		edit_step(self, 0, EDIT_LINK, 0, 0);
+		if (unlink)
+			edit_step(self, 1, EDIT_UNLINK, 0, 0);
+		else
+			edit_step(self, 1, EDIT_DROP, 1, BPF_IO_URING_POST_CANCELED);
+		edit_queue_flow(self, 0, IOSQE_IO_LINK);
+		edit_queue_flow(self, 1, 0);
+		EDIT_SUBMIT(2);
+		ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 3));
+		ASSERT_HAS_CQE(cqes, 3, FLOW, 0);
+		ASSERT_HAS_CQE(cqes, 3, FLOW + 1, unlink ? 0 : -ECANCELED);
+		ASSERT_HAS_CQE(cqes, 3, LINKED, 10);
+		ASSERT_NO_CQE(&self->ring);
+		EDIT_ASSERT_STEPS();
+		/* of the first flow, and with "unlink" that of the second one */
+		ASSERT_EQ(2 + unlink, self->skel->bss->nr_events);
+	}
+	bpf_link__destroy(watch);
+}
+
 /* A drain waits for the flow and all behind it, none of those for the drain. */
 TEST_F(edit, drain)
 {

@@ -28,6 +28,25 @@ TEST_F(edit, nothing_behind)
 	EDIT_ASSERT_DONE();
 }
 
+/* A request that is linked is no child, also in events before it is linked. */
+TEST_F(edit, linked_is_no_child)
+{
+	edit_sqe(self, 0, LINKED, 10);
+	for (int i = 1; i < 3; i++)
+		edit_sqe(self, i, CHILD + i, 0)->nop_flags |= IORING_NOP_TW;
+	edit_step(self, 0, EDIT_ISSUE, 1, 0);
+	edit_step(self, 0, EDIT_ISSUE, 2, 0);
+	edit_step(self, 1, EDIT_LINK, 0, 0);
+	edit_queue_flow(self, 0, 0);
+	EDIT_SUBMIT(1);
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_CQE(&self->ring, LINKED, 10);
+	EDIT_ASSERT_DONE();
+	ASSERT_EQ(3, self->skel->bss->nr_events);
+	ASSERT_EQ(1, self->skel->bss->events[1].nr_children);
+	ASSERT_EQ(0, self->skel->bss->events[2].nr_children);
+}
+
 /* In the order of the calls, of all runs, and not before the flow has ended. */
 TEST_F(edit, order)
 {

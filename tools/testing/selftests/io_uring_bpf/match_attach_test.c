@@ -49,8 +49,18 @@ TEST_F(match, invalid)
 			       .opcodes[1] = 1ULL << (IORING_OP_LAST - 64)));
 	EXPECT_EQ(-EINVAL, TRY(.flags = match, .opcodes[1] = 1ULL << 63));
 	EXPECT_EQ(-EINVAL, TRY(.flags = match, .slot = IOU_MAX_SLOTS));
+	/* requests that no program watches */
+	EXPECT_EQ(-EINVAL, TRY(.flags = match,
+			       .opcodes[0] = 1ULL << IORING_OP_TIMEOUT |
+					     1ULL << IORING_OP_RECV_ZC));
+	EXPECT_EQ(-EINVAL, TRY(.flags = match,
+			       .opcodes[IORING_OP_BPF / 64] =
+					1ULL << IORING_OP_BPF % 64));
 
 	EXPECT_EQ(0, TRY(.flags = match));
+	EXPECT_EQ(0, TRY(.flags = match,
+			 .opcodes[0] = 1ULL << IORING_OP_TIMEOUT |
+				       1ULL << IORING_OP_NOP));
 	EXPECT_EQ(0, TRY(.flags = match, .user_data = 1,
 			 .user_data_mask = 3));
 	EXPECT_EQ(0, TRY(.slot = IOU_MAX_SLOTS - 1, .flags = match));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Whose rights a child has: those of its own personality or, without one, of
- * the task. Neither the flow's nor those of the request before it are handed
- * down. With an SQ thread it's those that the ring was made with instead.
+ * The credentials of a child: those of its own personality, else of that of the
+ * flow, else of the task. Those of the request before the flow play no role. With
+ * an SQ thread, the credentials of the ring take the place of those of the task.
  */
 #include "iou_bpf.h"
 #include "kselftest_harness.h"
@@ -163,13 +163,67 @@ TEST_F(personality, unknown)
 	assert_flow(0, -EINVAL);
 }
 
-TEST_F(personality, not_that_of_the_flow)
+/* A flow's personality confines its program, unless a request names another one. */
+TEST_F(personality, that_of_the_flow)
 {
+	for (int async = 0; async < 2; async++) {
+		unsigned int flags = async ? IOSQE_ASYNC : 0;
+
+		ASSERT_EQ(0, seteuid(0));
+		set_child(self, flags, 0);
+		assert_flow(self->nobody, -EACCES);
+		set_child(self, flags, self->root);
+		assert_flow(self->nobody, 0);
+		ASSERT_EQ(0, seteuid(NOBODY));
+		set_child(self, flags, 0);
+		assert_flow(self->root, 0);
+		set_child(self, flags, self->nobody);
+		assert_flow(self->root, -EACCES);
+		/* later flows without one are not affected */
+		set_child(self, flags, 0);
+		assert_flow(0, as_nobody(variant));
+	}
+}
+
+/* A chain of children, the last of which opens the file. */
+TEST_F(personality, that_of_the_flow_in_chain)
+{
+	struct flow__bss *bss = self->skel->bss;
+
+	for (int i = 0; i < 2; i++) {
+		set_child(self, 0, 0);
+		bss->sqes[1] = bss->sqes[0];
+		iou_prep_nop(&bss->sqes[0], 0, 0, PRED);
+		bss->sqes[0].flags = IOSQE_IO_LINK | (i ? IOSQE_ASYNC : 0);
+		bss->nr_sqes = 2;
+		iou_queue_bpf(&self->ring, 0, FLOW)->personality = self->nobody;
+		ASSERT_EQ(1, iou_submit(&self->ring));
+		ASSERT_CQE(&self->ring, FLOW, -EACCES);
+		ASSERT_EQ(3, bss->nr_events);
+		ASSERT_EQ(CHILD, bss->events[2].user_data);
+		ASSERT_EQ(-EACCES, bss->events[2].res);
+	}
+}
+
+/* A worker stores the credentials of the submission in a flow that is linked. */
+TEST_F(personality, not_that_of_the_submission)
+{
+	struct io_uring_sqe *sqe;
+
+	if (!(variant->setup & IORING_SETUP_DEFER_TASKRUN))
+		SKIP(return, "takes a ring that defers its work");
+	ASSERT_EQ(0, bpf_link__update_program(self->link,
+					      self->skel->progs.flow_state));
+	sqe = iou_get_sqe(&self->ring);
+	iou_prep_nop(sqe, 0, 0, PRED);
+	sqe->flags = IOSQE_IO_LINK | IOSQE_ASYNC;
+	iou_queue_bpf(&self->ring, 0, FLOW)->off = 1;
 	set_child(self, 0, 0);
-	assert_flow(self->nobody, 0);
+	ASSERT_EQ(2, iou_submit(&self->ring));
 	ASSERT_EQ(0, seteuid(NOBODY));
-	set_child(self, 0, 0);
-	assert_flow(self->root, as_nobody(variant));
+	ASSERT_CQE(&self->ring, PRED, 0);
+	ASSERT_CQE(&self->ring, FLOW, -EACCES);
+	ASSERT_EQ(-EACCES, child_res(self));
 }
 
 /* The flow leaves its chain in the middle of that request's completion. */
@@ -190,7 +244,6 @@ TEST_F(personality, not_that_of_the_request_before)
 		sqe->personality = other;
 		sqe = iou_queue_bpf(&self->ring, 0, FLOW);
 		sqe->off = 1;
-		sqe->personality = other;
 		set_child(self, 0, 0);
 		ASSERT_EQ(2, iou_submit(&self->ring));
 		ASSERT_CQE(&self->ring, PRED, 0);

@@ -40,7 +40,7 @@ void fz_check_uids(struct fz_env *e)
 
 	for (;;) {
 		struct ucred *uc;
-		unsigned int n, i, ring;
+		unsigned int n, i, thread;
 		ssize_t len;
 
 		m.msg_controllen = sizeof(cb);
@@ -56,9 +56,11 @@ void fz_check_uids(struct fz_env *e)
 			if (e->uids[i] == uc->uid)
 				break;
 		}
-		ring = skel->bss->msg_thread[n - 1] - SQ_THREADS;
-		if (ring < FZ_RINGS)
-			i = uc->uid == e->rings[ring].sq_uid ? 0 : FZ_UIDS;
+		thread = skel->bss->msg_thread[n - 1];
+		if (thread >= SQ_THREADS)
+			i = uc->uid == e->rings[thread - SQ_THREADS].sq_uid ? 0 : FZ_UIDS;
+		else if (thread >= ROOT_THREAD)
+			i = uc->uid == (thread == ROOT_THREAD ? 0 : 1001) ? 0 : FZ_UIDS;
 		if (i >= e->nr_uids || i >= FZ_UIDS)
 			fz_report("creds", "a send used uid %u, which is outdated",
 				  uc->uid);

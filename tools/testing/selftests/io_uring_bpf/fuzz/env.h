@@ -45,7 +45,11 @@ enum fz_fd {
 #define TABLE_LIFELINE	31
 #define TABLE_NR	32
 
-/* entries of threads[] from here on stand for the SQ threads of the rings */
+/*
+ * Threads in terms of credentials, besides those that submit: flows with personality
+ * 1 or 2, and the SQ threads of the rings
+ */
+#define ROOT_THREAD	(SQ_THREADS - 2)
 #define SQ_THREADS	(FZ_THREADS - FZ_RINGS)
 #define FZ_UIDS		64
 #define FZ_DATA		8

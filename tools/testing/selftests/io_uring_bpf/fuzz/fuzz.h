@@ -153,8 +153,6 @@ struct fz_case {
 	__u8	innocent;
 	/* derived: programs drop members of chains */
 	__u8	drops;
-	/* FZ_LOOSE_*: checks that programs skip, see masks.c */
-	__u8	loose;
 };
 
 #define for_each_act(c, i, j, k, a)					\

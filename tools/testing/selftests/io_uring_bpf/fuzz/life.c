@@ -32,7 +32,8 @@ static void start_flow(struct fz_env *e, const struct fz_step *st,
 	f->state[3] = ~0ULL;
 	f->user_data = q->user_data;
 	f->tid = gettid();
-	f->thread = sqpoll ? SQ_THREADS + st->ring : thread;
+	f->thread = s->personality ? ROOT_THREAD + s->personality - 1 :
+		    sqpoll ? SQ_THREADS + st->ring : thread;
 	f->innocent = !timed;
 	q->off = f->state[0];
 	q->addr = f->state[1];

@@ -17,9 +17,6 @@
  */
 #include "env.h"
 
-/* BPF_IO_URING_POST, which user space headers lack */
-#define VERDICT_POST	1
-
 /* bitmap of the masks that are not applied */
 static unsigned int lifted;
 
@@ -39,18 +36,6 @@ static void limit(struct fz_rule *rule, __u32 most)
 		rule->left = most;
 }
 
-/* Posted CQEs of children can fill the overflow list without limit. */
-static void few_posts(struct fz_case *c)
-{
-	struct fz_rule *rule;
-	unsigned int i, j;
-
-	for_each_rule(c, i, j, rule) {
-		if ((rule->verdict & 3) == VERDICT_POST)
-			limit(rule, 20);
-	}
-}
-
 /* A wait for CQEs does not end at its timeout while flows are busy. */
 static void no_endless_flows(struct fz_case *c)
 {
@@ -61,12 +46,6 @@ static void no_endless_flows(struct fz_case *c)
 		return;
 	for_each_rule(c, i, j, rule)
 		limit(rule, 30);
-}
-
-/* After bpf_io_uring_link(), nr_children is one too high until the request is linked. */
-static void links_count(struct fz_case *c)
-{
-	c->loose |= FZ_LOOSE_LINKS;
 }
 
 static bool watches(unsigned int table)
@@ -100,62 +79,10 @@ static void no_requests_in_aux(struct fz_case *c)
 	}
 }
 
-/* The memory of a request before a flow is not reused if its CQE is not posted. */
-static void preds_post(struct fz_case *c)
-{
-	struct fz_rule *rule;
-	unsigned int i, j;
-
-	if (!c->repeats)
-		return;
-	for (i = 0; i < c->nr_sqes; i++)
-		c->sqes[i].sqe_flags &= ~IOSQE_CQE_SKIP_SUCCESS;
-	for_each_rule(c, i, j, rule) {
-		if (!watches(i) && (rule->events & FZ_EVENT_COMPLETE))
-			rule->verdict &= ~3;
-	}
-}
-
-/* A linked timeout may cancel another request with the same user_data. */
-static void timeouts_may_cancel(struct fz_case *c)
-{
-	struct fz_sqe *s;
-	unsigned int i;
-
-	for_each_request(c, i, s) {
-		if (s->op == OP_LINK_TIMEOUT)
-			c->innocent = 0;
-	}
-}
-
-/* After an edit of a chain, requests that a program linked are watched. */
-static void linked_are_watched(struct fz_case *c)
-{
-	c->loose |= FZ_LOOSE_WATCH;
-}
-
-/* A request that is issued again keeps the credentials of its first issue. */
-static void no_sender_again(struct fz_case *c)
-{
-	struct fz_act *act;
-	unsigned int i, j, k;
-
-	for_each_act(c, i, j, k, act) {
-		if (act->verb == FZ_AGAIN)
-			act->msg = 0;
-	}
-}
-
 static const struct mask masks[] = {
-	{ "overflow_grows_by_post", few_posts },
 	{ "busy_flow_starves_wait", no_endless_flows },
-	{ "link_counts_as_child", links_count },
 	{ "watch_poll_eventfd_unkillable", no_endless_watchers },
 	{ "stranded_app_request_oops", no_requests_in_aux },
-	{ "pred_drop_leaks_kiocbs", preds_post },
-	{ "linked_timeout_kills_other", timeouts_may_cancel },
-	{ "verbs_watched_linked", linked_are_watched },
-	{ "verbs_creds_again", no_sender_again },
 	{ }
 };
 

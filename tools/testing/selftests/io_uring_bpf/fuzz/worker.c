@@ -46,7 +46,6 @@ static int prepare(struct fz_env *e, const struct fz_case *c, int lifeline)
 		return ret;
 	e->uids[e->nr_uids++] = 0;
 	skel->bss->innocent = c->innocent;
-	skel->bss->loose = c->loose;
 	skel->bss->drops = c->drops;
 	skel->bss->msg_base = (unsigned long)e->mem->msgs;
 	for (i = 0; i < FZ_RINGS; i++) {

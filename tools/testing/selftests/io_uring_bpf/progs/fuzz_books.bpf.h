@@ -32,8 +32,6 @@ __u32 settling;
 __u32 innocent;
 /* programs drop members of chains */
 __u32 drops;
-/* FZ_LOOSE_*: checks to skip */
-__u32 loose;
 
 char scratch[64];
 

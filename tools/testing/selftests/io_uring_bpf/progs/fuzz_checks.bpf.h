@@ -161,7 +161,7 @@ static void check_watch(struct bpf_io_uring_ctx *ctx, __u32 ring)
 		complain(ctx, FZ_WATCH_FILTER, ring, ctx->user_data, ctx->opcode);
 	if (ctx->user_data >> 32 != FZ_COOKIE)
 		complain(ctx, FZ_USER_DATA, ring, ctx->user_data, ctx->opcode);
-	else if (!(id_flags[id] & FZ_ID_APP) && !(loose & FZ_LOOSE_WATCH))
+	else if (!(id_flags[id] & FZ_ID_APP))
 		complain(ctx, FZ_WATCH_PROG, ring, ctx->user_data, ctx->opcode);
 }
 

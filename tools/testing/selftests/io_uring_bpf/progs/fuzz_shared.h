@@ -87,12 +87,6 @@ struct fz_table {
 	struct fz_rule rules[FZ_RULES];
 };
 
-/* checks to skip because of known faults, see masks.c */
-enum {
-	FZ_LOOSE_LINKS	= 1 << 0,
-	FZ_LOOSE_WATCH	= 1 << 1,
-};
-
 /* flags of a template */
 enum {
 	/* sends a datagram, the receiver checks the uid of the sender */

@@ -97,8 +97,6 @@ static int do_link(struct bpf_io_uring_ctx *ctx, struct run *r,
 	if (ret)
 		return ret;
 	count_app(tmpl_of(r, a));
-	if (r->flow && (loose & FZ_LOOSE_LINKS))
-		r->flow->vague++;
 	return 0;
 }
 

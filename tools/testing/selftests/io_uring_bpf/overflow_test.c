@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A flow that posts CQEs waits while CQEs wait for room in the CQ, so that the list
+ * of these is bounded, and goes on when the application has made room.
+ */
+#include "iou_until.h"
+#include "kselftest_harness.h"
+#include "overflow.skel.h"
+
+#include <sys/wait.h>
+
+#define FLOW	0xf10aULL
+#define CHILD	0xc41dULL
+
+#define CQ_ENTRIES	16
+#define HOPS		3000
+/* of one flush, which ends when there are as many CQEs */
+#define MAX_OVERFLOW	128
+
+FIXTURE(overflow) {
+	struct io_uring ring;
+	struct overflow *skel;
+	struct bpf_link *link;
+};
+
+IOU_MODE_VARIANTS(overflow);
+IOU_LOAD_ONCE(overflow);
+
+FIXTURE_SETUP(overflow)
+{
+	IOU_REQUIRE();
+	ASSERT_EQ(0, iou_ring_init_size(&self->ring, variant->setup, 8, CQ_ENTRIES));
+	self->skel = overflow_get();
+	ASSERT_NE(NULL, self->skel);
+	self->link = IOU_ATTACH(self->skel->progs.overflow_post, &self->ring, 0);
+	self->skel->bss->child_ud = CHILD;
+	self->skel->bss->wanted = HOPS;
+}
+
+FIXTURE_TEARDOWN(overflow)
+{
+	bpf_link__destroy(self->link);
+	io_uring_queue_exit(&self->ring);
+}
+
+/* Return the number of CQEs that wait for room, from the fdinfo of the ring. */
+static int nr_overflowed(FIXTURE_DATA(overflow) *self)
+{
+	char path[64], line[256];
+	bool in = false;
+	FILE *f;
+	int n = 0;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", self->ring.ring_fd);
+	f = fopen(path, "r");
+	while (f && fgets(line, sizeof(line), f)) {
+		if (!strncmp(line, "CqOverflowList", 14))
+			in = true;
+		else if (in && strstr(line, "user_data="))
+			n++;
+	}
+	if (f)
+		fclose(f);
+	return n;
+}
+
+static void start(struct __test_metadata *_metadata, FIXTURE_DATA(overflow) *self)
+{
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	ASSERT_EQ(1, iou_submit(&self->ring));
+	ASSERT_TRUE(iou_until(&self->ring, io_uring_cq_has_overflow(&self->ring)));
+	/* time in which the flow could go on */
+	for (int i = 0; i < 20; i++) {
+		usleep(5000);
+		io_uring_get_events(&self->ring);
+	}
+	iou_settle(&self->ring);
+}
+
+static void run_all(struct __test_metadata *_metadata, FIXTURE_DATA(overflow) *self)
+{
+	struct io_uring_cqe cqe;
+	int n = 0;
+
+	start(_metadata, self);
+	ASSERT_LT(0, nr_overflowed(self));
+	ASSERT_GT(MAX_OVERFLOW, nr_overflowed(self));
+	ASSERT_GT(HOPS, self->skel->bss->nr_hops);
+	for (;;) {
+		ASSERT_EQ(0, iou_wait_cqe(&self->ring, &cqe)) {
+			TH_LOG("after %d CQEs", n);
+		}
+		if (cqe.user_data == FLOW)
+			break;
+		ASSERT_EQ(CHILD, cqe.user_data);
+		n++;
+	}
+	ASSERT_EQ(HOPS, n);
+	ASSERT_EQ(0, cqe.res);
+	ASSERT_NO_CQE(&self->ring);
+}
+
+TEST_F_TIMEOUT(overflow, issue, 120)
+{
+	run_all(_metadata, self);
+}
+
+TEST_F_TIMEOUT(overflow, again, 120)
+{
+	self->skel->bss->again = 1;
+	run_all(_metadata, self);
+}
+
+/* A flow that waits for room is cancelled like any other. */
+TEST_F(overflow, cancel)
+{
+	struct io_uring_sync_cancel_reg reg = {
+		.addr		= FLOW,
+		.fd		= -1,
+		.timeout	= { .tv_sec = 10 },
+	};
+	struct io_uring_cqe cqe;
+
+	start(_metadata, self);
+	ASSERT_EQ(0, io_uring_register_sync_cancel(&self->ring, &reg));
+	do {
+		ASSERT_EQ(0, iou_wait_cqe(&self->ring, &cqe));
+	} while (cqe.user_data != FLOW);
+	ASSERT_EQ(-ECANCELED, cqe.res);
+	ASSERT_NO_CQE(&self->ring);
+}
+
+/* Nor does it keep its task from exiting. */
+TEST_F(overflow, exit)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (!pid) {
+		struct io_uring ring;
+
+		if (iou_ring_init_size(&ring, variant->setup, 8, CQ_ENTRIES) ||
+		    !bpf_program__attach_iouring(self->skel->progs.overflow_post,
+						 ring.ring_fd, NULL))
+			_exit(1);
+		iou_queue_bpf(&ring, 0, FLOW);
+		if (iou_submit(&ring) != 1 ||
+		    !iou_until(&ring, io_uring_cq_has_overflow(&ring)))
+			_exit(2);
+		_exit(0);
+	}
+	ASSERT_LT(0, pid);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_EQ(0, status);
+}
+
+TEST_HARNESS_MAIN
