@@ -416,7 +416,7 @@ static struct balance {
 	long base;
 } balances[] = {
 	{ "io_kiocbs", fz_kiocbs, 600 },
-	{ "open files", nr_files, 8 },
+	{ "open files", nr_files, 3 },
 	{ "BPF links", nr_links, 0 },
 };
 

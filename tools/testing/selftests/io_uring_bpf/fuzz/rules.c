@@ -29,7 +29,7 @@ void fz_gen_act(struct fz_rng *r, struct fz_act *a, bool watch, unsigned int pos
 	static const __u8 weights[FZ_NR_VERBS] = {
 		[FZ_ISSUE] = 60, [FZ_AGAIN] = 30, [FZ_POST] = 9, [FZ_COMPLETE] = 6,
 		[FZ_DROP] = 10, [FZ_UNLINK] = 8, [FZ_LINK] = 10, [FZ_ITER] = 3,
-		[FZ_BUF_DATA] = 2, [FZ_BUF_DATA_RW] = 2, [FZ_BUF_READ] = 2,
+		[FZ_BUF_DATA] = 4, [FZ_BUF_DATA_RW] = 2, [FZ_BUF_READ] = 4,
 		[FZ_BUF_WRITE] = 2, [FZ_BUF_MOVE] = 4, [FZ_SET_UD] = 3,
 		[FZ_SET_RES] = 3, [FZ_SET_CFLAGS] = 2, [FZ_SET_STATE] = 5,
 	};
@@ -88,7 +88,7 @@ void fz_gen_act(struct fz_rng *r, struct fz_act *a, bool watch, unsigned int pos
 		a->len = rnd(r);
 		break;
 	case FZ_BUF_DATA ... FZ_BUF_MOVE:
-		a->tmpl = below(r, 6);
+		a->tmpl = PICK(r, 0, 1, 2, 3, 5, FZ_BUF_KNOWN, FZ_BUF_KNOWN, FZ_BUF_KNOWN);
 		a->off = PICK(r, 0ULL, 8ULL, 64ULL, 4090ULL, 4096ULL, 8190ULL, 8192ULL,
 			      12000ULL);
 		a->addr = PICK(r, 0ULL, 8ULL, 64ULL);
@@ -107,10 +107,10 @@ void fz_gen_rule(struct fz_rng *r, struct fz_rule *rule, bool watch,
 	unsigned int i;
 
 	memset(rule, 0, sizeof(*rule));
-	rule->left = chance(r, 25) ? ~0U : PICK(r, 1U, 2U, 5U, 20U, 100U);
+	rule->left = chance(r, 15) ? ~0U : PICK(r, 1U, 1U, 2U, 3U, 5U, 20U, 100U);
 	rule->events = !pos && !watch ? 1 << 0 | (chance(r, 50) ? 2 : 0) :
-		       PICK(r, 2, 2, 2, 4, 4, 6, 6, 8, 14, 15);
-	rule->opcode = chance(r, 70) ? FZ_ANY_OPCODE :
+		       PICK(r, 2, 2, 2, 2, 4, 6, 6, 6, 8, 14, 15);
+	rule->opcode = chance(r, 85) ? FZ_ANY_OPCODE :
 		       fz_op_opcode(PICK(r, (int)OP_NOP, OP_READ, OP_POLL, OP_RECV, OP_SEND,
 					 OP_ACCEPT, OP_TIMEOUT));
 	if (!pos && !watch)
@@ -118,7 +118,7 @@ void fz_gen_rule(struct fz_rng *r, struct fz_rule *rule, bool watch,
 	rule->verdict = PICK(r, 0, 0, 0, 0, 1, 1, 2, 2, 3);
 	if (chance(r, 12))
 		rule->verdict |= chance(r, 60) ? 4 : 8;
-	rule->nr_acts = PICK(r, 0, 1, 1, 1, 2, 2, 3, 5);
+	rule->nr_acts = PICK(r, 0, 1, 1, 2, 2, 3, 4, 6, FZ_ACTS);
 	if (!pos && !watch && !rule->nr_acts)
 		rule->nr_acts = 1;
 	for (i = 0; i < rule->nr_acts; i++)
