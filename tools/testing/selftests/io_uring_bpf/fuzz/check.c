@@ -10,7 +10,7 @@ void fz_flow_done(struct fz_env *e, __u64 ud, __s32 res)
 	__u32 idx = e->id_flow[ud & (FZ_IDS - 1)];
 	struct fz_flow *f;
 
-	if (!idx || ud >> 32 != FZ_COOKIE)
+	if (!idx || idx == SHARED_ID || ud >> 32 != FZ_COOKIE)
 		return;
 	f = &skel->bss->flows[idx - 1];
 	/* the program of a later flow in the chain has replaced the result */

@@ -52,6 +52,7 @@ enum fz_fd {
 #define ROOT_THREAD	(SQ_THREADS - 2)
 #define SQ_THREADS	(FZ_THREADS - FZ_RINGS)
 #define FZ_UIDS		64
+#define SHARED_ID	(FZ_FLOWS + 1)
 #define FZ_DATA		8
 /* values of fz_sqe.buf for an absent page and for an invalid address */
 #define BUF_HOLE	7
@@ -121,7 +122,7 @@ struct fz_env {
 	/* uids that threads have set, in order */
 	__u32	uids[FZ_UIDS];
 	__u32	nr_uids;
-	/* for ids of a single flow: index of the flow, plus 1 */
+	/* for ids of a single flow: index of the flow, plus 1, else SHARED_ID */
 	__u16	id_flow[FZ_IDS];
 	/* a ring was closed with its CQEs: CQEs cannot be checked */
 	bool	lost;

@@ -39,8 +39,9 @@ static void start_flow(struct fz_env *e, const struct fz_step *st,
 	q->addr = f->state[1];
 	q->addr3 = f->state[2];
 	q->bpf_arg = f->state[3];
+	/* a request may be submitted by two steps */
 	if (!e->c->ids && !e->c->repeats)
-		e->id_flow[s->id] = idx + 1;
+		e->id_flow[s->id] = e->id_flow[s->id] ? SHARED_ID : idx + 1;
 }
 
 /* With --control, replace a flow by a plain request. */
