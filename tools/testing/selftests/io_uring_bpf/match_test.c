@@ -94,8 +94,10 @@ TEST_F(match, never_watched)
 	MATCH_TAKES_MORE_THAN_NOPS();
 	self->link = MATCH_ALL(match_as_told);
 	self->other = MATCH_ATTACH(match_as_told, .slot = 1,
+				   /* one that can be watched, as a filter must have */
 				   .opcodes = { 1ULL << IORING_OP_TIMEOUT |
-						1ULL << IORING_OP_RECV_ZC,
+						1ULL << IORING_OP_RECV_ZC |
+						1ULL << IORING_OP_FSYNC,
 						1ULL << (IORING_OP_BPF - 64) });
 	self->skel->bss->verdict = BPF_IO_URING_DROP;
 	sqe = iou_get_sqe(&self->ring);
