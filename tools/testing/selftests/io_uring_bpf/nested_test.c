@@ -19,7 +19,6 @@ FIXTURE(nested) {
 	struct io_uring ring;
 	struct nested *skel;
 	struct bpf_link *watch;
-	struct bpf_link *flow;
 	struct bpf_link *idle;
 	int pipe[2];
 	int listen;
@@ -56,9 +55,7 @@ FIXTURE_SETUP(nested)
 	ASSERT_EQ(0, listen_and_connect(self));
 	self->skel = nested_get();
 	ASSERT_NE(NULL, self->skel);
-	self->skel->bss->listen_fd = self->listen;
 	self->skel->bss->idle_fd = self->pipe[0];
-	self->skel->bss->accept_ud = ACCEPT;
 	self->skel->bss->staged_ud = STAGED;
 	self->skel->bss->idle_ud = IDLE;
 	self->idle = IOU_ATTACH(self->skel->progs.nested_idle, &self->ring, 1);
@@ -67,7 +64,6 @@ FIXTURE_SETUP(nested)
 FIXTURE_TEARDOWN(nested)
 {
 	bpf_link__destroy(self->watch);
-	bpf_link__destroy(self->flow);
 	bpf_link__destroy(self->idle);
 	close(self->pipe[0]);
 	close(self->pipe[1]);
@@ -93,23 +89,6 @@ TEST_F(nested, issued_by_watcher)
 	iou_queue_bpf(&self->ring, 1, FLOW);
 	ASSERT_EQ(2, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, STAGED, 0);
-	ASSERT_NO_CQE(&self->ring);
-	ASSERT_EQ(2, self->skel->bss->nr_aux);
-	ASSERT_EQ(0, self->skel->data->ret);
-}
-
-/* The same of a flow that links the request behind itself, and ends. */
-TEST_F(nested, linked_by_flow)
-{
-	struct io_uring_cqe cqes[2];
-
-	self->flow = IOU_ATTACH(self->skel->progs.nested_accept, &self->ring, 0);
-	iou_queue_bpf(&self->ring, 0, FLOW);
-	iou_queue_bpf(&self->ring, 1, FLOW + 1);
-	ASSERT_EQ(2, iou_submit(&self->ring));
-	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));
-	ASSERT_HAS_CQE(cqes, 2, FLOW, 0);
-	ASSERT_HAS_CQE(cqes, 2, STAGED, 0);
 	ASSERT_NO_CQE(&self->ring);
 	ASSERT_EQ(2, self->skel->bss->nr_aux);
 	ASSERT_EQ(0, self->skel->data->ret);

@@ -100,19 +100,9 @@ static void run_all(struct __test_metadata *_metadata, FIXTURE_DATA(overflow) *s
 	ASSERT_NO_CQE(&self->ring);
 }
 
-TEST_F_TIMEOUT(overflow, issue, 120)
-{
-	run_all(_metadata, self);
-}
-
-TEST_F_TIMEOUT(overflow, again, 120)
-{
-	self->skel->bss->again = 1;
-	run_all(_metadata, self);
-}
-
 /* A flow that waits for room is cancelled like any other. */
-TEST_F(overflow, cancel)
+static void run_cancel(struct __test_metadata *_metadata,
+		       FIXTURE_DATA(overflow) *self)
 {
 	struct io_uring_sync_cancel_reg reg = {
 		.addr		= FLOW,
@@ -121,6 +111,7 @@ TEST_F(overflow, cancel)
 	};
 	struct io_uring_cqe cqe;
 
+	self->skel->bss->nr_hops = 0;
 	start(_metadata, self);
 	ASSERT_EQ(0, io_uring_register_sync_cancel(&self->ring, &reg));
 	do {
@@ -131,15 +122,18 @@ TEST_F(overflow, cancel)
 }
 
 /* Nor does it keep its task from exiting. */
-TEST_F(overflow, exit)
+static void run_exit(struct __test_metadata *_metadata,
+		     FIXTURE_DATA(overflow) *self, unsigned int setup)
 {
-	pid_t pid = fork();
+	pid_t pid;
 	int status;
 
+	self->skel->bss->nr_hops = 0;
+	pid = fork();
 	if (!pid) {
 		struct io_uring ring;
 
-		if (iou_ring_init_size(&ring, variant->setup, 8, CQ_ENTRIES) ||
+		if (iou_ring_init_size(&ring, setup, 8, CQ_ENTRIES) ||
 		    !bpf_program__attach_iouring(self->skel->progs.overflow_post,
 						 ring.ring_fd, NULL))
 			_exit(1);
@@ -152,6 +146,19 @@ TEST_F(overflow, exit)
 	ASSERT_LT(0, pid);
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	ASSERT_EQ(0, status);
+}
+
+TEST_F_TIMEOUT(overflow, issue, 120)
+{
+	run_all(_metadata, self);
+	run_cancel(_metadata, self);
+}
+
+TEST_F_TIMEOUT(overflow, again, 120)
+{
+	self->skel->bss->again = 1;
+	run_all(_metadata, self);
+	run_exit(_metadata, self, variant->setup);
 }
 
 TEST_HARNESS_MAIN

@@ -18,7 +18,6 @@
 #define IOSQE_IO_LINK		(1U << 2)
 #define IORING_NOP_INJECT_RESULT	(1U << 0)
 #define IORING_NOP_TW		(1U << 4)
-#define IORING_ACCEPT_MULTISHOT	(1U << 0)
 #define IORING_CQE_F_BUFFER	(1U << 0)
 #define IORING_CQE_F_SKIP	(1U << 5)
 #define IORING_CQE_F_32		(1U << 15)
