@@ -147,7 +147,7 @@ int io_bpf_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe)
 	ret = io_bpf_get_id(br, req);
 	if (ret)
 		return ret;
-	/* later, a worker of io-wq may store those of the task as well */
+	/* a flag of its own, as io-wq may store the credentials of the task later */
 	if (req->flags & REQ_F_CREDS) {
 		req->bpf_flow.flags |= IO_BPF_F_CREDS;
 		req->ctx->int_flags |= IO_RING_F_BPF_MODE;

@@ -93,16 +93,11 @@ static struct io_kiocb *io_bpf_clone(struct io_bpf_ring *br,
 	new->buf_index = old->buf_index;
 	new->bpf_id = old->bpf_id & ~IO_BPF_ID_ASYNC;
 	new->flags = old->flags & IO_BPF_AGAIN_KEEP;
-	/* see io_bpf_again_creds() */
-	if (!(old->bpf_id & IO_BPF_ID_CREDS))
-		new->flags &= ~REQ_F_CREDS;
 	new->cqe.user_data = old->cqe.user_data;
 	new->tctx = old->tctx;
 	new->async_data = NULL;
 	io_bpf_clear_extra(new);
 	io_bpf_clone_refs(new, old);
-	if (!(new->flags & REQ_F_CREDS) && (new->ctx->int_flags & IO_RING_F_BPF_MODE))
-		io_bpf_mode_child(new);
 
 	/* nobody is to see it once more */
 	io_bpf_unwatch(old);
@@ -120,6 +115,7 @@ struct io_kiocb *io_bpf_again_failed(struct io_kiocb *req, int ret)
 	return req;
 }
 
+/* The same as io_bpf_issue_child_slow(), for a child that has been issued before. */
 bool io_bpf_issue_again_slow(struct io_kiocb *req)
 {
 	io_bpf_again_creds(req);

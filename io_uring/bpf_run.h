@@ -173,8 +173,10 @@ static __always_inline void io_bpf_begin_flush(struct io_bpf_ring *br)
 	/* until io_bpf_overflow_ended() */
 	if (unlikely(test_bit(IO_CHECK_CQ_OVERFLOW_BIT, &br->ctx->check_cq)))
 		br->budget = 0;
-	/* a drain wants to know of each request that is gone */
-	/* what a handler has staged waits for this flush */
+	/*
+	 * A drain wants to know of each request that is gone, and what a handler has
+	 * staged waits for this flush.
+	 */
 	br->interrupt = (br->ctx->int_flags & IO_RING_F_DRAIN_ACTIVE) ||
 			io_bpf_to_apply(br);
 }

@@ -323,8 +323,9 @@ __bpf_kfunc_start_defs();
  * restrictions and filters of the ring, its personality, audit, LSMs. A request
  * without a personality has that of the flow, if the flow has one, or else the
  * credentials of the task that issued the flow. It runs with the files and memory
- * of that task, as soon as the program has returned. Its completion runs the program, be it that
- * the preparation failed, and posts no CQE unless the program asks for it. So do
+ * of that task, as soon as the program has returned. Its completion runs the
+ * program, also if the preparation failed, and posts no CQE unless the program asks
+ * for it. So do
  * the CQEs of a multishot request and the notification of a zero-copy send, as
  * BPF_IO_URING_AUX. Each of these two requests is a child in flight meanwhile.
  * Memory that the SQE points to has to be the application's and to stay.
