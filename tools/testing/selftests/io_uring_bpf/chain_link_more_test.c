@@ -185,15 +185,22 @@ TEST_F(edit, personality)
 	EDIT_ASSERT_DONE();
 }
 
+/* Let the program watch NOPs as well, which counts as events. */
+static struct bpf_link *watch_nops(FIXTURE_DATA(edit) *self)
+{
+	LIBBPF_OPTS(bpf_iouring_opts, opts, .slot = 2,
+		    .flags = BPF_F_IOURING_MATCH,
+		    .opcodes = { 1ULL << IORING_OP_NOP });
+
+	return bpf_program__attach_iouring(self->skel->progs.edit,
+					   self->ring.ring_fd, &opts);
+}
+
 /* No program watches it, be it that it's never issued. */
 TEST_F(edit, unwatched)
 {
-	LIBBPF_OPTS(bpf_iouring_opts, opts, .slot = 2,
-		    .flags = BPF_F_IOURING_MATCH, .opcodes = { 1 });
-	struct bpf_link *watch;
+	struct bpf_link *watch = watch_nops(self);
 
-	watch = bpf_program__attach_iouring(self->skel->progs.edit,
-					    self->ring.ring_fd, &opts);
 	ASSERT_NE(NULL, watch);
 	edit_sqe(self, 0, LINKED, 10);
 	edit_step(self, 0, EDIT_LINK, 0, 0);
@@ -225,12 +232,8 @@ TEST_F(edit, unwatched)
  */
 TEST_F(edit, unwatched_after_edit)
 {
-	LIBBPF_OPTS(bpf_iouring_opts, opts, .slot = 2,
-		    .flags = BPF_F_IOURING_MATCH, .opcodes = { 1 });
-	struct bpf_link *watch;
+	struct bpf_link *watch = watch_nops(self);
 
-	watch = bpf_program__attach_iouring(self->skel->progs.edit,
-					    self->ring.ring_fd, &opts);
 	ASSERT_NE(NULL, watch);
 	for (int unlink = 0; unlink < 2; unlink++) {
 		struct io_uring_cqe cqes[3];

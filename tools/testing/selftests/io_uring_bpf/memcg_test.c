@@ -4,6 +4,7 @@
  * submits, as requests are; what a ring takes for its programs, to that of the
  * task that attaches. With an SQ thread, it's that which submits.
  */
+#include "iou_count.h"
 #include "process.h"
 
 #include <sys/mount.h>
@@ -75,19 +76,10 @@ static bool memcg_write(const char *dir, const char *file, const char *text)
 /* What the group has of slab, in bytes. */
 static long memcg_slab(const char *group)
 {
-	char path[256], line[128];
-	long bytes = -1;
-	FILE *f;
+	char path[256];
 
 	snprintf(path, sizeof(path), "%s/memory.stat", group);
-	f = fopen(path, "r");
-	while (f && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "slab %ld", &bytes) == 1)
-			break;
-	}
-	if (f)
-		fclose(f);
-	return bytes;
+	return iou_scan(path, "slab %ld");
 }
 
 FIXTURE_SETUP(memcg)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The number of requests in memory does not grow with the number of chains. */
+#include "iou_count.h"
 #include "iou_until.h"
 #include "edit.h"
 
@@ -9,28 +10,6 @@
 #define ROUNDS		80
 /* of the slab allocator, which keeps some per CPU */
 #define SLACK		150
-
-/* Return the number of struct io_kiocb in use, or -1. */
-static long count_requests(void)
-{
-	char line[256];
-	long n = -1;
-	FILE *f;
-
-	f = fopen("/sys/kernel/slab/io_kiocb/shrink", "w");
-	if (f) {
-		fputs("1", f);
-		fclose(f);
-	}
-	f = fopen("/proc/slabinfo", "r");
-	while (f && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "io_kiocb %ld", &n) == 1)
-			break;
-	}
-	if (f)
-		fclose(f);
-	return n;
-}
 
 /* What the program of a flow does in its first event, and how it ends. */
 struct memory_case {
@@ -89,18 +68,18 @@ TEST_F_TIMEOUT(edit, requests, 120)
 {
 	long before, after;
 
-	if (count_requests() < 0)
+	if (iou_nr_requests() < 0)
 		SKIP(return, "takes /proc/slabinfo and a slab cache of its own");
 	for (size_t n = 0; n < ARRAY_SIZE(cases); n++) {
 		edit_sqe(self, 0, LINKED, 0);
 		for (int i = 0; i < WARMUP; i++)
 			run_round(_metadata, self, &cases[n]);
 		iou_settle(&self->ring);
-		before = count_requests();
+		before = iou_nr_requests();
 		for (int i = 0; i < ROUNDS; i++)
 			run_round(_metadata, self, &cases[n]);
 		iou_settle(&self->ring);
-		after = count_requests();
+		after = iou_nr_requests();
 		EXPECT_GE(before + SLACK, after) {
 			TH_LOG("%s: %ld, then %ld", cases[n].name, before, after);
 		}

@@ -3,6 +3,7 @@
  * A flow that posts CQEs waits while CQEs wait for room in the CQ, so that the list
  * of these is bounded, and goes on when the application has made room.
  */
+#include "iou_count.h"
 #include "iou_until.h"
 #include "kselftest_harness.h"
 #include "overflow.skel.h"
@@ -43,27 +44,6 @@ FIXTURE_TEARDOWN(overflow)
 	io_uring_queue_exit(&self->ring);
 }
 
-/* Return the number of CQEs that wait for room, from the fdinfo of the ring. */
-static int nr_overflowed(FIXTURE_DATA(overflow) *self)
-{
-	char path[64], line[256];
-	bool in = false;
-	FILE *f;
-	int n = 0;
-
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", self->ring.ring_fd);
-	f = fopen(path, "r");
-	while (f && fgets(line, sizeof(line), f)) {
-		if (!strncmp(line, "CqOverflowList", 14))
-			in = true;
-		else if (in && strstr(line, "user_data="))
-			n++;
-	}
-	if (f)
-		fclose(f);
-	return n;
-}
-
 static void start(struct __test_metadata *_metadata, FIXTURE_DATA(overflow) *self)
 {
 	iou_queue_bpf(&self->ring, 0, FLOW);
@@ -83,8 +63,8 @@ static void run_all(struct __test_metadata *_metadata, FIXTURE_DATA(overflow) *s
 	int n = 0;
 
 	start(_metadata, self);
-	ASSERT_LT(0, nr_overflowed(self));
-	ASSERT_GT(MAX_OVERFLOW, nr_overflowed(self));
+	ASSERT_LT(0U, iou_nr_overflowed(self->ring.ring_fd));
+	ASSERT_GT((unsigned int)MAX_OVERFLOW, iou_nr_overflowed(self->ring.ring_fd));
 	ASSERT_GT(HOPS, self->skel->bss->nr_hops);
 	for (;;) {
 		ASSERT_EQ(0, iou_wait_cqe(&self->ring, &cqe)) {

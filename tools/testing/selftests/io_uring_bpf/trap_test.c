@@ -179,6 +179,32 @@ TEST_F(chain, trap_08_second_visit_of_children)
 	ASSERT_NO_CQE(&self->ring);
 }
 
+/* Let the program of flows issue a read of the pipe that waits. */
+static void attach_reader(struct __test_metadata *_metadata,
+			  FIXTURE_DATA(chain) *self, __u64 user_data)
+{
+	struct chain__bss *bss = self->skel->bss;
+
+	self->link = IOU_ATTACH(self->skel->progs.chain_issue, &self->ring, 0);
+	iou_prep_read(&bss->sqes[0], self->out[0], self->buf, LEN, 0, user_data);
+	bss->nr_sqes = 1;
+	ASSERT_EQ(0, fcntl(self->out[0], F_SETFL, 0));
+}
+
+/* The timeout ends READ, and nothing of the flow, whose child may then complete. */
+static void expect_timeout_of_read(struct __test_metadata *_metadata,
+				   FIXTURE_DATA(chain) *self)
+{
+	struct io_uring_cqe cqes[2];
+
+	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));
+	ASSERT_HAS_CQE(cqes, 2, READ, -ECANCELED);
+	ASSERT_HAS_CQE(cqes, 2, TIMEOUT, -ETIME);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(1, self->skel->bss->nr_events);
+	ASSERT_EQ(4, write(self->out[1], "late", 4));
+}
+
 /*
  * A timeout whose request has completed, and whose timer has fired all the same.
  * By its turn the flow behind that request goes on, with a child of the same
@@ -193,10 +219,7 @@ TEST_F(chain, stale_link_timeout)
 
 	if (!variant->setup)
 		SKIP(return, "takes a ring that defers its work");
-	self->link = IOU_ATTACH(self->skel->progs.chain_issue, &self->ring, 0);
-	iou_prep_read(&bss->sqes[0], self->out[0], self->buf, LEN, 0, READ);
-	bss->nr_sqes = 1;
-	ASSERT_EQ(0, fcntl(self->out[0], F_SETFL, 0));
+	attach_reader(_metadata, self, READ);
 
 	chain_queue_read(self, IOSQE_IO_LINK);
 	chain_queue_timeout(self, 300, IOSQE_IO_LINK);
@@ -224,25 +247,14 @@ TEST_F(chain, stale_link_timeout)
 /* Nor is one that is in time for a flow that goes by the name of its request. */
 TEST_F(chain, link_timeout_is_not_for_a_flow)
 {
-	struct chain__bss *bss = self->skel->bss;
-	struct io_uring_cqe cqes[2];
-
-	self->link = IOU_ATTACH(self->skel->progs.chain_issue, &self->ring, 0);
-	iou_prep_read(&bss->sqes[0], self->out[0], self->buf, LEN, 0, CHILD);
-	bss->nr_sqes = 1;
-	ASSERT_EQ(0, fcntl(self->out[0], F_SETFL, 0));
+	attach_reader(_metadata, self, CHILD);
 	chain_queue_flow(self, 0, 0)->user_data = READ;
 	ASSERT_EQ(1, iou_submit(&self->ring));
 
 	chain_queue_read(self, IOSQE_IO_LINK);
 	chain_queue_timeout(self, 50, 0);
 	ASSERT_EQ(2, iou_submit(&self->ring));
-	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));
-	ASSERT_HAS_CQE(cqes, 2, READ, -ECANCELED);
-	ASSERT_HAS_CQE(cqes, 2, TIMEOUT, -ETIME);
-	ASSERT_NO_CQE(&self->ring);
-	ASSERT_EQ(1, bss->nr_events);
-	ASSERT_EQ(4, write(self->out[1], "late", 4));
+	expect_timeout_of_read(_metadata, self);
 	ASSERT_CQE(&self->ring, READ, 0);
 }
 
@@ -250,24 +262,14 @@ TEST_F(chain, link_timeout_is_not_for_a_flow)
 TEST_F(chain, link_timeout_is_not_for_a_child)
 {
 	struct chain__bss *bss = self->skel->bss;
-	struct io_uring_cqe cqes[2];
 
-	self->link = IOU_ATTACH(self->skel->progs.chain_issue, &self->ring, 0);
-	iou_prep_read(&bss->sqes[0], self->out[0], self->buf, LEN, 0, READ);
-	bss->nr_sqes = 1;
-	ASSERT_EQ(0, fcntl(self->out[0], F_SETFL, 0));
+	attach_reader(_metadata, self, READ);
 	chain_queue_read(self, IOSQE_IO_LINK);
 	chain_queue_timeout(self, 300, 0);
 	ASSERT_EQ(2, iou_submit(&self->ring));
 	chain_queue_flow(self, 0, 0);
 	ASSERT_EQ(1, iou_submit(&self->ring));
-
-	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));
-	ASSERT_HAS_CQE(cqes, 2, READ, -ECANCELED);
-	ASSERT_HAS_CQE(cqes, 2, TIMEOUT, -ETIME);
-	ASSERT_NO_CQE(&self->ring);
-	ASSERT_EQ(1, bss->nr_events);
-	ASSERT_EQ(4, write(self->out[1], "late", 4));
+	expect_timeout_of_read(_metadata, self);
 	ASSERT_CQE(&self->ring, FLOW, 0);
 	ASSERT_EQ(2, bss->nr_events);
 	EXPECT_EQ(4, bss->events[1].res);

@@ -4,8 +4,8 @@
 
 #include "fuzz.skel.h"
 
-/* Check a CQE: if it ends a flow, its result must be the one that the program set. */
-void fz_flow_done(struct fz_env *e, __u64 ud, __s32 res)
+/* If a CQE ends a flow, its result must be the one that the program set. */
+static void flow_done(struct fz_env *e, __u64 ud, __s32 res)
 {
 	__u32 idx = e->id_flow[ud & (FZ_IDS - 1)];
 	struct fz_flow *f;
@@ -29,6 +29,57 @@ void fz_flow_done(struct fz_env *e, __u64 ud, __s32 res)
 			  idx - 1, res);
 	f->over = 1;
 	f->res_known = 0;
+}
+
+/* Report the CQE of a request of a program that no request or step has cancelled. */
+static void check_canceled(__u64 ud, __s32 res)
+{
+	__u8 flags = skel->bss->id_flags[ud & (FZ_IDS - 1)];
+
+	if (res == -ECANCELED && skel->bss->innocent && !skel->bss->settling &&
+	    (flags & (FZ_ID_PROG | FZ_ID_APP | FZ_T_GUILTY)) == FZ_ID_PROG)
+		fz_report("canceled", "user_data %u was cancelled by no request",
+			  (__u32)ud & (FZ_IDS - 1));
+}
+
+static void count_cqe(struct fz_env *e, __u64 ud, __s32 res, __u32 flags)
+{
+	struct fz_owe *owe = &skel->bss->owe[ud & (FZ_IDS - 1)];
+
+	/* the reaper process may move the head, and the kernel overwrite the CQE */
+	if (e->c->reaper)
+		return;
+	if (ud >> 32 != FZ_COOKIE) {
+		fz_report("user_data", "CQE with user_data %#llx, res %d, flags %#x",
+			  (unsigned long long)ud, res, flags);
+		return;
+	}
+	check_canceled(ud, res);
+	if (flags & IORING_CQE_F_MORE)
+		return;
+	__atomic_fetch_sub(&owe->lo, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_sub(&owe->hi, 1, __ATOMIC_RELAXED);
+}
+
+/* CQEs of bpf_io_uring_post_cqe() come in the order of the calls. */
+static void check_order(struct fz_env *e, struct fz_rings *r, __u64 ud)
+{
+	__u32 seq = (__u32)ud >> FZ_SEQ_SHIFT;
+
+	if (!seq || e->c->reaper)
+		return;
+	if (seq <= r->posted)
+		fz_report("order", "CQE %u that a program has posted comes after CQE %u",
+			  seq, r->posted);
+	r->posted = seq;
+}
+
+/* Check a CQE that was reaped. */
+void fz_check_cqe(struct fz_env *e, struct fz_rings *r, const struct io_uring_cqe *cqe)
+{
+	count_cqe(e, cqe->user_data, cqe->res, cqe->flags);
+	check_order(e, r, cqe->user_data);
+	flow_done(e, cqe->user_data, cqe->res);
 }
 
 /* Check that each datagram has the uid of its thread when it was prepared, or later. */

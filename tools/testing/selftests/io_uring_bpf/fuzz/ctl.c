@@ -111,31 +111,6 @@ static void check_rate(struct fz_report *out)
 }
 
 /*
- * Return the number of io_kiocbs in use, on all rings. The shrink removes objects
- * that are in the quarantine of KASAN.
- */
-long fz_kiocbs(void)
-{
-	char line[256];
-	long n = 0;
-	FILE *f;
-
-	f = fopen("/sys/kernel/slab/io_kiocb/shrink", "w");
-	if (f) {
-		fputs("1", f);
-		fclose(f);
-	}
-	f = fopen("/proc/slabinfo", "r");
-	while (f && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "io_kiocb %ld", &n) == 1)
-			break;
-	}
-	if (f)
-		fclose(f);
-	return n;
-}
-
-/*
  * Return true if the kernel has logged a warning. Later results are unreliable, so
  * the caller must stop.
  */
@@ -386,14 +361,7 @@ enum fz_result fz_round(const struct fz_case *c, struct fz_report *out)
 /* Return the number of open files of all processes. */
 static long nr_files(void)
 {
-	FILE *f = fopen("/proc/sys/fs/file-nr", "r");
-	long n = 0;
-
-	if (f && fscanf(f, "%ld", &n) != 1)
-		n = 0;
-	if (f)
-		fclose(f);
-	return n;
+	return iou_scan("/proc/sys/fs/file-nr", "%ld");
 }
 
 /* Return the number of BPF links of all processes. */
@@ -415,7 +383,7 @@ static struct balance {
 	long slack;
 	long base;
 } balances[] = {
-	{ "io_kiocbs", fz_kiocbs, 600 },
+	{ "io_kiocbs", iou_nr_requests, 600 },
 	{ "open files", nr_files, 3 },
 	{ "BPF links", nr_links, 0 },
 };

@@ -124,8 +124,8 @@ static void env_memory(struct fz_env *e)
 	for (i = 0; i < 5; i++)
 		m->ts[i].tv_nsec = ns[i];
 	/* longer than any case runs */
-	m->one = 1;
 	m->ts[4].tv_sec = 100;
+	m->one = 1;
 	for (i = 0; i < 2; i++) {
 		m->waitv[i].uaddr = (unsigned long)&m->futex[i];
 		m->waitv[i].flags = FUTEX2_SIZE_U32;

@@ -49,9 +49,11 @@ enum fz_fd {
  * Threads in terms of credentials, besides those that submit: flows with personality
  * 1 or 2, and the SQ threads of the rings
  */
-#define ROOT_THREAD	(SQ_THREADS - 2)
 #define SQ_THREADS	(FZ_THREADS - FZ_RINGS)
+#define ROOT_THREAD	(SQ_THREADS - 2)
+
 #define FZ_UIDS		64
+/* value of fz_env.id_flow[] */
 #define SHARED_ID	(FZ_FLOWS + 1)
 #define FZ_DATA		8
 /* values of fz_sqe.buf for an absent page and for an invalid address */
@@ -66,7 +68,7 @@ enum fz_fd {
 
 struct fz_mem {
 	char	data[FZ_DATA][4096];
-	/* registered buffer BUF_KNOWN: each byte is fz_known(offset) */
+	/* registered buffer FZ_BUF_KNOWN: each byte is fz_known(offset) */
 	__u8	known[4 * 4096];
 	char	provided[BGID_NR][8][256];
 	/* datagrams, see msg_addr(); the first one is not checked */
@@ -148,8 +150,6 @@ void fz_env_empty_hole(struct fz_env *e);
 void fz_env_shut(struct fz_env *e);
 /* ring.c */
 int fz_ring_init(struct fz_env *e, unsigned int nr, int lifeline);
-__u32 fz_watch_ok(unsigned int ring, __u32 bits);
-int fz_ring_attach(struct fz_env *e, const struct fz_attach *a);
 int fz_ring_enter(struct fz_rings *r, unsigned int submit, unsigned int wait,
 		  unsigned int flags, unsigned int ms);
 int fz_ring_register(struct fz_rings *r, unsigned int op, void *arg,
@@ -162,14 +162,15 @@ void fz_ring_close(struct fz_rings *r);
 int fz_ring_resize(struct fz_rings *r, unsigned int sq, unsigned int cq);
 int fz_ring_buffers(struct fz_env *e, struct fz_rings *r);
 int fz_ring_sync_cancel(struct fz_rings *r, __u64 ud, __u32 flags, int fd, __u8 op);
-const struct bpf_program *fz_program(unsigned int ring, bool watch, bool sleepable,
-				     bool plain);
+/* attach.c */
+int fz_ring_attach(struct fz_env *e, const struct fz_attach *a);
+void fz_step_link(struct fz_env *e, const struct fz_step *s);
 /* prepare.c */
 void fz_prepare_tables(struct fz_env *e);
 void fz_prepare_templates(struct fz_env *e);
 void fz_prepare_filters(const struct fz_case *c);
 /* check.c */
-void fz_flow_done(struct fz_env *e, __u64 ud, __s32 res);
+void fz_check_cqe(struct fz_env *e, struct fz_rings *r, const struct io_uring_cqe *cqe);
 void fz_check_uids(struct fz_env *e);
 void fz_check_cqes(struct fz_env *e);
 void fz_check_overflow(struct fz_env *e);

@@ -27,6 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "iou_count.h"
 #include "progs/fuzz_shared.h"
 
 #define FZ_SQES		96
@@ -254,7 +255,6 @@ static inline void fz_doing(const char *what)
 /* gen.c */
 int fz_make(struct fz_case *c, const char *name);
 void fz_derive(struct fz_case *c);
-bool fz_mode_ok(const char *mode);
 /* masks.c */
 int fz_masks_parse(const char *list);
 void fz_masks_apply(struct fz_case *c);
@@ -262,6 +262,12 @@ void fz_masks_apply(struct fz_case *c);
 struct fz_env;
 void fz_fill(struct fz_env *e, const struct fz_case *c, const struct fz_sqe *s,
 	     struct io_uring_sqe *sqe);
+/* setup.c */
+bool fz_want(const char *word);
+bool fz_mode_ok(const char *mode);
+__u32 fz_gen_setup(struct fz_rng *r);
+void fz_gen_ring(struct fz_rng *r, struct fz_case *c, unsigned int i);
+void fz_gen_attach(struct fz_rng *r, struct fz_case *c, unsigned int ring);
 /* rules.c */
 void fz_swarm_acts(struct fz_rng *r);
 void fz_gen_act(struct fz_rng *r, struct fz_act *a, bool watch, unsigned int pos);
@@ -287,7 +293,6 @@ int fz_ctl_init(void);
 enum fz_result fz_round(const struct fz_case *c, struct fz_report *out);
 enum fz_result fz_drain(struct fz_report *out);
 bool fz_try(const struct fz_case *c, struct fz_report *out);
-long fz_kiocbs(void);
 /* after FZ_FATAL: the kernel is in an undefined state, a reboot is required */
 extern bool fz_fatal;
 /* cov.c */

@@ -4,184 +4,6 @@
 
 #include <ctype.h>
 
-static const char *const modes[] = {
-	"plain", "defer", "sqpoll", "iopoll", "wide", "mixed", "watch", "flow",
-	"kill", "repeat",
-};
-
-/* Return true if --mode contains @word. */
-static bool want(const char *word)
-{
-	const char *p = opt.mode, *end;
-
-	while (p && *p) {
-		end = strchrnul(p, ',');
-		if (!strncmp(p, word, end - p) && !word[end - p])
-			return true;
-		p = *end ? end + 1 : end;
-	}
-	return false;
-}
-
-/* Return true if @mode is a list of known words. */
-bool fz_mode_ok(const char *mode)
-{
-	unsigned int i;
-
-	while (*mode) {
-		size_t n = strcspn(mode, ",");
-
-		for (i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
-			if (!strncmp(mode, modes[i], n) && !modes[i][n])
-				break;
-		}
-		if (i == sizeof(modes) / sizeof(modes[0]))
-			return false;
-		mode += n + (mode[n] == ',');
-	}
-	return true;
-}
-
-static __u32 gen_setup(struct fz_rng *r)
-{
-	__u32 s = 0;
-
-	switch (below(r, 10)) {
-	case 0 ... 2:
-		break;
-	case 3 ... 5:
-		s = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
-		break;
-	case 6:
-		s = IORING_SETUP_SQPOLL;
-		break;
-	case 7:
-		s = IORING_SETUP_COOP_TASKRUN;
-		if (chance(r, 50))
-			s |= IORING_SETUP_TASKRUN_FLAG;
-		break;
-	case 8:
-		s = IORING_SETUP_SINGLE_ISSUER;
-		break;
-	case 9:
-		s = IORING_SETUP_IOPOLL;
-		if (chance(r, 40))
-			s |= IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
-		else if (chance(r, 30))
-			s |= IORING_SETUP_SQPOLL;
-		break;
-	}
-	if (chance(r, 60))
-		s |= IORING_SETUP_SUBMIT_ALL;
-	if (chance(r, 12))
-		s |= chance(r, 50) ? IORING_SETUP_CQE32 : IORING_SETUP_CQE_MIXED;
-	if (chance(r, 12))
-		s |= chance(r, 50) ? IORING_SETUP_SQE128 : IORING_SETUP_SQE_MIXED;
-	if (chance(r, 12))
-		s |= IORING_SETUP_NO_SQARRAY;
-	if ((s & IORING_SETUP_NO_SQARRAY) && !(s & IORING_SETUP_SQPOLL) && chance(r, 40))
-		s |= IORING_SETUP_SQ_REWIND;
-	if (chance(r, 8))
-		s |= IORING_SETUP_NO_MMAP;
-	if ((s & IORING_SETUP_NO_MMAP) && chance(r, 20))
-		s |= IORING_SETUP_REGISTERED_FD_ONLY;
-	if (chance(r, 15))
-		s |= IORING_SETUP_R_DISABLED;
-	if ((s & IORING_SETUP_IOPOLL) && chance(r, 20))
-		s |= IORING_SETUP_HYBRID_IOPOLL;
-	return s;
-}
-
-/* Return the setup flags, adjusted to the words of --mode that select rings. */
-static __u32 mode_setup(__u32 s)
-{
-	const __u32 kinds = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-			    IORING_SETUP_SQPOLL | IORING_SETUP_IOPOLL |
-			    IORING_SETUP_HYBRID_IOPOLL | IORING_SETUP_COOP_TASKRUN |
-			    IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SQ_REWIND;
-
-	if (want("plain"))
-		s &= ~kinds;
-	if (want("defer"))
-		s = (s & ~kinds) | IORING_SETUP_SINGLE_ISSUER |
-		    IORING_SETUP_DEFER_TASKRUN;
-	if (want("sqpoll"))
-		s = (s & ~kinds) | IORING_SETUP_SQPOLL;
-	if (want("iopoll"))
-		s |= IORING_SETUP_IOPOLL;
-	if (want("wide"))
-		s = (s & ~(IORING_SETUP_CQE_MIXED | IORING_SETUP_SQE_MIXED)) |
-		    IORING_SETUP_CQE32 | IORING_SETUP_SQE128;
-	if (want("mixed"))
-		s = (s & ~(IORING_SETUP_CQE32 | IORING_SETUP_SQE128)) |
-		    IORING_SETUP_CQE_MIXED | IORING_SETUP_SQE_MIXED;
-	return s;
-}
-
-static void gen_ring(struct fz_rng *r, struct fz_case *c, unsigned int i)
-{
-	struct fz_ring *ring = &c->rings[i];
-
-	ring->on = !i || chance(r, i == 1 ? 35 : 12);
-	ring->setup = mode_setup(gen_setup(r));
-	ring->entries = PICK(r, 16U, 32U, 64U);
-	ring->cq_entries = PICK(r, 2U, 4U, 16U, 64U, 128U, 128U);
-	if (ring->cq_entries < ring->entries)
-		ring->cq_entries = chance(r, 30) ? ring->cq_entries : ring->entries;
-	/* the kernel requires a CQ at least as large as the SQ */
-	if (ring->cq_entries < ring->entries)
-		ring->entries = ring->cq_entries;
-	if (ring->setup & IORING_SETUP_NO_MMAP) {
-		ring->entries = ring->entries > 16 ? 16 : ring->entries;
-		ring->cq_entries = ring->cq_entries > 32 ? 32 : ring->cq_entries;
-	}
-	ring->registered_fd = chance(r, 15);
-	ring->restricted = chance(r, 20);
-	if (!i || !chance(r, 30))
-		return;
-	ring->attach_wq = 1;
-	if ((c->rings[0].setup & IORING_SETUP_SQPOLL) && !opt.mode && chance(r, 80))
-		ring->setup = c->rings[0].setup;
-	else if (!(c->rings[0].setup & IORING_SETUP_SQPOLL))
-		ring->setup &= ~IORING_SETUP_SQPOLL;
-}
-
-static void gen_attach(struct fz_rng *r, struct fz_case *c, unsigned int ring)
-{
-	unsigned int slot;
-	bool watch;
-
-	for (slot = 0; slot < FZ_SLOTS; slot++) {
-		struct fz_attach *a = &c->attach[c->nr_attach];
-
-		watch = slot >= 2;
-		if (!chance(r, slot == 0 ? 95 : slot == 1 ? 30 : slot == 2 ? 45 : 8) &&
-		    !(want("watch") && slot == 2))
-			continue;
-		if (want("flow") && watch)
-			continue;
-		memset(a, 0, sizeof(*a));
-		a->on = 1;
-		a->ring = ring;
-		a->slot = slot;
-		a->watch = watch;
-		a->sleepable = chance(r, 25);
-		a->plain = slot == 3;
-		/* the programs check only one filter per ring */
-		if (watch && !a->plain && chance(r, 60))
-			a->opcodes = 1ULL << fz_op_opcode(PICK(r, (int)OP_NOP, OP_READ,
-				OP_POLL, OP_ACCEPT, OP_RECV, OP_SEND, OP_WRITE,
-				OP_LINK_TIMEOUT, OP_TIMEOUT_REMOVE, OP_CANCEL)) |
-				1ULL << fz_op_opcode(below(r, OP_RAW));
-		a->opcodes &= ~(1ULL << IORING_OP_TIMEOUT | 1ULL << IORING_OP_RECV_ZC);
-		if (watch && !a->plain && chance(r, 10)) {
-			a->user_data_mask = 1;
-			a->user_data = below(r, 2);
-		}
-		c->nr_attach++;
-	}
-}
-
 static __u8 app_id(struct fz_rng *r, const struct fz_case *c)
 {
 	if (c->ids == 1)
@@ -330,9 +152,9 @@ static void gen(struct fz_rng *r, struct fz_case *c)
 	fz_swarm(r);
 	fz_swarm_acts(r);
 	for (i = 0; i < FZ_RINGS; i++) {
-		gen_ring(r, c, i);
+		fz_gen_ring(r, c, i);
 		if (c->rings[i].on)
-			gen_attach(r, c, i);
+			fz_gen_attach(r, c, i);
 	}
 	for (i = 0; i < FZ_TABLES; i++)
 		fz_gen_table(r, &c->tables[i], i >= 2 * FZ_RINGS);
@@ -347,9 +169,9 @@ static void gen(struct fz_rng *r, struct fz_case *c)
 	c->end = PICK(r, END_SETTLE, END_SETTLE, END_SETTLE, END_SETTLE, END_SETTLE,
 		      END_SETTLE, END_KILL, END_KILL, END_KILL, END_EXIT, END_EXEC);
 	c->kill_ms = PICK(r, 1, 5, 10, 20, 50, 100);
-	if (want("kill"))
+	if (fz_want("kill"))
 		c->end = chance(r, 80) ? END_KILL : END_EXIT;
-	if (chance(r, want("repeat") ? 100 : 8))
+	if (chance(r, fz_want("repeat") ? 100 : 8))
 		gen_repeat(r, c);
 }
 
@@ -368,7 +190,7 @@ static void mutate_once(struct fz_rng *r, struct fz_case *c)
 		break;
 	case 2:
 		fz_gen_act(r, &c->tables[k].rules[below(r, 4)].acts[below(r, 2)],
-			k >= 2 * FZ_RINGS, 1);
+			   k >= 2 * FZ_RINGS, 1);
 		break;
 	case 3:
 		i = below(r, FZ_TMPLS);
@@ -399,7 +221,7 @@ static void mutate_once(struct fz_rng *r, struct fz_case *c)
 		}
 		break;
 	case 8:
-		c->rings[0].setup = mode_setup(gen_setup(r));
+		c->rings[0].setup = fz_gen_setup(r);
 		break;
 	case 9:
 		c->tables[k].rules[below(r, 3)].left = chance(r, 60) ? ~0U : below(r, 9);

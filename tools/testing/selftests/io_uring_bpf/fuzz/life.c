@@ -2,8 +2,6 @@
 /* Execution of the steps of a thread */
 #include "env.h"
 
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <fcntl.h>
 #include <sys/syscall.h>
 
@@ -181,59 +179,6 @@ static void step_fork(struct fz_env *e, const struct fz_step *s)
 		shm->helpers[n] = pid;
 }
 
-/* Read what the kernel tells about a link. */
-static void show_link(struct bpf_link *link)
-{
-	struct bpf_link_info info = { };
-	__u32 len = sizeof(info);
-	char path[64], buf[512];
-	int fd;
-
-	bpf_link_get_info_by_fd(bpf_link__fd(link), &info, &len);
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", bpf_link__fd(link));
-	fd = open(path, O_RDONLY);
-	if (fd >= 0 && read(fd, buf, sizeof(buf)) < 0)
-		fz_report("fdinfo", "of a link: %s", strerror(errno));
-	close(fd);
-}
-
-static void step_link(struct fz_env *e, const struct fz_step *s)
-{
-	struct fz_rings *r = &e->rings[s->ring];
-	unsigned int slot = s->arg % FZ_SLOTS;
-	struct bpf_link *link;
-	__u32 before = 0;
-	int ret;
-
-	pthread_mutex_lock(&r->sq_lock);
-	link = r->links[slot];
-	switch (s->kind) {
-	case ST_DETACH:
-		r->links[slot] = NULL;
-		/* without bpf_link__detach(), another process may keep the link */
-		if (link && (s->arg2 & 1) && !bpf_link__detach(link) && slot == 2)
-			fz_watch_ok(s->ring, 0);
-		bpf_link__destroy(link);
-		break;
-	case ST_UPDATE:
-		if (!link)
-			break;
-		if (slot == 2)
-			before = fz_watch_ok(s->ring, 3);
-		ret = bpf_link__update_program(link, (void *)fz_program(s->ring,
-				slot >= 2, s->arg2 & 1, slot == 3));
-		if (slot == 2)
-			fz_watch_ok(s->ring, ret ? before : 1 << (s->arg2 & 1));
-		show_link(link);
-		break;
-	case ST_ATTACH:
-		if (!opt.control && e->c->nr_attach)
-			fz_ring_attach(e, &e->c->attach[s->arg2 % e->c->nr_attach]);
-		break;
-	}
-	pthread_mutex_unlock(&r->sq_lock);
-}
-
 static void step_files(struct fz_env *e, const struct fz_step *s)
 {
 	__s32 fd = s->arg & 0x100 ? e->fds[s->arg2 % FD_IN_TABLE] : -1;
@@ -321,7 +266,7 @@ void fz_step(struct fz_env *e, const struct fz_step *s, unsigned int thread)
 	case ST_DETACH:
 	case ST_ATTACH:
 	case ST_UPDATE:
-		step_link(e, s);
+		fz_step_link(e, s);
 		break;
 	case ST_TRIGGER:
 		fz_env_trigger(e, s->arg);

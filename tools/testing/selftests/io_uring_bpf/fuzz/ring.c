@@ -2,12 +2,8 @@
 /* Rings with any setup flags, by plain system calls */
 #include "env.h"
 
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-
-#include "fuzz.skel.h"
 
 int fz_ring_enter(struct fz_rings *r, unsigned int submit, unsigned int wait,
 		  unsigned int flags, unsigned int ms)
@@ -94,7 +90,8 @@ static int ring_setup(struct fz_env *e, struct fz_rings *r,
 		p->cq_off.user_addr = (unsigned long)r->mem;
 		p->sq_off.user_addr = (unsigned long)r->sqes;
 	}
-	if (c->attach_wq && e->rings[0].alive && !(e->rings[0].setup & IORING_SETUP_REGISTERED_FD_ONLY)) {
+	if (c->attach_wq && e->rings[0].alive &&
+	    !(e->rings[0].setup & IORING_SETUP_REGISTERED_FD_ONLY)) {
 		p->flags |= IORING_SETUP_ATTACH_WQ;
 		p->wq_fd = e->rings[0].fd;
 	}
@@ -242,57 +239,6 @@ int fz_ring_init(struct fz_env *e, unsigned int nr, int lifeline)
 	return 0;
 }
 
-const struct bpf_program *fz_program(unsigned int ring, bool watch, bool sleepable,
-				     bool plain)
-{
-	struct bpf_program *flow[2][3] = {
-		{ skel->progs.flow0, skel->progs.flow1, skel->progs.flow2 },
-		{ skel->progs.flow_s0, skel->progs.flow_s1, skel->progs.flow_s2 },
-	};
-	struct bpf_program *watches[2][3] = {
-		{ skel->progs.watch0, skel->progs.watch1, skel->progs.watch2 },
-		{ skel->progs.watch_s0, skel->progs.watch_s1, skel->progs.watch_s2 },
-	};
-
-	if (watch && plain)
-		return skel->progs.watch_plain;
-	return (watch ? watches : flow)[sleepable][ring];
-}
-
-/* Set which watching programs of a ring may run. Return the previous value. */
-__u32 fz_watch_ok(unsigned int ring, __u32 bits)
-{
-	return __atomic_exchange_n(&skel->bss->rings[ring].watch_ok, bits,
-				   __ATOMIC_ACQ_REL);
-}
-
-int fz_ring_attach(struct fz_env *e, const struct fz_attach *a)
-{
-	const struct bpf_program *prog = fz_program(a->ring, a->watch, a->sleepable, a->plain);
-	struct fz_rings *r = &e->rings[a->ring];
-	LIBBPF_OPTS(bpf_iouring_opts, opts, .slot = a->slot);
-	__u32 before = 0;
-	int ret;
-
-	if (!r->alive || r->links[a->slot])
-		return -EBUSY;
-	if (a->watch) {
-		opts.flags = BPF_F_IOURING_MATCH;
-		opts.opcodes[0] = a->opcodes;
-		opts.user_data = a->user_data;
-		opts.user_data_mask = a->user_data_mask;
-	}
-	if (a->watch && !a->plain)
-		before = fz_watch_ok(a->ring, 1 << a->sleepable);
-	r->links[a->slot] = bpf_program__attach_iouring(prog, r->fd, &opts);
-	if (r->links[a->slot])
-		return 0;
-	ret = -errno;
-	if (a->watch && !a->plain)
-		fz_watch_ok(a->ring, before);
-	return ret;
-}
-
 struct io_uring_sqe *fz_ring_sqe(struct fz_rings *r, unsigned int n)
 {
 	__u32 tail = r->setup & IORING_SETUP_SQ_REWIND ? 0 :
@@ -342,49 +288,6 @@ int fz_ring_push(struct fz_rings *r, unsigned int nr)
 	return nr;
 }
 
-/* Report the CQE of a request of a program that no request or step has cancelled. */
-static void check_canceled(__u64 ud, __s32 res)
-{
-	__u8 flags = skel->bss->id_flags[ud & (FZ_IDS - 1)];
-
-	if (res == -ECANCELED && skel->bss->innocent && !skel->bss->settling &&
-	    (flags & (FZ_ID_PROG | FZ_ID_APP | FZ_T_GUILTY)) == FZ_ID_PROG)
-		fz_report("canceled", "user_data %u was cancelled by no request",
-			  (__u32)ud & (FZ_IDS - 1));
-}
-
-static void count_cqe(struct fz_env *e, __u64 ud, __s32 res, __u32 flags)
-{
-	struct fz_owe *owe = &skel->bss->owe[ud & (FZ_IDS - 1)];
-
-	/* the reaper process may move the head, and the kernel overwrite the CQE */
-	if (e->c->reaper)
-		return;
-	if (ud >> 32 != FZ_COOKIE) {
-		fz_report("user_data", "CQE with user_data %#llx, res %d, flags %#x",
-			  (unsigned long long)ud, res, flags);
-		return;
-	}
-	check_canceled(ud, res);
-	if (flags & IORING_CQE_F_MORE)
-		return;
-	__atomic_fetch_sub(&owe->lo, 1, __ATOMIC_RELAXED);
-	__atomic_fetch_sub(&owe->hi, 1, __ATOMIC_RELAXED);
-}
-
-/* CQEs of bpf_io_uring_post_cqe() come in the order of the calls. */
-static void check_order(struct fz_env *e, struct fz_rings *r, __u64 ud)
-{
-	__u32 seq = (__u32)ud >> FZ_SEQ_SHIFT;
-
-	if (!seq || e->c->reaper)
-		return;
-	if (seq <= r->posted)
-		fz_report("order", "CQE %u that a program has posted comes after CQE %u",
-			  seq, r->posted);
-	r->posted = seq;
-}
-
 /* Reap all CQEs. Return their number. */
 int fz_ring_reap(struct fz_env *e, struct fz_rings *r)
 {
@@ -407,35 +310,16 @@ int fz_ring_reap(struct fz_env *e, struct fz_rings *r)
 		if ((r->setup & IORING_SETUP_CQE_MIXED) && (c.flags & IORING_CQE_F_SKIP))
 			continue;
 		nr++;
-		count_cqe(e, c.user_data, c.res, c.flags);
-		check_order(e, r, c.user_data);
-		fz_flow_done(e, c.user_data, c.res);
+		fz_check_cqe(e, r, &c);
 	}
 	pthread_mutex_unlock(&r->cq_lock);
 	return nr;
 }
 
-/* Return the length of the overflow list, from the fdinfo of the ring. */
+/* Return the length of the overflow list. */
 unsigned int fz_ring_overflow(struct fz_rings *r)
 {
-	char path[64], line[256];
-	unsigned int n = 0;
-	bool in = false;
-	FILE *f;
-
-	if (r->setup & IORING_SETUP_REGISTERED_FD_ONLY)
-		return 0;
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", r->fd);
-	f = fopen(path, "r");
-	while (f && fgets(line, sizeof(line), f)) {
-		if (!strncmp(line, "CqOverflowList", 14))
-			in = true;
-		else if (in && strstr(line, "user_data="))
-			n++;
-	}
-	if (f)
-		fclose(f);
-	return n;
+	return r->setup & IORING_SETUP_REGISTERED_FD_ONLY ? 0 : iou_nr_overflowed(r->fd);
 }
 
 void fz_ring_close(struct fz_rings *r)

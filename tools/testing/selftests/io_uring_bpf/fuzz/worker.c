@@ -204,7 +204,7 @@ static void repeat(struct fz_env *e)
 	long n[FZ_REPEATS / 4 + 1], grown[3];
 	unsigned int i, third;
 
-	n[0] = fz_kiocbs();
+	n[0] = iou_nr_requests();
 	for (i = 0; i < e->c->repeats && now_ms() < end; i++) {
 		fz_prepare_tables(e);
 		run_thread(&(struct thread){ .nr = 0 });
@@ -213,7 +213,7 @@ static void repeat(struct fz_env *e)
 		if (i % 8 == 7 || fz_unpaid())
 			settle(e);
 		if (i % 4 == 3)
-			n[(i + 1) / 4] = fz_kiocbs();
+			n[(i + 1) / 4] = iou_nr_requests();
 		if (shm->failed)
 			return;
 	}

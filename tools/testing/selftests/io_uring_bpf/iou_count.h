@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Numbers that the kernel tells in text files; for the tests and for the fuzzer */
+#ifndef IOU_COUNT_H
+#define IOU_COUNT_H
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Return the number in the first line of a file that has this format, -1 if none. */
+static inline long iou_scan(const char *path, const char *format)
+{
+	char line[256];
+	long n = -1;
+	FILE *f;
+
+	f = fopen(path, "r");
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, format, &n) == 1)
+			break;
+	}
+	if (f)
+		fclose(f);
+	return n;
+}
+
+/*
+ * Return the number of struct io_kiocb in use, on all rings, or -1. The shrink removes
+ * objects that are in the quarantine of KASAN.
+ */
+static inline long iou_nr_requests(void)
+{
+	FILE *f = fopen("/sys/kernel/slab/io_kiocb/shrink", "w");
+
+	if (f) {
+		fputs("1", f);
+		fclose(f);
+	}
+	return iou_scan("/proc/slabinfo", "io_kiocb %ld");
+}
+
+/* Return the number of CQEs that wait for room, from the fdinfo of a ring. */
+static inline unsigned int iou_nr_overflowed(int ring_fd)
+{
+	char path[64], line[256];
+	unsigned int n = 0;
+	bool in = false;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", ring_fd);
+	f = fopen(path, "r");
+	while (f && fgets(line, sizeof(line), f)) {
+		if (!strncmp(line, "CqOverflowList", 14))
+			in = true;
+		else if (in && strstr(line, "user_data="))
+			n++;
+	}
+	if (f)
+		fclose(f);
+	return n;
+}
+
+#endif
