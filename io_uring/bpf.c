@@ -2,11 +2,20 @@
 /*
  * IORING_OP_BPF: a flow of requests that a BPF program steers
  *
- * The request owns the flow, it is not a step of it. A step is an ordinary
- * request, a child, which the program issued. Its completion runs the program
- * again, see bpf_run.c. The flow ends when nothing of it is left in flight.
+ * The request owns the flow and is not a step of the flow. A step is an ordinary
+ * request, a child, which the program issued. The completion of a child runs the
+ * program again, see bpf_run.c. The flow ends when nothing of it is left in flight.
  *
- * All that there is of a flow is in its request, protected by ->uring_lock.
+ * The state of a flow is in its request, protected by ->uring_lock:
+ *
+ *   prepared --issue--> ACTIVE, EVENT --START--> ACTIVE --no children--> DONE
+ *                          |                        |                     ^
+ *                          '------ cancelled ------>|--> ENDING ----------'
+ *                                                   |      last child
+ *                             complete(), no memory-'
+ *
+ * A flow completes in io_bpf_settle(), and only there: with IO_BPF_F_ENDING, without
+ * children, and while neither its event nor its task work is queued.
  */
 #include <linux/kernel.h>
 #include <linux/errno.h>
@@ -14,21 +23,75 @@
 #include <linux/slab.h>
 #include <linux/io_uring.h>
 
-#include <uapi/linux/io_uring.h>
-
-#include "io_uring.h"
-#include "slist.h"
+#include "bpf_int.h"
 #include "timeout.h"
-#include "bpf.h"
-#include "bpf_aux.h"
 
-/* an entry of ->flows that is not in use: where the next of them is */
+/* a free entry of ->flows: the index of the next one */
 #define IO_BPF_FREE_FLOW(next)	((struct io_kiocb *)((unsigned long)(next) << 1 | 1))
 #define IO_BPF_NEXT_FREE(flow)	((unsigned int)((unsigned long)(flow) >> 1))
 #define IO_BPF_IS_FREE_FLOW(flow)	((unsigned long)(flow) & 1)
 #define IO_BPF_MIN_FLOWS	8
 
-/* Ring-wide: does any flush have to look for programs to run? */
+struct io_bpf_ring *io_bpf_ring_alloc(struct io_ring_ctx *ctx)
+{
+	struct io_bpf_ring *br;
+
+	br = kvzalloc_obj(*br, GFP_KERNEL_ACCOUNT);
+	if (!br)
+		return NULL;
+	refcount_set(&br->refs, 1);
+	mutex_init(&br->lock);
+	br->ctx = ctx;
+	br->watch.ctx = ctx;
+	br->watch.bpf_flow.flags = IO_BPF_F_ENDING;
+	io_bpf_ctx(&br->watch)->flags = BPF_IO_URING_F_MATCH;
+	io_bpf_init_budget(&br->own);
+	INIT_HLIST_HEAD(&br->active);
+	INIT_HLIST_HEAD(&br->kills);
+	return br;
+}
+
+void io_bpf_ring_put(struct io_bpf_ring *br)
+{
+	if (refcount_dec_and_test(&br->refs)) {
+		mutex_destroy(&br->lock);
+		kvfree(br->flows);
+		kvfree(br);
+	}
+}
+
+/*
+ * The last request of the ring is gone, and with it the flows. Links stay as they are,
+ * but have no ring any more.
+ */
+void io_bpf_ring_exit(struct io_ring_ctx *ctx)
+{
+	struct io_bpf_ring *br = ctx->bpf_ring;
+
+	if (!br)
+		return;
+	/* no flow is left to wait, but the timer's function may still be at its end */
+	hrtimer_cancel(&br->own.timer);
+	scoped_guard(mutex, &br->lock) {
+		/* whoever was the last one has cleared these */
+		WARN_ON_ONCE((ctx->int_flags & IO_RING_F_BPF) &&
+			     mem_is_zero(br->progs, sizeof(br->progs)) &&
+			     mem_is_zero(br->watchers, sizeof(br->watchers)));
+		WARN_ON_ONCE((ctx->int_flags & IO_RING_F_BPF_MATCH) &&
+			     mem_is_zero(br->first_watcher,
+					 sizeof(br->first_watcher)));
+		br->ctx = NULL;
+		memset(br->progs, 0, sizeof(br->progs));
+		memset(br->watchers, 0, sizeof(br->watchers));
+	}
+	ctx->bpf_ring = NULL;
+	ctx->int_flags &= ~(IO_RING_F_BPF | IO_RING_F_BPF_MATCH);
+	WARN_ON_ONCE(br->nr_flows || br->nr_apps || br->nr_records ||
+		     br->nr_app_records || br->nr_room);
+	io_bpf_ring_put(br);
+}
+
+/* Make flushes look for programs to run, or not, after a change of what there is. */
 void io_bpf_update_flag(struct io_ring_ctx *ctx)
 {
 	struct io_bpf_ring *br = ctx->bpf_ring;
@@ -86,14 +149,12 @@ static void io_bpf_put_id(struct io_bpf_ring *br, struct io_kiocb *flow)
 
 	br->flows[id] = IO_BPF_FREE_FLOW(br->free_flow);
 	br->free_flow = id;
-	/* for io_bpf_flush_watched(), flows take from ->spare */
-	if (!--br->nr_flows && (br->ctx->int_flags & IO_RING_F_BPF_MATCH))
-		br->interrupt = true;
+	br->nr_flows--;
 }
 
 /*
- * Makes the completion of the request before the flow its first event. A chain
- * with a member that failed to prepare is cut, whatever a program may want.
+ * Make the completion of the request before the flow its first event. A chain with a
+ * member that failed to prepare is cut, whatever a program may want.
  */
 static void io_bpf_mark_pred(struct io_kiocb *flow)
 {
@@ -140,9 +201,9 @@ int io_bpf_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe)
 	bctx->state[3] = READ_ONCE(sqe->bpf_arg);
 	req->bpf_flow.slot = slot;
 	req->bpf_flow.nr_linked = 0;
-	req->bpf_flow.nr_linking = 0;
 	req->bpf_flow.flags = 0;
 	INIT_HLIST_NODE(&req->hash_node);
+	INIT_WQ_LIST(&req->bpf_waiting);
 
 	ret = io_bpf_get_id(br, req);
 	if (ret)
@@ -154,6 +215,11 @@ int io_bpf_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe)
 	}
 	req->flags |= REQ_F_NEED_CLEANUP;
 	io_bpf_mark_pred(req);
+	/* this task has come by with a system call, or from around the SQ thread's loop */
+	if (!(req->ctx->flags & IORING_SETUP_DEFER_TASKRUN))
+		current->io_uring->bpf.out = true;
+	else
+		br->own.out = true;
 	return 0;
 }
 
@@ -163,7 +229,7 @@ void io_bpf_cleanup(struct io_kiocb *req)
 
 	lockdep_assert_held(&req->ctx->uring_lock);
 
-	/* cut off with its chain, it hasn't been issued */
+	/* cut off with its chain, the flow has not been issued */
 	if (!(req->bpf_flow.flags & IO_BPF_F_DONE))
 		io_bpf_put_id(br, req);
 	if (!br->nr_flows)
@@ -171,8 +237,9 @@ void io_bpf_cleanup(struct io_kiocb *req)
 }
 
 /*
- * Completes a flow that is ending and has nothing in flight. Its CQE goes out
- * with the flush that is under way, or the next one.
+ * Complete a flow that is ending and has nothing in flight. Whoever clears one of the
+ * flags that stand in the way calls this. The CQE goes out with the flush that is
+ * under way, or the next one.
  */
 void io_bpf_settle(struct io_kiocb *flow)
 {
@@ -180,8 +247,9 @@ void io_bpf_settle(struct io_kiocb *flow)
 
 	lockdep_assert_held(&flow->ctx->uring_lock);
 
-	if (io_bpf_busy(flow) || !(*flags & IO_BPF_F_ENDING) ||
-	    (*flags & (IO_BPF_F_QUEUED | IO_BPF_F_EVENT | IO_BPF_F_DONE)))
+	if (io_bpf_ctx(flow)->nr_children || !(*flags & IO_BPF_F_ENDING) ||
+	    (*flags & (IO_BPF_F_QUEUED | IO_BPF_F_WAITING | IO_BPF_F_EVENT |
+		       IO_BPF_F_DONE)))
 		return;
 	*flags |= IO_BPF_F_DONE;
 	hlist_del_init(&flow->hash_node);
@@ -197,7 +265,7 @@ void io_bpf_settle(struct io_kiocb *flow)
 	io_req_complete_defer(flow);
 }
 
-/* The program of a slot is gone, and the next one doesn't know these flows. */
+/* The program of a slot is gone, and the next one does not know these flows. */
 void io_bpf_forget_cancel(struct io_bpf_ring *br, u32 slot)
 {
 	unsigned int i;
@@ -212,27 +280,46 @@ void io_bpf_forget_cancel(struct io_bpf_ring *br, u32 slot)
 	}
 }
 
+/* Queue START or CANCEL of the flow, as an entry of ->compl_reqs like any other. */
+void io_bpf_add_event(struct io_kiocb *flow)
+{
+	lockdep_assert_held(&flow->ctx->uring_lock);
+
+	flow->bpf_flow.flags |= IO_BPF_F_EVENT;
+	/* else the flow is itself the request before another flow */
+	if (!(flow->flags & REQ_F_BPF)) {
+		flow->flags |= REQ_F_BPF;
+		flow->bpf_id = IO_BPF_ID_FLOW;
+	}
+	wq_list_add_tail(&flow->comp_list, &flow->ctx->submit_state.compl_reqs);
+}
+
 /*
- * The flow's task is to look after it: to run its START, to issue what was
- * parked, or to tell its program that it's cancelled, cancel its children and
- * complete it.
+ * The flow's task looks after the flow: adds its START, gives back what has waited, or
+ * tells the program of the cancellation, cancels the children and completes the flow.
  */
-static void io_bpf_tw(struct io_tw_req tw_req, io_tw_token_t tw)
+void io_bpf_tw(struct io_tw_req tw_req, io_tw_token_t tw)
 {
 	struct io_kiocb *flow = tw_req.req;
 	struct io_ring_ctx *ctx = flow->ctx;
-	struct io_bpf_ring *br = ctx->bpf_ring;
+	u16 *flags = &flow->bpf_flow.flags;
 
 	io_tw_lock(ctx, tw);
 
-	if (unlikely(flow->bpf_flow.flags & IO_BPF_F_CANCEL))
-		io_bpf_run_cancel(br, flow);
-	flow->bpf_flow.flags &= ~IO_BPF_F_QUEUED;
-	io_bpf_unpark(br, flow->tctx);
-	if (!(flow->bpf_flow.flags & IO_BPF_F_ENDING) && !io_bpf_can_run(flow))
+	*flags &= ~IO_BPF_F_QUEUED;
+	io_bpf_unhold(ctx->bpf_ring, flow);
+	if (!(*flags & IO_BPF_F_ENDING) &&
+	    (!io_bpf_may_run(ctx, flow->tctx) || !io_bpf_slot_prog(ctx->bpf_ring, flow)))
 		io_bpf_mark_killed(flow);
-	if (flow->bpf_flow.flags & IO_BPF_F_ENDING)
-		io_bpf_end(br, flow);
+	if (!(*flags & IO_BPF_F_ACTIVE)) {
+		/* deferred by a drain, see io_bpf_start() */
+		*flags |= IO_BPF_F_ACTIVE;
+		io_bpf_add_event(flow);
+	} else if ((*flags & IO_BPF_F_CANCEL) && !(*flags & IO_BPF_F_EVENT)) {
+		io_bpf_add_event(flow);
+	} else if (*flags & IO_BPF_F_ENDING) {
+		io_bpf_end(ctx->bpf_ring, flow);
+	}
 	ctx->submit_state.cq_flush = true;
 }
 
@@ -254,27 +341,24 @@ static int io_bpf_start(struct io_kiocb *req, unsigned int issue_flags)
 	lockdep_assert_held(&req->ctx->uring_lock);
 
 	/*
-	 * Its program was detached since it was prepared, it was cancelled in
-	 * io-wq, or nobody could show the program the completion before it
-	 * because the task or the ring goes away.
+	 * The program was detached since the flow was prepared, the flow was cancelled
+	 * in io-wq, or the completion of the request before it was not shown to the
+	 * program because the task or the ring goes away.
 	 */
 	if (!io_bpf_slot_prog(br, req) ||
 	    io_wq_cancel_seen(req, issue_flags) ||
 	    (req->bpf_flow.flags & IO_BPF_F_PRED))
 		return -ECANCELED;
 
-	req->bpf_flow.flags |= IO_BPF_F_ACTIVE;
 	hlist_add_head(&req->hash_node, &br->active);
-	if (req->bpf_flow.flags & IO_BPF_F_TAKEN)
-		return 0;
-
-	req->bpf_flow.flags |= IO_BPF_F_EVENT;
-	wq_list_add_tail(&req->comp_list, &br->events);
-	/* deferred by a drain it comes here from io-wq, programs never run there */
-	if (issue_flags & IO_URING_F_UNLOCKED)
+	/* deferred by a drain the flow comes here from io-wq, where no program runs */
+	if (issue_flags & IO_URING_F_UNLOCKED) {
 		io_bpf_queue_tw(req);
-	else
-		req->ctx->submit_state.cq_flush = true;
+		return 0;
+	}
+	req->bpf_flow.flags |= IO_BPF_F_ACTIVE;
+	if (!(req->bpf_flow.flags & IO_BPF_F_TAKEN))
+		io_bpf_add_event(req);
 	return 0;
 }
 

@@ -16,18 +16,15 @@
 #include <linux/btf_ids.h>
 #include <linux/io_uring.h>
 
-#include <uapi/linux/io_uring.h>
+#include <linux/audit.h>
 
-#include "io_uring.h"
-#include "slist.h"
+#include "bpf_int.h"
+#include "bpf_filter.h"
 #include "opdef.h"
 #include "rsrc.h"
 #include "net.h"
 #include "nop.h"
-#include "bpf.h"
-#include "bpf_again.h"
-#include "bpf_mode.h"
-#include "bpf_run.h"
+#include "rw.h"
 
 /* chosen, prepared or tracked for a single issue */
 #define IO_BPF_AGAIN_REFUSE	(REQ_F_BUFFER_SELECT | REQ_F_HAS_METADATA |	\
@@ -35,7 +32,27 @@
 				 REQ_F_APOLL_MULTISHOT | REQ_F_LINK |		\
 				 REQ_F_HARDLINK)
 
-const struct io_bpf_again_def io_bpf_again_defs[IORING_OP_LAST] = {
+/* what a child may carry on with */
+#define IO_BPF_AGAIN_KEEP	(REQ_F_FIXED_FILE | REQ_F_FORCE_ASYNC |		\
+				 REQ_F_NOWAIT | REQ_F_ISREG |			\
+				 REQ_F_SUPPORT_NOWAIT | REQ_F_CAN_POLL |	\
+				 REQ_F_CLEAR_POLLIN | REQ_F_BUF_NODE |		\
+				 REQ_F_CREDS)
+/* the same with IO_BPF_ID_ASYNC */
+#define IO_BPF_AGAIN_DATA	(REQ_F_ASYNC_DATA | REQ_F_NEED_CLEANUP)
+/* and what may be on one that is to be issued for the first time, in effect */
+#define IO_BPF_AGAIN_CLEAR	(REQ_F_BPF | REQ_F_FAIL | REQ_F_CUR_POS |	\
+				 REQ_F_CQE_SKIP | REQ_F_SQE_COPIED |		\
+				 REQ_F_IOPOLL | REQ_F_IOPOLL_STATE)
+
+struct io_bpf_again_def {
+	/* makes it ready for being issued again: offset, address, length */
+	int (*prep)(struct io_kiocb *req, u64 off, u64 addr, u32 len);
+	/* what is left of the opcode's ->issue() after that */
+	int (*issue)(struct io_kiocb *req, unsigned int issue_flags);
+};
+
+static const struct io_bpf_again_def io_bpf_again_defs[IORING_OP_LAST] = {
 	[IORING_OP_NOP]		= { io_nop_again, io_nop },
 	[IORING_OP_READ]	= { io_read_again, io_read },
 	[IORING_OP_WRITE]	= { io_write_again, io_write },
@@ -79,12 +96,8 @@ static struct io_kiocb *io_bpf_clone(struct io_bpf_ring *br,
 {
 	struct io_kiocb *new;
 
-	/* one has to remain for what else is staged */
-	if (br->nr_spare < 2)
-		io_bpf_refill_spare(br);
-	if (br->nr_spare < 2)
+	if (!io_alloc_req(br->ctx, &new))
 		return NULL;
-	new = io_bpf_get_spare(br);
 	io_get_task_refs(1);
 
 	memcpy(&new->cmd, &old->cmd, sizeof(new->cmd));
@@ -99,14 +112,14 @@ static struct io_kiocb *io_bpf_clone(struct io_bpf_ring *br,
 	io_bpf_clear_extra(new);
 	io_bpf_clone_refs(new, old);
 
-	/* nobody is to see it once more */
-	io_bpf_unwatch(old);
+	/* no program is to see the old one once more */
+	io_bpf_mark_seen(old);
 	old->flags |= REQ_F_CQE_SKIP;
-	io_req_complete_defer(old);
+	io_bpf_insert(br, old);
 	return new;
 }
 
-struct io_kiocb *io_bpf_again_failed(struct io_kiocb *req, int ret)
+static struct io_kiocb *io_bpf_again_failed(struct io_kiocb *req, int ret)
 {
 	req_set_fail(req);
 	/* opcodes that complete with the rest of a CQE of 32 bytes end up here */
@@ -115,24 +128,71 @@ struct io_kiocb *io_bpf_again_failed(struct io_kiocb *req, int ret)
 	return req;
 }
 
-/* The same as io_bpf_issue_child_slow(), for a child that has been issued before. */
-bool io_bpf_issue_again_slow(struct io_kiocb *req)
+/*
+ * Renew the credentials of a child that is issued again. Without a personality they
+ * were stored by io-wq, by a chain with a member in io-wq or by an earlier issue,
+ * and the task may have changed its own since.
+ */
+static void io_bpf_again_creds(struct io_kiocb *req)
 {
-	io_bpf_again_creds(req);
-	return io_bpf_issue_child_slow(req);
+	if (!(req->flags & REQ_F_CREDS) || (req->bpf_id & IO_BPF_ID_CREDS))
+		return;
+	put_cred(req->creds);
+	req->flags &= ~REQ_F_CREDS;
+	if (req->ctx->int_flags & IO_RING_F_BPF_MODE)
+		io_bpf_mode_child(req);
 }
 
-struct io_kiocb *io_bpf_issue_clone(struct io_bpf_ring *br, struct io_kiocb *req,
-				    u64 off, u64 addr, u32 len)
+/* Return true if the request can't be issued again as it is. */
+static bool io_bpf_again_clones(struct io_kiocb *req)
 {
-	struct io_kiocb *new = io_bpf_clone(br, req);
+	io_req_flags_t more = req->flags & ~(IO_BPF_AGAIN_KEEP | IO_BPF_AGAIN_CLEAR);
 
-	if (!new) {
-		/* as it is with what has been issued again, and has failed */
-		req->flags |= REQ_F_BPF;
-		return io_bpf_again_failed(req, -ENOMEM);
+	return unlikely(more) && (!(req->bpf_id & IO_BPF_ID_ASYNC) ||
+				  (more & ~IO_BPF_AGAIN_DATA));
+}
+
+/*
+ * Issue the child once more, as the run has asked for. Return the request if it has
+ * completed in place. A failure is a completion, as that of an SQE is.
+ */
+struct io_kiocb *io_bpf_issue_again(struct io_bpf_ring *br, struct io_kiocb *req)
+{
+	const struct io_bpf_again_def *def = &io_bpf_again_defs[req->opcode];
+	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(io_bpf_child_flow(br, req));
+	struct io_bpf_run *run = &br->run;
+	struct io_kiocb *new;
+	bool done;
+	int ret;
+
+	lockdep_assert_held(&br->ctx->uring_lock);
+
+	bctx->nr_children++;
+	req->cqe.user_data = bctx->user_data;
+	if (io_bpf_again_clones(req)) {
+		new = io_bpf_clone(br, req);
+		if (!new)
+			return io_bpf_again_failed(req, -ENOMEM);
+		req = new;
 	}
-	return __io_bpf_issue_again(br, new, off, addr, len);
+	req->flags = (req->flags & (IO_BPF_AGAIN_KEEP | IO_BPF_AGAIN_DATA)) |
+		     REQ_F_BPF;
+	req->cancel_seq_set = false;
+
+	ret = def->prep(req, run->again_off, run->again_addr, run->again_len);
+	if (!ret && unlikely(br->ctx->bpf_filters))
+		ret = io_uring_run_bpf_filters(br->ctx->bpf_filters, req);
+	if (unlikely(ret))
+		return io_bpf_again_failed(req, ret);
+	/* the request has its file */
+	if (unlikely((req->flags & (REQ_F_CREDS | REQ_F_FORCE_ASYNC)) ||
+		     (audit_context() && !io_issue_defs[req->opcode].audit_skip))) {
+		io_bpf_again_creds(req);
+		done = io_bpf_issue_child_slow(req);
+	} else {
+		done = io_bpf_issued(req, def->issue(req, IO_BPF_ISSUE_FLAGS));
+	}
+	return done ? req : NULL;
 }
 
 __bpf_kfunc_start_defs();
@@ -179,6 +239,7 @@ __bpf_kfunc int bpf_io_uring_again(struct bpf_io_uring_ctx *ctx, u64 off,
 	if (unlikely(!(ctx->flags & BPF_IO_URING_F_CHILD)))
 		return -EINVAL;
 	if (unlikely(!io_bpf_again_defs[req->opcode].prep ||
+		     req->bpf_id >= IO_BPF_ID_AUX ||
 		     (req->flags & IO_BPF_AGAIN_REFUSE)))
 		return -EOPNOTSUPP;
 	/* was refused, or found no file, and the CQE is where the fd was */
@@ -189,8 +250,8 @@ __bpf_kfunc int bpf_io_uring_again(struct bpf_io_uring_ctx *ctx, u64 off,
 		return -EALREADY;
 
 	/* only the opcode knows which of these it has a use for */
-	br->again_off = off;
-	br->again_addr = addr;
+	br->run.again_off = off;
+	br->run.again_addr = addr;
 	br->run.again_len = len;
 	br->run.again = true;
 	return 0;

@@ -17,11 +17,8 @@
 #include <linux/io_uring.h>
 #include <linux/uio.h>
 
-#include <uapi/linux/io_uring.h>
-
-#include "io_uring.h"
+#include "bpf_int.h"
 #include "rsrc.h"
-#include "bpf.h"
 
 static struct io_mapped_ubuf *io_bpf_buf(struct bpf_io_uring_ctx *bctx,
 					 u32 index)

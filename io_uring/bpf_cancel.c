@@ -6,16 +6,9 @@
 #include <linux/errno.h>
 #include <linux/io_uring.h>
 
-#include <uapi/linux/io_uring.h>
-
-#include "io_uring.h"
+#include "bpf_int.h"
 #include "cancel.h"
 #include "timeout.h"
-#include "net.h"
-#include "openclose.h"
-#include "bpf.h"
-#include "bpf_run.h"
-#include "bpf_aux.h"
 
 /*
  * No more events, and nothing behind it in its chain will run. That part can't
@@ -32,15 +25,14 @@ void io_bpf_mark_killed(struct io_kiocb *flow)
 		return;
 	flow->bpf_flow.flags |= IO_BPF_F_KILLED | IO_BPF_F_ENDING;
 	flow->cqe.res = -ECANCELED;
-	/* the flush has to know, if it's this task's and about to issue for it */
 	hlist_del_init(&flow->hash_node);
 	hlist_add_head(&flow->hash_node, &ctx->bpf_ring->kills);
-	ctx->bpf_ring->interrupt = true;
 
 	io_bpf_cut_chain(flow);
 	spin_lock(&ctx->completion_lock);
 	io_disarm_next(flow);
 	spin_unlock(&ctx->completion_lock);
+	io_bpf_leave_room(flow);
 }
 
 /*
@@ -56,8 +48,6 @@ void io_bpf_end(struct io_bpf_ring *br, struct io_kiocb *flow)
 	if (!(flow->bpf_flow.flags & IO_BPF_F_SEARCHED))
 		hlist_add_head(&flow->hash_node, &br->kills);
 	io_bpf_settle(flow);
-	if (!hlist_empty(&br->kills))
-		br->interrupt = true;
 }
 
 /*
@@ -91,7 +81,9 @@ static bool io_bpf_cancel_flow(struct io_kiocb *flow)
 	if (flow->bpf_flow.flags & IO_BPF_F_KILLED)
 		return false;
 	io_bpf_mark_killed(flow);
-	io_bpf_queue_tw(flow);
+	/* if the flow stands in line its turn comes, see bpf_wait.c */
+	if (!(flow->bpf_flow.flags & IO_BPF_F_WAITING))
+		io_bpf_queue_tw(flow);
 	return true;
 }
 
@@ -111,8 +103,9 @@ int io_bpf_cancel(struct io_ring_ctx *ctx, struct io_cancel_data *cd,
 	hlist_for_each_entry(req, &ctx->bpf_ring->active, hash_node) {
 		if (!io_cancel_req_match(req, cd))
 			continue;
-		/* a program that has never run needs no farewell */
-		if (!(req->bpf_flow.flags & IO_BPF_F_EVENT))
+		/* a program that has never run is not told */
+		if ((req->bpf_flow.flags & IO_BPF_F_ACTIVE) &&
+		    !(req->bpf_flow.flags & IO_BPF_F_EVENT))
 			req->bpf_flow.flags |= IO_BPF_F_CANCEL;
 		/* it's off the list now */
 		io_bpf_cancel_flow(req);
@@ -145,57 +138,6 @@ void io_bpf_cancel_slot(struct io_bpf_ring *br, u32 slot)
 			io_bpf_cancel_flow(req);
 	}
 	io_bpf_forget_cancel(br, slot);
-}
-
-/*
- * Somebody has cancelled the flow, and this is its own task work, so no handler
- * is active further up. It can't complete while that has not returned.
- */
-void io_bpf_run_cancel(struct io_bpf_ring *br, struct io_kiocb *flow)
-{
-	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(flow);
-	struct bpf_prog *prog = io_bpf_slot_prog(br, flow);
-
-	lockdep_assert_held(&br->ctx->uring_lock);
-
-	flow->bpf_flow.flags &= ~IO_BPF_F_CANCEL;
-	if (!prog || !io_bpf_may_run(br->ctx, flow->tctx))
-		return;
-	/* others may have been cancelled with it */
-	if (io_bpf_cqes_short(br))
-		__io_submit_flush_completions(br->ctx);
-
-	bctx->user_data = flow->cqe.user_data;
-	bctx->res = flow->cqe.res;
-	bctx->cflags = 0;
-	bctx->event = BPF_IO_URING_CANCEL;
-	bctx->opcode = IORING_OP_BPF;
-	bctx->flags = io_bpf_next_flag(flow);
-	io_bpf_run_prog(br, prog, bctx, NULL, true);
-}
-
-/*
- * Has the completion of a child brought something that the application would
- * have to give back, if it knew of it?
- */
-bool io_bpf_must_post(struct io_kiocb *req)
-{
-	if (req->cqe.flags & IORING_CQE_F_BUFFER)
-		return true;
-	if (req->cqe.res < 0)
-		return false;
-	switch (req->opcode) {
-	case IORING_OP_ACCEPT:
-	case IORING_OP_SOCKET:
-		return io_net_new_fd(req);
-	case IORING_OP_OPENAT:
-	case IORING_OP_OPENAT2:
-		return io_open_new_fd(req);
-	case IORING_OP_FIXED_FD_INSTALL:
-		return true;
-	default:
-		return false;
-	}
 }
 
 /*
@@ -242,7 +184,6 @@ void io_bpf_cancel_ending(struct io_bpf_ring *br)
 		HLIST_HEAD(ended);
 
 		hlist_move_list(&br->kills, &ended);
-		io_bpf_drop_staged(br);
 		hlist_for_each_entry(flow, &ended, hash_node)
 			children |= io_bpf_search_flow(flow, &ours);
 		if (children)

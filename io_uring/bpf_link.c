@@ -13,12 +13,7 @@
 #include <linux/file.h>
 #include <linux/io_uring.h>
 
-#include <uapi/linux/io_uring.h>
-
-#include "io_uring.h"
-#include "bpf.h"
-#include "bpf_match.h"
-#include "bpf_mode.h"
+#include "bpf_int.h"
 
 struct io_bpf_link {
 	struct bpf_link		link;
@@ -37,68 +32,11 @@ static struct io_bpf_link *io_bpf_to_link(const struct bpf_link *link)
 	return container_of(link, struct io_bpf_link, link);
 }
 
-static void io_bpf_ring_put(struct io_bpf_ring *br)
+/* Return true if children take the way of io_bpf_submit_child_mode(). */
+static bool io_bpf_has_mode(const struct io_ring_ctx *ctx)
 {
-	if (refcount_dec_and_test(&br->refs)) {
-		mutex_destroy(&br->lock);
-		kvfree(br->flows);
-		kfree(br);
-	}
-}
-
-static struct io_bpf_ring *io_bpf_ring_alloc(struct io_ring_ctx *ctx)
-{
-	struct io_bpf_ring *br;
-
-	br = kzalloc_obj(*br, GFP_KERNEL_ACCOUNT);
-	if (!br)
-		return NULL;
-	refcount_set(&br->refs, 1);
-	mutex_init(&br->lock);
-	br->ctx = ctx;
-	br->watch.ctx = ctx;
-	br->watch.bpf_flow.flags = IO_BPF_F_ENDING;
-	io_bpf_ctx(&br->watch)->event = BPF_IO_URING_COMPLETE;
-	io_bpf_ctx(&br->watch)->flags = BPF_IO_URING_F_MATCH;
-	br->budget = io_bpf_budget(ctx);
-	br->aux_budget = br->budget;
-	INIT_WQ_LIST(&br->ready);
-	INIT_WQ_LIST(&br->parked);
-	INIT_WQ_LIST(&br->events);
-	INIT_HLIST_HEAD(&br->active);
-	INIT_HLIST_HEAD(&br->kills);
-	INIT_DELAYED_WORK(&br->park_work, io_bpf_park_work);
-	return br;
-}
-
-/*
- * The last request is gone, and with it the flows. Links stay as they are, but
- * have no ring any more.
- */
-void io_bpf_ring_exit(struct io_ring_ctx *ctx)
-{
-	struct io_bpf_ring *br = ctx->bpf_ring;
-
-	if (!br)
-		return;
-	cancel_delayed_work_sync(&br->park_work);
-	scoped_guard(mutex, &br->lock) {
-		/* whoever was the last one has cleared these */
-		WARN_ON_ONCE((ctx->int_flags & IO_RING_F_BPF) &&
-			     mem_is_zero(br->progs, sizeof(br->progs)) &&
-			     mem_is_zero(br->watchers, sizeof(br->watchers)));
-		WARN_ON_ONCE((ctx->int_flags & IO_RING_F_BPF_MATCH) &&
-			     mem_is_zero(br->first_watcher,
-					 sizeof(br->first_watcher)));
-		br->ctx = NULL;
-		memset(br->progs, 0, sizeof(br->progs));
-		memset(br->watchers, 0, sizeof(br->watchers));
-	}
-	/* nobody else is left who could look at these */
-	ctx->bpf_ring = NULL;
-	ctx->int_flags &= ~(IO_RING_F_BPF | IO_RING_F_BPF_MATCH);
-	WARN_ON_ONCE(br->nr_flows || br->nr_apps);
-	io_bpf_ring_put(br);
+	return ctx->flags & (IORING_SETUP_SQPOLL | IORING_SETUP_IOPOLL |
+			     IORING_SETUP_CQE32 | IORING_SETUP_SQE128);
 }
 
 /*
@@ -138,7 +76,8 @@ static struct io_bpf_ring *io_bpf_ring_get(struct io_ring_ctx *ctx)
 		if (!br)
 			return ERR_PTR(-ENOMEM);
 		ctx->bpf_ring = br;
-		io_bpf_set_mode(ctx);
+		if (io_bpf_has_mode(ctx))
+			ctx->int_flags |= IO_RING_F_BPF_MODE;
 	}
 	refcount_inc(&br->refs);
 	return br;

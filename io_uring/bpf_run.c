@@ -1,57 +1,56 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Running BPF programs on completions, before the CQEs are written
+ * The life of a completion on a ring with BPF programs
  *
- * All of it happens in __io_submit_flush_completions(), in the task that the
- * requests belong to and under ->uring_lock. A program only stages what it
- * wants done, bpf_issue.c does it when the program has returned. What has to be
- * fast is in bpf_run.h.
+ *   completed requests, records of CQEs, flows that start, are cancelled or end
+ *                                  |
+ *                                  v
+ *                     ->compl_reqs, in this order
+ *                                  |
+ *                  io_bpf_walk() --+--> plain, seen: passes
+ *                                  |--> flow waits: goes to the flow's own list
+ *                                  '--> event: the program runs, io_bpf_apply()
+ *                                         |           does what the run asked for
+ *                     CQE wanted: passes -'- silent: memory goes to the next child
+ *                                  |
+ *                                  v
+ *              io_post_compl_reqs(): posts and frees what has passed
+ *
+ * All of that is io_bpf_flush(), in place of a plain flush: in the task that the
+ * requests belong to, under ->uring_lock, and with no handler active further up. A
+ * handler that has a CQE to post and goes on leaves a record, see bpf_cqe.c.
+ *
+ * A program only says what is to be done. It is done right behind the run, so that
+ * nothing that a program asked for outlives the run.
+ *
+ * A child that completes in place, with nothing before it that is to be posted, is not
+ * put on the list: its program runs at once. Of a walk where nothing is to be posted
+ * nothing remains but that loop.
  */
 #include <linux/kernel.h>
 #include <linux/errno.h>
+#include <linux/blkdev.h>
 #include <linux/filter.h>
 #include <linux/rcupdate_trace.h>
 #include <linux/io_uring.h>
 
-#include <uapi/linux/io_uring.h>
+#include "bpf_int.h"
+#include "rsrc.h"
+#include "rw.h"
 
-#include "io_uring.h"
-#include "timeout.h"
-#include "bpf.h"
-#include "bpf_run.h"
-#include "bpf_aux.h"
-
-/* decided by the kernel: the size of the CQE, and whether it counts as one */
-#define IO_BPF_CFLAGS_RO	(IORING_CQE_F_32 | IORING_CQE_F_SKIP)
-/* where the id of a provided buffer is, which user space has to learn */
-#define IO_BPF_CFLAGS_BUF	(IORING_CQE_F_BUFFER | IORING_CQE_F_BUF_MORE | \
-				 ~0U << IORING_CQE_BUFFER_SHIFT)
-
-/*
- * May a program run for the flow? In its own task only, whose files, memory and
- * credentials its children get, and not while that task or the ring goes away:
- * a cancellation must not meet new requests.
- */
-bool io_bpf_can_run(struct io_kiocb *flow)
+/* Return BPF_IO_URING_F_NEXT if anything but a time limit waits behind the flow. */
+u16 io_bpf_next_flag(struct io_kiocb *flow)
 {
-	return io_bpf_may_run(flow->ctx, flow->tctx) &&
-	       io_bpf_slot_prog(flow->ctx->bpf_ring, flow) &&
-	       !(flow->bpf_flow.flags & IO_BPF_F_ENDING);
+	struct io_kiocb *nxt = READ_ONCE(flow->link);
+
+	/* unlinked by its timer at any time, but freed in this task only */
+	if (unlikely(nxt) && nxt->opcode == IORING_OP_LINK_TIMEOUT)
+		nxt = READ_ONCE(nxt->link);
+	return nxt ? BPF_IO_URING_F_NEXT : 0;
 }
 
-/*
- * The program that runs next is to find requests that it can stage in. If there
- * is no memory, not even ->sqe is of use to it.
- */
-void io_bpf_make_spare(struct io_bpf_ring *br)
-{
-	io_bpf_refill_spare(br);
-	if (br->nr_spare < IO_BPF_KEEP_SPARE)
-		br->run.walk = true;
-}
-
-u32 io_bpf_run_sleepable(const struct bpf_prog *prog,
-			 struct bpf_io_uring_ctx *bctx)
+static u32 io_bpf_run_sleepable(const struct bpf_prog *prog,
+				struct bpf_io_uring_ctx *bctx)
 {
 	u32 verdict;
 
@@ -64,44 +63,242 @@ u32 io_bpf_run_sleepable(const struct bpf_prog *prog,
 	return verdict;
 }
 
-u32 io_bpf_run_timed(const struct bpf_prog *prog, struct bpf_io_uring_ctx *bctx)
+/* Run a program, for @req or for a flow's own event. The only place that does. */
+u32 io_bpf_run_prog(struct io_bpf_ring *br, const struct bpf_prog *prog,
+		    struct bpf_io_uring_ctx *bctx, struct io_kiocb *req)
 {
-	return bpf_prog_run(prog, bctx);
+	struct io_bpf_run *run = &br->run;
+	u32 verdict;
+
+	lockdep_assert_held(&br->ctx->uring_lock);
+
+	run->req = req;
+	run->again = false;
+	run->nr_sqes = 0;
+	run->nr_cqes = 0;
+	run->nr_links = 0;
+	run->edit = false;
+	run->in_chain = false;
+	run->chain_refused = false;
+	if (unlikely(prog->sleepable))
+		return io_bpf_run_sleepable(prog, bctx);
+	rcu_read_lock_dont_migrate();
+	verdict = bpf_prog_run(prog, bctx);
+	rcu_read_unlock_migrate();
+	return verdict;
 }
 
 /*
- * A flow is over: its program said so, or has left nothing to be waited for. Or
- * there is only something to be done to its chain.
+ * A flow is over: its program said so, or has left nothing to be waited for. Unless
+ * the program ends the flow, the flow fails if its last completion has.
  */
-void io_bpf_flow_done(struct io_bpf_ring *br, struct io_kiocb *flow)
+static void io_bpf_flow_done(struct io_bpf_ring *br, struct io_kiocb *flow)
 {
-	if (flow->bpf_flow.flags & IO_BPF_F_EDIT)
-		io_bpf_edit_chain(br, flow);
-	if (io_bpf_busy(flow) && !(flow->bpf_flow.flags & IO_BPF_F_ENDING))
-		return;
-	/* if nobody ends it by hand, it fails if its last completion has */
 	if (!(flow->bpf_flow.flags & IO_BPF_F_ENDING))
 		flow->cqe.res = min(io_bpf_ctx(flow)->res, 0);
 	flow->bpf_flow.flags |= IO_BPF_F_ENDING;
-	if (io_bpf_ctx(flow)->nr_children || (flow->bpf_flow.flags & IO_BPF_F_QUEUED))
+	if (io_bpf_ctx(flow)->nr_children)
 		io_bpf_end(br, flow);
 	else
 		io_bpf_settle(flow);
 }
 
-/* The program has returned, and may have left nothing to be waited for. */
-void io_bpf_next(struct io_bpf_ring *br, struct io_kiocb *flow)
+/*
+ * Do what the run that has ended asked for. @next has completed in place as part of
+ * that, or is NULL. Return the one that completes in place and is not on ->compl_reqs.
+ */
+struct io_kiocb *io_bpf_apply(struct io_bpf_ring *br, struct io_kiocb *flow,
+			      struct io_kiocb *next)
 {
+	struct io_bpf_run *run = &br->run;
+
+	if (unlikely(run->edit))
+		io_bpf_edit_chain(br, flow);
+	if (unlikely(run->nr_links))
+		io_bpf_apply_links(br, flow);
+	if (run->nr_sqes) {
+		if (unlikely(next))
+			io_req_complete_defer(next);
+		next = io_bpf_issue_sqes(br, flow);
+	}
 	if (unlikely(!io_bpf_ctx(flow)->nr_children ||
-		     (flow->bpf_flow.flags & (IO_BPF_F_ENDING | IO_BPF_F_EDIT))))
+		     (flow->bpf_flow.flags & IO_BPF_F_ENDING)) &&
+	    !io_bpf_is_watch(flow))
 		io_bpf_flow_done(br, flow);
+	return next;
 }
 
 /*
- * The first event of a flow that no request stands before. What to do of what it
- * has led to is left to the caller.
+ * Nobody wants the CQE. What has left nothing behind but references is freed here, so
+ * that its memory is the next child's. All else goes with the flush.
  */
-void io_bpf_run_start(struct io_bpf_ring *br, struct io_kiocb *flow, bool walk)
+void io_bpf_retire(struct io_bpf_ring *br, struct io_kiocb *req)
+{
+	io_bpf_clear_extra(req);
+	if (unlikely(req->flags & IO_REQ_CLEAN_SLOW_FLAGS)) {
+		if (req->bpf_id & IO_BPF_ID_ASYNC)
+			io_rw_drop_async(req);
+		if (req->flags & IO_REQ_CLEAN_SLOW_FLAGS) {
+			req->flags |= REQ_F_CQE_SKIP;
+			io_bpf_insert(br, req);
+			return;
+		}
+	}
+	io_put_file(req);
+	io_req_put_rsrc_nodes(req);
+	io_put_task(req);
+	io_req_add_to_cache(req, req->ctx);
+}
+
+/* The CQE goes out, whatever the opcode has said about skipping CQEs. */
+void io_bpf_post(struct io_bpf_ring *br, struct io_kiocb *req)
+{
+	if (req->bpf_id & IO_BPF_ID_ASYNC)
+		io_rw_drop_async(req);
+	req->flags &= ~REQ_F_CQE_SKIP;
+	io_bpf_insert(br, req);
+}
+
+/* A completion of the flow has left its place on the list. */
+static void io_bpf_count_off(struct io_bpf_ring *br, struct io_kiocb *flow,
+			     struct io_kiocb *req)
+{
+	if (unlikely(req->bpf_id & IO_BPF_ID_AUX))
+		br->nr_records--;
+	else
+		io_bpf_ctx(flow)->nr_children--;
+}
+
+/*
+ * No program is to see the completion of a child: the flow is ending, its program was
+ * detached, or the task or the ring goes away.
+ */
+static void io_bpf_child_unseen(struct io_bpf_ring *br, struct io_kiocb *flow,
+				struct io_kiocb *req)
+{
+	io_bpf_count_off(br, flow, req);
+	/* what follows is not for the application */
+	if (req->bpf_id & IO_BPF_ID_AUX)
+		req->cqe.flags &= ~IORING_CQE_F_MORE;
+	if (io_bpf_must_post(req))
+		io_bpf_post(br, req);
+	else
+		io_bpf_retire(br, req);
+	if (!(flow->bpf_flow.flags & IO_BPF_F_ENDING)) {
+		io_bpf_mark_killed(flow);
+		io_bpf_end(br, flow);
+	}
+	io_bpf_settle(flow);
+}
+
+/*
+ * The program has said something about the CQE, has posted others, or takes over a
+ * provided buffer. Return true if the CQE of @req is dealt with.
+ */
+static bool io_bpf_child_cqe(struct io_bpf_ring *br, struct io_kiocb *flow,
+			     struct io_kiocb *req, u32 verdict)
+{
+	if (br->run.nr_cqes)
+		io_bpf_add_cqes(br);
+	if (verdict & IO_BPF_VERDICT_CHAIN)
+		verdict = io_bpf_flow_verdict(flow, verdict);
+	if (io_bpf_drops(req->cqe.flags, verdict))
+		return false;
+	io_bpf_change_cqe(req, io_bpf_ctx(flow));
+	if (br->run.again)
+		/* the request goes on, so the CQE of this step has to be a copy */
+		io_bpf_add_cqe(br, &req->cqe, &req->big_cqe);
+	else
+		io_bpf_post(br, req);
+	return true;
+}
+
+/* A CQE of a child that goes on, or the notification of a zero-copy send. */
+static struct io_kiocb *io_bpf_aux_event(struct io_bpf_ring *br,
+					 const struct bpf_prog *prog,
+					 struct io_kiocb *flow, struct io_kiocb *req)
+{
+	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(flow);
+	bool notif = req->bpf_id & IO_BPF_ID_NOTIF;
+	u32 verdict;
+
+	io_bpf_count_off(br, flow, req);
+	io_bpf_fill_ctx(bctx, req, BPF_IO_URING_F_CHILD | io_bpf_next_flag(flow));
+	bctx->event = BPF_IO_URING_AUX;
+	verdict = io_bpf_run_prog(br, prog, bctx, req);
+	if (!io_bpf_child_cqe(br, flow, req, verdict))
+		io_bpf_retire(br, req);
+	/* no result that the flow could fail with: bit 31 may be set */
+	if (notif)
+		bctx->res = 0;
+	return io_bpf_apply(br, flow, NULL);
+}
+
+/* The program of a child does not run, or not now. */
+static struct io_kiocb *io_bpf_child_slow(struct io_bpf_ring *br,
+					  const struct bpf_prog *prog,
+					  struct io_kiocb *flow, struct io_kiocb *req)
+{
+	if (!br->tctx || !prog || (flow->bpf_flow.flags & IO_BPF_F_ENDING))
+		io_bpf_child_unseen(br, flow, req);
+	else
+		io_bpf_hold(br, flow, req);
+	return NULL;
+}
+
+/* The completion of a child, or what it or its notification has left before that. */
+static struct io_kiocb *io_bpf_child_event(struct io_bpf_ring *br,
+					   struct io_kiocb *req)
+{
+	struct io_kiocb *next = NULL, *flow = io_bpf_child_flow(br, req);
+	const struct bpf_prog *prog = io_bpf_slot_prog(br, flow);
+	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(flow);
+	u32 verdict;
+
+	if (unlikely((flow->bpf_flow.flags & (IO_BPF_F_ENDING | IO_BPF_F_WAITING)) ||
+		     br->budget->slice <= 0 || !prog))
+		return io_bpf_child_slow(br, prog, flow, req);
+	if (unlikely(req->bpf_id >= IO_BPF_ID_AUX))
+		return io_bpf_aux_event(br, prog, flow, req);
+
+	bctx->nr_children--;
+	io_bpf_fill_ctx(bctx, req, BPF_IO_URING_F_CHILD | io_bpf_next_flag(flow));
+	verdict = io_bpf_run_prog(br, prog, bctx, req);
+	if (unlikely(flow->bpf_flow.flags & IO_BPF_F_ENDING))
+		br->run.again = false;
+
+	if (unlikely(verdict != BPF_IO_URING_DEFAULT || br->run.nr_cqes ||
+		     (req->cqe.flags & IORING_CQE_F_BUFFER)) &&
+	    io_bpf_child_cqe(br, flow, req, verdict) && !br->run.again)
+		return io_bpf_apply(br, flow, NULL);
+	if (br->run.again)
+		next = io_bpf_issue_again(br, req);
+	else
+		io_bpf_retire(br, req);
+	return io_bpf_apply(br, flow, next);
+}
+
+/* The program learns that its flow was cancelled, before the children are. */
+static void io_bpf_run_cancel(struct io_bpf_ring *br, const struct bpf_prog *prog,
+			      struct io_kiocb *flow)
+{
+	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(flow);
+
+	bctx->user_data = flow->cqe.user_data;
+	bctx->res = flow->cqe.res;
+	bctx->cflags = 0;
+	bctx->event = BPF_IO_URING_CANCEL;
+	bctx->opcode = IORING_OP_BPF;
+	bctx->flags = io_bpf_next_flag(flow);
+	io_bpf_run_prog(br, prog, bctx, NULL);
+	/* nothing else can be asked for */
+	if (br->run.nr_cqes)
+		io_bpf_add_cqes(br);
+}
+
+static struct io_kiocb *io_bpf_run_start(struct io_bpf_ring *br,
+					 const struct bpf_prog *prog,
+					 struct io_kiocb *flow)
 {
 	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(flow);
 	u32 verdict;
@@ -110,253 +307,254 @@ void io_bpf_run_start(struct io_bpf_ring *br, struct io_kiocb *flow, bool walk)
 	bctx->event = BPF_IO_URING_START;
 	bctx->opcode = IORING_OP_BPF;
 	bctx->flags = io_bpf_next_flag(flow);
-	flow->bpf_flow.flags &= ~IO_BPF_F_EVENT;
-	verdict = io_bpf_run_prog(br, br->progs[flow->bpf_flow.slot], bctx, NULL,
-				  walk);
+	verdict = io_bpf_run_prog(br, prog, bctx, NULL);
+	if (unlikely(br->run.nr_cqes))
+		io_bpf_add_cqes(br);
 	if (unlikely(verdict & IO_BPF_VERDICT_CHAIN))
 		io_bpf_flow_verdict(flow, verdict);
-	/* there is no result that this one could have failed with */
+	/* there is no result that the flow could fail with */
 	bctx->res = 0;
+	return io_bpf_apply(br, flow, NULL);
 }
 
-/*
- * What becomes of the CQE of a child, or of another one that the verdict says
- * something of. A buffer id is dropped only for a program that takes it over.
- */
-bool io_bpf_drops(u32 cflags, u32 verdict)
+/* The flow starts, or was cancelled. */
+static struct io_kiocb *io_bpf_flow_event(struct io_bpf_ring *br,
+					  struct io_kiocb *flow)
 {
-	if (unlikely(cflags & IORING_CQE_F_BUFFER))
-		return verdict == BPF_IO_URING_DROP_BUF;
-	return verdict != BPF_IO_URING_POST;
-}
+	struct bpf_prog *prog = br->tctx ? io_bpf_slot_prog(br, flow) : NULL;
+	u16 *flags = &flow->bpf_flow.flags;
 
-/* The same for the completion of a request of the application. */
-static bool io_bpf_app_drops(struct io_kiocb *req, u32 verdict)
-{
-	if (verdict == BPF_IO_URING_DEFAULT)
-		return req->flags & REQ_F_CQE_SKIP;
-	return io_bpf_drops(req->cqe.flags, verdict);
-}
-
-/* Flags of a CQE that the program has changed, but for what it may not. */
-u32 io_bpf_cflags(u32 cflags, u32 written)
-{
-	u32 keep = IO_BPF_CFLAGS_RO;
-
-	if (cflags & IORING_CQE_F_BUFFER)
-		keep |= IO_BPF_CFLAGS_BUF;
-	return (cflags & keep) | (written & ~keep);
-}
-
-static void io_bpf_change_cqe(struct io_kiocb *req,
-			      const struct bpf_io_uring_ctx *bctx)
-{
-	/* the rest of a CQE of 32 bytes belongs to the result that there was */
-	if (req->cqe.res != bctx->res)
-		io_bpf_clear_extra(req);
-	req->cqe.user_data = bctx->user_data;
-	req->cqe.res = bctx->res;
-	req->cqe.flags = io_bpf_cflags(req->cqe.flags, bctx->cflags);
-}
-
-/*
- * REQ_F_CQE_SKIP is set as late as here, as several opcodes refuse it in their
- * preparation. Returns true if the request remains in the batch.
- */
-static bool io_bpf_verdict(struct io_bpf_ring *br, struct io_kiocb *req,
-			   bool drop)
-{
-	if (!drop) {
-		if (req->bpf_id & IO_BPF_ID_ASYNC)
-			io_rw_drop_async(req);
-		req->flags &= ~REQ_F_CQE_SKIP;
-		return true;
+	*flags &= ~IO_BPF_F_EVENT;
+	if (flow->bpf_id == IO_BPF_ID_FLOW)
+		flow->flags &= ~REQ_F_BPF;
+	if (!(*flags & IO_BPF_F_ENDING)) {
+		if (prog)
+			return io_bpf_run_start(br, prog, flow);
+		io_bpf_mark_killed(flow);
+	} else if ((*flags & IO_BPF_F_CANCEL) && prog) {
+		io_bpf_run_cancel(br, prog, flow);
 	}
-	io_bpf_clear_extra(req);
-	if (io_bpf_retire_silent(br, req))
+	*flags &= ~IO_BPF_F_CANCEL;
+	io_bpf_end(br, flow);
+	return NULL;
+}
+
+/* All that does not belong to a child of a flow. */
+static struct io_kiocb *io_bpf_other_event(struct io_bpf_ring *br,
+					   struct io_kiocb *req)
+{
+	if (req->opcode == IORING_OP_BPF && (req->bpf_flow.flags & IO_BPF_F_EVENT))
+		return io_bpf_flow_event(br, req);
+
+	switch (req->bpf_id) {
+	case IO_BPF_ID_APP:
+		io_bpf_insert(br, req);
+		if (!--br->nr_apps && !br->nr_flows)
+			io_bpf_update_flag(br->ctx);
+		return NULL;
+	case IO_BPF_ID_RECORD:
+		br->nr_app_records--;
+		io_bpf_insert(br, req);
+		return NULL;
+	case IO_BPF_ID_WATCHED:
+		br->nr_app_records--;
+		io_bpf_watch_record(br, req);
+		io_bpf_insert(br, req);
+		return NULL;
+	default:
+		return io_bpf_pred_event(br, req);
+	}
+}
+
+/*
+ * Whoever polls finds the completions of all tasks, but programs run in the task that
+ * has issued the request. Return true if @req has been sent there.
+ */
+static bool io_bpf_send_home(struct io_bpf_ring *br, struct io_kiocb *req)
+{
+	struct io_wq_work_list *list = &br->ctx->submit_state.compl_reqs;
+
+	if (!br->tctx || (req->flags & REQ_F_REISSUE) ||
+	    (!(req->flags & REQ_F_BPF) && !(br->ctx->int_flags & IO_RING_F_BPF_MATCH)))
 		return false;
-	req->flags |= REQ_F_CQE_SKIP;
+	wq_list_cut(list, &req->comp_list, br->last);
+	req->io_task_work.func = io_req_task_complete;
+	io_req_task_work_add(req);
 	return true;
 }
 
-/* The program has said something about the CQE, or it has a buffer. */
-bool io_bpf_child_posts(struct io_bpf_ring *br, struct io_kiocb *flow,
-			struct io_kiocb *req, u32 verdict)
+/*
+ * Pass over what no flow is concerned with. Return the first completion that is an
+ * event of one, off the list, or NULL if there is none.
+ */
+static struct io_kiocb *io_bpf_next_event(struct io_bpf_ring *br)
 {
-	bool drop;
+	struct io_wq_work_list *list = &br->ctx->submit_state.compl_reqs;
+	struct io_wq_work_node *node, *next;
 
-	if (verdict & IO_BPF_VERDICT_CHAIN)
-		verdict = io_bpf_flow_verdict(flow, verdict);
-	drop = io_bpf_drops(req->cqe.flags, verdict);
-	if (!drop)
-		io_bpf_change_cqe(req, io_bpf_ctx(flow));
-	if (!br->run.again)
-		return io_bpf_verdict(br, req, drop);
-	/* the request goes on, so the CQE of this step has to be a copy */
-	if (!drop)
-		*io_bpf_add_cqe(br, req->cqe.user_data, req->cqe.res,
-				req->cqe.flags) = req->big_cqe;
-	io_bpf_stage_again(br, flow, req);
-	return false;
+	for (node = br->last ? br->last->next : list->first; node; node = next) {
+		struct io_kiocb *req = container_of(node, struct io_kiocb, comp_list);
+
+		next = node->next;
+		if (unlikely(req->tctx != br->tctx) && io_bpf_send_home(br, req))
+			continue;
+		if (!(req->flags & REQ_F_BPF)) {
+			if (br->ctx->int_flags & IO_RING_F_BPF_MATCH) {
+				io_bpf_watch(br, req);
+				/* the program may have added to the end of the list */
+				next = node->next;
+			}
+		} else if (!(req->flags & REQ_F_REISSUE) &&
+			   req->bpf_id != IO_BPF_ID_SEEN) {
+			wq_list_cut(list, node, br->last);
+			return req;
+		}
+		br->last = node;
+	}
+	return NULL;
 }
 
-/* Nobody is there who could be shown the completion. */
-bool io_bpf_child_unseen(struct io_bpf_ring *br, struct io_kiocb *flow,
-			 struct io_kiocb *req)
+/* Return true if there is a signal, or somebody else needs the CPU. */
+static inline bool io_bpf_task_wanted(void)
 {
-	bool stays;
+	return read_thread_flags() & (_TIF_SIGPENDING | _TIF_NEED_RESCHED);
+}
 
-	stays = io_bpf_verdict(br, req, !io_bpf_must_post(req));
-	if (!(flow->bpf_flow.flags & IO_BPF_F_ENDING)) {
-		io_bpf_mark_killed(flow);
-		io_bpf_end(br, flow);
-	}
-	io_bpf_settle(flow);
-	return stays;
+/* A slice is used up: has the walk passed anything that others wait for? */
+static bool io_bpf_others_wait(struct io_bpf_ring *br)
+{
+	return br->last || br->ctx->submit_state.cq_flush;
 }
 
 /*
- * The completion of a child, in a walk over many. Returns true if it remains to
- * be posted or freed by the flush.
+ * The slice is used up, and @req is at the cursor. Return true if @req has gone back to
+ * the list: others have had to wait for long enough.
  */
-bool io_bpf_child_complete(struct io_bpf_ring *br, struct io_kiocb *req)
+static bool io_bpf_give_way(struct io_bpf_ring *br, struct io_kiocb *req, bool in_place)
 {
-	struct io_kiocb *flow = io_bpf_child_flow(br, req);
-	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(flow);
-	const struct bpf_prog *prog;
-	bool stays = false;
-	u32 verdict;
+	struct io_wq_work_node *last = br->last;
 
-	bctx->nr_children--;
-	prog = io_bpf_flow_prog(br, flow);
-	if (unlikely(!prog))
-		return io_bpf_child_unseen(br, flow, req);
-
-	io_bpf_fill_ctx(bctx, req, BPF_IO_URING_F_CHILD | io_bpf_next_flag(flow));
-	verdict = io_bpf_run_prog(br, prog, bctx, req, true);
-
-	if (unlikely(verdict != BPF_IO_URING_DEFAULT ||
-		     (req->cqe.flags & IORING_CQE_F_BUFFER))) {
-		stays = io_bpf_child_posts(br, flow, req, verdict);
-	} else if (br->run.again) {
-		io_bpf_stage_again(br, flow, req);
-	} else if (unlikely(!io_bpf_retire_silent(br, req))) {
-		io_bpf_clear_extra(req);
-		req->flags |= REQ_F_CQE_SKIP;
-		stays = true;
+	if (in_place) {
+		if (!io_bpf_others_wait(br) && !br->ctx->submit_state.compl_reqs.first)
+			return false;
+		io_req_complete_defer(req);
+		return true;
 	}
-	io_bpf_next(br, flow);
-	return stays;
-}
-
-static bool io_bpf_was_taken(struct io_kiocb *req)
-{
-	return req->opcode == IORING_OP_BPF &&
-	       (req->bpf_flow.flags & IO_BPF_F_TAKEN);
+	if (!io_bpf_others_wait(br))
+		return false;
+	io_bpf_insert(br, req);
+	br->last = last;
+	return true;
 }
 
 /*
- * The request before a flow has completed, and the flow leaves its chain: from
- * here on the rest of the chain is the flow's own, and neither a failure of
- * @req nor the worker that ran it can reach it. With a member that was never
- * prepared the chain is cut as ever, and no program sees it.
+ * Run the programs for what is on ->compl_reqs, which may grow at its end meanwhile.
+ * What is up to ->last can be posted then. That is not all of the list if there was
+ * more to do than what a slice is for.
  */
-static struct io_kiocb *io_bpf_take_flow(struct io_kiocb *req)
+static void io_bpf_walk(struct io_bpf_ring *br)
 {
-	struct io_ring_ctx *ctx = req->ctx;
-	struct io_kiocb *flow, *pos;
+	struct io_kiocb *req = NULL;
+	bool in_place = false;
 
-	spin_lock(&ctx->completion_lock);
-	io_disarm_linked_timeout(req);
-	spin_unlock(&ctx->completion_lock);
+	br->last = NULL;
+	for (;;) {
+		if (!req) {
+			in_place = false;
+			req = io_bpf_next_event(br);
+			if (!req)
+				return;
+		}
+		if (unlikely(--br->budget->slice <= 0 || io_bpf_task_wanted())) {
+			bool used_up = br->budget->slice <= 0;
 
-	flow = req->link;
-	/* cancelled with its chain */
-	if (!flow)
-		return NULL;
-	/*
-	 * Such a chain fails at its head, and those that go well need no look. Nor
-	 * does what is behind a flow that was itself taken: there may be thousands.
-	 */
-	if ((req->flags & REQ_F_FAIL) && !io_bpf_was_taken(req)) {
-		io_for_each_link(pos, flow) {
-			if (pos->flags & REQ_F_FAIL)
-				return NULL;
+			if (io_bpf_look(br) && used_up &&
+			    io_bpf_give_way(br, req, in_place)) {
+				if (io_bpf_others_wait(br))
+					return;
+				req = NULL;
+				continue;
+			}
+		}
+		if (likely(req->bpf_id < IO_BPF_ID_SEEN))
+			req = io_bpf_child_event(br, req);
+		else
+			req = io_bpf_other_event(br, req);
+		in_place = true;
+		/* behind what is to be posted, and behind its own records */
+		if (unlikely(req && (br->last || br->nr_records))) {
+			io_req_complete_defer(req);
+			req = NULL;
 		}
 	}
-	if (WARN_ON_ONCE(flow->opcode != IORING_OP_BPF))
-		return NULL;
-	if (!io_bpf_can_run(flow))
-		return NULL;
-
-	req->link = NULL;
-	req->flags &= ~IO_REQ_LINK_FLAGS;
-	flow->bpf_flow.flags &= ~IO_BPF_F_PRED;
-	flow->bpf_flow.flags |= IO_BPF_F_TAKEN;
-	/* not just put on the list: mind creds, audit and a timeout behind it */
-	io_bpf_issue_flow(flow);
-	return flow->bpf_flow.flags & IO_BPF_F_ACTIVE ? flow : NULL;
 }
 
-/* Show the completion of the request before a flow to the flow, as its first event. */
-static bool io_bpf_pred_event(struct io_bpf_ring *br, struct io_kiocb *req)
+/* Post or free what the walk has passed, and leave the rest on the list. */
+static void io_bpf_post_passed(struct io_bpf_ring *br)
 {
-	struct bpf_io_uring_ctx *bctx;
-	const struct bpf_prog *prog;
-	struct io_kiocb *flow;
-	u32 verdict;
-	bool drop;
+	struct io_ring_ctx *ctx = br->ctx;
+	struct io_submit_state *state = &ctx->submit_state;
+	struct io_wq_work_list rest = state->compl_reqs;
 
-	flow = io_bpf_take_flow(req);
-	if (!flow)
-		return true;
-	prog = io_bpf_flow_prog(br, flow);
-	if (!prog) {
-		io_bpf_mark_killed(flow);
-		io_bpf_end(br, flow);
-		return true;
+	br->nr_staged = 0;
+	INIT_WQ_LIST(&state->compl_reqs);
+	if (br->last) {
+		state->compl_reqs = rest;
+		state->compl_reqs.last = br->last;
+		rest.first = br->last->next;
+		br->last->next = NULL;
 	}
-	bctx = io_bpf_ctx(flow);
-	io_bpf_fill_ctx(bctx, req, io_bpf_next_flag(flow));
-	verdict = io_bpf_run_prog(br, prog, bctx, req, true);
-	if (unlikely(verdict & IO_BPF_VERDICT_CHAIN))
-		verdict = io_bpf_flow_verdict(flow, verdict);
-	drop = io_bpf_app_drops(req, verdict);
-	io_bpf_change_cqe(req, bctx);
-	io_bpf_next(br, flow);
-	return io_bpf_verdict(br, req, drop);
+	if (br->last || state->cq_flush || (ctx->int_flags & IO_RING_F_DRAIN_ACTIVE))
+		io_post_compl_reqs(ctx);
+	else if (!(ctx->int_flags & IO_RING_F_LOCKLESS_CQ))
+		/* io_sync_cancel() waits for requests, and those may post no CQE */
+		io_cqring_wake(ctx);
+	state->compl_reqs = rest;
 }
 
-/*
- * The completion of the request before a flow, or of one that a program has issued
- * for the application. Return true if it remains to be posted or freed by the flush.
- */
-bool io_bpf_pred_complete(struct io_bpf_ring *br, struct io_kiocb *req)
+static void io_bpf_begin(struct io_bpf_ring *br)
 {
-	bool timeout = req->bpf_id == IO_BPF_ID_PRED_TIMEOUT, stays;
+	struct io_submit_state *state = &br->ctx->submit_state;
+	struct io_uring_task *tctx = current->io_uring;
 
-	if (req->bpf_id == IO_BPF_ID_APP) {
-		io_bpf_app_complete(br);
-		return true;
-	}
-	stays = io_bpf_pred_event(br, req);
-	if (timeout && stays && !(req->flags & REQ_F_CQE_SKIP))
-		io_timeout_posts(req);
-	return stays;
-}
-
-/* A program that watches a request has changed its CQE, or has a say in it. */
-void io_bpf_match_verdict(struct io_bpf_ring *br, u32 verdict)
-{
-	struct io_kiocb *req = br->run.req;
-
-	io_bpf_change_cqe(req, io_bpf_ctx(&br->watch));
-	if (unlikely(verdict & IO_BPF_VERDICT_CHAIN))
-		verdict = io_bpf_watch_verdict(req, verdict);
-	if (io_bpf_app_drops(req, verdict)) {
-		io_bpf_clear_extra(req);
-		req->flags |= REQ_F_CQE_SKIP;
+	/* the submission is over: its link is queued, its plug is not for us */
+	state->link.head = NULL;
+	state->need_plug = false;
+	if (likely(io_bpf_may_run(br->ctx, tctx))) {
+		br->tctx = tctx;
+		br->budget = br->ctx->flags & IORING_SETUP_DEFER_TASKRUN ?
+			     &br->own : &tctx->bpf;
 	} else {
-		req->flags &= ~REQ_F_CQE_SKIP;
+		br->tctx = NULL;
+		br->budget = &br->none;
+		br->none.slice = 0;
 	}
+}
+
+/* Flush completions on a ring with BPF programs, see the top of the file. */
+void io_bpf_flush(struct io_ring_ctx *ctx)
+{
+	struct io_wq_work_list *list = &ctx->submit_state.compl_reqs;
+	struct io_bpf_ring *br = ctx->bpf_ring;
+	struct blk_plug plug;
+	bool plugged;
+
+	lockdep_assert_held(&ctx->uring_lock);
+
+	io_bpf_begin(br);
+	do {
+		/* flows wait until there is room in the CQ */
+		if (unlikely(test_bit(IO_CHECK_CQ_OVERFLOW_BIT, &ctx->check_cq)))
+			br->budget->slice = 0;
+		plugged = list->first && list->first->next;
+		if (plugged)
+			blk_start_plug(&plug);
+		io_bpf_walk(br);
+		if (plugged)
+			blk_finish_plug(&plug);
+		if (unlikely(!hlist_empty(&br->kills)))
+			io_bpf_cancel_ending(br);
+		io_bpf_post_passed(br);
+	} while (list->first || !hlist_empty(&br->kills));
+	io_bpf_resume_next(br);
 }

@@ -5,9 +5,8 @@
 #include <linux/kernel.h>
 #include <linux/bpf.h>
 #include <linux/bpf_verifier.h>
-#include <linux/bpf_io_uring.h>
 
-#include "bpf_match.h"
+#include "bpf_int.h"
 
 /* Size of the field that starts at @off, or 0. */
 static int io_bpf_field_size(int off)

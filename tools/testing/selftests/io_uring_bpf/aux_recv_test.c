@@ -194,14 +194,16 @@ TEST_F(aux, recv_overflow)
 	aux_start();
 	for (int i = 0; i < nr; i++) {
 		ASSERT_TRUE(send_to(self, "data"));
-		ASSERT_TRUE(aux_until(self, 2 + i));
+		ASSERT_TRUE(aux_until(self, i < 3 ? 2 + i : nr));
 	}
-	/* the fourth found the third waiting, and was the last */
+	/* the fourth finds the third waiting for room, is the last, and waits as well */
+	iou_settle(&self->ring);
+	ASSERT_EQ(nr, aux_nr_events(self));
 	ASSERT_AUX(3, IORING_OP_RECV, 4);
-	ASSERT_LAST(4, 4);
 	for (int i = 0; i < nr; i++)
 		ASSERT_CQE_FLAGS(&self->ring, CHILD, 4,
 				 i < 3 ? AUX_CFLAGS(i) : BUF_CFLAGS(i));
+	ASSERT_LAST(4, 4);
 	ASSERT_CQE(&self->ring, FLOW, 0);
 	ASSERT_NO_CQE(&self->ring);
 }

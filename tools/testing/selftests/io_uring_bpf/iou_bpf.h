@@ -64,18 +64,6 @@ enum {
 /* how long nothing has to happen until it is taken for granted */
 #define IOU_IDLE_MS		100
 
-/*
- * Requests that are issued in place until others have their turn, and CQEs of
- * those that go on which may be dropped; and the same in an SQ thread
- */
-#define IOU_BUDGET		1024
-#define IOU_SQ_BUDGET		128
-
-static inline int iou_budget(unsigned int setup)
-{
-	return setup & IORING_SETUP_SQPOLL ? IOU_SQ_BUDGET : IOU_BUDGET;
-}
-
 #define IOU_DEFER	(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN)
 
 #include "iou_ring.h"

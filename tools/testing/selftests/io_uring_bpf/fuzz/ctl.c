@@ -41,6 +41,7 @@ static const char *const wrong_names[] = {
 	[FZ_START_TWICE] = "a flow starts twice",
 	[FZ_NO_START] = "an event before the start of a flow",
 	[FZ_AFTER_END] = "an event after the end of a flow",
+	[FZ_ACTS_AFTER_END] = "a call has an effect after the end of its flow",
 	[FZ_CHILDREN] = "nr_children is wrong",
 	[FZ_FOREIGN_TASK] = "a program runs in the wrong task",
 	[FZ_FLOW_USER_DATA] = "flow_user_data is wrong",

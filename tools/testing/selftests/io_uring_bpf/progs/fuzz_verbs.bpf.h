@@ -342,8 +342,15 @@ static void do_set(struct bpf_io_uring_ctx *ctx, struct run *r,
 	}
 }
 
-static __noinline int act(struct bpf_io_uring_ctx *ctx, struct run *r,
-			  const struct fz_act *a)
+/* Return true if @verb must be refused for a flow that is ending. */
+static __always_inline bool refused_at_end(__u8 verb)
+{
+	return verb == FZ_ISSUE || verb == FZ_AGAIN || verb == FZ_COMPLETE ||
+	       verb == FZ_DROP || verb == FZ_UNLINK || verb == FZ_LINK;
+}
+
+static __always_inline int do_act(struct bpf_io_uring_ctx *ctx, struct run *r,
+				  const struct fz_act *a)
 {
 	switch (a->verb) {
 	case FZ_ISSUE:
@@ -371,6 +378,17 @@ static __noinline int act(struct bpf_io_uring_ctx *ctx, struct run *r,
 	}
 	do_set(ctx, r, a);
 	return 0;
+}
+
+static __noinline int act(struct bpf_io_uring_ctx *ctx, struct run *r,
+			  const struct fz_act *a)
+{
+	bool over = r->flow && (r->flow->over || ctx->event == BPF_IO_URING_CANCEL);
+	int ret = do_act(ctx, r, a);
+
+	if (over && !ret && refused_at_end(a->verb))
+		complain(ctx, FZ_ACTS_AFTER_END, r->ring, a->verb, r->flow->runs);
+	return ret;
 }
 
 #endif

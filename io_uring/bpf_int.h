@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef IOU_BPF_INT_H
+#define IOU_BPF_INT_H
+
+/* BPF programs that steer requests: what bpf*.c share, and nobody else sees. */
+
+#include <linux/bpf.h>
+#include <linux/bpf_io_uring.h>
+#include <linux/io_uring_types.h>
+#include <uapi/linux/io_uring.h>
+
+#include "io_uring.h"
+#include "slist.h"
+#include "bpf.h"
+
+/* the part of its context that a plain program may look at */
+#define IO_BPF_PLAIN_CTX	offsetof(struct bpf_io_uring_ctx, state)
+/* programs of a ring: a completion may have to be compared with as many watchers */
+#define IO_BPF_MAX_SLOTS	16
+/* what one run of a program may issue, post and link */
+#define IO_BPF_MAX_SQES		32
+#define IO_BPF_MAX_CQES		16
+#define IO_BPF_MAX_LINKS	8
+/* members of a chain that a program can name, and requests that it may have linked */
+#define IO_BPF_MAX_MEMBERS	64
+#define IO_BPF_MAX_LINKED	128
+/* records of children that have not been seen, on a ring */
+#define IO_BPF_MAX_RECORDS	1024
+
+/* the parts of what a program returns */
+#define IO_BPF_VERDICT_CQE	BPF_IO_URING_DROP_BUF
+#define IO_BPF_VERDICT_CHAIN	(BPF_IO_URING_GO_ON | BPF_IO_URING_CUT)
+
+/* ->bpf_flow.flags of an IORING_OP_BPF request, protected by ->uring_lock */
+enum {
+	/* has been issued */
+	IO_BPF_F_ACTIVE		= 1U << 0,
+	/* the request before the flow in its chain is the first event: no START */
+	IO_BPF_F_PRED		= 1U << 1,
+	/* that request has completed, and the flow has left its chain */
+	IO_BPF_F_TAKEN		= 1U << 2,
+	/* on ->compl_reqs with an event of its own: START or CANCEL */
+	IO_BPF_F_EVENT		= 1U << 3,
+	/* its task work is queued */
+	IO_BPF_F_QUEUED		= 1U << 4,
+	/* its children wait on ->bpf_waiting, see bpf_wait.c */
+	IO_BPF_F_WAITING	= 1U << 5,
+	/* WAITING until there is room in the CQ */
+	IO_BPF_F_ROOM		= 1U << 6,
+	/* completes with ->cqe.res once its children have, no program runs for it */
+	IO_BPF_F_ENDING		= 1U << 7,
+	/* ENDING by a cancellation; the chain behind the flow has been failed */
+	IO_BPF_F_KILLED		= 1U << 8,
+	/* KILLED, and the program is told before the children are cancelled */
+	IO_BPF_F_CANCEL		= 1U << 9,
+	/* ENDING, and its children have been cancelled */
+	IO_BPF_F_SEARCHED	= 1U << 10,
+	/* has completed */
+	IO_BPF_F_DONE		= 1U << 11,
+	/* at its end the chain goes on, or is cut, whatever the result */
+	IO_BPF_F_GO_ON		= 1U << 12,
+	IO_BPF_F_CUT		= 1U << 13,
+	/* has a personality, which the requests of its program get by default */
+	IO_BPF_F_CREDS		= 1U << 14,
+};
+
+/* ->run.kind of an SQE that a program issues */
+enum {
+	IO_BPF_SQE_CHILD	= 0,
+	IO_BPF_SQE_APP		= 1U << 0,
+	/* linked to the SQE before it */
+	IO_BPF_SQE_MEMBER	= 1U << 1,
+	/* first of a chain that lacks a member */
+	IO_BPF_SQE_BROKEN	= 1U << 2,
+};
+
+/* what is to become of a member of a chain */
+enum {
+	IO_BPF_EDIT_NONE,
+	/* cancelled, without a CQE or with one */
+	IO_BPF_EDIT_DROP,
+	IO_BPF_EDIT_CANCEL,
+	/* runs now, on its own */
+	IO_BPF_EDIT_UNLINK,
+};
+
+/* What a run asks for, done by io_bpf_apply() right behind the run. */
+struct io_bpf_run {
+	/* the completed request, NULL for START and CANCEL */
+	struct io_kiocb		*req;
+
+	/* ->req is issued again with these */
+	bool			again;
+	u32			again_len;
+	u64			again_off;
+	u64			again_addr;
+
+	u8			nr_sqes;
+	u8			nr_cqes;
+	u8			nr_links;
+	/* the last SQE is linked to the next one, unless the chain has been refused */
+	bool			in_chain;
+	bool			chain_refused;
+
+	/* edits of the chain, by index as the run has found it */
+	bool			edit;
+	u8			edit_ops[IO_BPF_MAX_MEMBERS];
+	/* for all from that index on of which ->edit_ops says nothing */
+	u8			rest;
+	u8			rest_op;
+
+	u8			kind[IO_BPF_MAX_SQES];
+	struct io_uring_sqe	sqes[IO_BPF_MAX_SQES];
+	struct io_uring_sqe	links[IO_BPF_MAX_LINKS];
+	struct {
+		struct io_cqe		cqe;
+		struct io_big_cqe	big;
+	}			cqes[IO_BPF_MAX_CQES];
+};
+
+/* the requests that a program watches */
+struct io_bpf_match {
+	u64			opcodes[2];
+	u64			user_data;
+	u64			user_data_mask;
+};
+
+struct io_bpf_watcher {
+	struct bpf_prog		*prog;
+	struct io_bpf_match	match;
+	/* the program neither sleeps nor writes to its context, nor uses ->state */
+	bool			plain;
+};
+
+/*
+ * What a ring has once a program was attached. Ring and links hold references, and
+ * neither keeps the other. Lock order: ->lock, ->uring_lock. All but ->ctx is
+ * protected by ->uring_lock.
+ */
+struct io_bpf_ring {
+	/* of the pass: whose programs may run, NULL if none may, and their budget */
+	struct io_uring_task	*tctx;
+	struct io_bpf_budget	*budget;
+	/* of the walk: the last entry of ->compl_reqs that is to be posted or freed */
+	struct io_wq_work_node	*last;
+	/* entries of the CQ that staged CQEs of this round will take */
+	unsigned int		nr_staged;
+	struct io_bpf_run	run;
+
+	/* by slot: programs of flows, and those that watch */
+	struct bpf_prog		*progs[IO_BPF_MAX_SLOTS];
+	struct io_bpf_watcher	watchers[IO_BPF_MAX_SLOTS];
+	/* of the watchers that want an opcode, that of the lowest slot */
+	struct io_bpf_watcher	*first_watcher[IORING_OP_LAST];
+	/* owns the context of a program that watches, where others have a flow */
+	struct io_kiocb		watch;
+
+	/* by index, from preparation to completion, and the free indexes */
+	struct io_kiocb		**flows;
+	unsigned int		max_flows;
+	unsigned int		nr_flows;
+	unsigned int		free_flow;
+	/* requests of the application that programs have issued, in flight */
+	unsigned int		nr_apps;
+	/* records that have not been seen: of children, of the application's requests */
+	unsigned int		nr_records;
+	unsigned int		nr_app_records;
+	/* flows with IO_BPF_F_ROOM */
+	unsigned int		nr_room;
+	/* issued flows, for cancellation */
+	struct hlist_head	active;
+	/* flows whose children are to be cancelled, or that may be complete */
+	struct hlist_head	kills;
+
+	/* with IORING_SETUP_DEFER_TASKRUN, and when no program may run */
+	struct io_bpf_budget	own;
+	struct io_bpf_budget	none;
+	/* an SQE where the kernel reads 128 bytes, the second half is zero */
+	struct io_uring_sqe	wide_sqe[2];
+
+	refcount_t		refs;
+	/* protects ->ctx, which is NULL when the ring is gone */
+	struct mutex		lock;
+	struct io_ring_ctx	*ctx;
+};
+
+/*
+ * The context of a flow's program lies in the flow's request: in ->cmd, and for
+ * ->flow_user_data in ->cqe. The gap between is no part of the context.
+ */
+static inline struct bpf_io_uring_ctx *io_bpf_ctx(struct io_kiocb *flow)
+{
+	BUILD_BUG_ON(offsetofend(struct bpf_io_uring_ctx, state) !=
+		     sizeof(flow->cmd.data));
+	BUILD_BUG_ON(offsetof(struct bpf_io_uring_ctx, flow_user_data) !=
+		     offsetof(struct io_kiocb, cqe.user_data) -
+		     offsetof(struct io_kiocb, cmd.data));
+	return (struct bpf_io_uring_ctx *)flow->cmd.data;
+}
+
+static inline struct io_kiocb *io_bpf_ctx_to_flow(struct bpf_io_uring_ctx *ctx)
+{
+	return container_of((void *)ctx, struct io_kiocb, cmd.data[0]);
+}
+
+static inline bool io_bpf_is_watch(struct io_kiocb *flow)
+{
+	return flow == &flow->ctx->bpf_ring->watch;
+}
+
+static inline struct io_kiocb *io_bpf_child_flow(struct io_bpf_ring *br,
+						 struct io_kiocb *child)
+{
+	return br->flows[(u16)child->bpf_id];
+}
+
+/* Return the program that steers @flow, NULL if it was detached. */
+static inline struct bpf_prog *io_bpf_slot_prog(struct io_bpf_ring *br,
+						struct io_kiocb *flow)
+{
+	return br->progs[flow->bpf_flow.slot];
+}
+
+/* Return the credentials that requests of the flow's program get, NULL if none. */
+static inline const struct cred *io_bpf_flow_creds(struct io_kiocb *flow)
+{
+	return flow->bpf_flow.flags & IO_BPF_F_CREDS ? flow->creds : NULL;
+}
+
+/*
+ * Return true if programs may run for requests of @tctx: in their own task only, whose
+ * files, memory and credentials their requests get, and not while that task or the ring
+ * goes away. A kernel thread has no ->io_uring.
+ */
+static inline bool io_bpf_may_run(struct io_ring_ctx *ctx, struct io_uring_task *tctx)
+{
+	return tctx && current->io_uring == tctx &&
+	       !percpu_ref_is_dying(&ctx->refs) && !atomic_read(&tctx->in_cancel);
+}
+
+/* Put @req among what is to be posted or freed, behind what the walk has passed. */
+static inline void io_bpf_insert(struct io_bpf_ring *br, struct io_kiocb *req)
+{
+	struct io_wq_work_list *list = &br->ctx->submit_state.compl_reqs;
+	struct io_wq_work_node *node = &req->comp_list;
+
+	if (br->last) {
+		wq_list_add_after(node, br->last, list);
+	} else {
+		node->next = list->first;
+		if (!node->next)
+			list->last = node;
+		list->first = node;
+	}
+	br->last = node;
+}
+
+/* What no CQE shows must not be shown by the next one that @req is good for. */
+static inline void io_bpf_clear_extra(struct io_kiocb *req)
+{
+	memset(&req->big_cqe, 0, sizeof(req->big_cqe));
+}
+
+/* The context of a run for a completion. */
+static inline void io_bpf_fill_ctx(struct bpf_io_uring_ctx *bctx,
+				   const struct io_kiocb *req, u16 flags)
+{
+	BUILD_BUG_ON(offsetof(struct bpf_io_uring_ctx, cflags) !=
+		     offsetof(struct io_cqe, flags));
+	memcpy(bctx, &req->cqe, sizeof(req->cqe));
+	bctx->event = BPF_IO_URING_COMPLETE;
+	bctx->opcode = req->opcode;
+	bctx->flags = flags;
+}
+
+/* Where the next member is linked: a timeout belongs to the one before it. */
+static inline struct io_kiocb **io_bpf_tail(struct io_kiocb *req)
+{
+	struct io_kiocb *nxt = req->link;
+
+	if (nxt && nxt->opcode == IORING_OP_LINK_TIMEOUT)
+		return &nxt->link;
+	return &req->link;
+}
+
+/* io_uring.c */
+#define IO_BPF_ISSUE_FLAGS	(IO_URING_F_NONBLOCK | IO_URING_F_COMPLETE_DEFER)
+
+void io_post_compl_reqs(struct io_ring_ctx *ctx);
+void io_bpf_lose_cqe(struct io_ring_ctx *ctx, const struct io_cqe *cqe,
+		     const struct io_big_cqe *big);
+bool io_bpf_submit_child(struct io_kiocb *req, struct io_ring_ctx *ctx,
+			 const struct io_uring_sqe *sqe);
+bool io_bpf_issue_child_slow(struct io_kiocb *req);
+void io_bpf_queue_async(struct io_kiocb *req, int ret);
+/* A child's handler has returned. Return true if the child has completed. */
+static inline bool io_bpf_issued(struct io_kiocb *req, int ret)
+{
+	if (unlikely(ret != IOU_COMPLETE)) {
+		if (unlikely(ret != IOU_ISSUE_SKIP_COMPLETE))
+			io_bpf_queue_async(req, ret);
+		return false;
+	}
+	if (unlikely(req->cqe.res <= -ERESTARTSYS))
+		req->cqe.res = io_fixup_restart_res(req->cqe.res);
+	return true;
+}
+
+int io_bpf_prep_linked(struct io_kiocb *req, struct io_ring_ctx *ctx,
+		       const struct io_uring_sqe *sqe, const struct cred *creds,
+		       bool iowq);
+void io_bpf_queue_chain(struct io_kiocb *head);
+void io_bpf_issue_flow(struct io_kiocb *req);
+
+/* bpf.c */
+void io_bpf_update_flag(struct io_ring_ctx *ctx);
+void io_bpf_tw(struct io_tw_req tw_req, io_tw_token_t tw);
+void io_bpf_queue_tw(struct io_kiocb *flow);
+void io_bpf_add_event(struct io_kiocb *flow);
+void io_bpf_settle(struct io_kiocb *flow);
+void io_bpf_forget_cancel(struct io_bpf_ring *br, u32 slot);
+struct io_bpf_ring *io_bpf_ring_alloc(struct io_ring_ctx *ctx);
+void io_bpf_ring_put(struct io_bpf_ring *br);
+
+/* bpf_run.c */
+u32 io_bpf_run_prog(struct io_bpf_ring *br, const struct bpf_prog *prog,
+		    struct bpf_io_uring_ctx *bctx, struct io_kiocb *req);
+struct io_kiocb *io_bpf_apply(struct io_bpf_ring *br, struct io_kiocb *flow,
+			      struct io_kiocb *next);
+void io_bpf_retire(struct io_bpf_ring *br, struct io_kiocb *req);
+void io_bpf_post(struct io_bpf_ring *br, struct io_kiocb *req);
+u16 io_bpf_next_flag(struct io_kiocb *flow);
+
+/* bpf_wait.c */
+bool io_bpf_look(struct io_bpf_ring *br);
+void io_bpf_hold(struct io_bpf_ring *br, struct io_kiocb *flow, struct io_kiocb *req);
+void io_bpf_hold_app(struct io_bpf_ring *br, struct io_kiocb *req);
+void io_bpf_unhold(struct io_bpf_ring *br, struct io_kiocb *flow);
+void io_bpf_resume_next(struct io_bpf_ring *br);
+void io_bpf_leave_room(struct io_kiocb *flow);
+bool io_bpf_flooded(struct io_bpf_budget *b);
+
+/* bpf_issue.c */
+struct io_kiocb *io_bpf_issue_sqes(struct io_bpf_ring *br, struct io_kiocb *flow);
+const struct io_uring_sqe *io_bpf_mode_sqe(struct io_bpf_ring *br,
+					   const struct io_uring_sqe *sqe);
+void io_bpf_mode_child(struct io_kiocb *req);
+void io_bpf_adopt_notif(struct io_kiocb *req);
+
+/* bpf_cqe.c */
+void io_bpf_add_cqes(struct io_bpf_ring *br);
+void io_bpf_add_cqe(struct io_bpf_ring *br, const struct io_cqe *cqe,
+		    const struct io_big_cqe *big);
+bool io_bpf_drops(u32 cflags, u32 verdict);
+bool io_bpf_app_drops(struct io_kiocb *req, u32 verdict);
+void io_bpf_change_cqe(struct io_kiocb *req, const struct bpf_io_uring_ctx *bctx);
+bool io_bpf_must_post(struct io_kiocb *req);
+
+/* bpf_cancel.c */
+void io_bpf_cancel_slot(struct io_bpf_ring *br, u32 slot);
+void io_bpf_mark_killed(struct io_kiocb *flow);
+void io_bpf_end(struct io_bpf_ring *br, struct io_kiocb *flow);
+void io_bpf_cancel_ending(struct io_bpf_ring *br);
+
+/* bpf_chain.c */
+struct io_kiocb *io_bpf_pred_event(struct io_bpf_ring *br, struct io_kiocb *req);
+void io_bpf_edit_chain(struct io_bpf_ring *br, struct io_kiocb *flow);
+void io_bpf_apply_links(struct io_bpf_ring *br, struct io_kiocb *flow);
+void io_bpf_cut_chain(struct io_kiocb *req);
+u32 io_bpf_flow_verdict(struct io_kiocb *flow, u32 verdict);
+u32 io_bpf_watch_verdict(struct io_kiocb *req, u32 verdict);
+
+/* bpf_again.c */
+struct io_kiocb *io_bpf_issue_again(struct io_bpf_ring *br, struct io_kiocb *req);
+
+/* bpf_watch.c */
+bool io_bpf_match_possible(const struct io_bpf_match *match);
+bool io_bpf_is_plain(const struct bpf_prog *prog);
+void io_bpf_set_watcher(struct io_bpf_ring *br, u32 slot, struct bpf_prog *prog,
+			const struct io_bpf_match *match);
+struct io_bpf_watcher *io_bpf_find_watcher(struct io_bpf_ring *br,
+					   struct io_kiocb *req);
+void io_bpf_watch(struct io_bpf_ring *br, struct io_kiocb *req);
+void io_bpf_watch_record(struct io_bpf_ring *br, struct io_kiocb *req);
+
+#endif

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Programs that watch the application's own requests
+ */
+#include <linux/kernel.h>
+#include <linux/bitops.h>
+#include <linux/filter.h>
+#include <linux/io_uring.h>
+
+#include "bpf_int.h"
+
+static bool io_bpf_wants(const struct io_bpf_match *match, unsigned int opcode)
+{
+	switch (opcode) {
+	case IORING_OP_BPF:
+		/* its CQEs pass by here */
+	case IORING_OP_RECV_ZC:
+		/* ends a wait for CQEs by firing, be there a CQE or not */
+	case IORING_OP_TIMEOUT:
+		return false;
+	}
+	return mem_is_zero(match->opcodes, sizeof(match->opcodes)) ||
+	       (match->opcodes[opcode / 64] & BIT_ULL(opcode % 64));
+}
+
+/* Return true if @match wants any opcode. */
+bool io_bpf_match_possible(const struct io_bpf_match *match)
+{
+	unsigned int op;
+
+	for (op = 0; op < IORING_OP_LAST; op++) {
+		if (io_bpf_wants(match, op))
+			return true;
+	}
+	return false;
+}
+
+/* The first one from @w on that wants the opcode. */
+static struct io_bpf_watcher *io_bpf_next_watcher(struct io_bpf_ring *br,
+					   struct io_bpf_watcher *w,
+					   unsigned int opcode)
+{
+	for (; w < br->watchers + ARRAY_SIZE(br->watchers); w++) {
+		if (w->prog && io_bpf_wants(&w->match, opcode))
+			return w;
+	}
+	return NULL;
+}
+
+/*
+ * Can the context of a program that watches do without ->state, and without a look
+ * at it afterwards? What a function of its own does, an extension may do otherwise,
+ * and ->cb_access is set if it makes tail calls.
+ */
+bool io_bpf_is_plain(const struct bpf_prog *prog)
+{
+	return !prog->sleepable && !prog->cb_access && !prog->aux->func_cnt &&
+	       prog->aux->max_ctx_offset <= IO_BPF_PLAIN_CTX;
+}
+
+/* Puts @prog into the slot, and it watches @match; NULL takes it out. */
+void io_bpf_set_watcher(struct io_bpf_ring *br, u32 slot, struct bpf_prog *prog,
+			const struct io_bpf_match *match)
+{
+	unsigned int op;
+
+	lockdep_assert_held(&br->ctx->uring_lock);
+
+	br->watchers[slot] = (struct io_bpf_watcher) {
+		.prog	= prog,
+		.match	= *match,
+		.plain	= prog && io_bpf_is_plain(prog),
+	};
+	for (op = 0; op < IORING_OP_LAST; op++)
+		br->first_watcher[op] = io_bpf_next_watcher(br, br->watchers, op);
+	if (mem_is_zero(br->first_watcher, sizeof(br->first_watcher)))
+		br->ctx->int_flags &= ~IO_RING_F_BPF_MATCH;
+	else
+		br->ctx->int_flags |= IO_RING_F_BPF_MATCH;
+}
+
+/*
+ * Whose program is to see completions of @req, NULL if there is none. One sees it,
+ * that of the lowest slot that wants it.
+ */
+struct io_bpf_watcher *io_bpf_find_watcher(struct io_bpf_ring *br,
+					   struct io_kiocb *req)
+{
+	struct io_bpf_watcher *w = br->first_watcher[req->opcode];
+
+	while (w && unlikely((req->cqe.user_data & w->match.user_data_mask) !=
+			     w->match.user_data))
+		w = io_bpf_next_watcher(br, w + 1, req->opcode);
+	return w;
+}
+
+/* Do what the run asked for, and let its verdict decide about the CQE. */
+static void io_bpf_watch_apply(struct io_bpf_ring *br, struct io_kiocb *req,
+			       u32 verdict)
+{
+	struct io_kiocb *next;
+
+	if (br->run.nr_cqes)
+		io_bpf_add_cqes(br);
+	io_bpf_change_cqe(req, io_bpf_ctx(&br->watch));
+	if (unlikely(verdict & IO_BPF_VERDICT_CHAIN))
+		verdict = io_bpf_watch_verdict(req, verdict);
+	if (io_bpf_app_drops(req, verdict)) {
+		io_bpf_clear_extra(req);
+		req->flags |= REQ_F_CQE_SKIP;
+	} else {
+		req->flags &= ~REQ_F_CQE_SKIP;
+	}
+	next = io_bpf_apply(br, &br->watch, NULL);
+	if (next)
+		io_req_complete_defer(next);
+}
+
+static void io_bpf_run_watcher(struct io_bpf_ring *br, struct io_kiocb *req,
+			       const struct io_bpf_watcher *watcher, u8 event)
+{
+	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(&br->watch);
+	u32 verdict;
+
+	memcpy(bctx, &req->cqe, sizeof(req->cqe));
+	bctx->event = event;
+	bctx->opcode = req->opcode;
+	if (!watcher->plain)
+		memset(bctx->state, 0, sizeof(bctx->state));
+	verdict = io_bpf_run_prog(br, watcher->prog, bctx, req);
+	if (unlikely(verdict != BPF_IO_URING_DEFAULT || br->run.nr_cqes ||
+		     br->run.nr_sqes) ||
+	    (!watcher->plain && memcmp(bctx, &req->cqe, sizeof(req->cqe))))
+		io_bpf_watch_apply(br, req, verdict);
+}
+
+/*
+ * Show the completion of a request of the application to the program that watches it,
+ * in the task that has issued the request only.
+ */
+void io_bpf_watch(struct io_bpf_ring *br, struct io_kiocb *req)
+{
+	struct io_bpf_watcher *watcher;
+
+	if (unlikely(req->tctx != br->tctx || (req->flags & REQ_F_REISSUE) ||
+		     (req->cqe.flags & IORING_CQE_F_NOTIF)))
+		return;
+	watcher = io_bpf_find_watcher(br, req);
+	if (watcher)
+		io_bpf_run_watcher(br, req, watcher, BPF_IO_URING_COMPLETE);
+}
+
+/* The same for a CQE of a request that goes on. */
+void io_bpf_watch_record(struct io_bpf_ring *br, struct io_kiocb *req)
+{
+	struct io_bpf_watcher *watcher;
+
+	watcher = br->tctx ? io_bpf_find_watcher(br, req) : NULL;
+	if (!watcher)
+		return;
+	io_bpf_run_watcher(br, req, watcher, BPF_IO_URING_AUX);
+	if (req->flags & REQ_F_CQE_SKIP)
+		br->tctx->bpf.dropped++;
+}
