@@ -531,11 +531,10 @@ __bpf_kfunc int bpf_io_uring_unlink(struct bpf_io_uring_ctx *ctx, u32 index,
  * run the program, and cuts the chain if it fails, unless it has
  * IOSQE_IO_HARDLINK. IOSQE_IO_LINK makes no difference. It joins the chain when
  * the program has returned and other edits of that run are done. If it can't be
- * prepared then, the chain behind the flow is cut at once, with a CQE that tells
- * the error, and -ECANCELED for all others.
+ * prepared then, or there is no memory, the chain behind the flow is cut at once, with
+ * a CQE that tells the error, and -ECANCELED for all others.
  *
- * Call it before bpf_io_uring_complete(). If the flow is cancelled in between,
- * so is the request.
+ * Call it before bpf_io_uring_complete().
  *
  * Context: as bpf_io_uring_drop()
  * Return: 0, or
@@ -543,7 +542,6 @@ __bpf_kfunc int bpf_io_uring_unlink(struct bpf_io_uring_ctx *ctx, u32 index,
  * -EOPNOTSUPP: IOSQE_IO_DRAIN, IORING_OP_BPF, IORING_OP_LINK_TIMEOUT, a 128-byte
  * SQE, or the program watches;
  * -ENOBUFS: this run has linked 8 already, or 128 of them wait behind the flow;
- * -ENOMEM: no memory;
  * -ECANCELED: the flow is ending.
  */
 __bpf_kfunc int bpf_io_uring_link(struct bpf_io_uring_ctx *ctx,

@@ -368,20 +368,20 @@ __bpf_kfunc_start_defs();
  * credentials of the task that issued the flow. It runs with the files and memory
  * of that task, as soon as the program has returned. Its completion runs the
  * program, also if the preparation failed, and posts no CQE unless the program asks
- * for it. So do
- * the CQEs of a multishot request and the notification of a zero-copy send, as
- * BPF_IO_URING_AUX. Each of these two requests is a child in flight meanwhile.
- * Memory that the SQE points to has to be the application's and to stay.
+ * for it. The same holds for the CQEs of a multishot request and the notification of a
+ * zero-copy send, as BPF_IO_URING_AUX. Each of these two requests is a child in flight
+ * meanwhile. Memory that the SQE points to has to be the application's and to stay.
+ * If there is no memory for the request, the flow ends with -ENOMEM.
  *
  * With IOSQE_IO_LINK or IOSQE_IO_HARDLINK it is linked to what the next call of
  * the run issues, as consecutive SQEs of a submission are, IORING_OP_LINK_TIMEOUT
  * included. Each of them is a child. If a call fails its chain does: those before
  * it complete with -ECANCELED, those behind it are refused.
  *
- * With BPF_IO_URING_ISSUE_APP it is a request of the application instead, and the
- * program has no more to do with it. It posts its CQE, the flow does not wait for
- * it, its end is not that of the flow, and no program watches it. A program that
- * watches may issue such ones.
+ * With BPF_IO_URING_ISSUE_APP the request is one of the application instead, and the
+ * program has no more to do with it. It posts its CQE, the flow does not wait for it,
+ * its end is not that of the flow, and no program watches it. A program that watches
+ * may issue such requests. If there is no memory for one, its CQE says -ENOMEM.
  *
  * Context: BPF_IO_URING_START, COMPLETE and AUX, of a flow, and with
  * BPF_IO_URING_ISSUE_APP of a watching program as well. Takes no lock, that of the
@@ -397,7 +397,6 @@ __bpf_kfunc_start_defs();
  * -EBUSY: CQEs that did not fit into the CQ are waiting, and
  * BPF_IO_URING_ISSUE_APP is set;
  * -ENOBUFS: this run has issued 32 already;
- * -ENOMEM: no memory;
  * -ECANCELED: the flow is ending, this is BPF_IO_URING_CANCEL, or a request before
  * it in its chain was refused.
  */
