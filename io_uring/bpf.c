@@ -14,8 +14,9 @@
  *                                                   |      last child
  *                             complete(), no memory-'
  *
- * A flow completes in io_bpf_settle(), and only there: with IO_BPF_F_ENDING, without
- * children, and while neither its event nor its task work is queued.
+ * A flow completes in io_bpf_settle(), and only there: with IO_BPF_F_ENDING, when it has
+ * neither children nor records of them, does not wait, and neither an event nor the task
+ * work of the flow is queued.
  */
 #include <linux/kernel.h>
 #include <linux/errno.h>
@@ -86,8 +87,7 @@ void io_bpf_ring_exit(struct io_ring_ctx *ctx)
 	}
 	ctx->bpf_ring = NULL;
 	ctx->int_flags &= ~(IO_RING_F_BPF | IO_RING_F_BPF_MATCH);
-	WARN_ON_ONCE(br->nr_flows || br->nr_apps || br->nr_records ||
-		     br->nr_app_records || br->nr_room);
+	WARN_ON_ONCE(br->nr_flows || br->nr_apps || br->nr_app_records || br->nr_room);
 	io_bpf_ring_put(br);
 }
 
@@ -106,6 +106,13 @@ void io_bpf_update_flag(struct io_ring_ctx *ctx)
 		ctx->int_flags |= IO_RING_F_BPF;
 	else
 		ctx->int_flags &= ~IO_RING_F_BPF;
+}
+
+/* A request of the application that a program has issued has completed, or never was. */
+void io_bpf_app_gone(struct io_bpf_ring *br)
+{
+	if (!--br->nr_apps && !br->nr_flows)
+		io_bpf_update_flag(br->ctx);
 }
 
 static int io_bpf_grow_flows(struct io_bpf_ring *br)
@@ -201,6 +208,7 @@ int io_bpf_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe)
 	bctx->state[3] = READ_ONCE(sqe->bpf_arg);
 	req->bpf_flow.slot = slot;
 	req->bpf_flow.nr_linked = 0;
+	req->bpf_flow.nr_records = 0;
 	req->bpf_flow.flags = 0;
 	INIT_HLIST_NODE(&req->hash_node);
 	INIT_WQ_LIST(&req->bpf_waiting);
@@ -247,7 +255,8 @@ void io_bpf_settle(struct io_kiocb *flow)
 
 	lockdep_assert_held(&flow->ctx->uring_lock);
 
-	if (io_bpf_ctx(flow)->nr_children || !(*flags & IO_BPF_F_ENDING) ||
+	if (io_bpf_ctx(flow)->nr_children || flow->bpf_flow.nr_records ||
+	    !(*flags & IO_BPF_F_ENDING) ||
 	    (*flags & (IO_BPF_F_QUEUED | IO_BPF_F_WAITING | IO_BPF_F_EVENT |
 		       IO_BPF_F_DONE)))
 		return;
@@ -307,7 +316,9 @@ void io_bpf_tw(struct io_tw_req tw_req, io_tw_token_t tw)
 	io_tw_lock(ctx, tw);
 
 	*flags &= ~IO_BPF_F_QUEUED;
-	io_bpf_unhold(ctx->bpf_ring, flow);
+	io_bpf_resumed(ctx->bpf_ring, flow);
+	if (*flags & IO_BPF_F_WAITING)
+		io_bpf_unhold(ctx->bpf_ring, flow);
 	if (!(*flags & IO_BPF_F_ENDING) &&
 	    (!io_bpf_may_run(ctx, flow->tctx) || !io_bpf_slot_prog(ctx->bpf_ring, flow)))
 		io_bpf_mark_killed(flow);
@@ -320,6 +331,7 @@ void io_bpf_tw(struct io_tw_req tw_req, io_tw_token_t tw)
 	} else if (*flags & IO_BPF_F_ENDING) {
 		io_bpf_end(ctx->bpf_ring, flow);
 	}
+	/* also if nothing has come of this, see io_bpf_resume_next() */
 	ctx->submit_state.cq_flush = true;
 }
 

@@ -142,7 +142,8 @@ void io_bpf_cancel_slot(struct io_bpf_ring *br, u32 slot)
 
 /*
  * Only the task itself may look into its io-wq. Once it's gone there is nothing
- * in there, but a ring that others have keeps what waits for an event.
+ * in there, but a ring that others have keeps what waits for an event, and a kernel
+ * thread comes for that.
  */
 static void io_bpf_cancel_children(struct io_bpf_ring *br, bool ours)
 {
@@ -156,7 +157,7 @@ static void io_bpf_cancel_children(struct io_bpf_ring *br, bool ours)
 	io_cancel_each(ours ? current->io_uring : NULL, &cd);
 }
 
-/* Returns true if that flow has children that are to be cancelled. */
+/* Return true if that flow has children that are to be cancelled here. */
 static bool io_bpf_search_flow(struct io_kiocb *flow, bool *ours)
 {
 	if (!io_bpf_ctx(flow)->nr_children ||
@@ -165,8 +166,10 @@ static bool io_bpf_search_flow(struct io_kiocb *flow, bool *ours)
 	if (flow->tctx == current->io_uring) {
 		flow->bpf_flow.flags |= IO_BPF_F_SEARCHED;
 		*ours = true;
+		return true;
 	}
-	return true;
+	/* its task work is on the way, and cancels with the memory of that task */
+	return current->flags & PF_KTHREAD;
 }
 
 /*

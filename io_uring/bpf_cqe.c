@@ -114,8 +114,8 @@ static u32 io_bpf_record_id(struct io_bpf_ring *br, struct io_kiocb *req, bool b
 	    test_bit(IO_CHECK_CQ_OVERFLOW_BIT, &ctx->check_cq))
 		return 0;
 	if (io_bpf_is_child(req))
-		return br->nr_records < IO_BPF_MAX_RECORDS && !io_bpf_child_ending(req) ?
-		       IO_BPF_ID_AUX | (u16)req->bpf_id : 0;
+		return io_bpf_child_flow(br, req)->bpf_flow.nr_records < IO_BPF_MAX_RECORDS &&
+		       !io_bpf_child_ending(req) ? IO_BPF_ID_AUX | (u16)req->bpf_id : 0;
 	/* as for CQEs that are posted in place: no room, no more of them */
 	if (br->nr_app_records + big >= io_bpf_cq_room(ctx))
 		return 0;
@@ -123,7 +123,7 @@ static u32 io_bpf_record_id(struct io_bpf_ring *br, struct io_kiocb *req, bool b
 		watcher = io_bpf_find_watcher(br, req);
 	if (!watcher)
 		return IO_BPF_ID_RECORD;
-	return io_bpf_flooded(&current->io_uring->bpf) ? 0 : IO_BPF_ID_WATCHED;
+	return io_bpf_flooded(current->io_uring) ? 0 : IO_BPF_ID_WATCHED;
 }
 
 /*
@@ -145,7 +145,7 @@ bool io_bpf_record(struct io_kiocb *req, s32 res, u32 cflags, const u64 *big)
 	if (!record)
 		return false;
 	if (id & IO_BPF_ID_AUX)
-		br->nr_records++;
+		io_bpf_child_flow(br, req)->bpf_flow.nr_records++;
 	else
 		br->nr_app_records++;
 	record->bpf_id = id;

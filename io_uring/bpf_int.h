@@ -24,7 +24,7 @@
 /* members of a chain that a program can name, and requests that it may have linked */
 #define IO_BPF_MAX_MEMBERS	64
 #define IO_BPF_MAX_LINKED	128
-/* records of children that have not been seen, on a ring */
+/* records of a flow's children that have not been seen */
 #define IO_BPF_MAX_RECORDS	1024
 
 /* the parts of what a program returns */
@@ -138,9 +138,9 @@ struct io_bpf_watcher {
  * protected by ->uring_lock.
  */
 struct io_bpf_ring {
-	/* of the pass: whose programs may run, NULL if none may, and their budget */
+	/* of the flush: whose programs may run, NULL if none may, and their slice */
 	struct io_uring_task	*tctx;
-	struct io_bpf_budget	*budget;
+	int			*slice;
 	/* of the walk: the last entry of ->compl_reqs that is to be posted or freed */
 	struct io_wq_work_node	*last;
 	/* entries of the CQ that staged CQEs of this round will take */
@@ -162,8 +162,7 @@ struct io_bpf_ring {
 	unsigned int		free_flow;
 	/* requests of the application that programs have issued, in flight */
 	unsigned int		nr_apps;
-	/* records that have not been seen: of children, of the application's requests */
-	unsigned int		nr_records;
+	/* records of requests of the application, on ->compl_reqs */
 	unsigned int		nr_app_records;
 	/* flows with IO_BPF_F_ROOM */
 	unsigned int		nr_room;
@@ -172,9 +171,10 @@ struct io_bpf_ring {
 	/* flows whose children are to be cancelled, or that may be complete */
 	struct hlist_head	kills;
 
-	/* with IORING_SETUP_DEFER_TASKRUN, and when no program may run */
+	/* with IORING_SETUP_DEFER_TASKRUN */
 	struct io_bpf_budget	own;
-	struct io_bpf_budget	none;
+	/* when no program may run */
+	int			no_slice;
 	/* an SQE where the kernel reads 128 bytes, the second half is zero */
 	struct io_uring_sqe	wide_sqe[2];
 
@@ -318,6 +318,7 @@ void io_bpf_tw(struct io_tw_req tw_req, io_tw_token_t tw);
 void io_bpf_queue_tw(struct io_kiocb *flow);
 void io_bpf_add_event(struct io_kiocb *flow);
 void io_bpf_settle(struct io_kiocb *flow);
+void io_bpf_app_gone(struct io_bpf_ring *br);
 void io_bpf_forget_cancel(struct io_bpf_ring *br, u32 slot);
 struct io_bpf_ring *io_bpf_ring_alloc(struct io_ring_ctx *ctx);
 void io_bpf_ring_put(struct io_bpf_ring *br);
@@ -338,7 +339,8 @@ void io_bpf_hold_app(struct io_bpf_ring *br, struct io_kiocb *req);
 void io_bpf_unhold(struct io_bpf_ring *br, struct io_kiocb *flow);
 void io_bpf_resume_next(struct io_bpf_ring *br);
 void io_bpf_leave_room(struct io_kiocb *flow);
-bool io_bpf_flooded(struct io_bpf_budget *b);
+bool io_bpf_flooded(struct io_uring_task *tctx);
+void io_bpf_resumed(struct io_bpf_ring *br, struct io_kiocb *req);
 
 /* bpf_issue.c */
 struct io_kiocb *io_bpf_issue_sqes(struct io_bpf_ring *br, struct io_kiocb *flow);

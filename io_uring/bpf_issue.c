@@ -98,7 +98,7 @@ static void io_bpf_no_memory(struct io_bpf_ring *br, struct io_kiocb *flow,
 	struct io_big_cqe big = { };
 
 	if (kind & IO_BPF_SQE_APP) {
-		br->nr_apps--;
+		io_bpf_app_gone(br);
 		io_bpf_add_cqe(br, &cqe, &big);
 		return;
 	}
@@ -195,7 +195,7 @@ static unsigned int io_bpf_issue_chain(struct io_bpf_ring *br, struct io_kiocb *
 	if (broken)
 		io_bpf_fail_head(head);
 	/* the flow waits with its children, but a watching program has no flow */
-	if (io_bpf_is_watch(flow) && !broken && br->budget->slice <= 0 &&
+	if (io_bpf_is_watch(flow) && !broken && *br->slice <= 0 &&
 	    !io_bpf_look(br))
 		io_bpf_hold_app(br, head);
 	else
@@ -239,7 +239,7 @@ struct io_kiocb *io_bpf_issue_sqes(struct io_bpf_ring *br, struct io_kiocb *flow
 		io_bpf_forget_children(br, flow);
 		return NULL;
 	}
-	br->budget->slice -= run->nr_sqes;
+	*br->slice -= run->nr_sqes;
 	if (likely(run->nr_sqes == 1 && io_bpf_is_single(run, 0)))
 		return io_bpf_issue_one(br, flow, &run->sqes[0]);
 	while (i < run->nr_sqes) {

@@ -164,7 +164,7 @@ static void io_bpf_count_off(struct io_bpf_ring *br, struct io_kiocb *flow,
 			     struct io_kiocb *req)
 {
 	if (unlikely(req->bpf_id & IO_BPF_ID_AUX))
-		br->nr_records--;
+		flow->bpf_flow.nr_records--;
 	else
 		io_bpf_ctx(flow)->nr_children--;
 }
@@ -234,15 +234,24 @@ static struct io_kiocb *io_bpf_aux_event(struct io_bpf_ring *br,
 	return io_bpf_apply(br, flow, NULL);
 }
 
-/* The program of a child does not run, or not now. */
+/*
+ * The program of a child does not run, or not now. What comes while the flow waits goes
+ * behind what has come before, even if no program is to see it any more.
+ */
 static struct io_kiocb *io_bpf_child_slow(struct io_bpf_ring *br,
 					  const struct bpf_prog *prog,
 					  struct io_kiocb *flow, struct io_kiocb *req)
 {
-	if (!br->tctx || !prog || (flow->bpf_flow.flags & IO_BPF_F_ENDING))
-		io_bpf_child_unseen(br, flow, req);
-	else
+	bool unseen = !br->tctx || !prog || (flow->bpf_flow.flags & IO_BPF_F_ENDING);
+
+	if (!unseen) {
 		io_bpf_hold(br, flow, req);
+	} else if (flow->bpf_flow.flags & IO_BPF_F_WAITING) {
+		io_bpf_mark_killed(flow);
+		io_bpf_hold(br, flow, req);
+	} else {
+		io_bpf_child_unseen(br, flow, req);
+	}
 	return NULL;
 }
 
@@ -256,7 +265,7 @@ static struct io_kiocb *io_bpf_child_event(struct io_bpf_ring *br,
 	u32 verdict;
 
 	if (unlikely((flow->bpf_flow.flags & (IO_BPF_F_ENDING | IO_BPF_F_WAITING)) ||
-		     br->budget->slice <= 0 || !prog))
+		     *br->slice <= 0 || !prog))
 		return io_bpf_child_slow(br, prog, flow, req);
 	if (unlikely(req->bpf_id >= IO_BPF_ID_AUX))
 		return io_bpf_aux_event(br, prog, flow, req);
@@ -349,8 +358,7 @@ static struct io_kiocb *io_bpf_other_event(struct io_bpf_ring *br,
 	switch (req->bpf_id) {
 	case IO_BPF_ID_APP:
 		io_bpf_insert(br, req);
-		if (!--br->nr_apps && !br->nr_flows)
-			io_bpf_update_flag(br->ctx);
+		io_bpf_app_gone(br);
 		return NULL;
 	case IO_BPF_ID_RECORD:
 		br->nr_app_records--;
@@ -368,13 +376,15 @@ static struct io_kiocb *io_bpf_other_event(struct io_bpf_ring *br,
 
 /*
  * Whoever polls finds the completions of all tasks, but programs run in the task that
- * has issued the request. Return true if @req has been sent there.
+ * has issued the request. Return true if @req has been sent there. Not when the ring
+ * goes away: completions are but counted then.
  */
 static bool io_bpf_send_home(struct io_bpf_ring *br, struct io_kiocb *req)
 {
 	struct io_wq_work_list *list = &br->ctx->submit_state.compl_reqs;
 
-	if (!br->tctx || (req->flags & REQ_F_REISSUE) ||
+	if (req->tctx == current->io_uring || (current->flags & PF_KTHREAD) ||
+	    (req->flags & REQ_F_REISSUE) ||
 	    (!(req->flags & REQ_F_BPF) && !(br->ctx->int_flags & IO_RING_F_BPF_MATCH)))
 		return false;
 	wq_list_cut(list, &req->comp_list, br->last);
@@ -420,31 +430,48 @@ static inline bool io_bpf_task_wanted(void)
 	return read_thread_flags() & (_TIF_SIGPENDING | _TIF_NEED_RESCHED);
 }
 
-/* A slice is used up: has the walk passed anything that others wait for? */
-static bool io_bpf_others_wait(struct io_bpf_ring *br)
+/* Has the walk passed anything that is to be posted? */
+static bool io_bpf_post_waits(struct io_bpf_ring *br)
 {
 	return br->last || br->ctx->submit_state.cq_flush;
 }
 
 /*
- * The slice is used up, and @req is at the cursor. Return true if @req has gone back to
- * the list: others have had to wait for long enough.
+ * The slice was used up, and there is another one. If others have had to wait, put @req
+ * back on the list, and return true. One that has completed in place goes to the end.
  */
 static bool io_bpf_give_way(struct io_bpf_ring *br, struct io_kiocb *req, bool in_place)
 {
 	struct io_wq_work_node *last = br->last;
 
 	if (in_place) {
-		if (!io_bpf_others_wait(br) && !br->ctx->submit_state.compl_reqs.first)
+		if (!io_bpf_post_waits(br) && !br->ctx->submit_state.compl_reqs.first)
 			return false;
 		io_req_complete_defer(req);
 		return true;
 	}
-	if (!io_bpf_others_wait(br))
+	if (!io_bpf_post_waits(br))
 		return false;
 	io_bpf_insert(br, req);
 	br->last = last;
 	return true;
+}
+
+/* Charge @req, which is at the cursor. Return true if @req has made way for others. */
+static __always_inline bool io_bpf_charge(struct io_bpf_ring *br, struct io_kiocb *req,
+					  bool in_place)
+{
+	bool used_up = --*br->slice <= 0;
+
+	return unlikely(used_up || io_bpf_task_wanted()) && io_bpf_look(br) &&
+	       used_up && io_bpf_give_way(br, req, in_place);
+}
+
+/* Return true if a child that has completed in place is to be put on the list. */
+static inline bool io_bpf_in_line(struct io_bpf_ring *br, struct io_kiocb *req)
+{
+	/* behind what is to be posted, and behind its own records */
+	return br->last || io_bpf_child_flow(br, req)->bpf_flow.nr_records;
 }
 
 /*
@@ -465,24 +492,18 @@ static void io_bpf_walk(struct io_bpf_ring *br)
 			if (!req)
 				return;
 		}
-		if (unlikely(--br->budget->slice <= 0 || io_bpf_task_wanted())) {
-			bool used_up = br->budget->slice <= 0;
-
-			if (io_bpf_look(br) && used_up &&
-			    io_bpf_give_way(br, req, in_place)) {
-				if (io_bpf_others_wait(br))
-					return;
-				req = NULL;
-				continue;
-			}
+		if (io_bpf_charge(br, req, in_place)) {
+			if (io_bpf_post_waits(br))
+				return;
+			req = NULL;
+			continue;
 		}
 		if (likely(req->bpf_id < IO_BPF_ID_SEEN))
 			req = io_bpf_child_event(br, req);
 		else
 			req = io_bpf_other_event(br, req);
 		in_place = true;
-		/* behind what is to be posted, and behind its own records */
-		if (unlikely(req && (br->last || br->nr_records))) {
+		if (req && unlikely(io_bpf_in_line(br, req))) {
 			io_req_complete_defer(req);
 			req = NULL;
 		}
@@ -512,6 +533,7 @@ static void io_bpf_post_passed(struct io_bpf_ring *br)
 	state->compl_reqs = rest;
 }
 
+/* Find out whose programs may run in this flush. */
 static void io_bpf_begin(struct io_bpf_ring *br)
 {
 	struct io_submit_state *state = &br->ctx->submit_state;
@@ -522,12 +544,12 @@ static void io_bpf_begin(struct io_bpf_ring *br)
 	state->need_plug = false;
 	if (likely(io_bpf_may_run(br->ctx, tctx))) {
 		br->tctx = tctx;
-		br->budget = br->ctx->flags & IORING_SETUP_DEFER_TASKRUN ?
-			     &br->own : &tctx->bpf;
+		br->slice = br->ctx->flags & IORING_SETUP_DEFER_TASKRUN ?
+			    &br->own.slice : &tctx->bpf.slice;
 	} else {
 		br->tctx = NULL;
-		br->budget = &br->none;
-		br->none.slice = 0;
+		br->no_slice = 0;
+		br->slice = &br->no_slice;
 	}
 }
 
@@ -545,7 +567,7 @@ void io_bpf_flush(struct io_ring_ctx *ctx)
 	do {
 		/* flows wait until there is room in the CQ */
 		if (unlikely(test_bit(IO_CHECK_CQ_OVERFLOW_BIT, &ctx->check_cq)))
-			br->budget->slice = 0;
+			*br->slice = 0;
 		plugged = list->first && list->first->next;
 		if (plugged)
 			blk_start_plug(&plug);

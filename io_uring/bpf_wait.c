@@ -66,14 +66,16 @@ void io_bpf_init_budget(struct io_bpf_budget *b)
 {
 	hrtimer_setup(&b->timer, io_bpf_pause_over, CLOCK_MONOTONIC,
 		      HRTIMER_MODE_REL);
-	/* the time begins with the first look, before which a flow is prepared */
+	/* the time begins with the first look */
 	b->slice = IO_BPF_SLICE;
+	b->out = true;
 }
 
 static void io_bpf_fill(struct io_bpf_budget *b)
 {
 	b->left = IO_BPF_TIME;
 	b->look = task_sched_runtime(current);
+	b->utime = current->utime;
 	b->pause = 0;
 	b->slice = IO_BPF_SLICE;
 }
@@ -101,31 +103,41 @@ static u64 io_bpf_pause(const struct io_bpf_budget *b)
 }
 
 /*
+ * Return true if the task has been in user space since the last look: it has submitted a
+ * flow, or a tick has found it there.
+ */
+static bool io_bpf_was_out(const struct io_bpf_budget *b)
+{
+	return b->out || b->utime != current->utime;
+}
+
+/*
  * Called when a slice is used up, or the task is wanted elsewhere. Return true if
  * programs may go on, with another slice.
  */
 bool io_bpf_look(struct io_bpf_ring *br)
 {
-	struct io_bpf_budget *b = br->budget;
+	struct io_bpf_budget *b = io_bpf_line(br);
 	u64 now;
 
 	lockdep_assert_held(&br->ctx->uring_lock);
 
-	if (!br->tctx)
-		return false;
 	/* what programs have issued must not wait for the next ones */
 	blk_flush_plug(current->plug, false);
 	cond_resched();
+	if (!br->tctx)
+		return false;
 	b->slice = min(b->slice, 0);
 	if (b->pause || test_bit(IO_CHECK_CQ_OVERFLOW_BIT, &br->ctx->check_cq))
 		return false;
 
 	now = task_sched_runtime(current);
-	if (b->out)
+	if (io_bpf_was_out(b))
 		b->left = IO_BPF_TIME;
 	else
 		b->left -= now - b->look;
 	b->look = now;
+	b->utime = current->utime;
 	b->out = false;
 	b->pause = io_bpf_pause(b);
 	if (b->pause)
@@ -151,18 +163,25 @@ void io_bpf_hold(struct io_bpf_ring *br, struct io_kiocb *flow, struct io_kiocb 
 		return;
 	}
 	flow->io_task_work.func = io_bpf_tw;
-	wq_list_add_tail(&flow->comp_list, &br->budget->waiting);
+	wq_list_add_tail(&flow->comp_list, &io_bpf_line(br)->waiting);
 }
 
-/* The turn of @req has come: the time is for its flow first. */
-static void io_bpf_resumed(struct io_bpf_ring *br, struct io_kiocb *req)
+/*
+ * The turn of @req has come. After a pause the time is for its flow first. A flush has to
+ * follow, which takes out the next one.
+ */
+void io_bpf_resumed(struct io_bpf_ring *br, struct io_kiocb *req)
 {
 	struct io_bpf_budget *b = io_bpf_line(br);
 
+	lockdep_assert_held(&br->ctx->uring_lock);
+
+	br->ctx->submit_state.cq_flush = true;
 	if (!b || b->next != req)
 		return;
 	b->next = NULL;
-	io_bpf_fill(b);
+	if (b->pause)
+		io_bpf_fill(b);
 }
 
 /* Give back what the flow's children have left, in front of all else. */
@@ -173,12 +192,7 @@ void io_bpf_unhold(struct io_bpf_ring *br, struct io_kiocb *flow)
 
 	lockdep_assert_held(&br->ctx->uring_lock);
 
-	io_bpf_resumed(br, flow);
-	if (!(flow->bpf_flow.flags & IO_BPF_F_WAITING))
-		return;
 	flow->bpf_flow.flags &= ~IO_BPF_F_WAITING;
-	if (!waiting->first)
-		return;
 	waiting->last->next = list->first;
 	if (!list->first)
 		list->last = waiting->last;
@@ -197,13 +211,25 @@ static void io_bpf_app_tw(struct io_tw_req tw_req, io_tw_token_t tw)
 void io_bpf_hold_app(struct io_bpf_ring *br, struct io_kiocb *req)
 {
 	req->io_task_work.func = io_bpf_app_tw;
-	wq_list_add_tail(&req->comp_list, &br->budget->waiting);
+	wq_list_add_tail(&req->comp_list, &io_bpf_line(br)->waiting);
+}
+
+/* The task or the ring goes away: all that stands in line comes to its end. */
+static void io_bpf_resume_all(struct io_bpf_budget *b)
+{
+	struct io_wq_work_node *next, *node = b->waiting.first;
+
+	INIT_WQ_LIST(&b->waiting);
+	for (; node; node = next) {
+		next = node->next;
+		io_req_task_work_add(container_of(node, struct io_kiocb, comp_list));
+	}
 }
 
 /*
  * At the end of a flush: if something waits and nothing is on its way, take out the
- * next one, for the time after the pause. There is no pause if time is left, and none
- * when the task goes away. If nothing waits, nothing has been kept from going on.
+ * next one, for the time after the pause, or at once if time is left. If nothing waits,
+ * nothing has been kept from going on.
  */
 void io_bpf_resume_next(struct io_bpf_ring *br)
 {
@@ -212,17 +238,23 @@ void io_bpf_resume_next(struct io_bpf_ring *br)
 
 	lockdep_assert_held(&br->ctx->uring_lock);
 
-	if (!b || b->next)
+	if (!b)
 		return;
 	node = b->waiting.first;
 	if (likely(!node)) {
-		if (unlikely(b->pause))
+		if (unlikely(b->pause) && !b->next)
 			io_bpf_fill(b);
 		return;
 	}
+	if (unlikely(!br->tctx)) {
+		io_bpf_resume_all(b);
+		return;
+	}
+	if (b->next)
+		return;
 	b->waiting.first = node->next;
 	b->next = container_of(node, struct io_kiocb, comp_list);
-	if (b->pause && br->tctx)
+	if (b->pause)
 		hrtimer_start(&b->timer, ns_to_ktime(b->pause), HRTIMER_MODE_REL);
 	else
 		io_req_task_work_add(b->next);
@@ -257,18 +289,19 @@ void io_bpf_overflow_ended(struct io_ring_ctx *ctx)
 }
 
 /*
- * A CQE of a request that goes on was dropped. Return true if that has happened so
- * often since the task last slept that the request should end: a CQE that is posted
- * takes room in the CQ, which ends the request some time, but dropped ones do not.
+ * A request that goes on has a CQE for a program that watches. Return true if such
+ * programs have dropped so many since the task last slept that the request should end: a
+ * CQE that is posted takes room in the CQ, which ends the request some time, but dropped
+ * ones do not.
  */
-bool io_bpf_flooded(struct io_bpf_budget *b)
+bool io_bpf_flooded(struct io_uring_task *tctx)
 {
-	if (b->dropped < IO_BPF_MAX_DROPPED)
+	if (tctx->bpf_dropped < IO_BPF_MAX_DROPPED)
 		return false;
-	b->dropped = 0;
-	if (b->nvcsw == current->nvcsw)
+	tctx->bpf_dropped = 0;
+	if (tctx->bpf_nvcsw == current->nvcsw)
 		return true;
-	b->nvcsw = current->nvcsw;
+	tctx->bpf_nvcsw = current->nvcsw;
 	return false;
 }
 
@@ -279,16 +312,10 @@ bool io_bpf_flooded(struct io_bpf_budget *b)
 void io_bpf_clean_tctx(struct io_uring_task *tctx)
 {
 	struct io_bpf_budget *b = &tctx->bpf;
-	struct io_wq_work_node *node, *next;
 
 	/* else its task work has been added already */
 	if (hrtimer_cancel(&b->timer))
 		io_req_task_work_add(b->next);
 	b->next = NULL;
-	node = b->waiting.first;
-	INIT_WQ_LIST(&b->waiting);
-	for (; node; node = next) {
-		next = node->next;
-		io_req_task_work_add(container_of(node, struct io_kiocb, comp_list));
-	}
+	io_bpf_resume_all(b);
 }

@@ -1,30 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Zero-copy sends of a flow, and their notifications. */
 #include <linux/sockios.h>
-#include <net/if.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
-#include <sys/ioctl.h>
 #include <sys/uio.h>
 
 #include "aux.h"
+#include "loopback.h"
 
 #define LEN	4096
 
 /* a connection over the loopback device */
 static int sender, receiver;
 static char data[LEN];
-
-static int loopback_up(int fd)
-{
-	struct ifreq ifr = { .ifr_name = "lo" };
-
-	if (ioctl(fd, SIOCGIFFLAGS, &ifr))
-		return -errno;
-	ifr.ifr_flags |= IFF_UP;
-	return ioctl(fd, SIOCSIFFLAGS, &ifr) ? -errno : 0;
-}
 
 static int tcp_connect(void)
 {
