@@ -89,21 +89,29 @@ struct io_bpf_run {
 	/* the completed request, NULL for START and CANCEL */
 	struct io_kiocb		*req;
 
+	/* 0 if the run has asked for nothing, IO_BPF_ONE_CHILD for one child */
+	union {
+		u64		asked;
+		struct {
+			u8	nr_sqes;
+			/* of all of these SQEs, or'ed */
+			u8	kinds;
+			u8	nr_cqes;
+			u8	nr_links;
+			bool	again;
+			bool	edit;
+			/* the last SQE is linked to the next one, or the chain is refused */
+			bool	in_chain;
+			bool	chain_refused;
+		};
+	};
+
 	/* ->req is issued again with these */
-	bool			again;
 	u32			again_len;
 	u64			again_off;
 	u64			again_addr;
 
-	u8			nr_sqes;
-	u8			nr_cqes;
-	u8			nr_links;
-	/* the last SQE is linked to the next one, unless the chain has been refused */
-	bool			in_chain;
-	bool			chain_refused;
-
 	/* edits of the chain, by index as the run has found it */
-	bool			edit;
 	u8			edit_ops[IO_BPF_MAX_MEMBERS];
 	/* for all from that index on of which ->edit_ops says nothing */
 	u8			rest;
@@ -117,6 +125,8 @@ struct io_bpf_run {
 		struct io_big_cqe	big;
 	}			cqes[IO_BPF_MAX_CQES];
 };
+
+#define IO_BPF_ONE_CHILD	((__force u64)cpu_to_le64(1))
 
 /* the requests that a program watches */
 struct io_bpf_match {
@@ -261,6 +271,17 @@ static inline void io_bpf_clear_extra(struct io_kiocb *req)
 	memset(&req->big_cqe, 0, sizeof(req->big_cqe));
 }
 
+/* Return BPF_IO_URING_F_NEXT if anything but a time limit waits behind the flow. */
+static inline u16 io_bpf_next_flag(struct io_kiocb *flow)
+{
+	struct io_kiocb *nxt = READ_ONCE(flow->link);
+
+	/* unlinked by its timer at any time, but freed in this task only */
+	if (unlikely(nxt) && nxt->opcode == IORING_OP_LINK_TIMEOUT)
+		nxt = READ_ONCE(nxt->link);
+	return nxt ? BPF_IO_URING_F_NEXT : 0;
+}
+
 /* The context of a run for a completion. */
 static inline void io_bpf_fill_ctx(struct bpf_io_uring_ctx *bctx,
 				   const struct io_kiocb *req, u16 flags)
@@ -330,7 +351,6 @@ struct io_kiocb *io_bpf_apply(struct io_bpf_ring *br, struct io_kiocb *flow,
 			      struct io_kiocb *next);
 void io_bpf_retire(struct io_bpf_ring *br, struct io_kiocb *req);
 void io_bpf_post(struct io_bpf_ring *br, struct io_kiocb *req);
-u16 io_bpf_next_flag(struct io_kiocb *flow);
 
 /* bpf_wait.c */
 bool io_bpf_look(struct io_bpf_ring *br);
@@ -339,6 +359,7 @@ void io_bpf_hold_app(struct io_bpf_ring *br, struct io_kiocb *req);
 void io_bpf_unhold(struct io_bpf_ring *br, struct io_kiocb *flow);
 void io_bpf_resume_next(struct io_bpf_ring *br);
 void io_bpf_leave_room(struct io_kiocb *flow);
+void io_bpf_count_drop(struct io_uring_task *tctx);
 bool io_bpf_flooded(struct io_uring_task *tctx);
 void io_bpf_resumed(struct io_bpf_ring *br, struct io_kiocb *req);
 

@@ -318,6 +318,7 @@ static noinline int io_bpf_refuse(struct io_bpf_run *run, u8 sqe_flags, int ret)
 		while (run->kind[--i] & IO_BPF_SQE_MEMBER)
 			;
 		run->kind[i] |= IO_BPF_SQE_BROKEN;
+		run->kinds |= IO_BPF_SQE_BROKEN;
 	}
 	run->in_chain = false;
 	run->chain_refused = sqe_flags & IO_BPF_SQE_LINKS;
@@ -344,12 +345,29 @@ static int io_bpf_stage(struct io_kiocb *flow, const struct io_uring_sqe *sqe, u
 	*kind = app ? IO_BPF_SQE_APP : IO_BPF_SQE_CHILD;
 	if (unlikely(run->in_chain))
 		*kind |= IO_BPF_SQE_MEMBER;
+	run->kinds |= *kind;
 	run->in_chain = sqe->flags & IO_BPF_SQE_LINKS;
 	run->nr_sqes++;
 	if (app)
 		flow->ctx->bpf_ring->nr_apps++;
 	else
 		io_bpf_ctx(flow)->nr_children++;
+	return 0;
+}
+
+/* The same for a child that is the first of the run. */
+static __always_inline int io_bpf_stage_first(struct bpf_io_uring_ctx *ctx,
+					      struct io_bpf_run *run)
+{
+	const struct io_uring_sqe *sqe = run->sqes;
+
+	barrier();
+	if (unlikely(sqe->opcode >= IORING_OP_LAST || io_bpf_op_refused[sqe->opcode] ||
+		     (sqe->flags & IO_BPF_SQE_FLAGS)))
+		return io_bpf_stage(io_bpf_ctx_to_flow(ctx), run->sqes, 0);
+	run->kind[0] = IO_BPF_SQE_CHILD;
+	run->nr_sqes = 1;
+	ctx->nr_children++;
 	return 0;
 }
 
@@ -408,6 +426,13 @@ __bpf_kfunc int bpf_io_uring_issue(struct bpf_io_uring_ctx *ctx,
 	const struct io_uring_sqe *src = sqe;
 	int ret;
 
+	/* the first of the run, and a child: what most runs do and no more */
+	if (likely(!run->asked && !flags && sqe__sz == sizeof(*src) &&
+		   !(flow->bpf_flow.flags & IO_BPF_F_ENDING) &&
+		   ctx->nr_children < flow->ctx->cq_entries)) {
+		memcpy(run->sqes, src, sizeof(*src));
+		return io_bpf_stage_first(ctx, run);
+	}
 	ret = io_bpf_may_issue(flow, sqe__sz, flags);
 	if (unlikely(ret))
 		return io_bpf_refuse(run, sqe__sz == sizeof(*src) ?

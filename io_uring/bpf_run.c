@@ -38,18 +38,7 @@
 #include "rsrc.h"
 #include "rw.h"
 
-/* Return BPF_IO_URING_F_NEXT if anything but a time limit waits behind the flow. */
-u16 io_bpf_next_flag(struct io_kiocb *flow)
-{
-	struct io_kiocb *nxt = READ_ONCE(flow->link);
-
-	/* unlinked by its timer at any time, but freed in this task only */
-	if (unlikely(nxt) && nxt->opcode == IORING_OP_LINK_TIMEOUT)
-		nxt = READ_ONCE(nxt->link);
-	return nxt ? BPF_IO_URING_F_NEXT : 0;
-}
-
-static u32 io_bpf_run_sleepable(const struct bpf_prog *prog,
+static noinline u32 io_bpf_run_sleepable(const struct bpf_prog *prog,
 				struct bpf_io_uring_ctx *bctx)
 {
 	u32 verdict;
@@ -63,29 +52,30 @@ static u32 io_bpf_run_sleepable(const struct bpf_prog *prog,
 	return verdict;
 }
 
-/* Run a program, for @req or for a flow's own event. The only place that does. */
-u32 io_bpf_run_prog(struct io_bpf_ring *br, const struct bpf_prog *prog,
-		    struct bpf_io_uring_ctx *bctx, struct io_kiocb *req)
+static __always_inline u32 __io_bpf_run_prog(struct io_bpf_ring *br,
+					     const struct bpf_prog *prog,
+					     struct bpf_io_uring_ctx *bctx,
+					     struct io_kiocb *req)
 {
-	struct io_bpf_run *run = &br->run;
 	u32 verdict;
 
 	lockdep_assert_held(&br->ctx->uring_lock);
 
-	run->req = req;
-	run->again = false;
-	run->nr_sqes = 0;
-	run->nr_cqes = 0;
-	run->nr_links = 0;
-	run->edit = false;
-	run->in_chain = false;
-	run->chain_refused = false;
+	br->run.req = req;
+	br->run.asked = 0;
 	if (unlikely(prog->sleepable))
 		return io_bpf_run_sleepable(prog, bctx);
 	rcu_read_lock_dont_migrate();
 	verdict = bpf_prog_run(prog, bctx);
 	rcu_read_unlock_migrate();
 	return verdict;
+}
+
+/* Run a program, for @req or for a flow's own event. */
+u32 io_bpf_run_prog(struct io_bpf_ring *br, const struct bpf_prog *prog,
+		    struct bpf_io_uring_ctx *bctx, struct io_kiocb *req)
+{
+	return __io_bpf_run_prog(br, prog, bctx, req);
 }
 
 /*
@@ -255,9 +245,33 @@ static struct io_kiocb *io_bpf_child_slow(struct io_bpf_ring *br,
 	return NULL;
 }
 
+/*
+ * Return true if the run has asked for one child and nothing else, nobody wants the CQE,
+ * and the request has left nothing behind but its file.
+ */
+static __always_inline bool io_bpf_is_hop(struct io_bpf_ring *br, struct io_kiocb *flow,
+					  struct io_kiocb *req, u32 verdict)
+{
+	return br->run.asked == IO_BPF_ONE_CHILD && verdict == BPF_IO_URING_DEFAULT &&
+	       !(req->cqe.flags & IORING_CQE_F_BUFFER) && !req->file_node &&
+	       !(req->flags & (IO_REQ_CLEAN_SLOW_FLAGS | REQ_F_BUF_NODE)) &&
+	       !(flow->bpf_flow.flags & IO_BPF_F_ENDING);
+}
+
+/* The next child takes over the memory of this one, and its reference to the task. */
+static __always_inline struct io_kiocb *io_bpf_hop(struct io_bpf_ring *br,
+						   struct io_kiocb *flow,
+						   struct io_kiocb *req)
+{
+	io_put_file(req);
+	req->bpf_id = flow->bpf_flow.id;
+	--*br->slice;
+	return io_bpf_submit_child(req, br->ctx, br->run.sqes) ? req : NULL;
+}
+
 /* The completion of a child, or what it or its notification has left before that. */
-static struct io_kiocb *io_bpf_child_event(struct io_bpf_ring *br,
-					   struct io_kiocb *req)
+static __always_inline struct io_kiocb *io_bpf_child_event(struct io_bpf_ring *br,
+							   struct io_kiocb *req)
 {
 	struct io_kiocb *next = NULL, *flow = io_bpf_child_flow(br, req);
 	const struct bpf_prog *prog = io_bpf_slot_prog(br, flow);
@@ -272,7 +286,9 @@ static struct io_kiocb *io_bpf_child_event(struct io_bpf_ring *br,
 
 	bctx->nr_children--;
 	io_bpf_fill_ctx(bctx, req, BPF_IO_URING_F_CHILD | io_bpf_next_flag(flow));
-	verdict = io_bpf_run_prog(br, prog, bctx, req);
+	verdict = __io_bpf_run_prog(br, prog, bctx, req);
+	if (likely(io_bpf_is_hop(br, flow, req, verdict)))
+		return io_bpf_hop(br, flow, req);
 	if (unlikely(flow->bpf_flow.flags & IO_BPF_F_ENDING))
 		br->run.again = false;
 

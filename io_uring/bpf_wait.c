@@ -288,21 +288,24 @@ void io_bpf_overflow_ended(struct io_ring_ctx *ctx)
 		io_bpf_leave_room(flow);
 }
 
+/* A program that watches has dropped a CQE of a request that goes on. */
+void io_bpf_count_drop(struct io_uring_task *tctx)
+{
+	if (!tctx->bpf_dropped++)
+		tctx->bpf_nvcsw = current->nvcsw;
+}
+
 /*
- * A request that goes on has a CQE for a program that watches. Return true if such
- * programs have dropped so many since the task last slept that the request should end: a
- * CQE that is posted takes room in the CQ, which ends the request some time, but dropped
- * ones do not.
+ * Return true if so many of them were dropped without the task having slept meanwhile
+ * that the next one is to end its request: a CQE that is posted takes room in the CQ,
+ * which ends the request some time, but dropped ones do not.
  */
 bool io_bpf_flooded(struct io_uring_task *tctx)
 {
 	if (tctx->bpf_dropped < IO_BPF_MAX_DROPPED)
 		return false;
 	tctx->bpf_dropped = 0;
-	if (tctx->bpf_nvcsw == current->nvcsw)
-		return true;
-	tctx->bpf_nvcsw = current->nvcsw;
-	return false;
+	return tctx->bpf_nvcsw == current->nvcsw;
 }
 
 /*

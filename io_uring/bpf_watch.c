@@ -160,5 +160,5 @@ void io_bpf_watch_record(struct io_bpf_ring *br, struct io_kiocb *req)
 		return;
 	io_bpf_run_watcher(br, req, watcher, BPF_IO_URING_AUX);
 	if (req->flags & REQ_F_CQE_SKIP)
-		br->tctx->bpf_dropped++;
+		io_bpf_count_drop(br->tctx);
 }
