@@ -118,24 +118,37 @@ struct io_kiocb *io_bpf_apply(struct io_bpf_ring *br, struct io_kiocb *flow,
 	return next;
 }
 
+/* Give back what a request that nobody wants the CQE of has left, if that is all. */
+static noinline bool io_bpf_lighten(struct io_kiocb *req)
+{
+	if (req->bpf_id & IO_BPF_ID_ASYNC)
+		io_rw_drop_async(req);
+	if (req->flags & IO_REQ_CLEAN_SLOW_FLAGS)
+		return false;
+	io_req_put_rsrc_nodes(req);
+	return true;
+}
+
+/* Return true if the request has left nothing behind but references to file and task. */
+static __always_inline bool io_bpf_is_light(struct io_kiocb *req)
+{
+	return likely(!(req->flags & (IO_REQ_CLEAN_SLOW_FLAGS | REQ_F_BUF_NODE)) &&
+		      !req->file_node) || io_bpf_lighten(req);
+}
+
 /*
- * Nobody wants the CQE. What has left nothing behind but references is freed here, so
- * that its memory is the next child's. All else goes with the flush.
+ * Nobody wants the CQE. The memory of a light request is free for the next child, all
+ * else goes with the flush.
  */
 void io_bpf_retire(struct io_bpf_ring *br, struct io_kiocb *req)
 {
 	io_bpf_clear_extra(req);
-	if (unlikely(req->flags & IO_REQ_CLEAN_SLOW_FLAGS)) {
-		if (req->bpf_id & IO_BPF_ID_ASYNC)
-			io_rw_drop_async(req);
-		if (req->flags & IO_REQ_CLEAN_SLOW_FLAGS) {
-			req->flags |= REQ_F_CQE_SKIP;
-			io_bpf_insert(br, req);
-			return;
-		}
+	if (!io_bpf_is_light(req)) {
+		req->flags |= REQ_F_CQE_SKIP;
+		io_bpf_insert(br, req);
+		return;
 	}
 	io_put_file(req);
-	io_req_put_rsrc_nodes(req);
 	io_put_task(req);
 	io_req_add_to_cache(req, req->ctx);
 }
@@ -247,15 +260,14 @@ static struct io_kiocb *io_bpf_child_slow(struct io_bpf_ring *br,
 
 /*
  * Return true if the run has asked for one child and nothing else, nobody wants the CQE,
- * and the request has left nothing behind but its file.
+ * and the request has left nothing behind.
  */
 static __always_inline bool io_bpf_is_hop(struct io_bpf_ring *br, struct io_kiocb *flow,
 					  struct io_kiocb *req, u32 verdict)
 {
 	return br->run.asked == IO_BPF_ONE_CHILD && verdict == BPF_IO_URING_DEFAULT &&
-	       !(req->cqe.flags & IORING_CQE_F_BUFFER) && !req->file_node &&
-	       !(req->flags & (IO_REQ_CLEAN_SLOW_FLAGS | REQ_F_BUF_NODE)) &&
-	       !(flow->bpf_flow.flags & IO_BPF_F_ENDING);
+	       !(req->cqe.flags & IORING_CQE_F_BUFFER) &&
+	       !(flow->bpf_flow.flags & IO_BPF_F_ENDING) && io_bpf_is_light(req);
 }
 
 /* The next child takes over the memory of this one, and its reference to the task. */
