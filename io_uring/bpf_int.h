@@ -151,6 +151,8 @@ struct io_bpf_ring {
 	/* of the flush: whose programs may run, NULL if none may, and their slice */
 	struct io_uring_task	*tctx;
 	int			*slice;
+	/* and in which flows of the task wait, NULL if it has no requests of its own */
+	struct io_bpf_budget	*line;
 	/* of the walk: the last entry of ->compl_reqs that is to be posted or freed */
 	struct io_wq_work_node	*last;
 	/* entries of the CQ that staged CQEs of this round will take */
@@ -246,6 +248,14 @@ static inline bool io_bpf_may_run(struct io_ring_ctx *ctx, struct io_uring_task 
 {
 	return tctx && current->io_uring == tctx &&
 	       !percpu_ref_is_dying(&ctx->refs) && !atomic_read(&tctx->in_cancel);
+}
+
+/* Return the budget in which flows of this task wait on the ring, NULL if none do. */
+static inline struct io_bpf_budget *io_bpf_line(struct io_bpf_ring *br)
+{
+	if (br->ctx->flags & IORING_SETUP_DEFER_TASKRUN)
+		return &br->own;
+	return current->io_uring ? &current->io_uring->bpf : NULL;
 }
 
 /* Put @req among what is to be posted or freed, behind what the walk has passed. */

@@ -507,7 +507,7 @@ static inline bool io_bpf_in_line(struct io_bpf_ring *br, struct io_kiocb *req)
  * What is up to ->last can be posted then. That is not all of the list if there was
  * more to do than what a slice is for.
  */
-static void io_bpf_walk(struct io_bpf_ring *br)
+static noinline void io_bpf_walk(struct io_bpf_ring *br)
 {
 	struct io_kiocb *req = NULL;
 	bool in_place = false;
@@ -546,19 +546,22 @@ static void io_bpf_post_passed(struct io_bpf_ring *br)
 	struct io_wq_work_list rest = state->compl_reqs;
 
 	br->nr_staged = 0;
-	INIT_WQ_LIST(&state->compl_reqs);
 	if (br->last) {
-		state->compl_reqs = rest;
 		state->compl_reqs.last = br->last;
 		rest.first = br->last->next;
 		br->last->next = NULL;
+	} else {
+		INIT_WQ_LIST(&state->compl_reqs);
 	}
-	if (br->last || state->cq_flush || (ctx->int_flags & IO_RING_F_DRAIN_ACTIVE))
-		io_post_compl_reqs(ctx);
-	else if (!(ctx->int_flags & IO_RING_F_LOCKLESS_CQ))
-		/* io_sync_cancel() waits for requests, and those may post no CQE */
-		io_cqring_wake(ctx);
+	io_post_compl_reqs(ctx);
 	state->compl_reqs = rest;
+}
+
+/* Return true if there is anything to be posted, freed or committed, or a drain waits. */
+static bool io_bpf_passed(struct io_bpf_ring *br)
+{
+	return br->last || br->ctx->submit_state.cq_flush ||
+	       (br->ctx->int_flags & IO_RING_F_DRAIN_ACTIVE);
 }
 
 /* Find out whose programs may run in this flush. */
@@ -570,10 +573,10 @@ static void io_bpf_begin(struct io_bpf_ring *br)
 	/* the submission is over: its link is queued, its plug is not for us */
 	state->link.head = NULL;
 	state->need_plug = false;
+	br->line = io_bpf_line(br);
 	if (likely(io_bpf_may_run(br->ctx, tctx))) {
 		br->tctx = tctx;
-		br->slice = br->ctx->flags & IORING_SETUP_DEFER_TASKRUN ?
-			    &br->own.slice : &tctx->bpf.slice;
+		br->slice = &br->line->slice;
 	} else {
 		br->tctx = NULL;
 		br->no_slice = 0;
@@ -581,13 +584,21 @@ static void io_bpf_begin(struct io_bpf_ring *br)
 	}
 }
 
+/* With several completions, which may issue as many requests to one device. */
+static noinline void io_bpf_walk_plugged(struct io_bpf_ring *br)
+{
+	struct blk_plug plug;
+
+	blk_start_plug(&plug);
+	io_bpf_walk(br);
+	blk_finish_plug(&plug);
+}
+
 /* Flush completions on a ring with BPF programs, see the top of the file. */
 void io_bpf_flush(struct io_ring_ctx *ctx)
 {
 	struct io_wq_work_list *list = &ctx->submit_state.compl_reqs;
 	struct io_bpf_ring *br = ctx->bpf_ring;
-	struct blk_plug plug;
-	bool plugged;
 
 	lockdep_assert_held(&ctx->uring_lock);
 
@@ -596,15 +607,18 @@ void io_bpf_flush(struct io_ring_ctx *ctx)
 		/* flows wait until there is room in the CQ */
 		if (unlikely(test_bit(IO_CHECK_CQ_OVERFLOW_BIT, &ctx->check_cq)))
 			*br->slice = 0;
-		plugged = list->first && list->first->next;
-		if (plugged)
-			blk_start_plug(&plug);
-		io_bpf_walk(br);
-		if (plugged)
-			blk_finish_plug(&plug);
+		if (list->first && list->first->next)
+			io_bpf_walk_plugged(br);
+		else
+			io_bpf_walk(br);
 		if (unlikely(!hlist_empty(&br->kills)))
 			io_bpf_cancel_ending(br);
-		io_bpf_post_passed(br);
+		if (io_bpf_passed(br))
+			io_bpf_post_passed(br);
+		else if (!(ctx->int_flags & IO_RING_F_LOCKLESS_CQ))
+			/* io_sync_cancel() waits for requests, and those may post no CQE */
+			io_cqring_wake(ctx);
 	} while (list->first || !hlist_empty(&br->kills));
-	io_bpf_resume_next(br);
+	if (br->line && (br->line->waiting.first || br->line->pause))
+		io_bpf_resume_next(br);
 }

@@ -80,14 +80,6 @@ static void io_bpf_fill(struct io_bpf_budget *b)
 	b->slice = IO_BPF_SLICE;
 }
 
-/* Return the budget in which flows of this task wait on the ring, NULL if none do. */
-static struct io_bpf_budget *io_bpf_line(struct io_bpf_ring *br)
-{
-	if (br->ctx->flags & IORING_SETUP_DEFER_TASKRUN)
-		return &br->own;
-	return current->io_uring ? &current->io_uring->bpf : NULL;
-}
-
 /*
  * Return how long programs have to pause: for as long that what they leave to others is
  * a fair share, or that the task gets to its signals.
@@ -117,7 +109,7 @@ static bool io_bpf_was_out(const struct io_bpf_budget *b)
  */
 bool io_bpf_look(struct io_bpf_ring *br)
 {
-	struct io_bpf_budget *b = io_bpf_line(br);
+	struct io_bpf_budget *b = br->line;
 	u64 now;
 
 	lockdep_assert_held(&br->ctx->uring_lock);
@@ -163,7 +155,7 @@ void io_bpf_hold(struct io_bpf_ring *br, struct io_kiocb *flow, struct io_kiocb 
 		return;
 	}
 	flow->io_task_work.func = io_bpf_tw;
-	wq_list_add_tail(&flow->comp_list, &io_bpf_line(br)->waiting);
+	wq_list_add_tail(&flow->comp_list, &br->line->waiting);
 }
 
 /*
@@ -211,7 +203,7 @@ static void io_bpf_app_tw(struct io_tw_req tw_req, io_tw_token_t tw)
 void io_bpf_hold_app(struct io_bpf_ring *br, struct io_kiocb *req)
 {
 	req->io_task_work.func = io_bpf_app_tw;
-	wq_list_add_tail(&req->comp_list, &io_bpf_line(br)->waiting);
+	wq_list_add_tail(&req->comp_list, &br->line->waiting);
 }
 
 /* The task or the ring goes away: all that stands in line comes to its end. */
@@ -233,16 +225,14 @@ static void io_bpf_resume_all(struct io_bpf_budget *b)
  */
 void io_bpf_resume_next(struct io_bpf_ring *br)
 {
-	struct io_bpf_budget *b = io_bpf_line(br);
+	struct io_bpf_budget *b = br->line;
 	struct io_wq_work_node *node;
 
 	lockdep_assert_held(&br->ctx->uring_lock);
 
-	if (!b)
-		return;
 	node = b->waiting.first;
-	if (likely(!node)) {
-		if (unlikely(b->pause) && !b->next)
+	if (!node) {
+		if (!b->next)
 			io_bpf_fill(b);
 		return;
 	}
