@@ -153,7 +153,7 @@ TEST_F(limits, budget_is_kept)
 /* The same for another ring of the task, or of the SQ thread. */
 TEST_F(limits, budget_of_other_rings)
 {
-	struct io_uring_params p = { .flags = variant->setup };
+	struct io_uring_params p = { .flags = variant->setup & ~IOU_SHAPED };
 	struct io_uring other;
 
 	if (p.flags & IORING_SETUP_SQPOLL) {
