@@ -325,10 +325,9 @@ __bpf_kfunc_start_defs();
  * credentials of the task that issued the flow. It runs with the files and memory
  * of that task, as soon as the program has returned. Its completion runs the
  * program, also if the preparation failed, and posts no CQE unless the program asks
- * for it. So do
- * the CQEs of a multishot request and the notification of a zero-copy send, as
- * BPF_IO_URING_AUX. Each of these two requests is a child in flight meanwhile.
- * Memory that the SQE points to has to be the application's and to stay.
+ * for it. So do the CQEs of a multishot request and the notification of a zero-copy
+ * send, as BPF_IO_URING_AUX. Each of these two requests is a child in flight
+ * meanwhile. Memory that the SQE points to has to be the application's and to stay.
  *
  * With IOSQE_IO_LINK or IOSQE_IO_HARDLINK it is linked to what the next call of
  * the run issues, as consecutive SQEs of a submission are, IORING_OP_LINK_TIMEOUT
