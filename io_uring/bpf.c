@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * IORING_OP_BPF: a flow of requests that a BPF program steers
+ * IORING_OP_BPF: the life of a flow, from preparation to completion, and its cancellation
  *
- * The request owns the flow and is not a step of the flow. A step is an ordinary
- * request, a child, which the program issued. The completion of a child runs the
- * program again, see bpf_run.c. The flow ends when nothing of it is left in flight.
+ * A flow is a sequence of requests that a BPF program steers. The IORING_OP_BPF request
+ * holds the state of the flow. The steps are its children: ordinary requests that the
+ * program issues, and whose completions run the program again, see bpf_run.c. The flow
+ * ends when none of its children is in flight.
  *
- * The state of a flow is in its request, protected by ->uring_lock:
+ * State of a flow, protected by ->uring_lock:
  *
  *   prepared --issue--> ACTIVE, EVENT --START--> ACTIVE --no children--> DONE
  *                          |                        |                     ^
@@ -14,9 +15,8 @@
  *                                                   |      last child
  *                             complete(), no memory-'
  *
- * A flow completes in io_bpf_settle(), and only there: with IO_BPF_F_ENDING, when it has
- * neither children nor records of them, does not wait, and neither an event nor the task
- * work of the flow is queued.
+ * Only io_bpf_settle() completes a flow: one with IO_BPF_F_ENDING that has neither
+ * children nor records, does not wait, and has neither an event nor task work queued.
  */
 #include <linux/kernel.h>
 #include <linux/errno.h>
@@ -25,9 +25,10 @@
 #include <linux/io_uring.h>
 
 #include "bpf_int.h"
+#include "cancel.h"
 #include "timeout.h"
 
-/* a free entry of ->flows: the index of the next one */
+/* a free entry of ->flows holds the index of the next free entry */
 #define IO_BPF_FREE_FLOW(next)	((struct io_kiocb *)((unsigned long)(next) << 1 | 1))
 #define IO_BPF_NEXT_FREE(flow)	((unsigned int)((unsigned long)(flow) >> 1))
 #define IO_BPF_IS_FREE_FLOW(flow)	((unsigned long)(flow) & 1)
@@ -61,20 +62,17 @@ void io_bpf_ring_put(struct io_bpf_ring *br)
 	}
 }
 
-/*
- * The last request of the ring is gone, and with it the flows. Links stay as they are,
- * but have no ring any more.
- */
+/* All requests of the ring were freed. Detach the ring from its links. */
 void io_bpf_ring_exit(struct io_ring_ctx *ctx)
 {
 	struct io_bpf_ring *br = ctx->bpf_ring;
 
 	if (!br)
 		return;
-	/* no flow is left to wait, but the timer's function may still be at its end */
+	/* no flow waits any more, but the timer function might still be returning */
 	hrtimer_cancel(&br->own.timer);
 	scoped_guard(mutex, &br->lock) {
-		/* whoever was the last one has cleared these */
+		/* these were cleared with the last program and the last request */
 		WARN_ON_ONCE((ctx->int_flags & IO_RING_F_BPF) &&
 			     mem_is_zero(br->progs, sizeof(br->progs)) &&
 			     mem_is_zero(br->watchers, sizeof(br->watchers)));
@@ -91,7 +89,7 @@ void io_bpf_ring_exit(struct io_ring_ctx *ctx)
 	io_bpf_ring_put(br);
 }
 
-/* Make flushes look for programs to run, or not, after a change of what there is. */
+/* Set or clear IO_RING_F_BPF after a program, a flow or an APP request came or went. */
 void io_bpf_update_flag(struct io_ring_ctx *ctx)
 {
 	struct io_bpf_ring *br = ctx->bpf_ring;
@@ -108,7 +106,7 @@ void io_bpf_update_flag(struct io_ring_ctx *ctx)
 		ctx->int_flags &= ~IO_RING_F_BPF;
 }
 
-/* A request of the application that a program has issued has completed, or never was. */
+/* Account for the end of a request issued with BPF_IO_URING_ISSUE_APP. */
 void io_bpf_app_gone(struct io_bpf_ring *br)
 {
 	if (!--br->nr_apps && !br->nr_flows)
@@ -160,8 +158,8 @@ static void io_bpf_put_id(struct io_bpf_ring *br, struct io_kiocb *flow)
 }
 
 /*
- * Make the completion of the request before the flow its first event. A chain with a
- * member that failed to prepare is cut, whatever a program may want.
+ * Make the completion of the request before the flow its first event, unless an earlier
+ * member of the chain failed its preparation, which fails the whole chain.
  */
 static void io_bpf_mark_pred(struct io_kiocb *flow)
 {
@@ -184,12 +182,12 @@ int io_bpf_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe)
 	u32 slot;
 	int ret;
 
-	/* in masks on everybody's way, which ought to stay immediates */
+	/* hot paths test this bit in masks that should remain immediates */
 	BUILD_BUG_ON(REQ_F_BPF_BIT >= 32);
 
 	if (sqe->fd != -1 || sqe->bpf_flags || sqe->buf_index || sqe->file_index)
 		return -EINVAL;
-	/* a drain sets REQ_F_FORCE_ASYNC as well, and io_bpf_issue() is ready */
+	/* REQ_F_FORCE_ASYNC is no error: a drain sets it, see io_bpf_start() */
 	if ((req->flags & REQ_F_FIXED_FILE) ||
 	    (READ_ONCE(sqe->flags) & IOSQE_ASYNC))
 		return -EINVAL;
@@ -216,14 +214,14 @@ int io_bpf_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe)
 	ret = io_bpf_get_id(br, req);
 	if (ret)
 		return ret;
-	/* a flag of its own, as io-wq may store the credentials of the task later */
+	/* io-wq sets REQ_F_CREDS as well, hence a separate flag */
 	if (req->flags & REQ_F_CREDS) {
 		req->bpf_flow.flags |= IO_BPF_F_CREDS;
 		req->ctx->int_flags |= IO_RING_F_BPF_MODE;
 	}
 	req->flags |= REQ_F_NEED_CLEANUP;
 	io_bpf_mark_pred(req);
-	/* this task has come by with a system call, or from around the SQ thread's loop */
+	/* the task is not in task work: a system call, or the SQ thread's loop */
 	if (!(req->ctx->flags & IORING_SETUP_DEFER_TASKRUN))
 		current->io_uring->bpf.out = true;
 	else
@@ -237,7 +235,7 @@ void io_bpf_cleanup(struct io_kiocb *req)
 
 	lockdep_assert_held(&req->ctx->uring_lock);
 
-	/* cut off with its chain, the flow has not been issued */
+	/* the chain was cut before the flow was issued */
 	if (!(req->bpf_flow.flags & IO_BPF_F_DONE))
 		io_bpf_put_id(br, req);
 	if (!br->nr_flows)
@@ -245,9 +243,8 @@ void io_bpf_cleanup(struct io_kiocb *req)
 }
 
 /*
- * Complete a flow that is ending and has nothing in flight. Whoever clears one of the
- * flags that stand in the way calls this. The CQE goes out with the flush that is
- * under way, or the next one.
+ * Complete the flow if it is ending and nothing of it is in flight. Called after one of
+ * the conditions has changed. The current flush, or else the next one, posts the CQE.
  */
 void io_bpf_settle(struct io_kiocb *flow)
 {
@@ -274,28 +271,13 @@ void io_bpf_settle(struct io_kiocb *flow)
 	io_req_complete_defer(flow);
 }
 
-/* The program of a slot is gone, and the next one does not know these flows. */
-void io_bpf_forget_cancel(struct io_bpf_ring *br, u32 slot)
-{
-	unsigned int i;
-
-	lockdep_assert_held(&br->ctx->uring_lock);
-
-	for (i = 0; i < br->max_flows; i++) {
-		struct io_kiocb *flow = br->flows[i];
-
-		if (!IO_BPF_IS_FREE_FLOW(flow) && flow->bpf_flow.slot == slot)
-			flow->bpf_flow.flags &= ~IO_BPF_F_CANCEL;
-	}
-}
-
-/* Queue START or CANCEL of the flow, as an entry of ->compl_reqs like any other. */
-void io_bpf_add_event(struct io_kiocb *flow)
+/* Queue START or CANCEL as an entry of ->compl_reqs. */
+static void io_bpf_add_event(struct io_kiocb *flow)
 {
 	lockdep_assert_held(&flow->ctx->uring_lock);
 
 	flow->bpf_flow.flags |= IO_BPF_F_EVENT;
-	/* else the flow is itself the request before another flow */
+	/* keep the ->bpf_id of a flow that is the request before another flow */
 	if (!(flow->flags & REQ_F_BPF)) {
 		flow->flags |= REQ_F_BPF;
 		flow->bpf_id = IO_BPF_ID_FLOW;
@@ -304,8 +286,8 @@ void io_bpf_add_event(struct io_kiocb *flow)
 }
 
 /*
- * The flow's task looks after the flow: adds its START, gives back what has waited, or
- * tells the program of the cancellation, cancels the children and completes the flow.
+ * Task work of a flow: queue its START or CANCEL, move waiting completions back to
+ * ->compl_reqs, cancel its children, or complete the flow.
  */
 void io_bpf_tw(struct io_tw_req tw_req, io_tw_token_t tw)
 {
@@ -322,16 +304,15 @@ void io_bpf_tw(struct io_tw_req tw_req, io_tw_token_t tw)
 	if (!(*flags & IO_BPF_F_ENDING) &&
 	    (!io_bpf_may_run(ctx, flow->tctx) || !io_bpf_slot_prog(ctx->bpf_ring, flow)))
 		io_bpf_mark_killed(flow);
-	if (!(*flags & IO_BPF_F_ACTIVE)) {
-		/* deferred by a drain, see io_bpf_start() */
+	if (!(*flags & IO_BPF_F_ACTIVE) ||
+	    ((*flags & IO_BPF_F_CANCEL) && !(*flags & IO_BPF_F_EVENT))) {
+		/* CANCEL, or START of a flow deferred by a drain, see io_bpf_start() */
 		*flags |= IO_BPF_F_ACTIVE;
-		io_bpf_add_event(flow);
-	} else if ((*flags & IO_BPF_F_CANCEL) && !(*flags & IO_BPF_F_EVENT)) {
 		io_bpf_add_event(flow);
 	} else if (*flags & IO_BPF_F_ENDING) {
 		io_bpf_end(ctx->bpf_ring, flow);
 	}
-	/* also if nothing has come of this, see io_bpf_resume_next() */
+	/* force a flush, which calls io_bpf_resume_next() */
 	ctx->submit_state.cq_flush = true;
 }
 
@@ -353,9 +334,9 @@ static int io_bpf_start(struct io_kiocb *req, unsigned int issue_flags)
 	lockdep_assert_held(&req->ctx->uring_lock);
 
 	/*
-	 * The program was detached since the flow was prepared, the flow was cancelled
-	 * in io-wq, or the completion of the request before it was not shown to the
-	 * program because the task or the ring goes away.
+	 * The program was detached after the preparation, the flow was cancelled in
+	 * io-wq, or no program saw the completion of the request before the flow, because
+	 * the task or the ring is going away.
 	 */
 	if (!io_bpf_slot_prog(br, req) ||
 	    io_wq_cancel_seen(req, issue_flags) ||
@@ -363,7 +344,7 @@ static int io_bpf_start(struct io_kiocb *req, unsigned int issue_flags)
 		return -ECANCELED;
 
 	hlist_add_head(&req->hash_node, &br->active);
-	/* deferred by a drain the flow comes here from io-wq, where no program runs */
+	/* a flow deferred by a drain is issued by io-wq, where no program runs */
 	if (issue_flags & IO_URING_F_UNLOCKED) {
 		io_bpf_queue_tw(req);
 		return 0;
@@ -388,4 +369,196 @@ int io_bpf_issue(struct io_kiocb *req, unsigned int issue_flags)
 	req_set_fail(req);
 	io_req_set_res(req, ret, 0);
 	return IOU_COMPLETE;
+}
+
+/*
+ * End a flow by cancellation, and fail the chain behind it. The chain cannot wait for the
+ * children of the flow: a member with REQ_F_INFLIGHT is tracked from its preparation on,
+ * and an exiting task waits for it.
+ */
+void io_bpf_mark_killed(struct io_kiocb *flow)
+{
+	struct io_ring_ctx *ctx = flow->ctx;
+
+	lockdep_assert_held(&ctx->uring_lock);
+
+	if (flow->bpf_flow.flags & IO_BPF_F_KILLED)
+		return;
+	flow->bpf_flow.flags |= IO_BPF_F_KILLED | IO_BPF_F_ENDING;
+	flow->cqe.res = -ECANCELED;
+	hlist_del_init(&flow->hash_node);
+	hlist_add_head(&flow->hash_node, &ctx->bpf_ring->kills);
+
+	io_bpf_cut_chain(flow);
+	spin_lock(&ctx->completion_lock);
+	io_disarm_next(flow);
+	spin_unlock(&ctx->completion_lock);
+	io_bpf_leave_room(flow);
+}
+
+/*
+ * Let the current flush, or else the next one, cancel the children of an ending flow.
+ * Called in the task of the flow, or by a kernel thread after that task has exited.
+ */
+void io_bpf_end(struct io_bpf_ring *br, struct io_kiocb *flow)
+{
+	lockdep_assert_held(&br->ctx->uring_lock);
+
+	hlist_del_init(&flow->hash_node);
+	/* one search suffices: a child in task work checks io_bpf_child_ending() */
+	if (!(flow->bpf_flow.flags & IO_BPF_F_SEARCHED))
+		hlist_add_head(&flow->hash_node, &br->kills);
+	io_bpf_settle(flow);
+}
+
+/*
+ * Return true if the flow of the child is ending. A cancellation does not find a child
+ * that is in task work, so the task work of the child checks this.
+ */
+bool io_bpf_child_ending(struct io_kiocb *req)
+{
+	struct io_kiocb *flow = io_bpf_child_flow(req->ctx->bpf_ring, req);
+
+	lockdep_assert_held(&req->ctx->uring_lock);
+
+	return flow->bpf_flow.flags & IO_BPF_F_ENDING;
+}
+
+/* Return true if @req is a child to cancel: its flow is ending, and CANCEL has run. */
+bool io_bpf_child_to_cancel(struct io_kiocb *req)
+{
+	return io_bpf_is_child(req) && io_bpf_child_ending(req) &&
+	       !(io_bpf_child_flow(req->ctx->bpf_ring, req)->bpf_flow.flags &
+		 IO_BPF_F_CANCEL);
+}
+
+/* Cancel the flow, which completes in its own task. Return true if it was not ending. */
+static bool io_bpf_cancel_flow(struct io_kiocb *flow)
+{
+	if (flow->bpf_flow.flags & IO_BPF_F_KILLED)
+		return false;
+	io_bpf_mark_killed(flow);
+	/* a waiting flow gets its task work by its turn, see bpf_wait.c */
+	if (!(flow->bpf_flow.flags & IO_BPF_F_WAITING))
+		io_bpf_queue_tw(flow);
+	return true;
+}
+
+/* Cancel one flow, as io_poll_cancel() does. IORING_ASYNC_CANCEL_ALL calls this again. */
+int io_bpf_cancel(struct io_ring_ctx *ctx, struct io_cancel_data *cd,
+		  unsigned int issue_flags)
+{
+	struct io_kiocb *flow;
+	int ret = -ENOENT;
+
+	/* a flow is never a child: skip the search */
+	if (!io_has_bpf(ctx) ||
+	    (cd->flags & IO_CANCEL_BPF_CHILDREN) ||
+	    (cd->req && cd->req->opcode != IORING_OP_BPF))
+		return ret;
+	io_ring_submit_lock(ctx, issue_flags);
+	hlist_for_each_entry(flow, &ctx->bpf_ring->active, hash_node) {
+		if (!io_cancel_req_match(flow, cd))
+			continue;
+		/* no CANCEL without a previous event */
+		if ((flow->bpf_flow.flags & IO_BPF_F_ACTIVE) &&
+		    !(flow->bpf_flow.flags & IO_BPF_F_EVENT))
+			flow->bpf_flow.flags |= IO_BPF_F_CANCEL;
+		/* removes the flow from the list, so the loop ends here */
+		io_bpf_cancel_flow(flow);
+		ret = 0;
+		break;
+	}
+	io_ring_submit_unlock(ctx, issue_flags);
+	return ret;
+}
+
+bool io_bpf_remove_all(struct io_ring_ctx *ctx, struct io_uring_task *tctx,
+		       bool cancel_all)
+{
+	if (!io_has_bpf(ctx))
+		return false;
+	return io_cancel_remove_all(ctx, tctx, &ctx->bpf_ring->active,
+				    cancel_all, io_bpf_cancel_flow);
+}
+
+/* Cancel the flows of a slot whose program was detached. */
+void io_bpf_cancel_slot(struct io_bpf_ring *br, u32 slot)
+{
+	struct hlist_node *tmp;
+	struct io_kiocb *flow;
+	unsigned int i;
+
+	lockdep_assert_held(&br->ctx->uring_lock);
+
+	hlist_for_each_entry_safe(flow, tmp, &br->active, hash_node) {
+		if (flow->bpf_flow.slot == slot)
+			io_bpf_cancel_flow(flow);
+	}
+	/* no CANCEL for the next program of the slot, which does not know these flows */
+	for (i = 0; i < br->max_flows; i++) {
+		flow = br->flows[i];
+		if (!IO_BPF_IS_FREE_FLOW(flow) && flow->bpf_flow.slot == slot)
+			flow->bpf_flow.flags &= ~IO_BPF_F_CANCEL;
+	}
+}
+
+/*
+ * Cancel all children that io_bpf_child_to_cancel() matches. Only the task itself may
+ * search its io-wq. After the task has exited, its io-wq is empty, but a ring that other
+ * tasks use still has requests that wait for an event. A kernel thread cancels these.
+ */
+static void io_bpf_cancel_children(struct io_bpf_ring *br, bool ours)
+{
+	struct io_cancel_data cd = {
+		.ctx	= br->ctx,
+		.flags	= IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY |
+			  IO_CANCEL_BPF_CHILDREN,
+		.seq	= atomic_inc_return(&br->ctx->cancel_seq),
+	};
+
+	io_cancel_each(ours ? current->io_uring : NULL, &cd);
+}
+
+/* Return true if the flow has children that the current task is to cancel. */
+static bool io_bpf_search_flow(struct io_kiocb *flow, bool *ours)
+{
+	if (!io_bpf_ctx(flow)->nr_children ||
+	    (flow->bpf_flow.flags & IO_BPF_F_CANCEL))
+		return false;
+	if (flow->tctx == current->io_uring) {
+		flow->bpf_flow.flags |= IO_BPF_F_SEARCHED;
+		*ours = true;
+		return true;
+	}
+	/* else the task work of the flow cancels them, with the mm of that task */
+	return current->flags & PF_KTHREAD;
+}
+
+/*
+ * Cancel the children of all ending flows, in one search for thousands of flows. Called
+ * by the flush, when no request handler is on the stack.
+ */
+void io_bpf_cancel_ending(struct io_bpf_ring *br)
+{
+	lockdep_assert_held(&br->ctx->uring_lock);
+
+	while (!hlist_empty(&br->kills)) {
+		bool children = false, ours = false;
+		struct io_kiocb *flow;
+		struct hlist_node *tmp;
+		HLIST_HEAD(ended);
+
+		hlist_move_list(&br->kills, &ended);
+		hlist_for_each_entry(flow, &ended, hash_node)
+			children |= io_bpf_search_flow(flow, &ours);
+		if (children)
+			io_bpf_cancel_children(br, ours);
+		hlist_for_each_entry_safe(flow, tmp, &ended, hash_node) {
+			hlist_del_init(&flow->hash_node);
+			/* else the flow is added again after CANCEL has run */
+			if (!(flow->bpf_flow.flags & IO_BPF_F_CANCEL))
+				io_bpf_settle(flow);
+		}
+	}
 }

@@ -2,15 +2,15 @@
 #ifndef IOU_BPF_H
 #define IOU_BPF_H
 
-/* BPF programs that steer requests: what the rest of io_uring sees of them. */
+/* BPF programs that steer requests: the interface to the rest of io_uring. */
 
 #include <linux/io_uring_types.h>
 
 struct io_cancel_data;
 
 /*
- * ->bpf_id of a request with REQ_F_BPF. The lower 16 bits of a child, of a record and
- * of a notification are the index of the flow that owns the request.
+ * ->bpf_id of a request with REQ_F_BPF. The lower 16 bits of a child, of its records
+ * and of its notification are the index of the flow that owns the request.
  */
 #define IO_BPF_MAX_FLOWS	65536
 /* a child that failed its preparation or was not allowed */
@@ -19,11 +19,11 @@ struct io_cancel_data;
 #define IO_BPF_ID_CREDS		BIT(17)
 /* a child that keeps its async data until its program has run */
 #define IO_BPF_ID_ASYNC		BIT(18)
-/* a record: a CQE of a multishot child that goes on */
+/* a record: a CQE of a multishot child that continues */
 #define IO_BPF_ID_AUX		BIT(28)
 /* the notification of a zero-copy send */
 #define IO_BPF_ID_NOTIF		BIT(29)
-/* no program is to see the completion */
+/* a request whose completion no program sees */
 #define IO_BPF_ID_SEEN		BIT(30)
 /* the request before a flow in its chain */
 #define IO_BPF_ID_PRED		BIT(31)
@@ -31,23 +31,39 @@ struct io_cancel_data;
 #define IO_BPF_ID_APP		(IO_BPF_ID_PRED | 1)
 /* PRED: a timeout that is counted when its CQE is posted, see timeout.c */
 #define IO_BPF_ID_PRED_TIMEOUT	(IO_BPF_ID_PRED | 2)
-/* a record of a request of the application, for the program that watches it */
+/* a record of a request of the application, with a program that watches it */
 #define IO_BPF_ID_WATCHED	(IO_BPF_ID_PRED | 3)
-/* the same without such a program */
+/* a record without such a program */
 #define IO_BPF_ID_RECORD	(IO_BPF_ID_PRED | 4)
-/* a flow that has an event of its own */
+/* a flow with START or CANCEL queued */
 #define IO_BPF_ID_FLOW		(IO_BPF_ID_PRED | 5)
-/* PRED: linked by a program, hence not watched once no flow is behind any more */
+/* PRED: linked by a program, SEEN when no flow is behind it any more */
 #define IO_BPF_ID_PRED_SEEN	(IO_BPF_ID_PRED | IO_BPF_ID_SEEN)
 
-#ifdef CONFIG_IO_URING_BPF_PROG
+int io_bpf_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe);
+int io_bpf_issue(struct io_kiocb *req, unsigned int issue_flags);
+void io_bpf_cleanup(struct io_kiocb *req);
+
+/* the compiler removes all calls of these without CONFIG_IO_URING_BPF_PROG */
+void io_bpf_flush(struct io_ring_ctx *ctx);
+bool io_bpf_wants_record(struct io_kiocb *req);
+bool io_bpf_record(struct io_kiocb *req, s32 res, u32 cflags, const u64 *big);
+bool io_bpf_child_ending(struct io_kiocb *req);
+bool io_bpf_child_to_cancel(struct io_kiocb *req);
+
+/* io_uring.c, for io_bpf_flush() */
+void io_post_compl_reqs(struct io_ring_ctx *ctx);
 
 /* Return true if a program is attached to the ring, or a flow is in flight. */
 static inline bool io_has_bpf(struct io_ring_ctx *ctx)
 {
-	/* some look without ->uring_lock: the flag is set before it matters to them */
+	if (!IS_ENABLED(CONFIG_IO_URING_BPF_PROG))
+		return false;
+	/* lockless callers: set before any flow or program that they look for */
 	return data_race(ctx->int_flags) & IO_RING_F_BPF;
 }
+
+#ifdef CONFIG_IO_URING_BPF_PROG
 
 /* Return true if a program issued @req as a child of its flow. */
 static inline bool io_bpf_is_child(struct io_kiocb *req)
@@ -56,8 +72,8 @@ static inline bool io_bpf_is_child(struct io_kiocb *req)
 }
 
 /*
- * Return true if the CQE of a timeout is up to the flow behind it, so that the timeout
- * is counted when the CQE is posted.
+ * Return true if the flow behind a timeout decides about the CQE of the timeout, so
+ * that the timeout is counted when the CQE is posted.
  */
 static inline bool io_bpf_defer_timeout(struct io_kiocb *req)
 {
@@ -68,7 +84,7 @@ static inline bool io_bpf_defer_timeout(struct io_kiocb *req)
 	return true;
 }
 
-/* Keep the async data of a child, which its program may issue again. */
+/* Keep the async data of a child, which its program might issue again. */
 static inline bool io_bpf_keep_async(struct io_kiocb *req)
 {
 	if (!io_bpf_is_child(req))
@@ -84,123 +100,37 @@ static inline void io_bpf_mark_seen(struct io_kiocb *req)
 	req->bpf_id = IO_BPF_ID_SEEN;
 }
 
-/* The same, where rings without programs pass. */
-static inline void io_bpf_unwatch(struct io_kiocb *req)
-{
-	if (io_has_bpf(req->ctx))
-		io_bpf_mark_seen(req);
-}
-
-int io_bpf_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe);
-int io_bpf_issue(struct io_kiocb *req, unsigned int issue_flags);
-void io_bpf_cleanup(struct io_kiocb *req);
-
-void io_bpf_flush(struct io_ring_ctx *ctx);
-bool io_bpf_wants_record(struct io_kiocb *req);
-bool io_bpf_record(struct io_kiocb *req, s32 res, u32 cflags, const u64 *big);
-
 int io_bpf_cancel(struct io_ring_ctx *ctx, struct io_cancel_data *cd,
 		  unsigned int issue_flags);
 bool io_bpf_remove_all(struct io_ring_ctx *ctx, struct io_uring_task *tctx,
 		       bool cancel_all);
-bool io_bpf_child_ending(struct io_kiocb *req);
-bool io_bpf_child_to_cancel(struct io_kiocb *req);
-
-void io_bpf_init_budget(struct io_bpf_budget *b);
-
-static inline void io_bpf_init_tctx(struct io_uring_task *tctx)
-{
-	io_bpf_init_budget(&tctx->bpf);
-}
-
+void io_bpf_init_tctx(struct io_uring_task *tctx);
 void io_bpf_clean_tctx(struct io_uring_task *tctx);
 void io_bpf_overflow_ended(struct io_ring_ctx *ctx);
 void io_bpf_ring_exit(struct io_ring_ctx *ctx);
 
 #else
 
-static inline bool io_has_bpf(struct io_ring_ctx *ctx)
-{
-	return false;
-}
-
-static inline bool io_bpf_is_child(struct io_kiocb *req)
-{
-	return false;
-}
-
-static inline bool io_bpf_defer_timeout(struct io_kiocb *req)
-{
-	return false;
-}
-
-static inline bool io_bpf_keep_async(struct io_kiocb *req)
-{
-	return false;
-}
-
-static inline void io_bpf_mark_seen(struct io_kiocb *req)
-{
-}
-
-static inline void io_bpf_unwatch(struct io_kiocb *req)
-{
-}
-
-static inline void io_bpf_flush(struct io_ring_ctx *ctx)
-{
-}
-
-static inline bool io_bpf_wants_record(struct io_kiocb *req)
-{
-	return false;
-}
-
-static inline bool io_bpf_record(struct io_kiocb *req, s32 res, u32 cflags,
-				 const u64 *big)
-{
-	return false;
-}
-
-static inline int io_bpf_cancel(struct io_ring_ctx *ctx,
-				struct io_cancel_data *cd,
-				unsigned int issue_flags)
-{
-	return -ENOENT;
-}
-
-static inline bool io_bpf_remove_all(struct io_ring_ctx *ctx,
-				     struct io_uring_task *tctx,
-				     bool cancel_all)
-{
-	return false;
-}
-
-static inline bool io_bpf_child_ending(struct io_kiocb *req)
-{
-	return false;
-}
-
-static inline bool io_bpf_child_to_cancel(struct io_kiocb *req)
-{
-	return false;
-}
-
-static inline void io_bpf_init_tctx(struct io_uring_task *tctx)
-{
-}
-
-static inline void io_bpf_clean_tctx(struct io_uring_task *tctx)
-{
-}
-
-static inline void io_bpf_overflow_ended(struct io_ring_ctx *ctx)
-{
-}
-
-static inline void io_bpf_ring_exit(struct io_ring_ctx *ctx)
-{
-}
+static inline bool io_bpf_is_child(struct io_kiocb *req) { return false; }
+static inline bool io_bpf_defer_timeout(struct io_kiocb *req) { return false; }
+static inline bool io_bpf_keep_async(struct io_kiocb *req) { return false; }
+static inline void io_bpf_mark_seen(struct io_kiocb *req) { }
+static inline int io_bpf_cancel(struct io_ring_ctx *ctx, struct io_cancel_data *cd,
+				unsigned int issue_flags) { return -ENOENT; }
+static inline bool io_bpf_remove_all(struct io_ring_ctx *ctx, struct io_uring_task *tctx,
+				     bool cancel_all) { return false; }
+static inline void io_bpf_init_tctx(struct io_uring_task *tctx) { }
+static inline void io_bpf_clean_tctx(struct io_uring_task *tctx) { }
+static inline void io_bpf_overflow_ended(struct io_ring_ctx *ctx) { }
+static inline void io_bpf_ring_exit(struct io_ring_ctx *ctx) { }
 
 #endif
+
+/* Hide the completion from the programs of the ring, if there are any. */
+static inline void io_bpf_unwatch(struct io_kiocb *req)
+{
+	if (io_has_bpf(req->ctx))
+		io_bpf_mark_seen(req);
+}
+
 #endif

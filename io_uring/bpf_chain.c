@@ -1,28 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The chain behind a flow, or behind a request that a program watches
+ * The chain behind a flow, or behind a watched request
  *
- * A flow owns what is linked behind it from its first event on, and nothing of
- * that has been issued. No other task edits it, and none follows ->link of a
- * flow without ->uring_lock: io-wq does when it looks for work to cancel, but
- * only for the task itself. A chain with a member that could not be prepared
- * fails at its head, so it has no flow that runs.
+ * From its first event on, a flow owns the requests that are linked behind it.
+ * None of them has been issued, and no other task edits them. The cancellation
+ * of io-wq follows ->link of a flow without ->uring_lock, but only in the task
+ * of the flow. A chain with a member that failed its preparation fails at its
+ * head, so no flow of that chain runs.
  */
 #include <linux/kernel.h>
 #include <linux/errno.h>
 #include <linux/io_uring.h>
-#include <linux/init.h>
 #include <linux/nospec.h>
 #include <linux/btf.h>
-#include <linux/btf_ids.h>
 #include <trace/events/io_uring.h>
 
 #include "bpf_int.h"
 #include "timeout.h"
 
 /*
- * The chain fails with @req, be it a success or linked hard. What is silent in
- * success isn't in failure, so a verdict about the CQE has to come later.
+ * Fail the chain at @req, even if @req succeeded or has a hard link. This undoes
+ * IOSQE_CQE_SKIP_SUCCESS, so apply a verdict on the CQE afterwards.
  */
 void io_bpf_cut_chain(struct io_kiocb *req)
 {
@@ -34,13 +32,12 @@ void io_bpf_cut_chain(struct io_kiocb *req)
 }
 
 /*
- * The completion of what stands before a flow is its first event. Who that is
- * may have changed.
+ * Mark @req if its successor is a flow, whose first event is the completion of
+ * @req, and clear the mark otherwise.
  */
 static void io_bpf_fix_pred(struct io_kiocb *req)
 {
 	struct io_kiocb *nxt = *io_bpf_tail(req);
-
 	bool linked = (req->flags & REQ_F_BPF) && (req->bpf_id & IO_BPF_ID_SEEN);
 
 	if (nxt && nxt->opcode == IORING_OP_BPF) {
@@ -54,7 +51,10 @@ static void io_bpf_fix_pred(struct io_kiocb *req)
 	}
 }
 
-/* Takes out what is behind @req up to @last, and a timeout of that one. */
+/*
+ * Remove the members behind @req up to @last and its linked timeout, or all if
+ * @last is NULL. Return the first of them.
+ */
 static struct io_kiocb *io_bpf_take_members(struct io_kiocb *req,
 					    struct io_kiocb *last)
 {
@@ -72,7 +72,7 @@ static struct io_kiocb *io_bpf_take_members(struct io_kiocb *req,
 	return first;
 }
 
-/* Completes what was never issued, timeouts included. */
+/* Complete members that were never issued, including linked timeouts. */
 static void io_bpf_cancel_members(struct io_kiocb *flow, struct io_kiocb *req,
 				  bool silent)
 {
@@ -86,32 +86,29 @@ static void io_bpf_cancel_members(struct io_kiocb *flow, struct io_kiocb *req,
 		else
 			req->flags &= ~REQ_F_CQE_SKIP;
 		trace_io_uring_fail_link(flow, req);
-		/* as the CQE goes, flags are where the file descriptor was */
+		/* ->cqe.flags still holds the fd */
 		io_req_set_res(req, req->flags & REQ_F_FAIL ? req->cqe.res :
 			       -ECANCELED, 0);
 		io_bpf_insert(flow->ctx->bpf_ring, req);
 	}
 }
 
-/* They are out of the chain. A flow at their head starts by itself. */
-static void io_bpf_start_members(struct io_kiocb *req)
+/* Start or cancel members that were removed from the chain. */
+static void io_bpf_edit_members(struct io_kiocb *flow, struct io_kiocb *req,
+				u8 op)
 {
+	if (op != IO_BPF_EDIT_UNLINK) {
+		io_bpf_cancel_members(flow, req, op == IO_BPF_EDIT_DROP);
+		return;
+	}
+	/* a flow at their head has no predecessor any more */
 	if (req->opcode == IORING_OP_BPF)
 		req->bpf_flow.flags &= ~IO_BPF_F_PRED;
 	io_bpf_fix_pred(req);
 	io_req_task_queue(req);
 }
 
-static void io_bpf_edit_members(struct io_kiocb *flow, struct io_kiocb *req,
-				u8 op)
-{
-	if (op == IO_BPF_EDIT_UNLINK)
-		io_bpf_start_members(req);
-	else
-		io_bpf_cancel_members(flow, req, op == IO_BPF_EDIT_DROP);
-}
-
-/* Do to the chain what the run that has ended asked for. */
+/* Apply the edits that the run has staged. */
 void io_bpf_edit_chain(struct io_bpf_ring *br, struct io_kiocb *flow)
 {
 	unsigned int i, stay = 0, nr_linked = flow->bpf_flow.nr_linked;
@@ -127,7 +124,7 @@ void io_bpf_edit_chain(struct io_bpf_ring *br, struct io_kiocb *flow)
 		if (run->edit_ops[i] != IO_BPF_EDIT_NONE) {
 			io_bpf_take_members(prev, req);
 			io_bpf_edit_members(flow, req, run->edit_ops[i]);
-			/* those behind @rest have been counted with it */
+			/* nr_linked excludes members behind @rest already */
 			if (!rest && i < flow->bpf_flow.nr_linked)
 				nr_linked--;
 			continue;
@@ -156,8 +153,9 @@ static void io_bpf_set_link(struct io_kiocb *req, struct io_kiocb **link,
 }
 
 /*
- * Link a request behind those that are linked already. Return false if it can't be
- * prepared: its CQE says why when the chain is cut.
+ * Insert a request behind those that the program has linked before. Return false
+ * if its preparation fails. The CQE of the request reports the error when the
+ * chain is cut.
  */
 static bool io_bpf_add_link(struct io_bpf_ring *br, struct io_kiocb *flow,
 			    struct io_kiocb *req, const struct io_uring_sqe *sqe)
@@ -169,7 +167,7 @@ static bool io_bpf_add_link(struct io_bpf_ring *br, struct io_kiocb *flow,
 	io_get_task_refs(1);
 	io_bpf_clear_extra(req);
 	req->bpf_id = IO_BPF_ID_SEEN;
-	/* a worker that issued the flow may go on with what is behind it */
+	/* a worker that has issued the flow might issue its successor */
 	ret = io_bpf_prep_linked(req, br->ctx, io_bpf_mode_sqe(br, sqe),
 				 io_bpf_flow_creds(flow),
 				 !!(flow->flags & REQ_F_REFCOUNT));
@@ -182,7 +180,7 @@ static bool io_bpf_add_link(struct io_bpf_ring *br, struct io_kiocb *flow,
 	return !ret;
 }
 
-/* Link what the run has asked for. If that fails the chain behind the flow is cut. */
+/* Insert the requests that the run has linked, or cut the chain if that fails. */
 void io_bpf_apply_links(struct io_bpf_ring *br, struct io_kiocb *flow)
 {
 	struct io_bpf_run *run = &br->run;
@@ -201,7 +199,7 @@ void io_bpf_apply_links(struct io_bpf_ring *br, struct io_kiocb *flow)
 			continue;
 		io_bpf_cancel_members(flow, io_bpf_take_members(flow, NULL), false);
 		flow->bpf_flow.nr_linked = 0;
-		/* these have no request that could say so */
+		/* the remaining SQEs have no request that posts the error */
 		for (i += ok; i < run->nr_links; i++) {
 			cqe.user_data = run->links[i].user_data;
 			io_bpf_add_cqe(br, &cqe, &big);
@@ -217,10 +215,10 @@ static bool io_bpf_was_taken(struct io_kiocb *req)
 }
 
 /*
- * The request before a flow has completed, and the flow leaves its chain: from
- * here on the rest of the chain is the flow's own, and neither a failure of
- * @req nor the worker that ran it can reach it. With a member that was never
- * prepared the chain is cut as ever, and no program sees it.
+ * Remove the flow behind the completed @req from its chain. The flow then owns the
+ * rest of the chain, which neither a failure of @req nor the worker that ran @req
+ * can reach. Return NULL if no program runs: a chain with a member that failed
+ * its preparation is cut, as it is without BPF.
  */
 static struct io_kiocb *io_bpf_take_flow(struct io_kiocb *req)
 {
@@ -232,12 +230,13 @@ static struct io_kiocb *io_bpf_take_flow(struct io_kiocb *req)
 	spin_unlock(&ctx->completion_lock);
 
 	flow = req->link;
-	/* cancelled with its chain */
+	/* the chain has been cancelled */
 	if (!flow)
 		return NULL;
 	/*
-	 * Such a chain fails at its head, and those that go well need no look. Nor
-	 * does what is behind a flow that was itself taken: there may be thousands.
+	 * Such a chain fails at its head, so do not search the chain of a successful
+	 * @req. Do not search behind a taken flow either: its chain was searched when
+	 * the flow was taken, and a chain can have thousands of flows.
 	 */
 	if ((req->flags & REQ_F_FAIL) && !io_bpf_was_taken(req)) {
 		io_for_each_link(pos, flow) {
@@ -254,18 +253,28 @@ static struct io_kiocb *io_bpf_take_flow(struct io_kiocb *req)
 	req->flags &= ~IO_REQ_LINK_FLAGS;
 	flow->bpf_flow.flags &= ~IO_BPF_F_PRED;
 	flow->bpf_flow.flags |= IO_BPF_F_TAKEN;
-	/* not just put on the list: mind creds, audit and a timeout behind it */
+	/* handles credentials, audit and a linked timeout of the flow */
 	io_bpf_issue_flow(flow);
 	return flow->bpf_flow.flags & IO_BPF_F_ACTIVE ? flow : NULL;
 }
 
 /* Show the completion of the request before a flow to the flow, as its first event. */
-static struct io_kiocb *io_bpf_run_pred(struct io_bpf_ring *br,
-					struct io_kiocb *flow, struct io_kiocb *req)
+struct io_kiocb *io_bpf_pred_event(struct io_bpf_ring *br, struct io_kiocb *req)
 {
-	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(flow);
+	struct io_kiocb *flow = br->tctx ? io_bpf_take_flow(req) : NULL;
+	struct bpf_io_uring_ctx *bctx;
 	u32 verdict;
 
+	if (!flow) {
+		/* no program runs: post the CQE as without a flow */
+		if (req->bpf_id == IO_BPF_ID_PRED_TIMEOUT &&
+		    !(req->flags & REQ_F_CQE_SKIP))
+			io_timeout_posts(req);
+		io_bpf_insert(br, req);
+		return NULL;
+	}
+
+	bctx = io_bpf_ctx(flow);
 	io_bpf_fill_ctx(bctx, req, io_bpf_next_flag(flow));
 	verdict = io_bpf_run_prog(br, io_bpf_slot_prog(br, flow), bctx, req);
 	if (br->run.nr_cqes)
@@ -283,21 +292,7 @@ static struct io_kiocb *io_bpf_run_pred(struct io_bpf_ring *br,
 	return io_bpf_apply(br, flow, NULL);
 }
 
-/* The completion of a request before a flow. */
-struct io_kiocb *io_bpf_pred_event(struct io_bpf_ring *br, struct io_kiocb *req)
-{
-	struct io_kiocb *flow = br->tctx ? io_bpf_take_flow(req) : NULL;
-
-	if (flow)
-		return io_bpf_run_pred(br, flow, req);
-	/* posted as if there were no flow */
-	if (req->bpf_id == IO_BPF_ID_PRED_TIMEOUT && !(req->flags & REQ_F_CQE_SKIP))
-		io_timeout_posts(req);
-	io_bpf_insert(br, req);
-	return NULL;
-}
-
-/* What the program says of the chain holds until it says something else. */
+/* Record the verdict on the chain, which holds until a run returns another. */
 u32 io_bpf_flow_verdict(struct io_kiocb *flow, u32 verdict)
 {
 	flow->bpf_flow.flags &= ~(IO_BPF_F_GO_ON | IO_BPF_F_CUT);
@@ -306,25 +301,25 @@ u32 io_bpf_flow_verdict(struct io_kiocb *flow, u32 verdict)
 	return verdict & IO_BPF_VERDICT_CQE;
 }
 
-/* The same for the chain of a request that has completed. */
+/* Apply the verdict on the chain of a watched request. */
 u32 io_bpf_watch_verdict(struct io_kiocb *req, u32 verdict)
 {
 	struct io_kiocb *pos;
 
 	if (verdict & BPF_IO_URING_CUT) {
 		io_bpf_cut_chain(req);
-	} else {
-		/* what was not prepared can't be issued */
-		io_for_each_link(pos, req->link) {
-			if (pos->flags & REQ_F_FAIL)
-				return verdict & IO_BPF_VERDICT_CQE;
-		}
-		req->flags &= ~REQ_F_FAIL;
+		return verdict & IO_BPF_VERDICT_CQE;
 	}
+	/* a member that failed its preparation cannot be issued */
+	io_for_each_link(pos, req->link) {
+		if (pos->flags & REQ_F_FAIL)
+			return verdict & IO_BPF_VERDICT_CQE;
+	}
+	req->flags &= ~REQ_F_FAIL;
 	return verdict & IO_BPF_VERDICT_CQE;
 }
 
-/* on the program's stack */
+/* on the stack of the program */
 struct bpf_iter_io_uring_chain {
 	__u64 __opaque[4];
 } __aligned(8);
@@ -346,7 +341,7 @@ static int io_bpf_check_linked(const struct io_uring_sqe *sqe)
 	case IORING_OP_BPF:
 		return -EOPNOTSUPP;
 	}
-	/* it would wait for the flow, and the flow for it */
+	/* the request and the flow would wait for each other */
 	if (sqe->flags & IOSQE_IO_DRAIN)
 		return -EOPNOTSUPP;
 	return 0;
@@ -374,15 +369,14 @@ static int io_bpf_stage_edit(struct bpf_io_uring_ctx *ctx, u32 index,
 		run->rest_op = IO_BPF_EDIT_NONE;
 		run->edit = true;
 	}
-	if (run->edit_ops[index] || (run->rest_op && index >= run->rest))
+	if (run->edit_ops[index] ||
+	    (run->rest_op && (index >= run->rest || (flags & BPF_IO_URING_REST))))
 		return -EALREADY;
-	if (!(flags & BPF_IO_URING_REST)) {
-		run->edit_ops[index] = op;
-	} else if (!run->rest_op) {
+	if (flags & BPF_IO_URING_REST) {
 		run->rest = index;
 		run->rest_op = op;
 	} else {
-		return -EALREADY;
+		run->edit_ops[index] = op;
 	}
 	return 0;
 }
@@ -390,17 +384,16 @@ static int io_bpf_stage_edit(struct bpf_io_uring_ctx *ctx, u32 index,
 __bpf_kfunc_start_defs();
 
 /**
- * bpf_iter_io_uring_chain_new - look at what is behind in the chain
+ * bpf_iter_io_uring_chain_new - iterate over the members of the chain
  * @it: iterator
  * @ctx: context of the program
  *
- * The members come in the order in which they would run: those behind the flow,
- * or behind the request that a program watches. On BPF_IO_URING_CANCEL there are
- * none any more. All of them come, also those that have no index which could be
- * used. What this run has edited shows in the next one.
+ * Visit the members behind the flow, or behind the watched request, in the order
+ * of execution, including those whose index is too large for bpf_io_uring_drop().
+ * There are none on BPF_IO_URING_CANCEL. Edits of a run are visible to later runs.
  *
- * Context: any event, of flows and of watching programs. Takes no lock, that of
- * the ring is held; doesn't sleep.
+ * Context: any event, in flows and in watching programs. Called with the lock of
+ * the ring held; takes no lock and does not sleep.
  * Return: 0
  */
 __bpf_kfunc int bpf_iter_io_uring_chain_new(struct bpf_iter_io_uring_chain *it,
@@ -420,12 +413,12 @@ __bpf_kfunc int bpf_iter_io_uring_chain_new(struct bpf_iter_io_uring_chain *it,
 }
 
 /**
- * bpf_iter_io_uring_chain_next - the next request that is behind in the chain
+ * bpf_iter_io_uring_chain_next - return the next member of the chain
  * @it: iterator, from bpf_iter_io_uring_chain_new()
  *
  * Context: as bpf_iter_io_uring_chain_new()
- * Return: union bpf_io_uring_member, which is part of @it: the next call
- * overwrites it. NULL at the end.
+ * Return: union bpf_io_uring_member in @it, valid until the next call, or NULL at
+ * the end of the chain.
  */
 __bpf_kfunc union bpf_io_uring_member *
 bpf_iter_io_uring_chain_next(struct bpf_iter_io_uring_chain *it)
@@ -451,8 +444,7 @@ bpf_iter_io_uring_chain_next(struct bpf_iter_io_uring_chain *it)
  * bpf_iter_io_uring_chain_destroy - end the iteration
  * @it: iterator, from bpf_iter_io_uring_chain_new()
  *
- * There is nothing to be freed, but the verifier wants each iterator to come to
- * its end, whether or not bpf_iter_io_uring_chain_next() has.
+ * Frees nothing, but the verifier requires the call on all paths.
  *
  * Context: as bpf_iter_io_uring_chain_new()
  */
@@ -462,25 +454,24 @@ bpf_iter_io_uring_chain_destroy(struct bpf_iter_io_uring_chain *it)
 }
 
 /**
- * bpf_io_uring_drop - take requests out of the chain behind the flow
+ * bpf_io_uring_drop - remove requests from the chain behind the flow
  * @ctx: context of the program
- * @index: of the request, 0 is the one right behind the flow
+ * @index: index of the request, 0 to 63; 0 is the request right behind the flow
  * @flags: BPF_IO_URING_REST, BPF_IO_URING_POST_CANCELED
  *
- * They are cancelled when the program has returned, in silence, or with a CQE
- * that says -ECANCELED for each one if @flags has BPF_IO_URING_POST_CANCELED. A
- * linked timeout goes with its request. BPF_IO_URING_REST is for all requests
- * from @index on, but for those that another call of the run has named. What
- * remains in the chain moves up. The notification of a zero-copy send is posted
- * in any case.
+ * Cancel the request and its linked timeout when the program has returned. They
+ * post a CQE with -ECANCELED only if @flags has BPF_IO_URING_POST_CANCELED. With
+ * BPF_IO_URING_REST, cancel all requests from @index on, except for those that
+ * another call of the run names. Later members move up. The notification of
+ * a zero-copy send is posted in any case.
  *
- * Context: BPF_IO_URING_START, COMPLETE and AUX of a flow. Takes no lock, that of
- * the ring is held; doesn't sleep.
+ * Context: BPF_IO_URING_START, COMPLETE and AUX of a flow. Called with the lock of
+ * the ring held; takes no lock and does not sleep.
  * Return: 0, or
- * -EINVAL: no such flag;
- * -ENOENT: the chain is shorter than that;
+ * -EINVAL: @flags has an unknown flag;
+ * -ENOENT: the chain has no request at @index;
  * -ERANGE: @index is larger than 63;
- * -EALREADY: this run has dropped or unlinked it before, or used
+ * -EALREADY: this run has dropped or unlinked the request before, or has used
  * BPF_IO_URING_REST before;
  * -ECANCELED: the flow is ending;
  * -EOPNOTSUPP: the program watches.
@@ -496,19 +487,19 @@ __bpf_kfunc int bpf_io_uring_drop(struct bpf_io_uring_ctx *ctx, u32 index,
 }
 
 /**
- * bpf_io_uring_unlink - let requests of the chain behind the flow run now
+ * bpf_io_uring_unlink - start requests of the chain behind the flow now
  * @ctx: context of the program
- * @index: of the request, 0 is the one right behind the flow
+ * @index: index of the request, as for bpf_io_uring_drop()
  * @flags: BPF_IO_URING_REST
  *
- * The request leaves the chain when the program has returned, with its linked
- * timeout if it has one, and runs on its own. With BPF_IO_URING_REST all from
- * @index on leave as a chain of their own, without those that another call of
- * the run has named. A flow among them that has nothing before it any more begins
- * with BPF_IO_URING_START.
+ * Remove the request and its linked timeout from the chain when the program has
+ * returned, and issue the request on its own. With BPF_IO_URING_REST, all requests
+ * from @index on, except for those that another call of the run names, become a
+ * chain of their own. A removed flow without a request before it starts with
+ * BPF_IO_URING_START.
  *
  * Context: as bpf_io_uring_drop()
- * Return: 0, or an error as bpf_io_uring_drop().
+ * Return: 0, or an error of bpf_io_uring_drop().
  */
 __bpf_kfunc int bpf_io_uring_unlink(struct bpf_io_uring_ctx *ctx, u32 index,
 				    u64 flags)
@@ -519,29 +510,27 @@ __bpf_kfunc int bpf_io_uring_unlink(struct bpf_io_uring_ctx *ctx, u32 index,
 }
 
 /**
- * bpf_io_uring_link - put a request into the chain behind the flow
+ * bpf_io_uring_link - insert a request into the chain behind the flow
  * @ctx: context of the program
  * @sqe: struct io_uring_sqe, copied
- * @sqe__sz: its size in bytes, 64
+ * @sqe__sz: size of @sqe in bytes, 64
  * @flags: 0
  *
- * It runs when the flow has ended, behind those that were linked before, and
- * before what else is left of the chain. It is a request of the application like
- * any other: it passes the checks that those pass, posts its CQE, which doesn't
- * run the program, and cuts the chain if it fails, unless it has
- * IOSQE_IO_HARDLINK. IOSQE_IO_LINK makes no difference. It joins the chain when
- * the program has returned and other edits of that run are done. If it can't be
- * prepared then, or there is no memory, the chain behind the flow is cut at once, with
- * a CQE that tells the error, and -ECANCELED for all others.
- *
- * Call it before bpf_io_uring_complete().
+ * Insert the request when the program has returned and its other edits have been
+ * applied: behind the requests linked before, in front of the other members. The
+ * request runs when the flow has ended. It is a request of the application: it
+ * undergoes all checks, posts its CQE, which does not run the program, and cuts
+ * the chain if it fails, unless it has IOSQE_IO_HARDLINK. IOSQE_IO_LINK is
+ * implied. If its preparation or the allocation fails, the chain behind the flow
+ * is cut at once, with one CQE that reports the error and -ECANCELED for all
+ * other requests. Call this function before bpf_io_uring_complete().
  *
  * Context: as bpf_io_uring_drop()
  * Return: 0, or
- * -EINVAL: @sqe__sz or @flags is wrong, or no such opcode;
- * -EOPNOTSUPP: IOSQE_IO_DRAIN, IORING_OP_BPF, IORING_OP_LINK_TIMEOUT, a 128-byte
- * SQE, or the program watches;
- * -ENOBUFS: this run has linked 8 already, or 128 of them wait behind the flow;
+ * -EINVAL: @sqe__sz, @flags or the opcode is invalid;
+ * -EOPNOTSUPP: IOSQE_IO_DRAIN, IORING_OP_BPF, IORING_OP_LINK_TIMEOUT, an opcode
+ * with a 128-byte SQE, or the program watches;
+ * -ENOBUFS: this run has linked 8 requests, or 128 linked requests are pending;
  * -ECANCELED: the flow is ending.
  */
 __bpf_kfunc int bpf_io_uring_link(struct bpf_io_uring_ctx *ctx,
@@ -559,7 +548,7 @@ __bpf_kfunc int bpf_io_uring_link(struct bpf_io_uring_ctx *ctx,
 	if (run->nr_links >= IO_BPF_MAX_LINKS ||
 	    flow->bpf_flow.nr_linked + run->nr_links >= IO_BPF_MAX_LINKED)
 		return -ENOBUFS;
-	/* user space may write to what the SQE is in, so only the copy counts */
+	/* user space might write to @sqe, so check the copy only */
 	copy = memcpy(&run->links[run->nr_links], sqe, sizeof(*copy));
 	barrier();
 	ret = io_bpf_check_linked(copy);
@@ -569,24 +558,3 @@ __bpf_kfunc int bpf_io_uring_link(struct bpf_io_uring_ctx *ctx,
 }
 
 __bpf_kfunc_end_defs();
-
-BTF_KFUNCS_START(io_bpf_chain_kfunc_ids)
-BTF_ID_FLAGS(func, bpf_iter_io_uring_chain_new, KF_ITER_NEW)
-BTF_ID_FLAGS(func, bpf_iter_io_uring_chain_next, KF_ITER_NEXT | KF_RET_NULL)
-BTF_ID_FLAGS(func, bpf_iter_io_uring_chain_destroy, KF_ITER_DESTROY)
-BTF_ID_FLAGS(func, bpf_io_uring_drop)
-BTF_ID_FLAGS(func, bpf_io_uring_unlink)
-BTF_ID_FLAGS(func, bpf_io_uring_link)
-BTF_KFUNCS_END(io_bpf_chain_kfunc_ids)
-
-static const struct btf_kfunc_id_set io_bpf_chain_kfunc_set = {
-	.owner	= THIS_MODULE,
-	.set	= &io_bpf_chain_kfunc_ids,
-};
-
-static int __init io_bpf_chain_init(void)
-{
-	return register_btf_kfunc_id_set(BPF_PROG_TYPE_IOURING,
-					 &io_bpf_chain_kfunc_set);
-}
-late_initcall(io_bpf_chain_init);

@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * CQEs on a ring with BPF programs: records, verdicts, and those of programs
+ * CQEs on a ring with BPF programs: records, verdicts, and CQEs that programs post
  *
- * A multishot request posts CQEs from within its handler and goes on. On a ring with
- * programs each of these becomes a request of its own, a record, at the end of
- * ->compl_reqs. So order, overflow and freeing are those of any completion, and no
+ * A multishot request posts CQEs from within its handler and continues. On a ring with
+ * programs, each of these CQEs becomes a request of its own, a record, at the end of
+ * ->compl_reqs. So the order, overflow and freeing are those of any completion, and no
  * program runs while a handler holds buffers and credentials. CQEs that programs post
- * become requests as well, in front of the completion that the program has run for.
+ * become requests as well, before the completion that the program has run for.
  */
 #include <linux/kernel.h>
 #include <linux/errno.h>
-#include <linux/init.h>
-#include <linux/btf.h>
-#include <linux/btf_ids.h>
 #include <linux/sched/mm.h>
 #include <linux/io_uring.h>
 
@@ -20,15 +17,15 @@
 #include "net.h"
 #include "openclose.h"
 
-/* decided by the kernel: the size of the CQE, and whether it counts as one */
+/* not writable: the size of the CQE, and whether it is padding */
 #define IO_BPF_CFLAGS_RO	(IORING_CQE_F_32 | IORING_CQE_F_SKIP)
-/* where the id of a provided buffer is, which user space has to learn */
+/* the id of a provided buffer, which user space needs to reuse the buffer */
 #define IO_BPF_CFLAGS_BUF	(IORING_CQE_F_BUFFER | IORING_CQE_F_BUF_MORE | \
 				 ~0U << IORING_CQE_BUFFER_SHIFT)
 
 /*
- * Return a request that is nothing but a CQE. Completions are on the way of a disk that
- * a block server with such a ring provides, so memory must not be taken from that disk.
+ * Allocate a request for a CQE. A block server can use this ring to provide a disk, so
+ * the allocation must not wait for I/O of that disk.
  */
 static struct io_kiocb *io_bpf_alloc_cqe(struct io_ring_ctx *ctx)
 {
@@ -52,7 +49,7 @@ static struct io_kiocb *io_bpf_alloc_cqe(struct io_ring_ctx *ctx)
 	return req;
 }
 
-/* Put a CQE before the completion that is at the cursor of the walk. */
+/* Insert a CQE at the cursor of the walk, before the current completion. */
 void io_bpf_add_cqe(struct io_bpf_ring *br, const struct io_cqe *cqe,
 		    const struct io_big_cqe *big)
 {
@@ -67,7 +64,7 @@ void io_bpf_add_cqe(struct io_bpf_ring *br, const struct io_cqe *cqe,
 	io_bpf_insert(br, req);
 }
 
-/* The same for all that the run has posted. */
+/* Insert all CQEs that the run has posted. */
 void io_bpf_add_cqes(struct io_bpf_ring *br)
 {
 	struct io_bpf_run *run = &br->run;
@@ -77,10 +74,10 @@ void io_bpf_add_cqes(struct io_bpf_ring *br)
 		io_bpf_add_cqe(br, &run->cqes[i].cqe, &run->cqes[i].big);
 }
 
-/* Return the entries of the CQ that are free, now or when user space has reaped. */
+/* Return the number of free entries in the CQ. */
 static unsigned int io_bpf_cq_room(struct io_ring_ctx *ctx)
 {
-	/* user space owns the head, a silly one must not make room */
+	/* user space can write any value to the head */
 	unsigned int used = READ_ONCE(ctx->cached_cq_tail) -
 			    READ_ONCE(ctx->rings->cq.head);
 
@@ -88,8 +85,8 @@ static unsigned int io_bpf_cq_room(struct io_ring_ctx *ctx)
 }
 
 /*
- * Return true if a CQE of @req, which goes on, is to be recorded: for the program of
- * its flow, for a program that watches it, or as others have completed before.
+ * Return true if a CQE of multishot request @req must be recorded: for the program of its
+ * flow, for a program that watches it, or because earlier completions wait for a flush.
  */
 bool io_bpf_wants_record(struct io_kiocb *req)
 {
@@ -103,20 +100,23 @@ bool io_bpf_wants_record(struct io_kiocb *req)
 	       io_bpf_find_watcher(ctx->bpf_ring, req);
 }
 
-/* Return the ->bpf_id of a record, or 0 if @req has to end with this CQE. */
+/* Return the ->bpf_id of a record, or 0 if @req must end with this CQE. */
 static u32 io_bpf_record_id(struct io_bpf_ring *br, struct io_kiocb *req, bool big)
 {
 	struct io_ring_ctx *ctx = br->ctx;
 	struct io_bpf_watcher *watcher = NULL;
 
-	/* a cancellation must not meet new ones */
+	/* during cancellation and overflow, requests end with their next CQE */
 	if (!io_bpf_may_run(ctx, req->tctx) ||
 	    test_bit(IO_CHECK_CQ_OVERFLOW_BIT, &ctx->check_cq))
 		return 0;
-	if (io_bpf_is_child(req))
-		return io_bpf_child_flow(br, req)->bpf_flow.nr_records < IO_BPF_MAX_RECORDS &&
-		       !io_bpf_child_ending(req) ? IO_BPF_ID_AUX | (u16)req->bpf_id : 0;
-	/* as for CQEs that are posted in place: no room, no more of them */
+	if (io_bpf_is_child(req)) {
+		struct io_bpf_flow *flow = &io_bpf_child_flow(br, req)->bpf_flow;
+
+		return flow->nr_records < IO_BPF_MAX_RECORDS &&
+		       !(flow->flags & IO_BPF_F_ENDING) ? IO_BPF_ID_AUX | flow->id : 0;
+	}
+	/* records that exceed the room in the CQ end the request, as a full CQ does */
 	if (br->nr_app_records + big >= io_bpf_cq_room(ctx))
 		return 0;
 	if (!(req->flags & REQ_F_BPF) && (ctx->int_flags & IO_RING_F_BPF_MATCH))
@@ -127,8 +127,8 @@ static u32 io_bpf_record_id(struct io_bpf_ring *br, struct io_kiocb *req, bool b
 }
 
 /*
- * Record a CQE of @req, which goes on. @big has two words, or is NULL for a CQE of 16
- * bytes. Return false if @req has to end with this result, as for a full CQ.
+ * Record a CQE of multishot request @req. @big has the two words of a 32-byte CQE, or is
+ * NULL. Return false if @req must end with this result, as for a full CQ.
  */
 bool io_bpf_record(struct io_kiocb *req, s32 res, u32 cflags, const u64 *big)
 {
@@ -161,8 +161,8 @@ bool io_bpf_record(struct io_kiocb *req, s32 res, u32 cflags, const u64 *big)
 }
 
 /*
- * Return true if the CQE of a child, or another one that the verdict says something
- * of, is not posted. A buffer id is dropped only for a program that takes it over.
+ * Return true if @verdict drops the CQE of a child. Only BPF_IO_URING_DROP_BUF drops a
+ * CQE with a buffer id.
  */
 bool io_bpf_drops(u32 cflags, u32 verdict)
 {
@@ -171,7 +171,7 @@ bool io_bpf_drops(u32 cflags, u32 verdict)
 	return verdict != BPF_IO_URING_POST;
 }
 
-/* The same for the completion of a request of the application. */
+/* Return true if @verdict drops the CQE of a request of the application. */
 bool io_bpf_app_drops(struct io_kiocb *req, u32 verdict)
 {
 	if (verdict == BPF_IO_URING_DEFAULT)
@@ -179,14 +179,14 @@ bool io_bpf_app_drops(struct io_kiocb *req, u32 verdict)
 	return io_bpf_drops(req->cqe.flags, verdict);
 }
 
-/* Take over what the program has changed of the CQE, but for what it may not. */
+/* Copy the writable fields of the context to the CQE. */
 void io_bpf_change_cqe(struct io_kiocb *req, const struct bpf_io_uring_ctx *bctx)
 {
 	u32 keep = IO_BPF_CFLAGS_RO;
 
 	if (req->cqe.flags & IORING_CQE_F_BUFFER)
 		keep |= IO_BPF_CFLAGS_BUF;
-	/* the rest of a CQE of 32 bytes belongs to the result that there was */
+	/* the extra words of a 32-byte CQE belong to the original result */
 	if (req->cqe.res != bctx->res)
 		io_bpf_clear_extra(req);
 	req->cqe.user_data = bctx->user_data;
@@ -195,8 +195,8 @@ void io_bpf_change_cqe(struct io_kiocb *req, const struct bpf_io_uring_ctx *bctx
 }
 
 /*
- * Return true if a completion that no program sees has brought something that the
- * application would have to give back if it knew of it.
+ * Return true if a completion that no program sees must be posted, because the
+ * application has to learn of a file descriptor or buffer to release.
  */
 bool io_bpf_must_post(struct io_kiocb *req)
 {
@@ -204,7 +204,7 @@ bool io_bpf_must_post(struct io_kiocb *req)
 		return true;
 	if (req->cqe.res < 0)
 		return false;
-	/* a record has no more of its request than what the CQE shows */
+	/* a record has no command data of its request */
 	if (req->bpf_id & IO_BPF_ID_AUX)
 		return req->opcode == IORING_OP_ACCEPT;
 	switch (req->opcode) {
@@ -221,7 +221,7 @@ bool io_bpf_must_post(struct io_kiocb *req)
 	}
 }
 
-/* Return what a CQE takes of the CQ. None goes across the end of the CQ. */
+/* Return how many CQ entries a CQE takes. A CQE does not wrap around the end. */
 static unsigned int io_bpf_cqe_entries(struct io_bpf_ring *br, u32 flags)
 {
 	unsigned int pos = br->ctx->cached_cq_tail + br->nr_staged;
@@ -237,22 +237,20 @@ __bpf_kfunc_start_defs();
  * bpf_io_uring_post_cqe - post a CQE
  * @ctx: context of the program
  * @cqe: struct io_uring_cqe, copied
- * @cqe__sz: its size in bytes, 16, or 32 for one with the two words of big_cqe
+ * @cqe__sz: size of @cqe in bytes: 16, or 32 with the two words of big_cqe
  *
- * It goes to the CQ right before that of the completion which the program runs
- * for. Should others fill the CQ meanwhile, it overflows as any CQE does. A ring
- * with IORING_SETUP_CQE32 has 32 bytes for each, and the two words are zero if
- * they are not there. With IORING_SETUP_CQE_MIXED one of 32 bytes takes two
- * entries, and gets IORING_CQE_F_32 from the kernel.
+ * The CQE is posted right before that of the current completion. If the CQ fills up in
+ * between, the CQE overflows like any other. All CQEs of a ring with IORING_SETUP_CQE32
+ * have 32 bytes, with zero words if @cqe__sz is 16. With IORING_SETUP_CQE_MIXED, a CQE
+ * of 32 bytes takes two entries, and the kernel sets IORING_CQE_F_32.
  *
- * Context: any event, of flows and of watching programs. Takes no lock, that of
- * the ring is held; doesn't sleep.
+ * Context: any event of flows and of watching programs. Called with ->uring_lock held,
+ * takes no lock, does not sleep.
  * Return: 0, or
- * -EINVAL: @cqe__sz is wrong, or 32 on a ring whose CQEs have 16 bytes, or
+ * -EINVAL: wrong @cqe__sz, or 32 bytes on a ring with CQEs of 16 bytes, or
  * IORING_CQE_F_32 or IORING_CQE_F_SKIP is set;
- * -ENOBUFS: this run has posted 16 already;
- * -EBUSY: there is no room in the CQ, or CQEs that did not fit in are waiting
- * for it. To be tried again at another event, when user space has caught up.
+ * -ENOBUFS: this run has posted 16 CQEs;
+ * -EBUSY: the CQ is full, or overflowed CQEs wait for room. Try again at a later event.
  */
 __bpf_kfunc int bpf_io_uring_post_cqe(struct bpf_io_uring_ctx *ctx,
 				      const void *cqe, u32 cqe__sz)
@@ -268,7 +266,7 @@ __bpf_kfunc int bpf_io_uring_post_cqe(struct bpf_io_uring_ctx *ctx,
 		return -EINVAL;
 	if (is_big && !(ring->flags & (IORING_SETUP_CQE32 | IORING_SETUP_CQE_MIXED)))
 		return -EINVAL;
-	/* once: it may be in a map that user space writes to */
+	/* user space can change the flags in a map between two reads */
 	flags = READ_ONCE(src->flags);
 	if (flags & (IORING_CQE_F_32 | IORING_CQE_F_SKIP))
 		return -EINVAL;
@@ -294,17 +292,18 @@ __bpf_kfunc int bpf_io_uring_post_cqe(struct bpf_io_uring_ctx *ctx,
 /**
  * bpf_io_uring_complete - end the flow
  * @ctx: context of the program
- * @res: result of the flow; a negative one cuts the chain behind it
+ * @res: result of the flow; a negative errno cuts the chain behind the flow
  *
- * No program runs for the flow any more. Children that have been staged are
- * forgotten, those in flight are cancelled, and the flow's CQE is posted
- * when the last of them is done. A flow without children ends without this
- * too, with 0, or the result of the last completion if that is negative.
+ * No program runs for the flow any more. Staged children are not issued, children in
+ * flight are cancelled, and the CQE of the flow is posted after the last one has
+ * completed. A flow without children also ends without this call: with 0, or with the
+ * result of the last completion if that is negative.
  *
- * Context: BPF_IO_URING_START, COMPLETE and AUX of a flow. Takes no lock, that of
- * the ring is held; doesn't sleep.
- * Return: 0, -EALREADY if it has been called before or the flow has been
- * cancelled, which ends with -ECANCELED, or -EOPNOTSUPP if the program watches.
+ * Context: BPF_IO_URING_START, COMPLETE and AUX of a flow. Called with ->uring_lock held,
+ * takes no lock, does not sleep.
+ * Return: 0, or
+ * -EALREADY: called before, or the flow was cancelled and ends with -ECANCELED;
+ * -EOPNOTSUPP: a watching program has no flow.
  */
 __bpf_kfunc int bpf_io_uring_complete(struct bpf_io_uring_ctx *ctx, s32 res)
 {
@@ -318,20 +317,3 @@ __bpf_kfunc int bpf_io_uring_complete(struct bpf_io_uring_ctx *ctx, s32 res)
 }
 
 __bpf_kfunc_end_defs();
-
-BTF_KFUNCS_START(io_bpf_kfunc_ids)
-BTF_ID_FLAGS(func, bpf_io_uring_post_cqe)
-BTF_ID_FLAGS(func, bpf_io_uring_complete)
-BTF_KFUNCS_END(io_bpf_kfunc_ids)
-
-static const struct btf_kfunc_id_set io_bpf_kfunc_set = {
-	.owner	= THIS_MODULE,
-	.set	= &io_bpf_kfunc_ids,
-};
-
-static int __init io_bpf_kfunc_init(void)
-{
-	return register_btf_kfunc_id_set(BPF_PROG_TYPE_IOURING,
-					 &io_bpf_kfunc_set);
-}
-late_initcall(io_bpf_kfunc_init);

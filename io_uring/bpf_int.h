@@ -2,7 +2,7 @@
 #ifndef IOU_BPF_INT_H
 #define IOU_BPF_INT_H
 
-/* BPF programs that steer requests: what bpf*.c share, and nobody else sees. */
+/* BPF programs that steer requests: internals of bpf*.c and io_uring.c. */
 
 #include <linux/bpf.h>
 #include <linux/bpf_io_uring.h>
@@ -13,54 +13,52 @@
 #include "slist.h"
 #include "bpf.h"
 
-/* the part of its context that a plain program may look at */
+/* the part of the context that a plain program reads */
 #define IO_BPF_PLAIN_CTX	offsetof(struct bpf_io_uring_ctx, state)
-/* programs of a ring: a completion may have to be compared with as many watchers */
+/* slots of a ring: a completion is compared with up to as many watchers */
 #define IO_BPF_MAX_SLOTS	16
-/* what one run of a program may issue, post and link */
+/* limits of one run of a program */
 #define IO_BPF_MAX_SQES		32
 #define IO_BPF_MAX_CQES		16
 #define IO_BPF_MAX_LINKS	8
-/* members of a chain that a program can name, and requests that it may have linked */
+/* members of a chain that a program can edit, and requests that it has linked */
 #define IO_BPF_MAX_MEMBERS	64
 #define IO_BPF_MAX_LINKED	128
-/* records of a flow's children that have not been seen */
+/* records of a flow's children on ->compl_reqs */
 #define IO_BPF_MAX_RECORDS	1024
 
-/* the parts of what a program returns */
+/* the parts of a verdict */
 #define IO_BPF_VERDICT_CQE	BPF_IO_URING_DROP_BUF
 #define IO_BPF_VERDICT_CHAIN	(BPF_IO_URING_GO_ON | BPF_IO_URING_CUT)
 
-/* ->bpf_flow.flags of an IORING_OP_BPF request, protected by ->uring_lock */
+/* ->bpf_flow.flags of an IORING_OP_BPF request, ACTIVE from issue to DONE */
 enum {
-	/* has been issued */
 	IO_BPF_F_ACTIVE		= 1U << 0,
-	/* the request before the flow in its chain is the first event: no START */
+	/* the completion of the request before the flow is the first event: no START */
 	IO_BPF_F_PRED		= 1U << 1,
 	/* that request has completed, and the flow has left its chain */
 	IO_BPF_F_TAKEN		= 1U << 2,
 	/* on ->compl_reqs with an event of its own: START or CANCEL */
 	IO_BPF_F_EVENT		= 1U << 3,
-	/* its task work is queued */
+	/* its task work was added */
 	IO_BPF_F_QUEUED		= 1U << 4,
 	/* its children wait on ->bpf_waiting, see bpf_wait.c */
 	IO_BPF_F_WAITING	= 1U << 5,
-	/* WAITING until there is room in the CQ */
+	/* WAITING until the CQ has room */
 	IO_BPF_F_ROOM		= 1U << 6,
-	/* completes with ->cqe.res once its children have, no program runs for it */
+	/* completes with ->cqe.res after its children, and no program runs for it */
 	IO_BPF_F_ENDING		= 1U << 7,
 	/* ENDING by a cancellation; the chain behind the flow has been failed */
 	IO_BPF_F_KILLED		= 1U << 8,
-	/* KILLED, and the program is told before the children are cancelled */
+	/* KILLED, and the program gets CANCEL before the children are cancelled */
 	IO_BPF_F_CANCEL		= 1U << 9,
 	/* ENDING, and its children have been cancelled */
 	IO_BPF_F_SEARCHED	= 1U << 10,
-	/* has completed */
 	IO_BPF_F_DONE		= 1U << 11,
-	/* at its end the chain goes on, or is cut, whatever the result */
+	/* at its end the chain continues, or is cut, whatever the result */
 	IO_BPF_F_GO_ON		= 1U << 12,
 	IO_BPF_F_CUT		= 1U << 13,
-	/* has a personality, which the requests of its program get by default */
+	/* has a personality, the default for the requests of its program */
 	IO_BPF_F_CREDS		= 1U << 14,
 };
 
@@ -74,46 +72,46 @@ enum {
 	IO_BPF_SQE_BROKEN	= 1U << 2,
 };
 
-/* what is to become of a member of a chain */
+/* edits of a member of a chain */
 enum {
 	IO_BPF_EDIT_NONE,
-	/* cancelled, without a CQE or with one */
+	/* cancel the member without a CQE, or with a CQE */
 	IO_BPF_EDIT_DROP,
 	IO_BPF_EDIT_CANCEL,
-	/* runs now, on its own */
+	/* issue the member on its own */
 	IO_BPF_EDIT_UNLINK,
 };
 
-/* What a run asks for, done by io_bpf_apply() right behind the run. */
+/* What a run has staged. io_bpf_apply() performs it right after the run. */
 struct io_bpf_run {
 	/* the completed request, NULL for START and CANCEL */
 	struct io_kiocb		*req;
 
-	/* 0 if the run has asked for nothing, IO_BPF_ONE_CHILD for one child */
+	/* 0 if nothing is staged, IO_BPF_ONE_CHILD for one child */
 	union {
 		u64		asked;
 		struct {
 			u8	nr_sqes;
-			/* of all of these SQEs, or'ed */
+			/* ->kind of all SQEs, or'ed: 0 for IO_BPF_ONE_CHILD */
 			u8	kinds;
 			u8	nr_cqes;
 			u8	nr_links;
 			bool	again;
 			bool	edit;
-			/* the last SQE is linked to the next one, or the chain is refused */
+			/* the last SQE is linked to the next one; the chain is refused */
 			bool	in_chain;
 			bool	chain_refused;
 		};
 	};
 
-	/* ->req is issued again with these */
+	/* arguments of bpf_io_uring_again() */
 	u32			again_len;
 	u64			again_off;
 	u64			again_addr;
 
-	/* edits of the chain, by index as the run has found it */
+	/* edits of the chain, by the index of the member before the run */
 	u8			edit_ops[IO_BPF_MAX_MEMBERS];
-	/* for all from that index on of which ->edit_ops says nothing */
+	/* of the members from ->rest on that have no edit in ->edit_ops */
 	u8			rest;
 	u8			rest_op;
 
@@ -138,67 +136,67 @@ struct io_bpf_match {
 struct io_bpf_watcher {
 	struct bpf_prog		*prog;
 	struct io_bpf_match	match;
-	/* the program neither sleeps nor writes to its context, nor uses ->state */
+	/* see io_bpf_is_plain() */
 	bool			plain;
 };
 
 /*
- * What a ring has once a program was attached. Ring and links hold references, and
- * neither keeps the other. Lock order: ->lock, ->uring_lock. All but ->ctx is
- * protected by ->uring_lock.
+ * Allocated when the first program is attached to a ring. The ring and its links hold
+ * references to this struct, but not to each other. Lock order: ->lock, ->uring_lock.
+ * All members but ->ctx are protected by ->uring_lock.
  */
 struct io_bpf_ring {
-	/* of the flush: whose programs may run, NULL if none may, and their slice */
+	/* of the flush: the task whose programs may run, or NULL, and its slice */
 	struct io_uring_task	*tctx;
 	int			*slice;
-	/* and in which flows of the task wait, NULL if it has no requests of its own */
+	/* the budget in which flows of the task wait, NULL if the task has none */
 	struct io_bpf_budget	*line;
-	/* of the walk: the last entry of ->compl_reqs that is to be posted or freed */
+	/* cursor of the walk: the last entry of ->compl_reqs to be posted or freed */
 	struct io_wq_work_node	*last;
-	/* entries of the CQ that staged CQEs of this round will take */
+	/* entries of the CQ that staged CQEs of this walk will take */
 	unsigned int		nr_staged;
 	struct io_bpf_run	run;
 
-	/* by slot: programs of flows, and those that watch */
+	/* by slot: programs of flows, and programs that watch */
 	struct bpf_prog		*progs[IO_BPF_MAX_SLOTS];
 	struct io_bpf_watcher	watchers[IO_BPF_MAX_SLOTS];
-	/* of the watchers that want an opcode, that of the lowest slot */
+	/* by opcode: the watcher with the lowest slot */
 	struct io_bpf_watcher	*first_watcher[IORING_OP_LAST];
-	/* owns the context of a program that watches, where others have a flow */
+	/* holds the context of programs that watch, in place of a flow */
 	struct io_kiocb		watch;
 
-	/* by index, from preparation to completion, and the free indexes */
+	/* flows by index, from preparation to completion, and the list of free indexes */
 	struct io_kiocb		**flows;
 	unsigned int		max_flows;
 	unsigned int		nr_flows;
 	unsigned int		free_flow;
-	/* requests of the application that programs have issued, in flight */
+	/* requests in flight that programs issued with BPF_IO_URING_ISSUE_APP */
 	unsigned int		nr_apps;
 	/* records of requests of the application, on ->compl_reqs */
 	unsigned int		nr_app_records;
 	/* flows with IO_BPF_F_ROOM */
 	unsigned int		nr_room;
-	/* issued flows, for cancellation */
+	/* issued flows, found by cancellations */
 	struct hlist_head	active;
-	/* flows whose children are to be cancelled, or that may be complete */
+	/* ending flows, for io_bpf_cancel_ending() */
 	struct hlist_head	kills;
 
-	/* with IORING_SETUP_DEFER_TASKRUN */
+	/* used with IORING_SETUP_DEFER_TASKRUN */
 	struct io_bpf_budget	own;
-	/* when no program may run */
+	/* used if no program may run */
 	int			no_slice;
-	/* an SQE where the kernel reads 128 bytes, the second half is zero */
+	/* an SQE of 128 bytes, the second half is zero */
 	struct io_uring_sqe	wide_sqe[2];
 
 	refcount_t		refs;
-	/* protects ->ctx, which is NULL when the ring is gone */
+	/* protects ->ctx, which is NULL after the ring was freed */
 	struct mutex		lock;
 	struct io_ring_ctx	*ctx;
 };
 
 /*
- * The context of a flow's program lies in the flow's request: in ->cmd, and for
- * ->flow_user_data in ->cqe. The gap between is no part of the context.
+ * The program context is a part of the flow's request: of ->cmd, and for
+ * ->flow_user_data of ->cqe. The verifier rejects accesses to the gap in between.
  */
 static inline struct bpf_io_uring_ctx *io_bpf_ctx(struct io_kiocb *flow)
 {
@@ -233,16 +231,16 @@ static inline struct bpf_prog *io_bpf_slot_prog(struct io_bpf_ring *br,
 	return br->progs[flow->bpf_flow.slot];
 }
 
-/* Return the credentials that requests of the flow's program get, NULL if none. */
+/* Return the credentials of the flow's personality, NULL if it has none. */
 static inline const struct cred *io_bpf_flow_creds(struct io_kiocb *flow)
 {
 	return flow->bpf_flow.flags & IO_BPF_F_CREDS ? flow->creds : NULL;
 }
 
 /*
- * Return true if programs may run for requests of @tctx: in their own task only, whose
- * files, memory and credentials their requests get, and not while that task or the ring
- * goes away. A kernel thread has no ->io_uring.
+ * Return true if programs may run for requests of @tctx: only in the task of @tctx,
+ * whose files, memory and credentials their requests use, and not while the task or the
+ * ring is going away. A kernel thread has no ->io_uring.
  */
 static inline bool io_bpf_may_run(struct io_ring_ctx *ctx, struct io_uring_task *tctx)
 {
@@ -250,7 +248,7 @@ static inline bool io_bpf_may_run(struct io_ring_ctx *ctx, struct io_uring_task 
 	       !percpu_ref_is_dying(&ctx->refs) && !atomic_read(&tctx->in_cancel);
 }
 
-/* Return the budget in which flows of this task wait on the ring, NULL if none do. */
+/* Return the budget in which flows of the current task wait, NULL if it has none. */
 static inline struct io_bpf_budget *io_bpf_line(struct io_bpf_ring *br)
 {
 	if (br->ctx->flags & IORING_SETUP_DEFER_TASKRUN)
@@ -258,7 +256,7 @@ static inline struct io_bpf_budget *io_bpf_line(struct io_bpf_ring *br)
 	return current->io_uring ? &current->io_uring->bpf : NULL;
 }
 
-/* Put @req among what is to be posted or freed, behind what the walk has passed. */
+/* Insert @req at the cursor of the walk, to be posted or freed. */
 static inline void io_bpf_insert(struct io_bpf_ring *br, struct io_kiocb *req)
 {
 	struct io_wq_work_list *list = &br->ctx->submit_state.compl_reqs;
@@ -275,24 +273,24 @@ static inline void io_bpf_insert(struct io_bpf_ring *br, struct io_kiocb *req)
 	br->last = node;
 }
 
-/* What no CQE shows must not be shown by the next one that @req is good for. */
+/* Clear extra words that no CQE carries: the next use of @req would post them. */
 static inline void io_bpf_clear_extra(struct io_kiocb *req)
 {
 	memset(&req->big_cqe, 0, sizeof(req->big_cqe));
 }
 
-/* Return BPF_IO_URING_F_NEXT if anything but a time limit waits behind the flow. */
+/* Return BPF_IO_URING_F_NEXT if a request other than a timeout is behind the flow. */
 static inline u16 io_bpf_next_flag(struct io_kiocb *flow)
 {
 	struct io_kiocb *nxt = READ_ONCE(flow->link);
 
-	/* unlinked by its timer at any time, but freed in this task only */
+	/* its timer can unlink it at any time, but only this task frees it */
 	if (unlikely(nxt) && nxt->opcode == IORING_OP_LINK_TIMEOUT)
 		nxt = READ_ONCE(nxt->link);
 	return nxt ? BPF_IO_URING_F_NEXT : 0;
 }
 
-/* The context of a run for a completion. */
+/* Fill the context for the completion of @req. */
 static inline void io_bpf_fill_ctx(struct bpf_io_uring_ctx *bctx,
 				   const struct io_kiocb *req, u16 flags)
 {
@@ -304,7 +302,7 @@ static inline void io_bpf_fill_ctx(struct bpf_io_uring_ctx *bctx,
 	bctx->flags = flags;
 }
 
-/* Where the next member is linked: a timeout belongs to the one before it. */
+/* Return the link to the next member. A timeout belongs to the member before it. */
 static inline struct io_kiocb **io_bpf_tail(struct io_kiocb *req)
 {
 	struct io_kiocb *nxt = req->link;
@@ -317,14 +315,19 @@ static inline struct io_kiocb **io_bpf_tail(struct io_kiocb *req)
 /* io_uring.c */
 #define IO_BPF_ISSUE_FLAGS	(IO_URING_F_NONBLOCK | IO_URING_F_COMPLETE_DEFER)
 
-void io_post_compl_reqs(struct io_ring_ctx *ctx);
 void io_bpf_lose_cqe(struct io_ring_ctx *ctx, const struct io_cqe *cqe,
 		     const struct io_big_cqe *big);
 bool io_bpf_submit_child(struct io_kiocb *req, struct io_ring_ctx *ctx,
 			 const struct io_uring_sqe *sqe);
 bool io_bpf_issue_child_slow(struct io_kiocb *req);
 void io_bpf_queue_async(struct io_kiocb *req, int ret);
-/* A child's handler has returned. Return true if the child has completed. */
+int io_bpf_prep_linked(struct io_kiocb *req, struct io_ring_ctx *ctx,
+		       const struct io_uring_sqe *sqe, const struct cred *creds,
+		       bool iowq);
+void io_bpf_queue_chain(struct io_kiocb *head);
+void io_bpf_issue_flow(struct io_kiocb *req);
+
+/* Handle the return value of a child's ->issue(). Return true if it has completed. */
 static inline bool io_bpf_issued(struct io_kiocb *req, int ret)
 {
 	if (unlikely(ret != IOU_COMPLETE)) {
@@ -337,22 +340,18 @@ static inline bool io_bpf_issued(struct io_kiocb *req, int ret)
 	return true;
 }
 
-int io_bpf_prep_linked(struct io_kiocb *req, struct io_ring_ctx *ctx,
-		       const struct io_uring_sqe *sqe, const struct cred *creds,
-		       bool iowq);
-void io_bpf_queue_chain(struct io_kiocb *head);
-void io_bpf_issue_flow(struct io_kiocb *req);
-
 /* bpf.c */
 void io_bpf_update_flag(struct io_ring_ctx *ctx);
 void io_bpf_tw(struct io_tw_req tw_req, io_tw_token_t tw);
 void io_bpf_queue_tw(struct io_kiocb *flow);
-void io_bpf_add_event(struct io_kiocb *flow);
 void io_bpf_settle(struct io_kiocb *flow);
 void io_bpf_app_gone(struct io_bpf_ring *br);
-void io_bpf_forget_cancel(struct io_bpf_ring *br, u32 slot);
 struct io_bpf_ring *io_bpf_ring_alloc(struct io_ring_ctx *ctx);
 void io_bpf_ring_put(struct io_bpf_ring *br);
+void io_bpf_cancel_slot(struct io_bpf_ring *br, u32 slot);
+void io_bpf_mark_killed(struct io_kiocb *flow);
+void io_bpf_end(struct io_bpf_ring *br, struct io_kiocb *flow);
+void io_bpf_cancel_ending(struct io_bpf_ring *br);
 
 /* bpf_run.c */
 u32 io_bpf_run_prog(struct io_bpf_ring *br, const struct bpf_prog *prog,
@@ -363,6 +362,7 @@ void io_bpf_retire(struct io_bpf_ring *br, struct io_kiocb *req);
 void io_bpf_post(struct io_bpf_ring *br, struct io_kiocb *req);
 
 /* bpf_wait.c */
+void io_bpf_init_budget(struct io_bpf_budget *b);
 bool io_bpf_look(struct io_bpf_ring *br);
 void io_bpf_hold(struct io_bpf_ring *br, struct io_kiocb *flow, struct io_kiocb *req);
 void io_bpf_hold_app(struct io_bpf_ring *br, struct io_kiocb *req);
@@ -388,12 +388,6 @@ bool io_bpf_drops(u32 cflags, u32 verdict);
 bool io_bpf_app_drops(struct io_kiocb *req, u32 verdict);
 void io_bpf_change_cqe(struct io_kiocb *req, const struct bpf_io_uring_ctx *bctx);
 bool io_bpf_must_post(struct io_kiocb *req);
-
-/* bpf_cancel.c */
-void io_bpf_cancel_slot(struct io_bpf_ring *br, u32 slot);
-void io_bpf_mark_killed(struct io_kiocb *flow);
-void io_bpf_end(struct io_bpf_ring *br, struct io_kiocb *flow);
-void io_bpf_cancel_ending(struct io_bpf_ring *br);
 
 /* bpf_chain.c */
 struct io_kiocb *io_bpf_pred_event(struct io_bpf_ring *br, struct io_kiocb *req);

@@ -2,17 +2,14 @@
 /*
  * Requests that BPF programs issue
  *
- * bpf_io_uring_issue() copies the SQE. When the program has returned the SQE passes all
- * checks that those of the application pass, and becomes a request: a child of the flow,
- * or one of the application. SQEs that are linked become a chain, the way consecutive
- * SQEs of a submission do.
+ * bpf_io_uring_issue() copies the SQE. After the program has returned, the SQE becomes a
+ * request: a child of the flow, or a request of the application. The preparation performs
+ * all checks that an application's SQE undergoes. Linked SQEs become a chain, as
+ * consecutive SQEs of a submission do.
  */
 #include <linux/kernel.h>
 #include <linux/errno.h>
-#include <linux/init.h>
 #include <linux/cred.h>
-#include <linux/btf.h>
-#include <linux/btf_ids.h>
 #include <linux/io_uring.h>
 #include <trace/events/io_uring.h>
 
@@ -20,13 +17,14 @@
 #include "net.h"
 
 #define IO_BPF_SQE_LINKS	(IOSQE_IO_LINK | IOSQE_IO_HARDLINK)
-/* what io_bpf_check_sqe() has to look at */
+/* SQEs with any of these need io_bpf_check_sqe() */
 #define IO_BPF_SQE_FLAGS	(IO_BPF_SQE_LINKS | IOSQE_CQE_SKIP_SUCCESS |	\
 				 IOSQE_IO_DRAIN)
 
 /*
- * What is no step, posts its CQEs past the program, or doesn't fit into an SQE. For
- * each value of the field, so that it's no matter of speculation either.
+ * Opcodes that cannot be a single child: some post CQEs directly, without running the
+ * program, or need an SQE of 128 bytes. The table covers all values of the field, so the
+ * index needs no array_index_nospec().
  */
 static const bool io_bpf_op_refused[U8_MAX + 1] = {
 	[IORING_OP_LINK_TIMEOUT]	= true,
@@ -37,8 +35,8 @@ static const bool io_bpf_op_refused[U8_MAX + 1] = {
 };
 
 /*
- * IORING_OP_URING_CMD copies as many bytes as an SQE of the ring has, and a program
- * gives 64.
+ * IORING_OP_URING_CMD copies an SQE of 128 bytes on a ring with IORING_SETUP_SQE128, but
+ * a program provides 64 bytes.
  */
 const struct io_uring_sqe *io_bpf_mode_sqe(struct io_bpf_ring *br,
 					   const struct io_uring_sqe *sqe)
@@ -50,11 +48,11 @@ const struct io_uring_sqe *io_bpf_mode_sqe(struct io_bpf_ring *br,
 }
 
 /*
- * Let a child without a personality have the credentials with which the ring issues
- * SQEs. An SQ thread has these only while it submits, not in task work.
+ * Set the credentials of a child without a personality to those with which the ring
+ * issues SQEs. An SQ thread has these only during submission, not in task work.
  *
- * A child on a ring with IORING_SETUP_IOPOLL always has credentials of its own: with
- * these, bpf_io_uring_again() goes through io_bpf_issue_child_slow().
+ * On a ring with IORING_SETUP_IOPOLL, set REQ_F_CREDS in any case: bpf_io_uring_again()
+ * uses io_bpf_issue_child_slow() for a child with this flag.
  */
 void io_bpf_mode_child(struct io_kiocb *req)
 {
@@ -68,8 +66,8 @@ void io_bpf_mode_child(struct io_kiocb *req)
 }
 
 /*
- * A zero-copy send has brought its notification along, a request that completes when
- * nothing refers to the memory any more. The notification is one more child.
+ * Make the notification of a zero-copy send a child of the flow, too. It is a request
+ * that completes when the memory is no longer referenced.
  */
 void io_bpf_adopt_notif(struct io_kiocb *req)
 {
@@ -80,7 +78,7 @@ void io_bpf_adopt_notif(struct io_kiocb *req)
 
 	if (req->opcode != IORING_OP_SEND_ZC && req->opcode != IORING_OP_SENDMSG_ZC)
 		return;
-	/* there is none if the preparation has not got that far */
+	/* there is no notification if the preparation failed before its allocation */
 	if (!(req->flags & REQ_F_NEED_CLEANUP))
 		return;
 	notif = io_send_zc_notif(req);
@@ -90,7 +88,7 @@ void io_bpf_adopt_notif(struct io_kiocb *req)
 	io_bpf_ctx(io_bpf_child_flow(br, req))->nr_children++;
 }
 
-/* No memory for what a run has asked for: its flow ends, or the CQE says so. */
+/* No memory for a request: end the flow, or post -ENOMEM for the application. */
 static void io_bpf_no_memory(struct io_bpf_ring *br, struct io_kiocb *flow,
 			     const struct io_uring_sqe *sqe, u8 kind)
 {
@@ -123,7 +121,7 @@ static struct io_kiocb *io_bpf_alloc(struct io_bpf_ring *br, struct io_kiocb *fl
 	return req;
 }
 
-/* Return the child if it has completed in place. */
+/* Issue a single child. Return the child if it has completed in place. */
 static inline struct io_kiocb *io_bpf_issue_one(struct io_bpf_ring *br,
 						struct io_kiocb *flow,
 						const struct io_uring_sqe *sqe)
@@ -142,8 +140,8 @@ static void io_bpf_fail_head(struct io_kiocb *head)
 }
 
 /*
- * Prepare a member of a chain. As from the SQ, one for which that fails becomes a part
- * of the chain nonetheless, and none of the chain is issued.
+ * Prepare a member of a chain. As with SQEs from the SQ, a member whose preparation fails
+ * stays in the chain, and no member is issued.
  */
 static int io_bpf_prep_member(struct io_bpf_ring *br, struct io_kiocb *flow,
 			      struct io_kiocb *req, const struct io_uring_sqe *sqe)
@@ -162,7 +160,7 @@ static int io_bpf_prep_member(struct io_bpf_ring *br, struct io_kiocb *flow,
 	return ret;
 }
 
-/* Issue the chain that begins with SQE @i. Return the SQE behind the chain. */
+/* Issue the chain that starts with SQE @i. Return the index after its last SQE. */
 static unsigned int io_bpf_issue_chain(struct io_bpf_ring *br, struct io_kiocb *flow,
 				       unsigned int i)
 {
@@ -178,7 +176,7 @@ static unsigned int io_bpf_issue_chain(struct io_bpf_ring *br, struct io_kiocb *
 			broken = true;
 			continue;
 		}
-		/* a linked timeout looks for the one before it there */
+		/* io_link_timeout_prep() takes its request from ->submit_state.link */
 		broken |= io_bpf_prep_member(br, flow, req, &run->sqes[i]) < 0;
 		if (!head) {
 			head = req;
@@ -194,23 +192,22 @@ static unsigned int io_bpf_issue_chain(struct io_bpf_ring *br, struct io_kiocb *
 		return i;
 	if (broken)
 		io_bpf_fail_head(head);
-	/* the flow waits with its children, but a watching program has no flow */
-	if (io_bpf_is_watch(flow) && !broken && *br->slice <= 0 &&
-	    !io_bpf_look(br))
+	/* children wait with their flow, but a watching program has no flow */
+	if (io_bpf_is_watch(flow) && !broken && *br->slice <= 0 && !io_bpf_look(br))
 		io_bpf_hold_app(br, head);
 	else
 		io_bpf_queue_chain(head);
 	return i;
 }
 
-/* Return true if SQE @i is a child by itself. */
+/* Return true if SQE @i is a single child, not a member of a chain. */
 static inline bool io_bpf_is_single(const struct io_bpf_run *run, unsigned int i)
 {
 	return run->kind[i] == IO_BPF_SQE_CHILD &&
 	       !(run->sqes[i].flags & IO_BPF_SQE_LINKS);
 }
 
-/* The program has ended the flow: children that it has issued are forgotten. */
+/* Discard the staged children of a flow that is ending. */
 static void io_bpf_forget_children(struct io_bpf_ring *br, struct io_kiocb *flow)
 {
 	struct io_bpf_run *run = &br->run;
@@ -225,8 +222,8 @@ static void io_bpf_forget_children(struct io_bpf_ring *br, struct io_kiocb *flow
 }
 
 /*
- * Issue what the run has asked for. Return a child that is the only one and has
- * completed in place. Of several, those that complete in place go to ->compl_reqs.
+ * Issue the staged SQEs. Return a single child that has completed in place. With several
+ * SQEs, children that complete in place go to ->compl_reqs.
  */
 struct io_kiocb *io_bpf_issue_sqes(struct io_bpf_ring *br, struct io_kiocb *flow)
 {
@@ -256,7 +253,7 @@ struct io_kiocb *io_bpf_issue_sqes(struct io_bpf_ring *br, struct io_kiocb *flow
 	return NULL;
 }
 
-/* Check what is not just a child by itself. */
+/* Check an SQE that is linked, of the application, or not of an ordinary opcode. */
 static int io_bpf_check_sqe(struct io_kiocb *flow, const struct io_uring_sqe *sqe,
 			    u64 flags)
 {
@@ -268,7 +265,7 @@ static int io_bpf_check_sqe(struct io_kiocb *flow, const struct io_uring_sqe *sq
 		return -EINVAL;
 	if (!app && (sqe->flags & IOSQE_CQE_SKIP_SUCCESS))
 		return -EINVAL;
-	/* a child would wait for the flow, and the flow for it */
+	/* the child would wait for the flow, and the flow for the child */
 	if (sqe->flags & IOSQE_IO_DRAIN)
 		return -EOPNOTSUPP;
 	if (io_bpf_op_refused[sqe->opcode] &&
@@ -277,7 +274,7 @@ static int io_bpf_check_sqe(struct io_kiocb *flow, const struct io_uring_sqe *sq
 	return 0;
 }
 
-/* Return an error if the program may not issue another request of that kind. */
+/* Check whether the program may issue another request. */
 static int io_bpf_may_issue(struct io_kiocb *flow, u32 size, u64 flags)
 {
 	struct io_ring_ctx *ctx = flow->ctx;
@@ -293,12 +290,12 @@ static int io_bpf_may_issue(struct io_kiocb *flow, u32 size, u64 flags)
 		if (!app)
 			return -EOPNOTSUPP;
 	}
-	/* a chain of which an earlier SQE was refused */
+	/* an earlier SQE of the chain was refused */
 	if (unlikely(br->run.chain_refused))
 		return -ECANCELED;
 	if (br->run.nr_sqes >= IO_BPF_MAX_SQES)
 		return -ENOBUFS;
-	/* CQEs that do not fit in must not pile up */
+	/* limit the number of overflowed CQEs */
 	if (app && test_bit(IO_CHECK_CQ_OVERFLOW_BIT, &ctx->check_cq))
 		return -EBUSY;
 	if ((app ? br->nr_apps : io_bpf_ctx(flow)->nr_children) >= ctx->cq_entries)
@@ -307,8 +304,8 @@ static int io_bpf_may_issue(struct io_kiocb *flow, u32 size, u64 flags)
 }
 
 /*
- * An SQE of a chain was refused. A chain that lacks a member must not run, so what is
- * before it fails, and what is behind it is refused, up to the end of the chain.
+ * Refuse an SQE. A chain that lacks a member must not run: the members before the SQE
+ * fail, and the SQEs after it are refused up to the end of the chain.
  */
 static noinline int io_bpf_refuse(struct io_bpf_run *run, u8 sqe_flags, int ret)
 {
@@ -332,7 +329,7 @@ static int io_bpf_stage(struct io_kiocb *flow, const struct io_uring_sqe *sqe, u
 	u8 *kind = &run->kind[run->nr_sqes];
 	int ret = 0;
 
-	/* user space may write to what the SQE is in, so only the copy counts */
+	/* user space can write to the source, so only the copy is checked */
 	barrier();
 	if (unlikely(sqe->opcode >= IORING_OP_LAST))
 		ret = -EINVAL;
@@ -355,68 +352,50 @@ static int io_bpf_stage(struct io_kiocb *flow, const struct io_uring_sqe *sqe, u
 	return 0;
 }
 
-/* The same for a child that is the first of the run. */
-static __always_inline int io_bpf_stage_first(struct bpf_io_uring_ctx *ctx,
-					      struct io_bpf_run *run)
-{
-	const struct io_uring_sqe *sqe = run->sqes;
-
-	barrier();
-	if (unlikely(sqe->opcode >= IORING_OP_LAST || io_bpf_op_refused[sqe->opcode] ||
-		     (sqe->flags & IO_BPF_SQE_FLAGS)))
-		return io_bpf_stage(io_bpf_ctx_to_flow(ctx), run->sqes, 0);
-	run->kind[0] = IO_BPF_SQE_CHILD;
-	run->nr_sqes = 1;
-	ctx->nr_children++;
-	return 0;
-}
-
 __bpf_kfunc_start_defs();
 
 /**
  * bpf_io_uring_issue - issue a request as a child of the flow
  * @ctx: context of the program
  * @sqe: struct io_uring_sqe, copied
- * @sqe__sz: its size in bytes, 64
- * @flags: 0, or BPF_IO_URING_ISSUE_APP
+ * @sqe__sz: size of @sqe in bytes, 64
+ * @flags: 0 or BPF_IO_URING_ISSUE_APP
  *
- * The request passes everything that one of the application's passes:
- * restrictions and filters of the ring, its personality, audit, LSMs. A request
- * without a personality has that of the flow, if the flow has one, or else the
- * credentials of the task that issued the flow. It runs with the files and memory
- * of that task, as soon as the program has returned. Its completion runs the
- * program, also if the preparation failed, and posts no CQE unless the program asks
- * for it. The same holds for the CQEs of a multishot request and the notification of a
- * zero-copy send, as BPF_IO_URING_AUX. Each of these two requests is a child in flight
- * meanwhile. Memory that the SQE points to has to be the application's and to stay.
- * If there is no memory for the request, the flow ends with -ENOMEM.
+ * The request is issued after the program has returned, with the files and memory of the
+ * task that issued the flow. It undergoes all checks of an application's SQE:
+ * restrictions and filters of the ring, its personality, audit and LSMs. Without a
+ * personality, it uses that of the flow, or else the credentials of the task.
  *
- * With IOSQE_IO_LINK or IOSQE_IO_HARDLINK it is linked to what the next call of
- * the run issues, as consecutive SQEs of a submission are, IORING_OP_LINK_TIMEOUT
- * included. Each of them is a child. If a call fails its chain does: those before
- * it complete with -ECANCELED, those behind it are refused.
+ * The completion of the request runs the program, also if the preparation fails, and
+ * posts no CQE unless the verdict says so. Earlier CQEs of a multishot request and the
+ * notification of a zero-copy send, which is a separate child, run the program with
+ * BPF_IO_URING_AUX. Memory that the SQE refers to is that of the application and must
+ * stay valid. Without memory for the request itself, the flow ends with -ENOMEM.
  *
- * With BPF_IO_URING_ISSUE_APP the request is one of the application instead, and the
- * program has no more to do with it. It posts its CQE, the flow does not wait for it,
- * its end is not that of the flow, and no program watches it. A program that watches
- * may issue such requests. If there is no memory for one, its CQE says -ENOMEM.
+ * With IOSQE_IO_LINK or IOSQE_IO_HARDLINK, the request is linked to that of the next call
+ * in this run, like consecutive SQEs of a submission. The next one can be an
+ * IORING_OP_LINK_TIMEOUT. Each member of the chain is a child. If a call fails, its chain
+ * fails: earlier members complete with -ECANCELED, and later members are refused.
  *
- * Context: BPF_IO_URING_START, COMPLETE and AUX, of a flow, and with
- * BPF_IO_URING_ISSUE_APP of a watching program as well. Takes no lock, that of the
- * ring is held; doesn't sleep.
+ * With BPF_IO_URING_ISSUE_APP, the request is a request of the application: it posts its
+ * CQE, no program runs for it, and the flow does not wait for it. Without memory for the
+ * request, its CQE has -ENOMEM.
+ *
+ * Context: BPF_IO_URING_START, COMPLETE and AUX of a flow; any event of a watching
+ * program with BPF_IO_URING_ISSUE_APP. Called with ->uring_lock held, takes no lock, does
+ * not sleep.
  * Return: 0, or
- * -EINVAL: @sqe__sz or @flags is wrong, or not those of the chain, no such opcode,
- * or IOSQE_CQE_SKIP_SUCCESS without BPF_IO_URING_ISSUE_APP;
- * -EOPNOTSUPP: IOSQE_IO_DRAIN, an opcode that has no place here: IORING_OP_BPF,
- * IORING_OP_RECV_ZC, 128-byte SQEs, IORING_OP_LINK_TIMEOUT that is linked to
- * nothing; or the program watches, and BPF_IO_URING_ISSUE_APP is not set;
- * -EAGAIN: the flow has as many children as the CQ has entries, or the ring has as
- * many such requests of the application;
- * -EBUSY: CQEs that did not fit into the CQ are waiting, and
- * BPF_IO_URING_ISSUE_APP is set;
- * -ENOBUFS: this run has issued 32 already;
- * -ECANCELED: the flow is ending, this is BPF_IO_URING_CANCEL, or a request before
- * it in its chain was refused.
+ * -EINVAL: wrong @sqe__sz, @flags or opcode, @flags differ within a chain, or
+ * IOSQE_CQE_SKIP_SUCCESS without BPF_IO_URING_ISSUE_APP;
+ * -EOPNOTSUPP: IOSQE_IO_DRAIN, IORING_OP_BPF, IORING_OP_RECV_ZC, an opcode with SQEs of
+ * 128 bytes, IORING_OP_LINK_TIMEOUT that is not linked to a request before it, or a
+ * watching program without BPF_IO_URING_ISSUE_APP;
+ * -EAGAIN: the flow has as many children in flight as the CQ has entries, or the ring as
+ * many requests issued with BPF_IO_URING_ISSUE_APP;
+ * -EBUSY: BPF_IO_URING_ISSUE_APP while overflowed CQEs wait for room in the CQ;
+ * -ENOBUFS: this run has issued 32 requests;
+ * -ECANCELED: the flow is ending, the event is BPF_IO_URING_CANCEL, or an earlier SQE of
+ * the chain was refused.
  */
 __bpf_kfunc int bpf_io_uring_issue(struct bpf_io_uring_ctx *ctx,
 				   const void *sqe, u32 sqe__sz, u64 flags)
@@ -426,12 +405,21 @@ __bpf_kfunc int bpf_io_uring_issue(struct bpf_io_uring_ctx *ctx,
 	const struct io_uring_sqe *src = sqe;
 	int ret;
 
-	/* the first of the run, and a child: what most runs do and no more */
+	/* fast path: most runs issue a single child */
 	if (likely(!run->asked && !flags && sqe__sz == sizeof(*src) &&
 		   !(flow->bpf_flow.flags & IO_BPF_F_ENDING) &&
 		   ctx->nr_children < flow->ctx->cq_entries)) {
-		memcpy(run->sqes, src, sizeof(*src));
-		return io_bpf_stage_first(ctx, run);
+		src = memcpy(run->sqes, src, sizeof(*src));
+		/* only the copy is checked, see io_bpf_stage() */
+		barrier();
+		if (unlikely(src->opcode >= IORING_OP_LAST ||
+			     io_bpf_op_refused[src->opcode] ||
+			     (src->flags & IO_BPF_SQE_FLAGS)))
+			return io_bpf_stage(flow, src, 0);
+		run->kind[0] = IO_BPF_SQE_CHILD;
+		run->nr_sqes = 1;
+		ctx->nr_children++;
+		return 0;
 	}
 	ret = io_bpf_may_issue(flow, sqe__sz, flags);
 	if (unlikely(ret))
@@ -442,19 +430,3 @@ __bpf_kfunc int bpf_io_uring_issue(struct bpf_io_uring_ctx *ctx,
 }
 
 __bpf_kfunc_end_defs();
-
-BTF_KFUNCS_START(io_bpf_issue_kfunc_ids)
-BTF_ID_FLAGS(func, bpf_io_uring_issue)
-BTF_KFUNCS_END(io_bpf_issue_kfunc_ids)
-
-static const struct btf_kfunc_id_set io_bpf_issue_kfunc_set = {
-	.owner	= THIS_MODULE,
-	.set	= &io_bpf_issue_kfunc_ids,
-};
-
-static int __init io_bpf_issue_init(void)
-{
-	return register_btf_kfunc_id_set(BPF_PROG_TYPE_IOURING,
-					 &io_bpf_issue_kfunc_set);
-}
-late_initcall(io_bpf_issue_init);

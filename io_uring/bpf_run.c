@@ -8,24 +8,23 @@
  *                     ->compl_reqs, in this order
  *                                  |
  *                  io_bpf_walk() --+--> plain, seen: passes
- *                                  |--> flow waits: goes to the flow's own list
+ *                                  |--> flow waits: moves to the flow's own list
  *                                  '--> event: the program runs, io_bpf_apply()
  *                                         |           does what the run asked for
- *                     CQE wanted: passes -'- silent: memory goes to the next child
+ *                     CQE wanted: passes -'- no CQE: the next child reuses the request
  *                                  |
  *                                  v
  *              io_post_compl_reqs(): posts and frees what has passed
  *
- * All of that is io_bpf_flush(), in place of a plain flush: in the task that the
- * requests belong to, under ->uring_lock, and with no handler active further up. A
- * handler that has a CQE to post and goes on leaves a record, see bpf_cqe.c.
+ * io_bpf_flush() does this instead of a plain flush: in the task that the requests
+ * belong to, under ->uring_lock, and with no request handler on the stack. A handler
+ * that posts a CQE and continues leaves a record, see bpf_cqe.c.
  *
- * A program only says what is to be done. It is done right behind the run, so that
- * nothing that a program asked for outlives the run.
+ * Kfuncs only stage what a program asks for. io_bpf_apply() performs it right after the
+ * run, so nothing that was staged outlives the run.
  *
- * A child that completes in place, with nothing before it that is to be posted, is not
- * put on the list: its program runs at once. Of a walk where nothing is to be posted
- * nothing remains but that loop.
+ * A child that completes in place, while no CQE before it waits to be posted, is not
+ * put on the list: its program runs at once.
  */
 #include <linux/kernel.h>
 #include <linux/errno.h>
@@ -71,7 +70,7 @@ static __always_inline u32 __io_bpf_run_prog(struct io_bpf_ring *br,
 	return verdict;
 }
 
-/* Run a program, for @req or for a flow's own event. */
+/* Run @prog for the completion @req, or for START or CANCEL if @req is NULL. */
 u32 io_bpf_run_prog(struct io_bpf_ring *br, const struct bpf_prog *prog,
 		    struct bpf_io_uring_ctx *bctx, struct io_kiocb *req)
 {
@@ -79,8 +78,8 @@ u32 io_bpf_run_prog(struct io_bpf_ring *br, const struct bpf_prog *prog,
 }
 
 /*
- * A flow is over: its program said so, or has left nothing to be waited for. Unless
- * the program ends the flow, the flow fails if its last completion has.
+ * End a flow: its program has called bpf_io_uring_complete(), or the flow has no more
+ * children. In the second case, the flow fails if its last completion failed.
  */
 static void io_bpf_flow_done(struct io_bpf_ring *br, struct io_kiocb *flow)
 {
@@ -94,8 +93,9 @@ static void io_bpf_flow_done(struct io_bpf_ring *br, struct io_kiocb *flow)
 }
 
 /*
- * Do what the run that has ended asked for. @next has completed in place as part of
- * that, or is NULL. Return the one that completes in place and is not on ->compl_reqs.
+ * Perform what the last run has staged. @next is a request that was issued again and
+ * has completed in place, or NULL. Return a request that has completed in place and is
+ * not on ->compl_reqs, or NULL.
  */
 struct io_kiocb *io_bpf_apply(struct io_bpf_ring *br, struct io_kiocb *flow,
 			      struct io_kiocb *next)
@@ -118,7 +118,10 @@ struct io_kiocb *io_bpf_apply(struct io_bpf_ring *br, struct io_kiocb *flow,
 	return next;
 }
 
-/* Give back what a request that nobody wants the CQE of has left, if that is all. */
+/*
+ * Put what a request without a CQE holds. Return false if the request needs a full
+ * cleanup in the flush.
+ */
 static noinline bool io_bpf_lighten(struct io_kiocb *req)
 {
 	if (req->bpf_id & IO_BPF_ID_ASYNC)
@@ -129,7 +132,7 @@ static noinline bool io_bpf_lighten(struct io_kiocb *req)
 	return true;
 }
 
-/* Return true if the request has left nothing behind but references to file and task. */
+/* Return true if @req holds nothing but references to its file and task. */
 static __always_inline bool io_bpf_is_light(struct io_kiocb *req)
 {
 	return likely(!(req->flags & (IO_REQ_CLEAN_SLOW_FLAGS | REQ_F_BUF_NODE)) &&
@@ -137,8 +140,8 @@ static __always_inline bool io_bpf_is_light(struct io_kiocb *req)
 }
 
 /*
- * Nobody wants the CQE. The memory of a light request is free for the next child, all
- * else goes with the flush.
+ * Free a request that posts no CQE. A light request goes to the cache, where the next
+ * child finds it. The flush frees all others.
  */
 void io_bpf_retire(struct io_bpf_ring *br, struct io_kiocb *req)
 {
@@ -153,7 +156,7 @@ void io_bpf_retire(struct io_bpf_ring *br, struct io_kiocb *req)
 	io_req_add_to_cache(req, req->ctx);
 }
 
-/* The CQE goes out, whatever the opcode has said about skipping CQEs. */
+/* Post the CQE, even if the opcode has set REQ_F_CQE_SKIP. */
 void io_bpf_post(struct io_bpf_ring *br, struct io_kiocb *req)
 {
 	if (req->bpf_id & IO_BPF_ID_ASYNC)
@@ -162,7 +165,7 @@ void io_bpf_post(struct io_bpf_ring *br, struct io_kiocb *req)
 	io_bpf_insert(br, req);
 }
 
-/* A completion of the flow has left its place on the list. */
+/* Account for a completion of the flow that has left ->compl_reqs. */
 static void io_bpf_count_off(struct io_bpf_ring *br, struct io_kiocb *flow,
 			     struct io_kiocb *req)
 {
@@ -173,14 +176,14 @@ static void io_bpf_count_off(struct io_bpf_ring *br, struct io_kiocb *flow,
 }
 
 /*
- * No program is to see the completion of a child: the flow is ending, its program was
- * detached, or the task or the ring goes away.
+ * Handle the completion of a child that no program sees: the flow is ending, its program
+ * was detached, or the task or the ring is going away.
  */
 static void io_bpf_child_unseen(struct io_bpf_ring *br, struct io_kiocb *flow,
 				struct io_kiocb *req)
 {
 	io_bpf_count_off(br, flow, req);
-	/* what follows is not for the application */
+	/* the application does not get the CQEs that follow */
 	if (req->bpf_id & IO_BPF_ID_AUX)
 		req->cqe.flags &= ~IORING_CQE_F_MORE;
 	if (io_bpf_must_post(req))
@@ -195,8 +198,8 @@ static void io_bpf_child_unseen(struct io_bpf_ring *br, struct io_kiocb *flow,
 }
 
 /*
- * The program has said something about the CQE, has posted others, or takes over a
- * provided buffer. Return true if the CQE of @req is dealt with.
+ * Apply the verdict to the CQE of @req, and add the CQEs that the run has posted.
+ * Return true if the CQE of @req is posted.
  */
 static bool io_bpf_child_cqe(struct io_bpf_ring *br, struct io_kiocb *flow,
 			     struct io_kiocb *req, u32 verdict)
@@ -209,14 +212,14 @@ static bool io_bpf_child_cqe(struct io_bpf_ring *br, struct io_kiocb *flow,
 		return false;
 	io_bpf_change_cqe(req, io_bpf_ctx(flow));
 	if (br->run.again)
-		/* the request goes on, so the CQE of this step has to be a copy */
+		/* @req is issued again, so a copy carries the CQE */
 		io_bpf_add_cqe(br, &req->cqe, &req->big_cqe);
 	else
 		io_bpf_post(br, req);
 	return true;
 }
 
-/* A CQE of a child that goes on, or the notification of a zero-copy send. */
+/* Run the program for a CQE of a multishot child, or a zero-copy notification. */
 static struct io_kiocb *io_bpf_aux_event(struct io_bpf_ring *br,
 					 const struct bpf_prog *prog,
 					 struct io_kiocb *flow, struct io_kiocb *req)
@@ -231,15 +234,15 @@ static struct io_kiocb *io_bpf_aux_event(struct io_bpf_ring *br,
 	verdict = io_bpf_run_prog(br, prog, bctx, req);
 	if (!io_bpf_child_cqe(br, flow, req, verdict))
 		io_bpf_retire(br, req);
-	/* no result that the flow could fail with: bit 31 may be set */
+	/* not a result of the flow: bit 31 of a notification can be set */
 	if (notif)
 		bctx->res = 0;
 	return io_bpf_apply(br, flow, NULL);
 }
 
 /*
- * The program of a child does not run, or not now. What comes while the flow waits goes
- * behind what has come before, even if no program is to see it any more.
+ * Handle a completion of a child whose program does not run, or not now. A completion
+ * of a waiting flow is queued behind the earlier ones, even if no program will see it.
  */
 static struct io_kiocb *io_bpf_child_slow(struct io_bpf_ring *br,
 					  const struct bpf_prog *prog,
@@ -259,8 +262,8 @@ static struct io_kiocb *io_bpf_child_slow(struct io_bpf_ring *br,
 }
 
 /*
- * Return true if the run has asked for one child and nothing else, nobody wants the CQE,
- * and the request has left nothing behind.
+ * Return true if the run has staged one child and nothing else, the CQE of @req is not
+ * posted, and @req is light.
  */
 static __always_inline bool io_bpf_is_hop(struct io_bpf_ring *br, struct io_kiocb *flow,
 					  struct io_kiocb *req, u32 verdict)
@@ -270,7 +273,7 @@ static __always_inline bool io_bpf_is_hop(struct io_bpf_ring *br, struct io_kioc
 	       !(flow->bpf_flow.flags & IO_BPF_F_ENDING) && io_bpf_is_light(req);
 }
 
-/* The next child takes over the memory of this one, and its reference to the task. */
+/* Issue the next child in the memory of @req, with the task reference of @req. */
 static __always_inline struct io_kiocb *io_bpf_hop(struct io_bpf_ring *br,
 						   struct io_kiocb *flow,
 						   struct io_kiocb *req)
@@ -281,7 +284,7 @@ static __always_inline struct io_kiocb *io_bpf_hop(struct io_bpf_ring *br,
 	return io_bpf_submit_child(req, br->ctx, br->run.sqes) ? req : NULL;
 }
 
-/* The completion of a child, or what it or its notification has left before that. */
+/* Handle the completion of a child, a record, or a zero-copy notification. */
 static __always_inline struct io_kiocb *io_bpf_child_event(struct io_bpf_ring *br,
 							   struct io_kiocb *req)
 {
@@ -315,7 +318,7 @@ static __always_inline struct io_kiocb *io_bpf_child_event(struct io_bpf_ring *b
 	return io_bpf_apply(br, flow, next);
 }
 
-/* The program learns that its flow was cancelled, before the children are. */
+/* Tell the program that its flow was cancelled, before the children are cancelled. */
 static void io_bpf_run_cancel(struct io_bpf_ring *br, const struct bpf_prog *prog,
 			      struct io_kiocb *flow)
 {
@@ -328,7 +331,7 @@ static void io_bpf_run_cancel(struct io_bpf_ring *br, const struct bpf_prog *pro
 	bctx->opcode = IORING_OP_BPF;
 	bctx->flags = io_bpf_next_flag(flow);
 	io_bpf_run_prog(br, prog, bctx, NULL);
-	/* nothing else can be asked for */
+	/* other kfuncs fail during CANCEL */
 	if (br->run.nr_cqes)
 		io_bpf_add_cqes(br);
 }
@@ -349,12 +352,12 @@ static struct io_kiocb *io_bpf_run_start(struct io_bpf_ring *br,
 		io_bpf_add_cqes(br);
 	if (unlikely(verdict & IO_BPF_VERDICT_CHAIN))
 		io_bpf_flow_verdict(flow, verdict);
-	/* there is no result that the flow could fail with */
+	/* START has no result that could become that of the flow */
 	bctx->res = 0;
 	return io_bpf_apply(br, flow, NULL);
 }
 
-/* The flow starts, or was cancelled. */
+/* Run START or CANCEL of the flow. */
 static struct io_kiocb *io_bpf_flow_event(struct io_bpf_ring *br,
 					  struct io_kiocb *flow)
 {
@@ -376,7 +379,7 @@ static struct io_kiocb *io_bpf_flow_event(struct io_bpf_ring *br,
 	return NULL;
 }
 
-/* All that does not belong to a child of a flow. */
+/* Handle an entry of ->compl_reqs that does not belong to a child. */
 static struct io_kiocb *io_bpf_other_event(struct io_bpf_ring *br,
 					   struct io_kiocb *req)
 {
@@ -403,9 +406,9 @@ static struct io_kiocb *io_bpf_other_event(struct io_bpf_ring *br,
 }
 
 /*
- * Whoever polls finds the completions of all tasks, but programs run in the task that
- * has issued the request. Return true if @req has been sent there. Not when the ring
- * goes away: completions are but counted then.
+ * A task that polls reaps the completions of all tasks, but a program runs in the task
+ * that issued the request. Return true if @req was sent to that task. When the ring is
+ * going away, no program runs, and @req stays.
  */
 static bool io_bpf_send_home(struct io_bpf_ring *br, struct io_kiocb *req)
 {
@@ -422,8 +425,9 @@ static bool io_bpf_send_home(struct io_bpf_ring *br, struct io_kiocb *req)
 }
 
 /*
- * Pass over what no flow is concerned with. Return the first completion that is an
- * event of one, off the list, or NULL if there is none.
+ * Advance the cursor over requests without REQ_F_BPF, and run watching programs for
+ * these. Remove the first entry with an event from the list and return this entry, or
+ * NULL at the end of the list.
  */
 static struct io_kiocb *io_bpf_next_event(struct io_bpf_ring *br)
 {
@@ -439,7 +443,7 @@ static struct io_kiocb *io_bpf_next_event(struct io_bpf_ring *br)
 		if (!(req->flags & REQ_F_BPF)) {
 			if (br->ctx->int_flags & IO_RING_F_BPF_MATCH) {
 				io_bpf_watch(br, req);
-				/* the program may have added to the end of the list */
+				/* the program may have issued requests that completed */
 				next = node->next;
 			}
 		} else if (!(req->flags & REQ_F_REISSUE) &&
@@ -452,21 +456,21 @@ static struct io_kiocb *io_bpf_next_event(struct io_bpf_ring *br)
 	return NULL;
 }
 
-/* Return true if there is a signal, or somebody else needs the CPU. */
+/* Return true if a signal is pending, or the task should yield the CPU. */
 static inline bool io_bpf_task_wanted(void)
 {
 	return read_thread_flags() & (_TIF_SIGPENDING | _TIF_NEED_RESCHED);
 }
 
-/* Has the walk passed anything that is to be posted? */
+/* Return true if the walk has passed requests that are to be posted or freed. */
 static bool io_bpf_post_waits(struct io_bpf_ring *br)
 {
 	return br->last || br->ctx->submit_state.cq_flush;
 }
 
 /*
- * The slice was used up, and there is another one. If others have had to wait, put @req
- * back on the list, and return true. One that has completed in place goes to the end.
+ * Called when a new slice begins. If other requests wait, put @req back on the list and
+ * return true. A request that has completed in place goes to the end of the list.
  */
 static bool io_bpf_give_way(struct io_bpf_ring *br, struct io_kiocb *req, bool in_place)
 {
@@ -485,7 +489,7 @@ static bool io_bpf_give_way(struct io_bpf_ring *br, struct io_kiocb *req, bool i
 	return true;
 }
 
-/* Charge @req, which is at the cursor. Return true if @req has made way for others. */
+/* Charge @req to the slice. Return true if @req is back on ->compl_reqs. */
 static __always_inline bool io_bpf_charge(struct io_bpf_ring *br, struct io_kiocb *req,
 					  bool in_place)
 {
@@ -495,17 +499,17 @@ static __always_inline bool io_bpf_charge(struct io_bpf_ring *br, struct io_kioc
 	       used_up && io_bpf_give_way(br, req, in_place);
 }
 
-/* Return true if a child that has completed in place is to be put on the list. */
+/* Return true if a child that has completed in place must go to ->compl_reqs. */
 static inline bool io_bpf_in_line(struct io_bpf_ring *br, struct io_kiocb *req)
 {
-	/* behind what is to be posted, and behind its own records */
+	/* its CQE comes after those that wait, and after its own records */
 	return br->last || io_bpf_child_flow(br, req)->bpf_flow.nr_records;
 }
 
 /*
- * Run the programs for what is on ->compl_reqs, which may grow at its end meanwhile.
- * What is up to ->last can be posted then. That is not all of the list if there was
- * more to do than what a slice is for.
+ * Run the programs for the entries of ->compl_reqs. The list can grow at its end
+ * meanwhile. On return, all up to ->last can be posted. The list can have more entries
+ * if the slice was used up.
  */
 static noinline void io_bpf_walk(struct io_bpf_ring *br)
 {
@@ -538,7 +542,7 @@ static noinline void io_bpf_walk(struct io_bpf_ring *br)
 	}
 }
 
-/* Post or free what the walk has passed, and leave the rest on the list. */
+/* Post and free the requests that the walk has passed. */
 static void io_bpf_post_passed(struct io_bpf_ring *br)
 {
 	struct io_ring_ctx *ctx = br->ctx;
@@ -557,20 +561,20 @@ static void io_bpf_post_passed(struct io_bpf_ring *br)
 	state->compl_reqs = rest;
 }
 
-/* Return true if there is anything to be posted, freed or committed, or a drain waits. */
+/* Return true if there is anything to post, free or commit, or a drain is active. */
 static bool io_bpf_passed(struct io_bpf_ring *br)
 {
 	return br->last || br->ctx->submit_state.cq_flush ||
 	       (br->ctx->int_flags & IO_RING_F_DRAIN_ACTIVE);
 }
 
-/* Find out whose programs may run in this flush. */
+/* Determine whose programs may run in this flush, and their slice. */
 static void io_bpf_begin(struct io_bpf_ring *br)
 {
 	struct io_submit_state *state = &br->ctx->submit_state;
 	struct io_uring_task *tctx = current->io_uring;
 
-	/* the submission is over: its link is queued, its plug is not for us */
+	/* the submission's link is queued, and a child must not start its plug */
 	state->link.head = NULL;
 	state->need_plug = false;
 	br->line = io_bpf_line(br);
@@ -584,7 +588,7 @@ static void io_bpf_begin(struct io_bpf_ring *br)
 	}
 }
 
-/* With several completions, which may issue as many requests to one device. */
+/* Several completions can issue as many requests to one block device. */
 static noinline void io_bpf_walk_plugged(struct io_bpf_ring *br)
 {
 	struct blk_plug plug;
@@ -604,7 +608,7 @@ void io_bpf_flush(struct io_ring_ctx *ctx)
 
 	io_bpf_begin(br);
 	do {
-		/* flows wait until there is room in the CQ */
+		/* flows wait until the CQ has room */
 		if (unlikely(test_bit(IO_CHECK_CQ_OVERFLOW_BIT, &ctx->check_cq)))
 			*br->slice = 0;
 		if (list->first && list->first->next)
@@ -616,7 +620,7 @@ void io_bpf_flush(struct io_ring_ctx *ctx)
 		if (io_bpf_passed(br))
 			io_bpf_post_passed(br);
 		else if (!(ctx->int_flags & IO_RING_F_LOCKLESS_CQ))
-			/* io_sync_cancel() waits for requests, and those may post no CQE */
+			/* io_sync_cancel() waits for requests that may post no CQE */
 			io_cqring_wake(ctx);
 	} while (list->first || !hlist_empty(&br->kills));
 	if (br->line && (br->line->waiting.first || br->line->pause))

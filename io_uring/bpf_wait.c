@@ -1,35 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What keeps BPF programs that never stop from keeping their task
+ * Time budget of BPF programs, and flows that wait
  *
- * Task work runs before signals are looked at and before user code, and as long as
- * there is any. A child that completes in place or in task work brings the task back
- * to its program, so a program could go on for ever. Hence a task has a budget of
- * time. Each completion that runs a program, and each request that a program issues, is
- * charged to a slice, and at the end of a slice the clock is looked at. When the time
- * is used up flows wait, for a pause in which the task gets to whatever else it has
- * to do.
+ * Task work runs before signals and user code, for as long as there is any. A child that
+ * completes in place or in task work runs its program again in the same task, so an
+ * endless program would never let go of the task. Hence a task has a time budget. Each
+ * completion that runs a program, and each request that a program issues, is charged to
+ * a slice. At the end of a slice the clock is read. When the time is used up, flows wait
+ * for a pause in which the task can do other work.
  *
- * A flow waits as a whole: all entries of ->compl_reqs that its children leave go to
- * a list in the flow. Waiting flows stand in line in the budget. The first one is
- * taken out, and its task work is added when the pause is over: by a timer, or at once
- * if there is time left. The task work fills the budget and gives back the entries.
- * So there is one timer and one item of task work a task, however many flows wait.
+ * A flow waits as a whole: entries of ->compl_reqs for its children move to a list in the
+ * flow, and the flow is queued in the budget. io_bpf_resume_next() takes out the first
+ * flow, and adds its task work: by a timer after the pause, or at once if time is left.
+ * The task work refills the budget and moves the entries back. So there is one timer and
+ * one item of task work per task for any number of flows.
  *
  * A request of the application that a watching program has issued waits in the same
- * line, with its own task work. START, CANCEL and the request before a flow do not
+ * queue, with its own task work. START, CANCEL and the request before a flow do not
  * wait: there is one of each for an SQE of the application.
  *
- * Flows also wait as long as CQEs wait for room in the CQ. That takes no time from the
- * budget, and ends when the application has reaped.
+ * Flows also wait while CQEs wait for room in the CQ. This uses no time of the budget,
+ * and ends when the application has reaped.
  *
- * The budget is the task's, and used by the task only, but for two. A ring with
- * IORING_SETUP_DEFER_TASKRUN has one of its own, under ->uring_lock: its task work runs
- * when the application asks for it, and other rings must not wait for that. And where
- * no program may run there is one that is always empty.
+ * Only its task uses a budget, with two exceptions. A ring with
+ * IORING_SETUP_DEFER_TASKRUN has its own budget, under ->uring_lock: its task work runs
+ * when the application asks for it, and other rings must not wait for that. And a flush
+ * where no program may run has a slice that is always used up.
  *
- * Lifetime: what stands in line is a request in flight, which holds references to its
- * task and ring. io_bpf_clean_tctx() takes all of it out before the task goes away.
+ * Lifetime: a queued request is in flight, and holds references to its task and ring.
+ * io_bpf_clean_tctx() removes all queued requests before the task exits.
  */
 #include <linux/kernel.h>
 #include <linux/blkdev.h>
@@ -40,20 +39,20 @@
 
 #include "bpf_int.h"
 
-/* completions and requests between two looks at the clock */
+/* completions and requests between two reads of the clock */
 #define IO_BPF_SLICE		128
-/* time of the CPU that the task may use before programs pause */
+/* CPU time of the task before programs pause */
 #define IO_BPF_TIME		NSEC_PER_MSEC
-/* the pause is one part in so many, within these limits */
+/* the pause is this fraction of the time used, within these limits */
 #define IO_BPF_SHARE		16
 #define IO_BPF_MIN_PAUSE	(50 * NSEC_PER_USEC)
 #define IO_BPF_MAX_PAUSE	(4 * NSEC_PER_MSEC)
-/* to get out of task work, and to a signal */
+/* the pause for the task to leave task work and to handle a signal */
 #define IO_BPF_SIGNAL_PAUSE	NSEC_PER_MSEC
-/* CQEs of requests that go on that may be dropped before the task sleeps */
+/* CQEs of multishot requests that programs can drop until the task sleeps */
 #define IO_BPF_MAX_DROPPED	1024
 
-/* Add the task work of the request for which the pause was meant. */
+/* End of the pause: add the task work of the next request. */
 static enum hrtimer_restart io_bpf_pause_over(struct hrtimer *timer)
 {
 	struct io_bpf_budget *b = container_of(timer, struct io_bpf_budget, timer);
@@ -66,9 +65,14 @@ void io_bpf_init_budget(struct io_bpf_budget *b)
 {
 	hrtimer_setup(&b->timer, io_bpf_pause_over, CLOCK_MONOTONIC,
 		      HRTIMER_MODE_REL);
-	/* the time begins with the first look */
+	/* the time starts with the first io_bpf_look() */
 	b->slice = IO_BPF_SLICE;
 	b->out = true;
+}
+
+void io_bpf_init_tctx(struct io_uring_task *tctx)
+{
+	io_bpf_init_budget(&tctx->bpf);
 }
 
 static void io_bpf_fill(struct io_bpf_budget *b)
@@ -80,10 +84,7 @@ static void io_bpf_fill(struct io_bpf_budget *b)
 	b->slice = IO_BPF_SLICE;
 }
 
-/*
- * Return how long programs have to pause: for as long that what they leave to others is
- * a fair share, or that the task gets to its signals.
- */
+/* Return the pause in ns: a share of the time used, or enough to handle signals. */
 static u64 io_bpf_pause(const struct io_bpf_budget *b)
 {
 	if (task_sigpending(current))
@@ -95,17 +96,8 @@ static u64 io_bpf_pause(const struct io_bpf_budget *b)
 }
 
 /*
- * Return true if the task has been in user space since the last look: it has submitted a
- * flow, or a tick has found it there.
- */
-static bool io_bpf_was_out(const struct io_bpf_budget *b)
-{
-	return b->out || b->utime != current->utime;
-}
-
-/*
- * Called when a slice is used up, or the task is wanted elsewhere. Return true if
- * programs may go on, with another slice.
+ * Called when a slice is used up, a signal is pending, or another task needs the CPU.
+ * Return true if programs may continue, with a new slice.
  */
 bool io_bpf_look(struct io_bpf_ring *br)
 {
@@ -114,7 +106,7 @@ bool io_bpf_look(struct io_bpf_ring *br)
 
 	lockdep_assert_held(&br->ctx->uring_lock);
 
-	/* what programs have issued must not wait for the next ones */
+	/* requests that programs have issued must not wait for more of them */
 	blk_flush_plug(current->plug, false);
 	cond_resched();
 	if (!br->tctx)
@@ -124,7 +116,8 @@ bool io_bpf_look(struct io_bpf_ring *br)
 		return false;
 
 	now = task_sched_runtime(current);
-	if (io_bpf_was_out(b))
+	/* the task was in user space: it has submitted a flow, or a tick hit it there */
+	if (b->out || b->utime != current->utime)
 		b->left = IO_BPF_TIME;
 	else
 		b->left -= now - b->look;
@@ -138,7 +131,7 @@ bool io_bpf_look(struct io_bpf_ring *br)
 	return true;
 }
 
-/* Let the flow wait, and with it what one of its children has left. */
+/* Let the flow wait, with the completion or record @req of one of its children. */
 void io_bpf_hold(struct io_bpf_ring *br, struct io_kiocb *flow, struct io_kiocb *req)
 {
 	u16 *flags = &flow->bpf_flow.flags;
@@ -159,8 +152,8 @@ void io_bpf_hold(struct io_bpf_ring *br, struct io_kiocb *flow, struct io_kiocb 
 }
 
 /*
- * The turn of @req has come. After a pause the time is for its flow first. A flush has to
- * follow, which takes out the next one.
+ * Called by the task work of @req, a flow or a request that was queued. After a pause,
+ * refill the budget. Force a flush, which takes out the next request.
  */
 void io_bpf_resumed(struct io_bpf_ring *br, struct io_kiocb *req)
 {
@@ -176,7 +169,7 @@ void io_bpf_resumed(struct io_bpf_ring *br, struct io_kiocb *req)
 		io_bpf_fill(b);
 }
 
-/* Give back what the flow's children have left, in front of all else. */
+/* Move the waiting completions of the flow to the front of ->compl_reqs. */
 void io_bpf_unhold(struct io_bpf_ring *br, struct io_kiocb *flow)
 {
 	struct io_wq_work_list *list = &br->ctx->submit_state.compl_reqs;
@@ -199,14 +192,14 @@ static void io_bpf_app_tw(struct io_tw_req tw_req, io_tw_token_t tw)
 	io_req_task_submit(tw_req, tw);
 }
 
-/* The same for a request of the application that a watching program has issued. */
+/* Queue a request of the application that a watching program has issued. */
 void io_bpf_hold_app(struct io_bpf_ring *br, struct io_kiocb *req)
 {
 	req->io_task_work.func = io_bpf_app_tw;
 	wq_list_add_tail(&req->comp_list, &br->line->waiting);
 }
 
-/* The task or the ring goes away: all that stands in line comes to its end. */
+/* Add the task work of all queued requests: the task or the ring is going away. */
 static void io_bpf_resume_all(struct io_bpf_budget *b)
 {
 	struct io_wq_work_node *next, *node = b->waiting.first;
@@ -219,9 +212,9 @@ static void io_bpf_resume_all(struct io_bpf_budget *b)
 }
 
 /*
- * At the end of a flush: if something waits and nothing is on its way, take out the
- * next one, for the time after the pause, or at once if time is left. If nothing waits,
- * nothing has been kept from going on.
+ * Called at the end of a flush. Take out the next request, unless the previous one is
+ * still on its way. Its task work is added after the pause, or at once if time is left.
+ * If no request waits, the pause is over.
  */
 void io_bpf_resume_next(struct io_bpf_ring *br)
 {
@@ -250,7 +243,7 @@ void io_bpf_resume_next(struct io_bpf_ring *br)
 		io_req_task_work_add(b->next);
 }
 
-/* The flow need not wait for room in the CQ any more: it was cancelled, or there is. */
+/* End the wait for room in the CQ: the CQ has room, or the flow was cancelled. */
 void io_bpf_leave_room(struct io_kiocb *flow)
 {
 	u16 *flags = &flow->bpf_flow.flags;
@@ -264,7 +257,7 @@ void io_bpf_leave_room(struct io_kiocb *flow)
 	io_bpf_queue_tw(flow);
 }
 
-/* All CQEs have found room in the CQ, so that flows can go on. */
+/* The CQ has taken all overflowed CQEs, so flows can continue. */
 void io_bpf_overflow_ended(struct io_ring_ctx *ctx)
 {
 	struct io_bpf_ring *br = ctx->bpf_ring;
@@ -278,7 +271,7 @@ void io_bpf_overflow_ended(struct io_ring_ctx *ctx)
 		io_bpf_leave_room(flow);
 }
 
-/* A program that watches has dropped a CQE of a request that goes on. */
+/* Count a CQE of a multishot request that a watching program has dropped. */
 void io_bpf_count_drop(struct io_uring_task *tctx)
 {
 	if (!tctx->bpf_dropped++)
@@ -286,9 +279,9 @@ void io_bpf_count_drop(struct io_uring_task *tctx)
 }
 
 /*
- * Return true if so many of them were dropped without the task having slept meanwhile
- * that the next one is to end its request: a CQE that is posted takes room in the CQ,
- * which ends the request some time, but dropped ones do not.
+ * Return true if too many CQEs were dropped since the task has slept, so that the next
+ * one must end its request. Posted CQEs end a multishot request when the CQ is full, but
+ * dropped CQEs take no room.
  */
 bool io_bpf_flooded(struct io_uring_task *tctx)
 {
@@ -299,14 +292,14 @@ bool io_bpf_flooded(struct io_uring_task *tctx)
 }
 
 /*
- * The task goes away, and has no requests of its own any more or leaves them to
- * others. What stands in line is for its task work, or whoever runs that instead.
+ * The task is exiting. Add the task work of all queued requests, which runs in this task,
+ * or else in the fallback work.
  */
 void io_bpf_clean_tctx(struct io_uring_task *tctx)
 {
 	struct io_bpf_budget *b = &tctx->bpf;
 
-	/* else its task work has been added already */
+	/* else the timer has added the task work */
 	if (hrtimer_cancel(&b->timer))
 		io_req_task_work_add(b->next);
 	b->next = NULL;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Programs that watch the application's own requests
+ * Programs that watch requests of the application
  */
 #include <linux/kernel.h>
 #include <linux/bitops.h>
@@ -13,9 +13,9 @@ static bool io_bpf_wants(const struct io_bpf_match *match, unsigned int opcode)
 {
 	switch (opcode) {
 	case IORING_OP_BPF:
-		/* its CQEs pass by here */
+		/* posts CQEs directly, without the hook for programs */
 	case IORING_OP_RECV_ZC:
-		/* ends a wait for CQEs by firing, be there a CQE or not */
+		/* ends a wait for CQEs when it fires, even without a CQE */
 	case IORING_OP_TIMEOUT:
 		return false;
 	}
@@ -23,7 +23,7 @@ static bool io_bpf_wants(const struct io_bpf_match *match, unsigned int opcode)
 	       (match->opcodes[opcode / 64] & BIT_ULL(opcode % 64));
 }
 
-/* Return true if @match wants any opcode. */
+/* Return true if @match selects an opcode that can be watched. */
 bool io_bpf_match_possible(const struct io_bpf_match *match)
 {
 	unsigned int op;
@@ -35,10 +35,10 @@ bool io_bpf_match_possible(const struct io_bpf_match *match)
 	return false;
 }
 
-/* The first one from @w on that wants the opcode. */
+/* Return the first watcher from @w on that selects @opcode, or NULL. */
 static struct io_bpf_watcher *io_bpf_next_watcher(struct io_bpf_ring *br,
-					   struct io_bpf_watcher *w,
-					   unsigned int opcode)
+						  struct io_bpf_watcher *w,
+						  unsigned int opcode)
 {
 	for (; w < br->watchers + ARRAY_SIZE(br->watchers); w++) {
 		if (w->prog && io_bpf_wants(&w->match, opcode))
@@ -48,9 +48,9 @@ static struct io_bpf_watcher *io_bpf_next_watcher(struct io_bpf_ring *br,
 }
 
 /*
- * Can the context of a program that watches do without ->state, and without a look
- * at it afterwards? What a function of its own does, an extension may do otherwise,
- * and ->cb_access is set if it makes tail calls.
+ * Return true if @prog neither uses ->state[] nor writes to its context, so that
+ * ->state[] need not be cleared, nor the context compared after a run. An extension
+ * can replace a subprogram, and ->cb_access is set for tail calls.
  */
 bool io_bpf_is_plain(const struct bpf_prog *prog)
 {
@@ -58,7 +58,7 @@ bool io_bpf_is_plain(const struct bpf_prog *prog)
 	       prog->aux->max_ctx_offset <= IO_BPF_PLAIN_CTX;
 }
 
-/* Puts @prog into the slot, and it watches @match; NULL takes it out. */
+/* Let @prog in @slot watch requests that match @match, or clear @slot if NULL. */
 void io_bpf_set_watcher(struct io_bpf_ring *br, u32 slot, struct bpf_prog *prog,
 			const struct io_bpf_match *match)
 {
@@ -80,8 +80,8 @@ void io_bpf_set_watcher(struct io_bpf_ring *br, u32 slot, struct bpf_prog *prog,
 }
 
 /*
- * Whose program is to see completions of @req, NULL if there is none. One sees it,
- * that of the lowest slot that wants it.
+ * Return the watcher of @req, NULL if none. Of several that match, the one in the
+ * lowest slot runs.
  */
 struct io_bpf_watcher *io_bpf_find_watcher(struct io_bpf_ring *br,
 					   struct io_kiocb *req)
@@ -94,7 +94,7 @@ struct io_bpf_watcher *io_bpf_find_watcher(struct io_bpf_ring *br,
 	return w;
 }
 
-/* Do what the run asked for, and let its verdict decide about the CQE. */
+/* Do what the run has requested, and apply its verdict to the CQE. */
 static void io_bpf_watch_apply(struct io_bpf_ring *br, struct io_kiocb *req,
 			       u32 verdict)
 {
@@ -135,8 +135,8 @@ static void io_bpf_run_watcher(struct io_bpf_ring *br, struct io_kiocb *req,
 }
 
 /*
- * Show the completion of a request of the application to the program that watches it,
- * in the task that has issued the request only.
+ * Run the program that watches @req for its completion, but only in the task that
+ * has submitted @req.
  */
 void io_bpf_watch(struct io_bpf_ring *br, struct io_kiocb *req)
 {
@@ -150,7 +150,7 @@ void io_bpf_watch(struct io_bpf_ring *br, struct io_kiocb *req)
 		io_bpf_run_watcher(br, req, watcher, BPF_IO_URING_COMPLETE);
 }
 
-/* The same for a CQE of a request that goes on. */
+/* Run the program that watches a multishot request for one of its CQEs. */
 void io_bpf_watch_record(struct io_bpf_ring *br, struct io_kiocb *req)
 {
 	struct io_bpf_watcher *watcher;

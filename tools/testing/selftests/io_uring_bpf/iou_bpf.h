@@ -120,8 +120,8 @@ static inline void iou_queue_cancel(struct io_uring *ring, __u64 target,
 }
 
 /*
- * Cancels by a system call, which waits until it's done. @fd is -1 if no file is
- * looked for. Returns what that says.
+ * Cancel by a system call, which waits until the request is gone, for 10 seconds at
+ * most. @fd is -1 if no file is looked for. Return what the call returns.
  */
 static inline int iou_sync_cancel(struct io_uring *ring, __u64 target,
 				  unsigned int flags, int fd, __u8 opcode)
@@ -131,7 +131,7 @@ static inline int iou_sync_cancel(struct io_uring *ring, __u64 target,
 		.fd		= fd,
 		.flags		= flags,
 		.opcode		= opcode,
-		.timeout	= { .tv_sec = -1, .tv_nsec = -1 },
+		.timeout	= { .tv_sec = 10 },
 	};
 
 	return io_uring_register_sync_cancel(ring, &reg);

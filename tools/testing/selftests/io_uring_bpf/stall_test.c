@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Drains, and rings that must not wait for each other. */
+/*
+ * What must not wait: children for a drain, a chain for what cannot be cancelled,
+ * IORING_REGISTER_SYNC_CANCEL for a CQE that does not come, and rings for each other.
+ */
 #include <dirent.h>
 #include <linux/fs.h>
 #include <pthread.h>
@@ -11,13 +14,13 @@
 #include "cancel.h"
 
 /* A file in TMPDIR, which is gone when it's closed. */
-static int rule_file(void)
+static int stall_file(void)
 {
 	const char *dir = getenv("TMPDIR");
 	char name[256];
 	int fd;
 
-	snprintf(name, sizeof(name), "%s/rule.XXXXXX", dir ?: "/tmp");
+	snprintf(name, sizeof(name), "%s/stall.XXXXXX", dir ?: "/tmp");
 	fd = mkstemp(name);
 	if (fd >= 0)
 		unlink(name);
@@ -32,7 +35,7 @@ TEST_F(cancel, rule_b4_drain_passes)
 {
 	struct io_uring_sqe *sqes = self->skel->bss->sqes;
 	struct io_uring_sqe *sqe;
-	int fd = rule_file();
+	int fd = stall_file();
 
 	ASSERT_LE(0, fd);
 	self->link = IOU_ATTACH(self->skel->progs.cancel_later, &self->ring, 0);
@@ -192,7 +195,7 @@ static void start_guard(int fs, int *guard)
  */
 TEST_F(cancel, chain_of_killed_flow)
 {
-	int fs, fd = rule_file(), guard[2];
+	int fs, fd = stall_file(), guard[2];
 	struct io_uring_cqe cqes[2];
 
 	ASSERT_LE(0, fd);
@@ -220,6 +223,59 @@ TEST_F(cancel, chain_of_killed_flow)
 	close(guard[1]);
 	close(fs);
 	close(fd);
+}
+
+static void *thaw_fn(void *arg)
+{
+	usleep(300000);
+	ioctl(*(int *)arg, FITHAW, 0);
+	return NULL;
+}
+
+/*
+ * A child that a worker is busy with, and that posts no CQE, is waited for by a system
+ * call. That has to be woken, by the SQ thread of a ring that polls as well.
+ */
+TEST_F(cancel, sync_cancel_of_silent_child)
+{
+	unsigned int setup = IORING_SETUP_SQPOLL | IORING_SETUP_IOPOLL;
+	int fs, fd, guard[2];
+	struct io_uring ring;
+	pthread_t thread;
+	__u64 start;
+	void *block;
+
+	if (variant->setup)
+		SKIP(return, "it has a ring of its own");
+	fd = stall_file();
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, fcntl(fd, F_SETFL, O_DIRECT));
+	ASSERT_EQ(0, posix_memalign(&block, 4096, 4096));
+	memset(block, 0, 4096);
+	ASSERT_EQ(0, pipe2(guard, O_CLOEXEC));
+	ASSERT_EQ(0, iou_ring_init(&ring, setup));
+	self->link = IOU_ATTACH(self->skel->progs.cancel_issue, &ring, 0);
+	iou_prep_write(&self->skel->bss->sqes[0], fd, block, 4096, 0, CHILD);
+	self->skel->bss->sqes[0].flags = IOSQE_ASYNC;
+	fs = freezable();
+	if (fs < 0)
+		SKIP(return, "TMPDIR is no file system that can be frozen");
+	start_guard(fs, guard);
+	iou_queue_bpf(&ring, 0, FLOW);
+	ASSERT_EQ(1, iou_submit(&ring));
+	/* what is on its way to a worker would be cancelled without any wait */
+	usleep(200000);
+	start = iou_now_ms();
+	ASSERT_EQ(0, pthread_create(&thread, NULL, thaw_fn, &fs));
+	ASSERT_EQ(0, iou_sync_cancel(&ring, CHILD, 0, -1, 0));
+	ASSERT_LT(200, iou_now_ms() - start);
+	pthread_join(thread, NULL);
+	ASSERT_CQE(&ring, FLOW, 0);
+	io_uring_queue_exit(&ring);
+	close(guard[1]);
+	close(fs);
+	close(fd);
+	free(block);
 }
 
 /*
@@ -324,7 +380,7 @@ TEST_F(cancel, rule_b9_no_shared_lock)
 	st = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
 		  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, st);
-	fd = rule_file();
+	fd = stall_file();
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, ftruncate(fd, 4096));
 	ASSERT_EQ(0, pipe2(guard, O_CLOEXEC));
