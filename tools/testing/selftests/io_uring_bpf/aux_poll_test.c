@@ -111,7 +111,7 @@ TEST_F(aux, poll_and_read)
  * flushed within the poll's handler, and what its program stages there is done
  * when the handler is through.
  */
-TEST_F(aux, trap_15_nested_flush)
+TEST_F(aux, nested_flush)
 {
 	char buf[3];
 	char c;

@@ -53,7 +53,7 @@ static bool send_to(FIXTURE_DATA(aux) *self, const char *msg)
 }
 
 /* Nobody else would tell the application where its data is. */
-TEST_F(aux, rule_b7_buffer_id)
+TEST_F(aux, buffer_id)
 {
 	prep_recv(self, IORING_OP_RECV);
 	ASSERT_EQ(0, provide(self, NR_BUFS));
@@ -79,7 +79,7 @@ TEST_F(aux, rule_b7_buffer_id)
 }
 
 /* The program keeps account of what it takes over, and the flow goes on. */
-TEST_F(aux, trap_13_provided_buffer)
+TEST_F(aux, provided_buffer)
 {
 	prep_recv(self, IORING_OP_RECV);
 	ASSERT_EQ(0, provide(self, NR_BUFS));

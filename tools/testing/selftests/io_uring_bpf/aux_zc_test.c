@@ -82,7 +82,7 @@ static void send_and_check(struct __test_metadata *_metadata,
 	ASSERT_EQ(0, memcmp(got, data, LEN));
 }
 
-TEST_F(aux, trap_12_send_zc_notification)
+TEST_F(aux, send_zc_notification)
 {
 	ASSERT_EQ(0, tcp_connect());
 	memset(data, 'z', LEN);
@@ -248,7 +248,7 @@ static void *drain_fn(void *arg)
  * Who waits for several CQEs sleeps until there may be as many. Here all of them
  * are for the program to post, when the notification has come.
  */
-TEST_F(aux, trap_01_lazy_wake)
+TEST_F(aux, lazy_wake)
 {
 	pthread_t thread;
 

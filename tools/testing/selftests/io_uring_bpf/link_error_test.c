@@ -94,7 +94,7 @@ TEST_F(link, no_fd_left)
 }
 
 /* A ring's fd is no proof of being its owner. */
-TEST_F(link, rule_b8_ring_fd_is_not_ownership)
+TEST_F(link, ring_fd_is_not_ownership)
 {
 	int status;
 	pid_t pid;

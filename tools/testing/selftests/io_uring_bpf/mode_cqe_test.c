@@ -232,7 +232,7 @@ TEST_F(mode_cqe, overflow_of_posted)
 }
 
 /* The two words belong to the result: another one comes without them. */
-TEST_F(mode_cqe, trap_18_res_override)
+TEST_F(mode_cqe, res_override)
 {
 	struct io_uring_sqe *sqe;
 

@@ -31,7 +31,7 @@ static int stall_file(void)
  * A drain waits for the flow. What the flow issues meanwhile does not wait for
  * the drain, be it at once, in task work or in a worker, where a sync always goes.
  */
-TEST_F(cancel, rule_b4_drain_passes)
+TEST_F(cancel, drain_passes)
 {
 	struct io_uring_sqe *sqes = self->skel->bss->sqes;
 	struct io_uring_sqe *sqe;
@@ -92,7 +92,7 @@ static unsigned int nr_workers(void)
 }
 
 /* Nor does a drain that waits have workers run what would complete at once. */
-TEST_F(cancel, rule_b4_drain_takes_no_worker)
+TEST_F(cancel, drain_takes_no_worker)
 {
 	struct io_uring_sqe *sqes = self->skel->bss->sqes;
 	struct io_uring_sqe *sqe;
@@ -369,7 +369,7 @@ static int look_at_links(void)
  * User space can keep a ring locked for as long as it likes, and attaching takes
  * no privilege: it's nobody else's problem.
  */
-TEST_F(cancel, rule_b9_no_shared_lock)
+TEST_F(cancel, no_shared_lock)
 {
 	int fs, fd, status, guard[2];
 	struct stall *st;

@@ -10,7 +10,7 @@
  * the flush in which the flow starts. The children are no part of that chain,
  * nor is the next request of the application.
  */
-TEST_F(chain, trap_02_stale_link_head)
+TEST_F(chain, stale_link_head)
 {
 	struct chain__bss *bss = self->skel->bss;
 	struct io_uring_cqe cqes[3];
@@ -46,14 +46,14 @@ TEST_F(chain, trap_02_stale_link_head)
 }
 
 /* A file that block I/O goes to, with a block in it. */
-static int trap_file(FIXTURE_DATA(chain) *self)
+static int ring_state_file(FIXTURE_DATA(chain) *self)
 {
 	const char *dir = getenv("TMPDIR");
 	char name[256];
 	void *block;
 	int fd;
 
-	snprintf(name, sizeof(name), "%s/trap.XXXXXX", dir ?: "/tmp");
+	snprintf(name, sizeof(name), "%s/state.XXXXXX", dir ?: "/tmp");
 	fd = mkostemp(name, O_DIRECT);
 	if (fd < 0)
 		return -errno;
@@ -74,13 +74,13 @@ static int trap_file(FIXTURE_DATA(chain) *self)
  * put on it. The read comes later, out of task work: a plug that it opened would
  * be in the ring's memory, and be the task's for good.
  */
-TEST_F(chain, trap_03_stale_plug)
+TEST_F(chain, stale_plug)
 {
 	struct chain__bss *bss = self->skel->bss;
 	char *block;
 	int fd;
 
-	fd = trap_file(self);
+	fd = ring_state_file(self);
 	if (fd == -EINVAL)
 		SKIP(return, "no direct I/O in TMPDIR");
 	ASSERT_LE(0, fd);
@@ -119,7 +119,7 @@ TEST_F(chain, trap_03_stale_plug)
  * whoever comes last, and passes by the program once more. Here both come at about
  * the same time. It is one event, and one CQE of each.
  */
-TEST_F(chain, trap_08_second_visit)
+TEST_F(chain, second_visit)
 {
 	struct chain__bss *bss = self->skel->bss;
 	struct io_uring_cqe cqes[4], *first, *timeout;
@@ -158,7 +158,7 @@ TEST_F(chain, trap_08_second_visit)
  * The same of children, which a worker holds on to: each of them ends its turn
  * in the flow once.
  */
-TEST_F(chain, trap_08_second_visit_of_children)
+TEST_F(chain, second_visit_of_children)
 {
 	struct chain__bss *bss = self->skel->bss;
 	const int nr = 8;
@@ -279,7 +279,7 @@ TEST_F(chain, link_timeout_is_not_for_a_child)
  * What a request before a flow posts while it goes on is no event, be there a
  * program that watches. Its last CQE is one, of the flow.
  */
-TEST_F(chain, rule_b2_last_cqe)
+TEST_F(chain, last_cqe)
 {
 	LIBBPF_OPTS(bpf_iouring_opts, watch, .slot = 1,
 		    .flags = BPF_F_IOURING_MATCH,
