@@ -148,10 +148,11 @@ static bool io_bpf_again_clones(struct io_kiocb *req)
  * Reissue the child as requested by the run. Return the request if it has completed
  * in place, which includes a failed preparation.
  */
-struct io_kiocb *io_bpf_issue_again(struct io_bpf_ring *br, struct io_kiocb *req)
+struct io_kiocb *io_bpf_issue_again(struct io_bpf_ring *br, struct io_kiocb *flow,
+				    struct io_kiocb *req)
 {
 	const struct io_bpf_again_def *def = &io_bpf_again_defs[req->opcode];
-	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(io_bpf_child_flow(br, req));
+	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(flow);
 	struct io_bpf_run *run = &br->run;
 	struct io_kiocb *new;
 	bool done;

@@ -312,6 +312,7 @@ __bpf_kfunc int bpf_io_uring_complete(struct bpf_io_uring_ctx *ctx, s32 res)
 	if (flow->bpf_flow.flags & IO_BPF_F_ENDING)
 		return io_bpf_is_watch(flow) ? -EOPNOTSUPP : -EALREADY;
 	flow->bpf_flow.flags |= IO_BPF_F_ENDING;
+	flow->ctx->bpf_ring->run.ended = true;
 	flow->cqe.res = res;
 	return 0;
 }

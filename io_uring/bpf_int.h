@@ -72,6 +72,13 @@ enum {
 	IO_BPF_SQE_BROKEN	= 1U << 2,
 };
 
+/* ->run.chain: the last SQE is linked to the next one, or the chain was refused */
+enum {
+	IO_BPF_CHAIN_NONE,
+	IO_BPF_CHAIN_OPEN,
+	IO_BPF_CHAIN_REFUSED,
+};
+
 /* edits of a member of a chain */
 enum {
 	IO_BPF_EDIT_NONE,
@@ -87,7 +94,7 @@ struct io_bpf_run {
 	/* the completed request, NULL for START and CANCEL */
 	struct io_kiocb		*req;
 
-	/* 0 if nothing is staged, IO_BPF_ONE_CHILD for one child */
+	/* 0 if nothing is staged, IO_BPF_ONE_CHILD or IO_BPF_ONE_AGAIN */
 	union {
 		u64		asked;
 		struct {
@@ -98,9 +105,10 @@ struct io_bpf_run {
 			u8	nr_links;
 			bool	again;
 			bool	edit;
-			/* the last SQE is linked to the next one; the chain is refused */
-			bool	in_chain;
-			bool	chain_refused;
+			/* bpf_io_uring_complete() was called */
+			bool	ended;
+			/* of the next SQE, see IO_BPF_CHAIN_OPEN */
+			u8	chain;
 		};
 	};
 
@@ -125,6 +133,7 @@ struct io_bpf_run {
 };
 
 #define IO_BPF_ONE_CHILD	((__force u64)cpu_to_le64(1))
+#define IO_BPF_ONE_AGAIN	((__force u64)cpu_to_le64(1ULL << 32))
 
 /* the requests that a program watches */
 struct io_bpf_match {
@@ -398,7 +407,8 @@ u32 io_bpf_flow_verdict(struct io_kiocb *flow, u32 verdict);
 u32 io_bpf_watch_verdict(struct io_kiocb *req, u32 verdict);
 
 /* bpf_again.c */
-struct io_kiocb *io_bpf_issue_again(struct io_bpf_ring *br, struct io_kiocb *req);
+struct io_kiocb *io_bpf_issue_again(struct io_bpf_ring *br, struct io_kiocb *flow,
+				    struct io_kiocb *req);
 
 /* bpf_watch.c */
 bool io_bpf_match_possible(const struct io_bpf_match *match);

@@ -236,9 +236,9 @@ struct io_kiocb *io_bpf_issue_sqes(struct io_bpf_ring *br, struct io_kiocb *flow
 		io_bpf_forget_children(br, flow);
 		return NULL;
 	}
-	*br->slice -= run->nr_sqes;
 	if (likely(run->nr_sqes == 1 && io_bpf_is_single(run, 0)))
 		return io_bpf_issue_one(br, flow, &run->sqes[0]);
+	*br->slice -= run->nr_sqes;
 	while (i < run->nr_sqes) {
 		struct io_kiocb *req;
 
@@ -260,7 +260,7 @@ static int io_bpf_check_sqe(struct io_kiocb *flow, const struct io_uring_sqe *sq
 	struct io_bpf_run *run = &flow->ctx->bpf_ring->run;
 	bool app = flags & BPF_IO_URING_ISSUE_APP;
 
-	if (run->in_chain &&
+	if (run->chain == IO_BPF_CHAIN_OPEN &&
 	    app != (bool)(run->kind[run->nr_sqes - 1] & IO_BPF_SQE_APP))
 		return -EINVAL;
 	if (!app && (sqe->flags & IOSQE_CQE_SKIP_SUCCESS))
@@ -269,7 +269,7 @@ static int io_bpf_check_sqe(struct io_kiocb *flow, const struct io_uring_sqe *sq
 	if (sqe->flags & IOSQE_IO_DRAIN)
 		return -EOPNOTSUPP;
 	if (io_bpf_op_refused[sqe->opcode] &&
-	    !(run->in_chain && sqe->opcode == IORING_OP_LINK_TIMEOUT))
+	    !(run->chain == IO_BPF_CHAIN_OPEN && sqe->opcode == IORING_OP_LINK_TIMEOUT))
 		return -EOPNOTSUPP;
 	return 0;
 }
@@ -291,7 +291,7 @@ static int io_bpf_may_issue(struct io_kiocb *flow, u32 size, u64 flags)
 			return -EOPNOTSUPP;
 	}
 	/* an earlier SQE of the chain was refused */
-	if (unlikely(br->run.chain_refused))
+	if (unlikely(br->run.chain == IO_BPF_CHAIN_REFUSED))
 		return -ECANCELED;
 	if (br->run.nr_sqes >= IO_BPF_MAX_SQES)
 		return -ENOBUFS;
@@ -311,14 +311,14 @@ static noinline int io_bpf_refuse(struct io_bpf_run *run, u8 sqe_flags, int ret)
 {
 	unsigned int i = run->nr_sqes;
 
-	if (run->in_chain) {
+	if (run->chain == IO_BPF_CHAIN_OPEN) {
 		while (run->kind[--i] & IO_BPF_SQE_MEMBER)
 			;
 		run->kind[i] |= IO_BPF_SQE_BROKEN;
 		run->kinds |= IO_BPF_SQE_BROKEN;
 	}
-	run->in_chain = false;
-	run->chain_refused = sqe_flags & IO_BPF_SQE_LINKS;
+	run->chain = sqe_flags & IO_BPF_SQE_LINKS ? IO_BPF_CHAIN_REFUSED :
+						    IO_BPF_CHAIN_NONE;
 	return ret;
 }
 
@@ -333,17 +333,17 @@ static int io_bpf_stage(struct io_kiocb *flow, const struct io_uring_sqe *sqe, u
 	barrier();
 	if (unlikely(sqe->opcode >= IORING_OP_LAST))
 		ret = -EINVAL;
-	else if (unlikely(app || run->in_chain || (sqe->flags & IO_BPF_SQE_FLAGS) ||
+	else if (unlikely(app || run->chain || (sqe->flags & IO_BPF_SQE_FLAGS) ||
 			  io_bpf_op_refused[sqe->opcode]))
 		ret = io_bpf_check_sqe(flow, sqe, flags);
 	if (unlikely(ret))
 		return io_bpf_refuse(run, sqe->flags, ret);
 
 	*kind = app ? IO_BPF_SQE_APP : IO_BPF_SQE_CHILD;
-	if (unlikely(run->in_chain))
+	if (unlikely(run->chain))
 		*kind |= IO_BPF_SQE_MEMBER;
 	run->kinds |= *kind;
-	run->in_chain = sqe->flags & IO_BPF_SQE_LINKS;
+	run->chain = sqe->flags & IO_BPF_SQE_LINKS ? IO_BPF_CHAIN_OPEN : IO_BPF_CHAIN_NONE;
 	run->nr_sqes++;
 	if (app)
 		flow->ctx->bpf_ring->nr_apps++;

@@ -23,8 +23,8 @@
  * Kfuncs only stage what a program asks for. io_bpf_apply() performs it right after the
  * run, so nothing that was staged outlives the run.
  *
- * A child that completes in place, while no CQE before it waits to be posted, is not
- * put on the list: its program runs at once.
+ * A child that completes in place while the list is empty is not put on the list: its
+ * program runs at once.
  */
 #include <linux/kernel.h>
 #include <linux/errno.h>
@@ -221,7 +221,6 @@ static bool io_bpf_child_cqe(struct io_bpf_ring *br, struct io_kiocb *flow,
 
 /* Run the program for a CQE of a multishot child, or a zero-copy notification. */
 static struct io_kiocb *io_bpf_aux_event(struct io_bpf_ring *br,
-					 const struct bpf_prog *prog,
 					 struct io_kiocb *flow, struct io_kiocb *req)
 {
 	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(flow);
@@ -231,7 +230,7 @@ static struct io_kiocb *io_bpf_aux_event(struct io_bpf_ring *br,
 	io_bpf_count_off(br, flow, req);
 	io_bpf_fill_ctx(bctx, req, BPF_IO_URING_F_CHILD | io_bpf_next_flag(flow));
 	bctx->event = BPF_IO_URING_AUX;
-	verdict = io_bpf_run_prog(br, prog, bctx, req);
+	verdict = io_bpf_run_prog(br, io_bpf_slot_prog(br, flow), bctx, req);
 	if (!io_bpf_child_cqe(br, flow, req, verdict))
 		io_bpf_retire(br, req);
 	/* not a result of the flow: bit 31 of a notification can be set */
@@ -244,11 +243,11 @@ static struct io_kiocb *io_bpf_aux_event(struct io_bpf_ring *br,
  * Handle a completion of a child whose program does not run, or not now. A completion
  * of a waiting flow is queued behind the earlier ones, even if no program will see it.
  */
-static struct io_kiocb *io_bpf_child_slow(struct io_bpf_ring *br,
-					  const struct bpf_prog *prog,
-					  struct io_kiocb *flow, struct io_kiocb *req)
+static noinline struct io_kiocb *io_bpf_child_slow(struct io_bpf_ring *br,
+						   struct io_kiocb *flow,
+						   struct io_kiocb *req)
 {
-	bool unseen = !br->tctx || !prog || (flow->bpf_flow.flags & IO_BPF_F_ENDING);
+	bool unseen = !br->tctx || (flow->bpf_flow.flags & IO_BPF_F_ENDING);
 
 	if (!unseen) {
 		io_bpf_hold(br, flow, req);
@@ -261,18 +260,6 @@ static struct io_kiocb *io_bpf_child_slow(struct io_bpf_ring *br,
 	return NULL;
 }
 
-/*
- * Return true if the run has staged one child and nothing else, the CQE of @req is not
- * posted, and @req is light.
- */
-static __always_inline bool io_bpf_is_hop(struct io_bpf_ring *br, struct io_kiocb *flow,
-					  struct io_kiocb *req, u32 verdict)
-{
-	return br->run.asked == IO_BPF_ONE_CHILD && verdict == BPF_IO_URING_DEFAULT &&
-	       !(req->cqe.flags & IORING_CQE_F_BUFFER) &&
-	       !(flow->bpf_flow.flags & IO_BPF_F_ENDING) && io_bpf_is_light(req);
-}
-
 /* Issue the next child in the memory of @req, with the task reference of @req. */
 static __always_inline struct io_kiocb *io_bpf_hop(struct io_bpf_ring *br,
 						   struct io_kiocb *flow,
@@ -280,42 +267,55 @@ static __always_inline struct io_kiocb *io_bpf_hop(struct io_bpf_ring *br,
 {
 	io_put_file(req);
 	req->bpf_id = flow->bpf_flow.id;
-	--*br->slice;
 	return io_bpf_submit_child(req, br->ctx, br->run.sqes) ? req : NULL;
+}
+
+/* Apply whatever the run for a child has staged, and its verdict. */
+static noinline struct io_kiocb *io_bpf_child_apply(struct io_bpf_ring *br,
+						    struct io_kiocb *flow,
+						    struct io_kiocb *req, u32 verdict)
+{
+	struct io_kiocb *next = NULL;
+
+	if (br->run.ended)
+		br->run.again = false;
+	if ((verdict != BPF_IO_URING_DEFAULT || br->run.nr_cqes ||
+	     (req->cqe.flags & IORING_CQE_F_BUFFER)) &&
+	    io_bpf_child_cqe(br, flow, req, verdict) && !br->run.again)
+		return io_bpf_apply(br, flow, NULL);
+	if (br->run.again)
+		next = io_bpf_issue_again(br, flow, req);
+	else
+		io_bpf_retire(br, req);
+	return io_bpf_apply(br, flow, next);
 }
 
 /* Handle the completion of a child, a record, or a zero-copy notification. */
 static __always_inline struct io_kiocb *io_bpf_child_event(struct io_bpf_ring *br,
 							   struct io_kiocb *req)
 {
-	struct io_kiocb *next = NULL, *flow = io_bpf_child_flow(br, req);
-	const struct bpf_prog *prog = io_bpf_slot_prog(br, flow);
+	struct io_kiocb *flow = io_bpf_child_flow(br, req);
 	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(flow);
 	u32 verdict;
 
-	if (unlikely((flow->bpf_flow.flags & (IO_BPF_F_ENDING | IO_BPF_F_WAITING)) ||
-		     *br->slice <= 0 || !prog))
-		return io_bpf_child_slow(br, prog, flow, req);
+	/* a flow whose program was detached is ending */
+	if (unlikely(flow->bpf_flow.flags & (IO_BPF_F_ENDING | IO_BPF_F_WAITING)))
+		return io_bpf_child_slow(br, flow, req);
 	if (unlikely(req->bpf_id >= IO_BPF_ID_AUX))
-		return io_bpf_aux_event(br, prog, flow, req);
+		return io_bpf_aux_event(br, flow, req);
 
 	bctx->nr_children--;
 	io_bpf_fill_ctx(bctx, req, BPF_IO_URING_F_CHILD | io_bpf_next_flag(flow));
-	verdict = __io_bpf_run_prog(br, prog, bctx, req);
-	if (likely(io_bpf_is_hop(br, flow, req, verdict)))
-		return io_bpf_hop(br, flow, req);
-	if (unlikely(flow->bpf_flow.flags & IO_BPF_F_ENDING))
-		br->run.again = false;
-
-	if (unlikely(verdict != BPF_IO_URING_DEFAULT || br->run.nr_cqes ||
-		     (req->cqe.flags & IORING_CQE_F_BUFFER)) &&
-	    io_bpf_child_cqe(br, flow, req, verdict) && !br->run.again)
-		return io_bpf_apply(br, flow, NULL);
-	if (br->run.again)
-		next = io_bpf_issue_again(br, req);
-	else
-		io_bpf_retire(br, req);
-	return io_bpf_apply(br, flow, next);
+	verdict = __io_bpf_run_prog(br, io_bpf_slot_prog(br, flow), bctx, req);
+	/* the usual runs: the next child and nothing else, and no CQE */
+	if (likely(verdict == BPF_IO_URING_DEFAULT &&
+		   !(req->cqe.flags & IORING_CQE_F_BUFFER))) {
+		if (br->run.asked == IO_BPF_ONE_CHILD && io_bpf_is_light(req))
+			return io_bpf_hop(br, flow, req);
+		if (br->run.asked == IO_BPF_ONE_AGAIN)
+			return io_bpf_issue_again(br, flow, req);
+	}
+	return io_bpf_child_apply(br, flow, req, verdict);
 }
 
 /* Tell the program that its flow was cancelled, before the children are cancelled. */
@@ -469,41 +469,25 @@ static bool io_bpf_post_waits(struct io_bpf_ring *br)
 }
 
 /*
- * Called when a new slice begins. If other requests wait, put @req back on the list and
- * return true. A request that has completed in place goes to the end of the list.
+ * The slice is used up, or the task is wanted. Return @req if its program runs now, or
+ * NULL if its flow waits, or if @req is back on the list for others to be posted first.
  */
-static bool io_bpf_give_way(struct io_bpf_ring *br, struct io_kiocb *req, bool in_place)
+static noinline struct io_kiocb *io_bpf_slice_over(struct io_bpf_ring *br,
+						   struct io_kiocb *req)
 {
 	struct io_wq_work_node *last = br->last;
+	bool used_up = *br->slice <= 0;
 
-	if (in_place) {
-		if (!io_bpf_post_waits(br) && !br->ctx->submit_state.compl_reqs.first)
-			return false;
-		io_req_complete_defer(req);
-		return true;
+	if (!io_bpf_look(br)) {
+		if (req->bpf_id >= IO_BPF_ID_SEEN)
+			return req;
+		return io_bpf_child_slow(br, io_bpf_child_flow(br, req), req);
 	}
-	if (!io_bpf_post_waits(br))
-		return false;
+	if (!used_up || !io_bpf_post_waits(br))
+		return req;
 	io_bpf_insert(br, req);
 	br->last = last;
-	return true;
-}
-
-/* Charge @req to the slice. Return true if @req is back on ->compl_reqs. */
-static __always_inline bool io_bpf_charge(struct io_bpf_ring *br, struct io_kiocb *req,
-					  bool in_place)
-{
-	bool used_up = --*br->slice <= 0;
-
-	return unlikely(used_up || io_bpf_task_wanted()) && io_bpf_look(br) &&
-	       used_up && io_bpf_give_way(br, req, in_place);
-}
-
-/* Return true if a child that has completed in place must go to ->compl_reqs. */
-static inline bool io_bpf_in_line(struct io_bpf_ring *br, struct io_kiocb *req)
-{
-	/* its CQE comes after those that wait, and after its own records */
-	return br->last || io_bpf_child_flow(br, req)->bpf_flow.nr_records;
+	return NULL;
 }
 
 /*
@@ -513,29 +497,29 @@ static inline bool io_bpf_in_line(struct io_bpf_ring *br, struct io_kiocb *req)
  */
 static noinline void io_bpf_walk(struct io_bpf_ring *br)
 {
+	struct io_wq_work_list *list = &br->ctx->submit_state.compl_reqs;
 	struct io_kiocb *req = NULL;
-	bool in_place = false;
 
 	br->last = NULL;
 	for (;;) {
 		if (!req) {
-			in_place = false;
 			req = io_bpf_next_event(br);
 			if (!req)
 				return;
 		}
-		if (io_bpf_charge(br, req, in_place)) {
-			if (io_bpf_post_waits(br))
+		if (unlikely(--*br->slice <= 0 || io_bpf_task_wanted())) {
+			req = io_bpf_slice_over(br, req);
+			if (!req && io_bpf_post_waits(br))
 				return;
-			req = NULL;
-			continue;
+			if (!req)
+				continue;
 		}
 		if (likely(req->bpf_id < IO_BPF_ID_SEEN))
 			req = io_bpf_child_event(br, req);
 		else
 			req = io_bpf_other_event(br, req);
-		in_place = true;
-		if (req && unlikely(io_bpf_in_line(br, req))) {
+		/* in order of completion, unless a child is the only one */
+		if (req && unlikely(!wq_list_empty(list))) {
 			io_req_complete_defer(req);
 			req = NULL;
 		}
@@ -619,7 +603,8 @@ void io_bpf_flush(struct io_ring_ctx *ctx)
 			io_bpf_cancel_ending(br);
 		if (io_bpf_passed(br))
 			io_bpf_post_passed(br);
-		else if (!(ctx->int_flags & IO_RING_F_LOCKLESS_CQ))
+		else if (!(ctx->int_flags & (IO_RING_F_TASK_COMPLETE |
+					     IO_RING_F_SYSCALL_IOPOLL)))
 			/* io_sync_cancel() waits for requests that may post no CQE */
 			io_cqring_wake(ctx);
 	} while (list->first || !hlist_empty(&br->kills));

@@ -5,9 +5,9 @@
  * Task work runs before signals and user code, for as long as there is any. A child that
  * completes in place or in task work runs its program again in the same task, so an
  * endless program would never let go of the task. Hence a task has a time budget. Each
- * completion that runs a program, and each request that a program issues, is charged to
- * a slice. At the end of a slice the clock is read. When the time is used up, flows wait
- * for a pause in which the task can do other work.
+ * completion that runs a program is charged to a slice, and each request of a run that
+ * issues several. At the end of a slice the clock is read. When the time is used up,
+ * flows wait for a pause in which the task can do other work.
  *
  * A flow waits as a whole: entries of ->compl_reqs for its children move to a list in the
  * flow, and the flow is queued in the budget. io_bpf_resume_next() takes out the first
@@ -40,7 +40,7 @@
 #include "bpf_int.h"
 
 /* completions and requests between two reads of the clock */
-#define IO_BPF_SLICE		128
+#define IO_BPF_SLICE		64
 /* CPU time of the task before programs pause */
 #define IO_BPF_TIME		NSEC_PER_MSEC
 /* the pause is this fraction of the time used, within these limits */

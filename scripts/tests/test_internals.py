@@ -49,9 +49,9 @@ class Internals(unittest.TestCase):
             self.assertTrue(name + '(' in code, name)
 
     def test_each_trap_has_a_test(self):
-        text = read(DOC)[read(DOC).index('\nTraps\n'):]
+        text = re.search(r'\nTraps\n=+\n(.*?)\n[^\n]+\n=+\n', read(DOC), re.S)[1]
         items = re.findall(r'^(\S.*)\n((?:    .*\n|\n(?=    ))+)', text, re.M)
-        self.assertGreater(len(items), 25)
+        self.assertGreater(len(items), 15)
         for name, body in items:
             self.assertRegex(body, r'_test\b', name)
 
