@@ -206,6 +206,17 @@ static const struct bpf_link_ops io_bpf_link_ops = {
 	.fill_link_info	= io_bpf_link_fill_info,
 };
 
+/* Return the file of the ring, with a reference. */
+static struct file *io_bpf_link_get_file(u32 fd, bool registered)
+{
+	struct file *file = io_uring_ctx_get_file(fd, registered);
+
+	/* the task, which has registered the file, holds the only reference */
+	if (registered && !IS_ERR(file))
+		get_file(file);
+	return file;
+}
+
 static int io_bpf_link_parse(struct io_bpf_link *l, const union bpf_attr *attr)
 {
 	struct io_bpf_match *m = &l->match;
@@ -220,7 +231,7 @@ static int io_bpf_link_parse(struct io_bpf_link *l, const union bpf_attr *attr)
 	m->user_data_mask = attr->link_create.iouring.user_data_mask;
 
 	if (attr->link_create.flags || l->slot >= IO_BPF_MAX_SLOTS ||
-	    (l->flags & ~BPF_F_IOURING_MATCH))
+	    (l->flags & ~(BPF_F_IOURING_MATCH | BPF_F_IOURING_REGISTERED_RING)))
 		return -EINVAL;
 	l->slot = array_index_nospec(l->slot, IO_BPF_MAX_SLOTS);
 	if (!(l->flags & BPF_F_IOURING_MATCH))
@@ -238,13 +249,16 @@ static int io_bpf_link_parse(struct io_bpf_link *l, const union bpf_attr *attr)
  *	15. With BPF_F_IOURING_MATCH in iouring.flags, the program watches the
  *	requests that have a bit of their opcode in opcodes, or any opcode if
  *	opcodes is 0, and whose user_data & user_data_mask equals user_data.
- *	Otherwise these fields are 0, and the program steers flows.
+ *	Otherwise these fields are 0, and the program steers flows. With
+ *	BPF_F_IOURING_REGISTERED_RING, target_fd is the index of a ring that the
+ *	task has registered with IORING_REGISTER_RING_FDS.
  * @prog: the program; the link takes over the reference on success
  *
  * Return: fd of the link, or
  * -EINVAL: slot or flags is invalid, a field is not 0 as required, or no request
  * can match;
- * -EBADF, -EOPNOTSUPP: target_fd is not open, or is not a ring;
+ * -EINVAL: target_fd is no index of a registered ring;
+ * -EBADF, -EOPNOTSUPP: target_fd is not open or not registered, or is not a ring;
  * -EPERM: another process created the ring;
  * -EEXIST: another task is the single issuer of the ring;
  * -EACCES: the ring has restrictions on io_uring_register();
@@ -263,7 +277,8 @@ int bpf_io_uring_link_attach(const union bpf_attr *attr, struct bpf_prog *prog)
 	ret = io_bpf_link_parse(l, attr);
 	if (ret)
 		return ret;
-	file = io_uring_ctx_get_file(attr->link_create.target_fd, false);
+	file = io_bpf_link_get_file(attr->link_create.target_fd,
+				    l->flags & BPF_F_IOURING_REGISTERED_RING);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 	l->br = io_bpf_ring_get(file->private_data);
