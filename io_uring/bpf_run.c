@@ -30,12 +30,19 @@
 #include <linux/errno.h>
 #include <linux/blkdev.h>
 #include <linux/filter.h>
+#include <linux/indirect_call_wrapper.h>
 #include <linux/rcupdate_trace.h>
 #include <linux/io_uring.h>
 
 #include "bpf_int.h"
+#include "mpscq.h"
+#include "poll.h"
 #include "rsrc.h"
 #include "rw.h"
+#include "tw.h"
+
+/* flushes in one run of local work */
+#define IO_BPF_LOCAL_ROUNDS	64
 
 static noinline u32 io_bpf_run_sleepable(const struct bpf_prog *prog,
 				struct bpf_io_uring_ctx *bctx)
@@ -582,17 +589,14 @@ static noinline void io_bpf_walk_plugged(struct io_bpf_ring *br)
 	blk_finish_plug(&plug);
 }
 
-/* Flush completions on a ring with BPF programs, see the top of the file. */
-void io_bpf_flush(struct io_ring_ctx *ctx)
+/* Walk and post, until ->compl_reqs is empty. */
+static void io_bpf_rounds(struct io_bpf_ring *br)
 {
+	struct io_ring_ctx *ctx = br->ctx;
 	struct io_wq_work_list *list = &ctx->submit_state.compl_reqs;
-	struct io_bpf_ring *br = ctx->bpf_ring;
 
-	lockdep_assert_held(&ctx->uring_lock);
-
-	io_bpf_begin(br);
 	do {
-		/* flows wait until the CQ has room */
+		/* flows wait for room in the CQ */
 		if (unlikely(test_bit(IO_CHECK_CQ_OVERFLOW_BIT, &ctx->check_cq)))
 			*br->slice = 0;
 		if (list->first && list->first->next)
@@ -605,9 +609,80 @@ void io_bpf_flush(struct io_ring_ctx *ctx)
 			io_bpf_post_passed(br);
 		else if (!(ctx->int_flags & (IO_RING_F_TASK_COMPLETE |
 					     IO_RING_F_SYSCALL_IOPOLL)))
-			/* io_sync_cancel() waits for requests that may post no CQE */
+			/* io_sync_cancel() waits for requests that post no CQE */
 			io_cqring_wake(ctx);
 	} while (list->first || !hlist_empty(&br->kills));
+}
+
+/* Let the next flow of the queue go on, see bpf_wait.c. */
+static void io_bpf_finish(struct io_bpf_ring *br)
+{
 	if (br->line && (br->line->waiting.first || br->line->pause))
 		io_bpf_resume_next(br);
+}
+
+/* Flush completions on a ring with BPF programs, see the top of the file. */
+void io_bpf_flush(struct io_ring_ctx *ctx)
+{
+	struct io_bpf_ring *br = ctx->bpf_ring;
+
+	lockdep_assert_held(&ctx->uring_lock);
+
+	io_bpf_begin(br);
+	io_bpf_rounds(br);
+	io_bpf_finish(br);
+}
+
+/* Run the local work that is queued. Return the number of entries. */
+static __always_inline int io_bpf_run_queued(struct io_ring_ctx *ctx, io_tw_token_t tw,
+					     int max_events)
+{
+	struct llist_node *node;
+	struct io_kiocb *req;
+	bool last;
+	int ret = 0;
+
+	do {
+		node = mpscq_pop(&ctx->work_list, &ctx->work_head);
+		if (unlikely(!node)) {
+			/* a producer has not linked its entry yet, see mpscq_pop() */
+			cond_resched();
+			break;
+		}
+		last = mpscq_pop_emptied(&ctx->work_list, ctx->work_head);
+		req = container_of(node, struct io_kiocb, io_task_work.node);
+		INDIRECT_CALL_2(req->io_task_work.func,
+				io_poll_task_func, io_req_rw_complete,
+				(struct io_tw_req){req}, tw);
+		ret++;
+	} while (!last && ret < max_events);
+	return ret;
+}
+
+/*
+ * Run local work and flush, on a ring with BPF programs. A program that issues the next
+ * request leaves more work and no CQE, so unlike __io_run_local_work() this goes on
+ * until there are @min_events CQEs, for a limited number of rounds. The ring is locked
+ * throughout, so whose programs may run does not change in between.
+ */
+int io_bpf_run_local_work(struct io_ring_ctx *ctx, io_tw_token_t tw, int min_events,
+			  int max_events)
+{
+	struct io_submit_state *state = &ctx->submit_state;
+	unsigned int rounds = IO_BPF_LOCAL_ROUNDS;
+	struct io_bpf_ring *br = ctx->bpf_ring;
+	unsigned int tail = ctx->cached_cq_tail;
+	int ret = 0;
+
+	lockdep_assert_held(&ctx->uring_lock);
+
+	io_bpf_begin(br);
+	do {
+		ret += io_bpf_run_queued(ctx, tw, max_events);
+		if (state->compl_reqs.first || state->cq_flush)
+			io_bpf_rounds(br);
+	} while (io_local_work_pending(ctx) &&
+		 (int)(ctx->cached_cq_tail - tail) < min_events && --rounds);
+	io_bpf_finish(br);
+	return ret;
 }
