@@ -27,28 +27,14 @@
 				 REQ_F_INFLIGHT | REQ_F_MULTISHOT |		\
 				 REQ_F_APOLL_MULTISHOT | REQ_F_LINK |		\
 				 REQ_F_HARDLINK)
-
-/* state that remains valid */
-#define IO_BPF_AGAIN_KEEP	(REQ_F_FIXED_FILE | REQ_F_FORCE_ASYNC |		\
-				 REQ_F_NOWAIT | REQ_F_ISREG |			\
-				 REQ_F_SUPPORT_NOWAIT | REQ_F_CAN_POLL |	\
-				 REQ_F_CLEAR_POLLIN | REQ_F_BUF_NODE |		\
-				 REQ_F_CREDS)
-/* state that remains valid with IO_BPF_ID_ASYNC */
-#define IO_BPF_AGAIN_DATA	(REQ_F_ASYNC_DATA | REQ_F_NEED_CLEANUP)
 /* flags without state behind them, cleared by a reissue */
 #define IO_BPF_AGAIN_CLEAR	(REQ_F_BPF | REQ_F_FAIL | REQ_F_CUR_POS |	\
 				 REQ_F_CQE_SKIP | REQ_F_SQE_COPIED |		\
 				 REQ_F_IOPOLL | REQ_F_IOPOLL_STATE)
+/* state that a reissue has to renew or to obey */
+#define IO_BPF_AGAIN_RENEW	(REQ_F_CREDS | REQ_F_FORCE_ASYNC)
 
-struct io_bpf_again_def {
-	/* set offset, address and length, and reset the state of the opcode */
-	int (*prep)(struct io_kiocb *req, u64 off, u64 addr, u32 len);
-	/* issue the request after ->prep() */
-	int (*issue)(struct io_kiocb *req, unsigned int issue_flags);
-};
-
-static const struct io_bpf_again_def io_bpf_again_defs[IORING_OP_LAST] = {
+const struct io_bpf_again_def io_bpf_again_defs[IORING_OP_LAST] = {
 	[IORING_OP_NOP]		= { io_nop_again, io_nop },
 	[IORING_OP_READ]	= { io_read_again, io_read },
 	[IORING_OP_WRITE]	= { io_write_again, io_write },
@@ -111,7 +97,8 @@ static struct io_kiocb *io_bpf_clone(struct io_bpf_ring *br,
 	return new;
 }
 
-static struct io_kiocb *io_bpf_again_failed(struct io_kiocb *req, int ret)
+/* Complete a child whose preparation for the reissue has failed. */
+struct io_kiocb *io_bpf_again_failed(struct io_kiocb *req, int ret)
 {
 	req_set_fail(req);
 	/* the extra words of a 32-byte CQE belong to the previous completion */
@@ -145,17 +132,16 @@ static bool io_bpf_again_clones(struct io_kiocb *req)
 }
 
 /*
- * Reissue the child as requested by the run. Return the request if it has completed
- * in place, which includes a failed preparation.
+ * Reissue a child that io_bpf_reissue() does not serve. Return the request if it has
+ * completed in place, which includes a failed preparation.
  */
-struct io_kiocb *io_bpf_issue_again(struct io_bpf_ring *br, struct io_kiocb *flow,
-				    struct io_kiocb *req)
+struct io_kiocb *io_bpf_reissue_slow(struct io_bpf_ring *br, struct io_kiocb *flow,
+				     struct io_kiocb *req)
 {
 	const struct io_bpf_again_def *def = &io_bpf_again_defs[req->opcode];
 	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(flow);
 	struct io_bpf_run *run = &br->run;
 	struct io_kiocb *new;
-	bool done;
 	int ret;
 
 	lockdep_assert_held(&br->ctx->uring_lock);
@@ -168,24 +154,30 @@ struct io_kiocb *io_bpf_issue_again(struct io_bpf_ring *br, struct io_kiocb *flo
 			return io_bpf_again_failed(req, -ENOMEM);
 		req = new;
 	}
-	req->flags = (req->flags & (IO_BPF_AGAIN_KEEP | IO_BPF_AGAIN_DATA)) |
-		     REQ_F_BPF;
-	req->cancel_seq_set = false;
+	io_bpf_again_reset(req);
 
 	ret = def->prep(req, run->again_off, run->again_addr, run->again_len);
-	if (!ret && unlikely(br->ctx->bpf_filters))
+	if (!ret && br->ctx->bpf_filters)
 		ret = io_uring_run_bpf_filters(br->ctx->bpf_filters, req);
-	if (unlikely(ret))
+	if (ret)
 		return io_bpf_again_failed(req, ret);
-	/* the file is assigned, so only these cases require the slow path */
-	if (unlikely((req->flags & (REQ_F_CREDS | REQ_F_FORCE_ASYNC)) ||
-		     (audit_context() && !io_issue_defs[req->opcode].audit_skip))) {
-		io_bpf_again_creds(req);
-		done = io_bpf_issue_child_slow(req);
-	} else {
-		done = io_bpf_issued(req, def->issue(req, IO_BPF_ISSUE_FLAGS));
+	io_bpf_again_creds(req);
+	return io_bpf_issue_child_slow(req) ? req : NULL;
+}
+
+/* Return how @req can be reissued, or IO_BPF_AGAIN_NO. */
+static __always_inline u8 io_bpf_again_how(struct io_kiocb *req)
+{
+	io_req_flags_t more = req->flags & ~(IO_BPF_AGAIN_KEEP | IO_BPF_AGAIN_CLEAR);
+
+	if (more) {
+		if (more & IO_BPF_AGAIN_REFUSE)
+			return IO_BPF_AGAIN_NO;
+		if (io_bpf_again_clones(req))
+			return IO_BPF_AGAIN_SLOW;
 	}
-	return done ? req : NULL;
+	return unlikely((req->flags & IO_BPF_AGAIN_RENEW) || req->ctx->bpf_filters ||
+			audit_context()) ? IO_BPF_AGAIN_SLOW : IO_BPF_AGAIN_PLAIN;
 }
 
 __bpf_kfunc_start_defs();
@@ -225,14 +217,15 @@ __bpf_kfunc int bpf_io_uring_again(struct bpf_io_uring_ctx *ctx, u64 off,
 	struct io_kiocb *flow = io_bpf_ctx_to_flow(ctx);
 	struct io_bpf_ring *br = flow->ctx->bpf_ring;
 	struct io_kiocb *req = br->run.req;
+	u8 how;
 
 	if (unlikely(flow->bpf_flow.flags & IO_BPF_F_ENDING))
 		return io_bpf_is_watch(flow) ? -EOPNOTSUPP : -ECANCELED;
 	if (unlikely(!(ctx->flags & BPF_IO_URING_F_CHILD)))
 		return -EINVAL;
+	how = io_bpf_again_how(req);
 	if (unlikely(!io_bpf_again_defs[req->opcode].prep ||
-		     req->bpf_id >= IO_BPF_ID_AUX ||
-		     (req->flags & IO_BPF_AGAIN_REFUSE)))
+		     req->bpf_id >= IO_BPF_ID_AUX || how == IO_BPF_AGAIN_NO))
 		return -EOPNOTSUPP;
 	/* refused or without a file: the CQE has overwritten the fd */
 	if (unlikely((req->bpf_id & IO_BPF_ID_REFUSED) ||
@@ -245,7 +238,7 @@ __bpf_kfunc int bpf_io_uring_again(struct bpf_io_uring_ctx *ctx, u64 off,
 	br->run.again_off = off;
 	br->run.again_addr = addr;
 	br->run.again_len = len;
-	br->run.again = true;
+	br->run.again = how;
 	return 0;
 }
 

@@ -79,6 +79,13 @@ enum {
 	IO_BPF_CHAIN_REFUSED,
 };
 
+/* ->run.again: whether io_bpf_reissue() serves the child */
+enum {
+	IO_BPF_AGAIN_NO,
+	IO_BPF_AGAIN_PLAIN,
+	IO_BPF_AGAIN_SLOW,
+};
+
 /* edits of a member of a chain */
 enum {
 	IO_BPF_EDIT_NONE,
@@ -103,7 +110,8 @@ struct io_bpf_run {
 			u8	kinds;
 			u8	nr_cqes;
 			u8	nr_links;
-			bool	again;
+			/* IO_BPF_AGAIN_PLAIN or IO_BPF_AGAIN_SLOW, see bpf_again.c */
+			u8	again;
 			bool	edit;
 			/* bpf_io_uring_complete() was called */
 			bool	ended;
@@ -407,8 +415,35 @@ u32 io_bpf_flow_verdict(struct io_kiocb *flow, u32 verdict);
 u32 io_bpf_watch_verdict(struct io_kiocb *req, u32 verdict);
 
 /* bpf_again.c */
-struct io_kiocb *io_bpf_issue_again(struct io_bpf_ring *br, struct io_kiocb *flow,
-				    struct io_kiocb *req);
+/* state that remains valid */
+#define IO_BPF_AGAIN_KEEP	(REQ_F_FIXED_FILE | REQ_F_FORCE_ASYNC |		\
+				 REQ_F_NOWAIT | REQ_F_ISREG |			\
+				 REQ_F_SUPPORT_NOWAIT | REQ_F_CAN_POLL |	\
+				 REQ_F_CLEAR_POLLIN | REQ_F_BUF_NODE |		\
+				 REQ_F_CREDS)
+/* state that remains valid with IO_BPF_ID_ASYNC */
+#define IO_BPF_AGAIN_DATA	(REQ_F_ASYNC_DATA | REQ_F_NEED_CLEANUP)
+
+struct io_bpf_again_def {
+	/* set offset, address and length, and reset the state of the opcode */
+	int (*prep)(struct io_kiocb *req, u64 off, u64 addr, u32 len);
+	/* issue the request after ->prep() */
+	int (*issue)(struct io_kiocb *req, unsigned int issue_flags);
+};
+
+extern const struct io_bpf_again_def io_bpf_again_defs[IORING_OP_LAST];
+
+/* Reset the request to its state before the issue. */
+static inline void io_bpf_again_reset(struct io_kiocb *req)
+{
+	req->flags = (req->flags & (IO_BPF_AGAIN_KEEP | IO_BPF_AGAIN_DATA)) |
+		     REQ_F_BPF;
+	req->cancel_seq_set = false;
+}
+
+struct io_kiocb *io_bpf_again_failed(struct io_kiocb *req, int ret);
+struct io_kiocb *io_bpf_reissue_slow(struct io_bpf_ring *br, struct io_kiocb *flow,
+				     struct io_kiocb *req);
 
 /* bpf_watch.c */
 bool io_bpf_match_possible(const struct io_bpf_match *match);

@@ -277,6 +277,25 @@ static __always_inline struct io_kiocb *io_bpf_hop(struct io_bpf_ring *br,
 	return io_bpf_submit_child(req, br->ctx, br->run.sqes) ? req : NULL;
 }
 
+/* Reissue a child that keeps its file, and needs neither credentials nor a check. */
+static __always_inline struct io_kiocb *io_bpf_reissue(struct io_bpf_ring *br,
+						       struct io_kiocb *flow,
+						       struct io_kiocb *req)
+{
+	const struct io_bpf_again_def *def = &io_bpf_again_defs[req->opcode];
+	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(flow);
+	struct io_bpf_run *run = &br->run;
+	int ret;
+
+	bctx->nr_children++;
+	req->cqe.user_data = bctx->user_data;
+	io_bpf_again_reset(req);
+	ret = def->prep(req, run->again_off, run->again_addr, run->again_len);
+	if (unlikely(ret))
+		return io_bpf_again_failed(req, ret);
+	return io_bpf_issued(req, def->issue(req, IO_BPF_ISSUE_FLAGS)) ? req : NULL;
+}
+
 /* Apply whatever the run for a child has staged, and its verdict. */
 static noinline struct io_kiocb *io_bpf_child_apply(struct io_bpf_ring *br,
 						    struct io_kiocb *flow,
@@ -285,31 +304,30 @@ static noinline struct io_kiocb *io_bpf_child_apply(struct io_bpf_ring *br,
 	struct io_kiocb *next = NULL;
 
 	if (br->run.ended)
-		br->run.again = false;
+		br->run.again = IO_BPF_AGAIN_NO;
 	if ((verdict != BPF_IO_URING_DEFAULT || br->run.nr_cqes ||
 	     (req->cqe.flags & IORING_CQE_F_BUFFER)) &&
 	    io_bpf_child_cqe(br, flow, req, verdict) && !br->run.again)
 		return io_bpf_apply(br, flow, NULL);
-	if (br->run.again)
-		next = io_bpf_issue_again(br, flow, req);
-	else
+	if (!br->run.again)
 		io_bpf_retire(br, req);
+	else if (br->run.again == IO_BPF_AGAIN_PLAIN)
+		next = io_bpf_reissue(br, flow, req);
+	else
+		next = io_bpf_reissue_slow(br, flow, req);
 	return io_bpf_apply(br, flow, next);
 }
 
-/* Handle the completion of a child, a record, or a zero-copy notification. */
-static __always_inline struct io_kiocb *io_bpf_child_event(struct io_bpf_ring *br,
-							   struct io_kiocb *req)
+/*
+ * Run the program of @flow for the completion of a child. Return the child that the
+ * program has issued and that has completed in place, or NULL.
+ */
+static __always_inline struct io_kiocb *io_bpf_child_run(struct io_bpf_ring *br,
+							 struct io_kiocb *flow,
+							 struct io_kiocb *req)
 {
-	struct io_kiocb *flow = io_bpf_child_flow(br, req);
 	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(flow);
 	u32 verdict;
-
-	/* a flow whose program was detached is ending */
-	if (unlikely(flow->bpf_flow.flags & (IO_BPF_F_ENDING | IO_BPF_F_WAITING)))
-		return io_bpf_child_slow(br, flow, req);
-	if (unlikely(req->bpf_id >= IO_BPF_ID_AUX))
-		return io_bpf_aux_event(br, flow, req);
 
 	bctx->nr_children--;
 	io_bpf_fill_ctx(bctx, req, BPF_IO_URING_F_CHILD | io_bpf_next_flag(flow));
@@ -320,9 +338,38 @@ static __always_inline struct io_kiocb *io_bpf_child_event(struct io_bpf_ring *b
 		if (br->run.asked == IO_BPF_ONE_CHILD && io_bpf_is_light(req))
 			return io_bpf_hop(br, flow, req);
 		if (br->run.asked == IO_BPF_ONE_AGAIN)
-			return io_bpf_issue_again(br, flow, req);
+			return io_bpf_reissue(br, flow, req);
 	}
 	return io_bpf_child_apply(br, flow, req, verdict);
+}
+
+/*
+ * Handle the completion of a child, a record, or a zero-copy notification, and of the
+ * children that follow and complete in place. Return a child if the slice is used up.
+ */
+static __always_inline struct io_kiocb *io_bpf_child_event(struct io_bpf_ring *br,
+							   struct io_kiocb *req)
+{
+	struct io_wq_work_list *list = &br->ctx->submit_state.compl_reqs;
+	struct io_kiocb *flow = io_bpf_child_flow(br, req);
+	bool aux = req->bpf_id >= IO_BPF_ID_AUX;
+
+	do {
+		/* a flow whose program was detached is ending */
+		if (unlikely(flow->bpf_flow.flags & (IO_BPF_F_ENDING | IO_BPF_F_WAITING)))
+			return io_bpf_child_slow(br, flow, req);
+		if (unlikely(aux))
+			return io_bpf_aux_event(br, flow, req);
+		req = io_bpf_child_run(br, flow, req);
+		if (!req)
+			return NULL;
+		/* in order of completion */
+		if (unlikely(!wq_list_empty(list))) {
+			io_req_complete_defer(req);
+			return NULL;
+		}
+	} while (likely(--*br->slice > 0));
+	return req;
 }
 
 /* Tell the program that its flow was cancelled, before the children are cancelled. */
@@ -463,12 +510,6 @@ static struct io_kiocb *io_bpf_next_event(struct io_bpf_ring *br)
 	return NULL;
 }
 
-/* Return true if a signal is pending, or the task should yield the CPU. */
-static inline bool io_bpf_task_wanted(void)
-{
-	return read_thread_flags() & (_TIF_SIGPENDING | _TIF_NEED_RESCHED);
-}
-
 /* Return true if the walk has passed requests that are to be posted or freed. */
 static bool io_bpf_post_waits(struct io_bpf_ring *br)
 {
@@ -476,21 +517,20 @@ static bool io_bpf_post_waits(struct io_bpf_ring *br)
 }
 
 /*
- * The slice is used up, or the task is wanted. Return @req if its program runs now, or
- * NULL if its flow waits, or if @req is back on the list for others to be posted first.
+ * The slice is used up. Return @req if its program runs now, or NULL if its flow waits, or
+ * if @req is back on the list for others to be posted first.
  */
 static noinline struct io_kiocb *io_bpf_slice_over(struct io_bpf_ring *br,
 						   struct io_kiocb *req)
 {
 	struct io_wq_work_node *last = br->last;
-	bool used_up = *br->slice <= 0;
 
 	if (!io_bpf_look(br)) {
 		if (req->bpf_id >= IO_BPF_ID_SEEN)
 			return req;
 		return io_bpf_child_slow(br, io_bpf_child_flow(br, req), req);
 	}
-	if (!used_up || !io_bpf_post_waits(br))
+	if (!io_bpf_post_waits(br))
 		return req;
 	io_bpf_insert(br, req);
 	br->last = last;
@@ -514,7 +554,7 @@ static noinline void io_bpf_walk(struct io_bpf_ring *br)
 			if (!req)
 				return;
 		}
-		if (unlikely(--*br->slice <= 0 || io_bpf_task_wanted())) {
+		if (unlikely(--*br->slice <= 0)) {
 			req = io_bpf_slice_over(br, req);
 			if (!req && io_bpf_post_waits(br))
 				return;
@@ -525,7 +565,6 @@ static noinline void io_bpf_walk(struct io_bpf_ring *br)
 			req = io_bpf_child_event(br, req);
 		else
 			req = io_bpf_other_event(br, req);
-		/* in order of completion, unless a child is the only one */
 		if (req && unlikely(!wq_list_empty(list))) {
 			io_req_complete_defer(req);
 			req = NULL;

@@ -40,7 +40,7 @@
 #include "bpf_int.h"
 
 /* completions and requests between two reads of the clock */
-#define IO_BPF_SLICE		64
+#define IO_BPF_SLICE		128
 /* CPU time of the task before programs pause */
 #define IO_BPF_TIME		NSEC_PER_MSEC
 /* the pause is this fraction of the time used, within these limits */

@@ -13,7 +13,7 @@
 /* completions and requests between two looks at the clock */
 #define SLICE		128
 /* hops of a flow that others wait for, unless all of them wait for time */
-#define BURST		(SLICE / 2)
+#define BURST		SLICE
 /* hops that take longer than any test */
 #define ENDLESS		(1ULL << 40)
 
