@@ -190,7 +190,7 @@ void io_bpf_apply_links(struct io_bpf_ring *br, struct io_kiocb *flow)
 
 	lockdep_assert_held(&br->ctx->uring_lock);
 
-	*br->slice -= run->nr_links;
+	br->slice -= run->nr_links;
 	for (i = 0; i < run->nr_links; i++) {
 		bool ok = io_alloc_req(br->ctx, &req);
 		struct io_cqe cqe = { .res = ok ? -ECANCELED : -ENOMEM };

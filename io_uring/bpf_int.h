@@ -163,9 +163,9 @@ struct io_bpf_watcher {
  * All members but ->ctx are protected by ->uring_lock.
  */
 struct io_bpf_ring {
-	/* of the flush: the task whose programs may run, or NULL, and its slice */
+	/* of the flush: the task whose programs may run, or NULL, and what is left of its slice */
 	struct io_uring_task	*tctx;
-	int			*slice;
+	int			slice;
 	/* the budget in which flows of the task wait, NULL if the task has none */
 	struct io_bpf_budget	*line;
 	/* cursor of the walk: the last entry of ->compl_reqs to be posted or freed */
@@ -200,8 +200,6 @@ struct io_bpf_ring {
 
 	/* used with IORING_SETUP_DEFER_TASKRUN */
 	struct io_bpf_budget	own;
-	/* used if no program may run */
-	int			no_slice;
 	/* an SQE of 128 bytes, the second half is zero */
 	struct io_uring_sqe	wide_sqe[2];
 

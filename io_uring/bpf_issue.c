@@ -22,9 +22,9 @@
 				 IOSQE_IO_DRAIN)
 
 /*
- * Opcodes that cannot be a single child: some post CQEs directly, without running the
- * program, or need an SQE of 128 bytes. The table covers all values of the field, so the
- * index needs no array_index_nospec().
+ * Opcodes that cannot be a single child: some do not exist, post CQEs directly without
+ * running the program, or need an SQE of 128 bytes. The table covers all values of the
+ * field, so the index needs no array_index_nospec().
  */
 static const bool io_bpf_op_refused[U8_MAX + 1] = {
 	[IORING_OP_LINK_TIMEOUT]	= true,
@@ -32,6 +32,7 @@ static const bool io_bpf_op_refused[U8_MAX + 1] = {
 	[IORING_OP_NOP128]		= true,
 	[IORING_OP_URING_CMD128]	= true,
 	[IORING_OP_BPF]			= true,
+	[IORING_OP_LAST ... U8_MAX]	= true,
 };
 
 /*
@@ -193,7 +194,7 @@ static unsigned int io_bpf_issue_chain(struct io_bpf_ring *br, struct io_kiocb *
 	if (broken)
 		io_bpf_fail_head(head);
 	/* children wait with their flow, but a watching program has no flow */
-	if (io_bpf_is_watch(flow) && !broken && *br->slice <= 0 && !io_bpf_look(br))
+	if (io_bpf_is_watch(flow) && !broken && br->slice <= 0 && !io_bpf_look(br))
 		io_bpf_hold_app(br, head);
 	else
 		io_bpf_queue_chain(head);
@@ -238,7 +239,7 @@ struct io_kiocb *io_bpf_issue_sqes(struct io_bpf_ring *br, struct io_kiocb *flow
 	}
 	if (likely(run->nr_sqes == 1 && io_bpf_is_single(run, 0)))
 		return io_bpf_issue_one(br, flow, &run->sqes[0]);
-	*br->slice -= run->nr_sqes;
+	br->slice -= run->nr_sqes;
 	while (i < run->nr_sqes) {
 		struct io_kiocb *req;
 
@@ -412,8 +413,7 @@ __bpf_kfunc int bpf_io_uring_issue(struct bpf_io_uring_ctx *ctx,
 		src = memcpy(run->sqes, src, sizeof(*src));
 		/* only the copy is checked, see io_bpf_stage() */
 		barrier();
-		if (unlikely(src->opcode >= IORING_OP_LAST ||
-			     io_bpf_op_refused[src->opcode] ||
+		if (unlikely(io_bpf_op_refused[src->opcode] ||
 			     (src->flags & IO_BPF_SQE_FLAGS)))
 			return io_bpf_stage(flow, src, 0);
 		run->kind[0] = IO_BPF_SQE_CHILD;

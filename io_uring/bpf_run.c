@@ -28,6 +28,7 @@
  */
 #include <linux/kernel.h>
 #include <linux/errno.h>
+#include <linux/file.h>
 #include <linux/blkdev.h>
 #include <linux/filter.h>
 #include <linux/indirect_call_wrapper.h>
@@ -125,40 +126,43 @@ struct io_kiocb *io_bpf_apply(struct io_bpf_ring *br, struct io_kiocb *flow,
 	return next;
 }
 
-/*
- * Put what a request without a CQE holds. Return false if the request needs a full
- * cleanup in the flush.
- */
-static noinline bool io_bpf_lighten(struct io_kiocb *req)
+static noinline bool io_bpf_release_slow(struct io_kiocb *req)
 {
 	if (req->bpf_id & IO_BPF_ID_ASYNC)
 		io_rw_drop_async(req);
 	if (req->flags & IO_REQ_CLEAN_SLOW_FLAGS)
 		return false;
 	io_req_put_rsrc_nodes(req);
+	io_put_file(req);
 	return true;
 }
 
-/* Return true if @req holds nothing but references to its file and task. */
-static __always_inline bool io_bpf_is_light(struct io_kiocb *req)
+/*
+ * Put what a request without a CQE holds, but the reference to its task. Return false if
+ * the request needs the cleanup of the flush.
+ */
+static __always_inline bool io_bpf_release(struct io_kiocb *req)
 {
-	return likely(!(req->flags & (IO_REQ_CLEAN_SLOW_FLAGS | REQ_F_BUF_NODE)) &&
-		      !req->file_node) || io_bpf_lighten(req);
+	if (unlikely(req->flags & (IO_REQ_CLEAN_SLOW_FLAGS | REQ_F_BUF_NODE |
+				   REQ_F_FIXED_FILE)))
+		return io_bpf_release_slow(req);
+	if (req->file)
+		fput(req->file);
+	return true;
 }
 
 /*
- * Free a request that posts no CQE. A light request goes to the cache, where the next
- * child finds it. The flush frees all others.
+ * Free a request that posts no CQE: to the cache, where the next child finds it, or by
+ * the flush.
  */
 void io_bpf_retire(struct io_bpf_ring *br, struct io_kiocb *req)
 {
 	io_bpf_clear_extra(req);
-	if (!io_bpf_is_light(req)) {
+	if (!io_bpf_release(req)) {
 		req->flags |= REQ_F_CQE_SKIP;
 		io_bpf_insert(br, req);
 		return;
 	}
-	io_put_file(req);
 	io_put_task(req);
 	io_req_add_to_cache(req, req->ctx);
 }
@@ -272,7 +276,6 @@ static __always_inline struct io_kiocb *io_bpf_hop(struct io_bpf_ring *br,
 						   struct io_kiocb *flow,
 						   struct io_kiocb *req)
 {
-	io_put_file(req);
 	req->bpf_id = flow->bpf_flow.id;
 	return io_bpf_submit_child(req, br->ctx, br->run.sqes) ? req : NULL;
 }
@@ -335,7 +338,7 @@ static __always_inline struct io_kiocb *io_bpf_child_run(struct io_bpf_ring *br,
 	/* the usual runs: the next child and nothing else, and no CQE */
 	if (likely(verdict == BPF_IO_URING_DEFAULT &&
 		   !(req->cqe.flags & IORING_CQE_F_BUFFER))) {
-		if (br->run.asked == IO_BPF_ONE_CHILD && io_bpf_is_light(req))
+		if (br->run.asked == IO_BPF_ONE_CHILD && io_bpf_release(req))
 			return io_bpf_hop(br, flow, req);
 		if (br->run.asked == IO_BPF_ONE_AGAIN)
 			return io_bpf_reissue(br, flow, req);
@@ -368,7 +371,7 @@ static __always_inline struct io_kiocb *io_bpf_child_event(struct io_bpf_ring *b
 			io_req_complete_defer(req);
 			return NULL;
 		}
-	} while (likely(--*br->slice > 0));
+	} while (likely(--br->slice > 0));
 	return req;
 }
 
@@ -554,7 +557,7 @@ static noinline void io_bpf_walk(struct io_bpf_ring *br)
 			if (!req)
 				return;
 		}
-		if (unlikely(--*br->slice <= 0)) {
+		if (unlikely(--br->slice <= 0)) {
 			req = io_bpf_slice_over(br, req);
 			if (!req && io_bpf_post_waits(br))
 				return;
@@ -610,11 +613,10 @@ static void io_bpf_begin(struct io_bpf_ring *br)
 	br->line = io_bpf_line(br);
 	if (likely(io_bpf_may_run(br->ctx, tctx))) {
 		br->tctx = tctx;
-		br->slice = &br->line->slice;
+		br->slice = br->line->slice;
 	} else {
 		br->tctx = NULL;
-		br->no_slice = 0;
-		br->slice = &br->no_slice;
+		br->slice = 0;
 	}
 }
 
@@ -637,7 +639,7 @@ static void io_bpf_rounds(struct io_bpf_ring *br)
 	do {
 		/* flows wait for room in the CQ */
 		if (unlikely(test_bit(IO_CHECK_CQ_OVERFLOW_BIT, &ctx->check_cq)))
-			*br->slice = 0;
+			br->slice = 0;
 		if (list->first && list->first->next)
 			io_bpf_walk_plugged(br);
 		else
@@ -653,11 +655,15 @@ static void io_bpf_rounds(struct io_bpf_ring *br)
 	} while (list->first || !hlist_empty(&br->kills));
 }
 
-/* Let the next flow of the queue go on, see bpf_wait.c. */
+/* Let the next flow of the queue go on, see bpf_wait.c, and keep the rest of the slice. */
 static void io_bpf_finish(struct io_bpf_ring *br)
 {
-	if (br->line && (br->line->waiting.first || br->line->pause))
+	struct io_bpf_budget *b = br->line;
+
+	if (b && (b->waiting.first || b->pause))
 		io_bpf_resume_next(br);
+	if (likely(br->tctx))
+		b->slice = br->slice;
 }
 
 /* Flush completions on a ring with BPF programs, see the top of the file. */
@@ -699,6 +705,28 @@ static __always_inline int io_bpf_run_queued(struct io_ring_ctx *ctx, io_tw_toke
 }
 
 /*
+ * Take a child off ->compl_reqs that is its only entry, and that needs nothing of what a
+ * round does. Return NULL if there is none.
+ */
+static __always_inline struct io_kiocb *io_bpf_only_child(struct io_bpf_ring *br)
+{
+	struct io_wq_work_list *list = &br->ctx->submit_state.compl_reqs;
+	struct io_wq_work_node *node = list->first;
+	struct io_kiocb *req;
+
+	if (!node || node->next || br->slice <= 1 || br->ctx->check_cq)
+		return NULL;
+	req = container_of(node, struct io_kiocb, comp_list);
+	if ((req->flags & (REQ_F_BPF | REQ_F_REISSUE)) != REQ_F_BPF ||
+	    req->bpf_id >= IO_BPF_ID_SEEN || req->tctx != br->tctx)
+		return NULL;
+	INIT_WQ_LIST(list);
+	br->last = NULL;
+	br->slice--;
+	return req;
+}
+
+/*
  * Run local work and flush, on a ring with BPF programs. A program that issues the next
  * request leaves more work and no CQE, so unlike __io_run_local_work() this goes on
  * until there are @min_events CQEs, for a limited number of rounds. The ring is locked
@@ -711,6 +739,7 @@ int io_bpf_run_local_work(struct io_ring_ctx *ctx, io_tw_token_t tw, int min_eve
 	unsigned int rounds = IO_BPF_LOCAL_ROUNDS;
 	struct io_bpf_ring *br = ctx->bpf_ring;
 	unsigned int tail = ctx->cached_cq_tail;
+	struct io_kiocb *req;
 	int ret = 0;
 
 	lockdep_assert_held(&ctx->uring_lock);
@@ -718,7 +747,12 @@ int io_bpf_run_local_work(struct io_ring_ctx *ctx, io_tw_token_t tw, int min_eve
 	io_bpf_begin(br);
 	do {
 		ret += io_bpf_run_queued(ctx, tw, max_events);
-		if (state->compl_reqs.first || state->cq_flush)
+		req = io_bpf_only_child(br);
+		if (likely(req))
+			req = io_bpf_child_event(br, req);
+		if (unlikely(req))
+			io_req_complete_defer(req);
+		if (state->compl_reqs.first || state->cq_flush || !hlist_empty(&br->kills))
 			io_bpf_rounds(br);
 	} while (io_local_work_pending(ctx) &&
 		 (int)(ctx->cached_cq_tail - tail) < min_events && --rounds);

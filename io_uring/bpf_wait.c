@@ -75,13 +75,14 @@ void io_bpf_init_tctx(struct io_uring_task *tctx)
 	io_bpf_init_budget(&tctx->bpf);
 }
 
-static void io_bpf_fill(struct io_bpf_budget *b)
+static void io_bpf_fill(struct io_bpf_ring *br, struct io_bpf_budget *b)
 {
 	b->left = IO_BPF_TIME;
 	b->look = task_sched_runtime(current);
 	b->utime = current->utime;
 	b->pause = 0;
-	b->slice = IO_BPF_SLICE;
+	/* in a flush, the slice is in @br */
+	b->slice = br->slice = IO_BPF_SLICE;
 }
 
 /* Return the pause in ns: a share of the time used, or enough to handle signals. */
@@ -96,8 +97,7 @@ static u64 io_bpf_pause(const struct io_bpf_budget *b)
 }
 
 /*
- * Called when a slice is used up, a signal is pending, or another task needs the CPU.
- * Return true if programs may continue, with a new slice.
+ * Called when a slice is used up. Return true if programs may continue, with a new slice.
  */
 bool io_bpf_look(struct io_bpf_ring *br)
 {
@@ -111,7 +111,7 @@ bool io_bpf_look(struct io_bpf_ring *br)
 	cond_resched();
 	if (!br->tctx)
 		return false;
-	b->slice = min(b->slice, 0);
+	br->slice = min(br->slice, 0);
 	if (b->pause || test_bit(IO_CHECK_CQ_OVERFLOW_BIT, &br->ctx->check_cq))
 		return false;
 
@@ -127,7 +127,7 @@ bool io_bpf_look(struct io_bpf_ring *br)
 	b->pause = io_bpf_pause(b);
 	if (b->pause)
 		return false;
-	b->slice = IO_BPF_SLICE;
+	br->slice = IO_BPF_SLICE;
 	return true;
 }
 
@@ -166,7 +166,7 @@ void io_bpf_resumed(struct io_bpf_ring *br, struct io_kiocb *req)
 		return;
 	b->next = NULL;
 	if (b->pause)
-		io_bpf_fill(b);
+		io_bpf_fill(br, b);
 }
 
 /* Move the waiting completions of the flow to the front of ->compl_reqs. */
@@ -226,7 +226,7 @@ void io_bpf_resume_next(struct io_bpf_ring *br)
 	node = b->waiting.first;
 	if (!node) {
 		if (!b->next)
-			io_bpf_fill(b);
+			io_bpf_fill(br, b);
 		return;
 	}
 	if (unlikely(!br->tctx)) {
