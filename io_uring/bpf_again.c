@@ -31,8 +31,10 @@
 #define IO_BPF_AGAIN_CLEAR	(REQ_F_BPF | REQ_F_FAIL | REQ_F_CUR_POS |	\
 				 REQ_F_CQE_SKIP | REQ_F_SQE_COPIED |		\
 				 REQ_F_IOPOLL | REQ_F_IOPOLL_STATE)
-/* state that a reissue has to renew or to obey */
-#define IO_BPF_AGAIN_RENEW	(REQ_F_CREDS | REQ_F_FORCE_ASYNC)
+/* of these, io_bpf_reissue() can do without */
+#define IO_BPF_AGAIN_PLAIN_FLAGS (IO_BPF_AGAIN_CLEAR |				\
+				  (IO_BPF_AGAIN_KEEP &				\
+				   ~(REQ_F_CREDS | REQ_F_FORCE_ASYNC)))
 
 const struct io_bpf_again_def io_bpf_again_defs[IORING_OP_LAST] = {
 	[IORING_OP_NOP]		= { io_nop_again, io_nop },
@@ -165,19 +167,44 @@ struct io_kiocb *io_bpf_reissue_slow(struct io_bpf_ring *br, struct io_kiocb *fl
 	return io_bpf_issue_child_slow(req) ? req : NULL;
 }
 
-/* Return how @req can be reissued, or IO_BPF_AGAIN_NO. */
-static __always_inline u8 io_bpf_again_how(struct io_kiocb *req)
+/* Return true if the child @req can be reissued, and io_bpf_reissue() serves it. */
+static __always_inline bool io_bpf_again_is_plain(struct io_kiocb *req)
 {
-	io_req_flags_t more = req->flags & ~(IO_BPF_AGAIN_KEEP | IO_BPF_AGAIN_CLEAR);
+	io_req_flags_t more = req->flags & ~IO_BPF_AGAIN_PLAIN_FLAGS;
 
-	if (more) {
-		if (more & IO_BPF_AGAIN_REFUSE)
-			return IO_BPF_AGAIN_NO;
-		if (io_bpf_again_clones(req))
-			return IO_BPF_AGAIN_SLOW;
-	}
-	return unlikely((req->flags & IO_BPF_AGAIN_RENEW) || req->ctx->bpf_filters ||
-			audit_context()) ? IO_BPF_AGAIN_SLOW : IO_BPF_AGAIN_PLAIN;
+	if (more && ((more & ~IO_BPF_AGAIN_DATA) || !(req->bpf_id & IO_BPF_ID_ASYNC)))
+		return false;
+	return io_bpf_again_defs[req->opcode].prep &&
+	       !(req->bpf_id & ~(U16_MAX | IO_BPF_ID_ASYNC)) &&
+	       (req->file || !io_issue_defs[req->opcode].needs_file) &&
+	       !req->ctx->bpf_filters && !audit_context();
+}
+
+static inline int io_bpf_stage_again(struct io_bpf_ring *br, u64 off, u64 addr, u32 len,
+				     u8 how)
+{
+	/* ->prep() of the opcode checks these */
+	br->run.again_off = off;
+	br->run.again_addr = addr;
+	br->run.again_len = len;
+	br->run.again = how;
+	return 0;
+}
+
+/* Stage the reissue of a child that is not plain, or return why it cannot be reissued. */
+static noinline int io_bpf_stage_again_slow(struct io_bpf_ring *br, u64 off, u64 addr,
+					    u32 len)
+{
+	struct io_kiocb *req = br->run.req;
+
+	if (req->bpf_id >= IO_BPF_ID_AUX || (req->flags & IO_BPF_AGAIN_REFUSE) ||
+	    !io_bpf_again_defs[req->opcode].prep)
+		return -EOPNOTSUPP;
+	/* refused or without a file: the CQE has overwritten the fd */
+	if ((req->bpf_id & IO_BPF_ID_REFUSED) ||
+	    (!req->file && io_issue_defs[req->opcode].needs_file))
+		return -EINVAL;
+	return io_bpf_stage_again(br, off, addr, len, IO_BPF_AGAIN_SLOW);
 }
 
 __bpf_kfunc_start_defs();
@@ -217,29 +244,16 @@ __bpf_kfunc int bpf_io_uring_again(struct bpf_io_uring_ctx *ctx, u64 off,
 	struct io_kiocb *flow = io_bpf_ctx_to_flow(ctx);
 	struct io_bpf_ring *br = flow->ctx->bpf_ring;
 	struct io_kiocb *req = br->run.req;
-	u8 how;
 
 	if (unlikely(flow->bpf_flow.flags & IO_BPF_F_ENDING))
 		return io_bpf_is_watch(flow) ? -EOPNOTSUPP : -ECANCELED;
 	if (unlikely(!(ctx->flags & BPF_IO_URING_F_CHILD)))
 		return -EINVAL;
-	how = io_bpf_again_how(req);
-	if (unlikely(!io_bpf_again_defs[req->opcode].prep ||
-		     req->bpf_id >= IO_BPF_ID_AUX || how == IO_BPF_AGAIN_NO))
-		return -EOPNOTSUPP;
-	/* refused or without a file: the CQE has overwritten the fd */
-	if (unlikely((req->bpf_id & IO_BPF_ID_REFUSED) ||
-		     (!req->file && io_issue_defs[req->opcode].needs_file)))
-		return -EINVAL;
 	if (unlikely(br->run.again))
 		return -EALREADY;
-
-	/* ->prep() of the opcode checks these */
-	br->run.again_off = off;
-	br->run.again_addr = addr;
-	br->run.again_len = len;
-	br->run.again = how;
-	return 0;
+	if (unlikely(!io_bpf_again_is_plain(req)))
+		return io_bpf_stage_again_slow(br, off, addr, len);
+	return io_bpf_stage_again(br, off, addr, len, IO_BPF_AGAIN_PLAIN);
 }
 
 __bpf_kfunc_end_defs();

@@ -106,12 +106,12 @@ struct io_bpf_run {
 		u64		asked;
 		struct {
 			u8	nr_sqes;
+			/* IO_BPF_AGAIN_PLAIN or IO_BPF_AGAIN_SLOW, see bpf_again.c */
+			u8	again;
 			/* ->kind of all SQEs, or'ed: 0 for IO_BPF_ONE_CHILD */
 			u8	kinds;
 			u8	nr_cqes;
 			u8	nr_links;
-			/* IO_BPF_AGAIN_PLAIN or IO_BPF_AGAIN_SLOW, see bpf_again.c */
-			u8	again;
 			bool	edit;
 			/* bpf_io_uring_complete() was called */
 			bool	ended;
@@ -141,7 +141,7 @@ struct io_bpf_run {
 };
 
 #define IO_BPF_ONE_CHILD	((__force u64)cpu_to_le64(1))
-#define IO_BPF_ONE_AGAIN	((__force u64)cpu_to_le64(1ULL << 32))
+#define IO_BPF_ONE_AGAIN	((__force u64)cpu_to_le64(1 << 8))
 
 /* the requests that a program watches */
 struct io_bpf_match {

@@ -126,8 +126,11 @@ struct io_kiocb *io_bpf_apply(struct io_bpf_ring *br, struct io_kiocb *flow,
 	return next;
 }
 
-static noinline bool io_bpf_release_slow(struct io_kiocb *req)
+static noinline bool io_bpf_release_slow(struct io_kiocb *req, bool hop)
 {
+	/* a CQE with a buffer is posted by default */
+	if (hop && (req->cqe.flags & IORING_CQE_F_BUFFER))
+		return false;
 	if (req->bpf_id & IO_BPF_ID_ASYNC)
 		io_rw_drop_async(req);
 	if (req->flags & IO_REQ_CLEAN_SLOW_FLAGS)
@@ -139,13 +142,14 @@ static noinline bool io_bpf_release_slow(struct io_kiocb *req)
 
 /*
  * Put what a request without a CQE holds, but the reference to its task. Return false if
- * the request needs the cleanup of the flush.
+ * the request needs the cleanup of the flush, or with @hop, if its CQE is posted.
  */
-static __always_inline bool io_bpf_release(struct io_kiocb *req)
+static __always_inline bool io_bpf_release(struct io_kiocb *req, bool hop)
 {
-	if (unlikely(req->flags & (IO_REQ_CLEAN_SLOW_FLAGS | REQ_F_BUF_NODE |
-				   REQ_F_FIXED_FILE)))
-		return io_bpf_release_slow(req);
+	io_req_flags_t slow = IO_REQ_CLEAN_SLOW_FLAGS | REQ_F_BUF_NODE | REQ_F_FIXED_FILE;
+
+	if (unlikely(req->flags & (slow | (hop ? REQ_F_BUFFER_SELECT : 0))))
+		return io_bpf_release_slow(req, hop);
 	if (req->file)
 		fput(req->file);
 	return true;
@@ -158,7 +162,7 @@ static __always_inline bool io_bpf_release(struct io_kiocb *req)
 void io_bpf_retire(struct io_bpf_ring *br, struct io_kiocb *req)
 {
 	io_bpf_clear_extra(req);
-	if (!io_bpf_release(req)) {
+	if (!io_bpf_release(req, false)) {
 		req->flags |= REQ_F_CQE_SKIP;
 		io_bpf_insert(br, req);
 		return;
@@ -336,9 +340,8 @@ static __always_inline struct io_kiocb *io_bpf_child_run(struct io_bpf_ring *br,
 	io_bpf_fill_ctx(bctx, req, BPF_IO_URING_F_CHILD | io_bpf_next_flag(flow));
 	verdict = __io_bpf_run_prog(br, io_bpf_slot_prog(br, flow), bctx, req);
 	/* the usual runs: the next child and nothing else, and no CQE */
-	if (likely(verdict == BPF_IO_URING_DEFAULT &&
-		   !(req->cqe.flags & IORING_CQE_F_BUFFER))) {
-		if (br->run.asked == IO_BPF_ONE_CHILD && io_bpf_release(req))
+	if (likely(verdict == BPF_IO_URING_DEFAULT)) {
+		if (br->run.asked == IO_BPF_ONE_CHILD && io_bpf_release(req, true))
 			return io_bpf_hop(br, flow, req);
 		if (br->run.asked == IO_BPF_ONE_AGAIN)
 			return io_bpf_reissue(br, flow, req);
@@ -371,7 +374,7 @@ static __always_inline struct io_kiocb *io_bpf_child_event(struct io_bpf_ring *b
 			io_req_complete_defer(req);
 			return NULL;
 		}
-	} while (likely(--br->slice > 0));
+	} while (likely(--br->slice >= 0));
 	return req;
 }
 
@@ -557,7 +560,7 @@ static noinline void io_bpf_walk(struct io_bpf_ring *br)
 			if (!req)
 				return;
 		}
-		if (unlikely(--br->slice <= 0)) {
+		if (unlikely(--br->slice < 0)) {
 			req = io_bpf_slice_over(br, req);
 			if (!req && io_bpf_post_waits(br))
 				return;
@@ -714,7 +717,7 @@ static __always_inline struct io_kiocb *io_bpf_only_child(struct io_bpf_ring *br
 	struct io_wq_work_node *node = list->first;
 	struct io_kiocb *req;
 
-	if (!node || node->next || br->slice <= 1 || br->ctx->check_cq)
+	if (!node || node->next || br->slice <= 0 || br->ctx->check_cq)
 		return NULL;
 	req = container_of(node, struct io_kiocb, comp_list);
 	if ((req->flags & (REQ_F_BPF | REQ_F_REISSUE)) != REQ_F_BPF ||
