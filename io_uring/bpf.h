@@ -48,6 +48,7 @@ void io_bpf_cleanup(struct io_kiocb *req);
 void io_bpf_flush(struct io_ring_ctx *ctx);
 int io_bpf_run_local_work(struct io_ring_ctx *ctx, io_tw_token_t tw, int min_events,
 			  int max_events);
+bool io_bpf_keep_tw(struct io_kiocb *req);
 bool io_bpf_wants_record(struct io_kiocb *req);
 bool io_bpf_record(struct io_kiocb *req, s32 res, u32 cflags, const u64 *big);
 bool io_bpf_child_ending(struct io_kiocb *req);

@@ -170,6 +170,9 @@ struct io_bpf_ring {
 	struct io_bpf_budget	*line;
 	/* cursor of the walk: the last entry of ->compl_reqs to be posted or freed */
 	struct io_wq_work_node	*last;
+	/* task work that was added in place, of the next round, and whether it may be kept */
+	struct io_kiocb		*kept;
+	bool			may_keep;
 	/* entries of the CQ that staged CQEs of this walk will take */
 	unsigned int		nr_staged;
 	struct io_bpf_run	run;

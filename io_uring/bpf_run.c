@@ -36,6 +36,7 @@
 #include <linux/io_uring.h>
 
 #include "bpf_int.h"
+#include "alloc_cache.h"
 #include "mpscq.h"
 #include "poll.h"
 #include "rsrc.h"
@@ -126,6 +127,20 @@ struct io_kiocb *io_bpf_apply(struct io_bpf_ring *br, struct io_kiocb *flow,
 	return next;
 }
 
+/* Recycle the async data of a read or write, as io_rw_recycle() does. */
+static __always_inline bool io_bpf_recycle(struct io_kiocb *req)
+{
+	struct io_async_rw *rw = req->async_data;
+
+	if (!(req->bpf_id & IO_BPF_ID_ASYNC) || rw->vec.nr > IO_VEC_CACHE_SOFT_CAP)
+		return false;
+	io_alloc_cache_vec_kasan(&rw->vec);
+	if (!io_alloc_cache_put(&req->ctx->rw_cache, rw))
+		return false;
+	io_req_async_data_clear(req, 0);
+	return true;
+}
+
 static noinline bool io_bpf_release_slow(struct io_kiocb *req, bool hop)
 {
 	/* a CQE with a buffer is posted by default */
@@ -148,7 +163,10 @@ static __always_inline bool io_bpf_release(struct io_kiocb *req, bool hop)
 {
 	io_req_flags_t slow = IO_REQ_CLEAN_SLOW_FLAGS | REQ_F_BUF_NODE | REQ_F_FIXED_FILE;
 
-	if (unlikely(req->flags & (slow | (hop ? REQ_F_BUFFER_SELECT : 0))))
+	if (hop)
+		slow |= REQ_F_BUFFER_SELECT;
+	slow &= req->flags;
+	if (unlikely(slow) && (slow != REQ_F_ASYNC_DATA || !io_bpf_recycle(req)))
 		return io_bpf_release_slow(req, hop);
 	if (req->file)
 		fput(req->file);
@@ -681,15 +699,29 @@ void io_bpf_flush(struct io_ring_ctx *ctx)
 	io_bpf_finish(br);
 }
 
+static __always_inline void io_bpf_run_tw(struct io_kiocb *req, io_tw_token_t tw)
+{
+	INDIRECT_CALL_2(req->io_task_work.func,
+			io_poll_task_func, io_req_rw_complete,
+			(struct io_tw_req){req}, tw);
+}
+
 /* Run the local work that is queued. Return the number of entries. */
-static __always_inline int io_bpf_run_queued(struct io_ring_ctx *ctx, io_tw_token_t tw,
+static __always_inline int io_bpf_run_queued(struct io_bpf_ring *br, io_tw_token_t tw,
 					     int max_events)
 {
+	struct io_ring_ctx *ctx = br->ctx;
 	struct llist_node *node;
-	struct io_kiocb *req;
 	bool last;
 	int ret = 0;
 
+	if (br->kept) {
+		struct io_kiocb *req = br->kept;
+
+		br->kept = NULL;
+		io_bpf_run_tw(req, tw);
+		return 1;
+	}
 	do {
 		node = mpscq_pop(&ctx->work_list, &ctx->work_head);
 		if (unlikely(!node)) {
@@ -698,13 +730,29 @@ static __always_inline int io_bpf_run_queued(struct io_ring_ctx *ctx, io_tw_toke
 			break;
 		}
 		last = mpscq_pop_emptied(&ctx->work_list, ctx->work_head);
-		req = container_of(node, struct io_kiocb, io_task_work.node);
-		INDIRECT_CALL_2(req->io_task_work.func,
-				io_poll_task_func, io_req_rw_complete,
-				(struct io_tw_req){req}, tw);
+		io_bpf_run_tw(container_of(node, struct io_kiocb, io_task_work.node), tw);
 		ret++;
 	} while (!last && ret < max_events);
 	return ret;
+}
+
+/*
+ * A child adds its task work. If its handler does so from within the local work of its
+ * task, and no other work is queued, keep the child for the next round, and return true.
+ */
+bool io_bpf_keep_tw(struct io_kiocb *req)
+{
+	struct io_ring_ctx *ctx = req->ctx;
+	struct io_bpf_ring *br;
+
+	if (ctx->submitter_task != current || !in_task())
+		return false;
+	br = ctx->bpf_ring;
+	if (!br->may_keep || io_local_work_pending(ctx))
+		return false;
+	br->may_keep = false;
+	br->kept = req;
+	return true;
 }
 
 /*
@@ -749,16 +797,23 @@ int io_bpf_run_local_work(struct io_ring_ctx *ctx, io_tw_token_t tw, int min_eve
 
 	io_bpf_begin(br);
 	do {
-		ret += io_bpf_run_queued(ctx, tw, max_events);
+		ret += io_bpf_run_queued(br, tw, max_events);
 		req = io_bpf_only_child(br);
-		if (likely(req))
+		if (likely(req)) {
+			br->may_keep = true;
 			req = io_bpf_child_event(br, req);
+			br->may_keep = false;
+		}
 		if (unlikely(req))
 			io_req_complete_defer(req);
 		if (state->compl_reqs.first || state->cq_flush || !hlist_empty(&br->kills))
 			io_bpf_rounds(br);
-	} while (io_local_work_pending(ctx) &&
+	} while ((br->kept || io_local_work_pending(ctx)) &&
 		 (int)(ctx->cached_cq_tail - tail) < min_events && --rounds);
 	io_bpf_finish(br);
+	if (br->kept) {
+		io_req_task_work_add(br->kept);
+		br->kept = NULL;
+	}
 	return ret;
 }
