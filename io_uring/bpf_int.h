@@ -392,6 +392,7 @@ bool io_bpf_flooded(struct io_uring_task *tctx);
 void io_bpf_resumed(struct io_bpf_ring *br, struct io_kiocb *req);
 
 /* bpf_issue.c */
+struct io_kiocb *io_bpf_issue_first(struct io_bpf_ring *br, struct io_kiocb *flow);
 struct io_kiocb *io_bpf_issue_sqes(struct io_bpf_ring *br, struct io_kiocb *flow);
 const struct io_uring_sqe *io_bpf_mode_sqe(struct io_bpf_ring *br,
 					   const struct io_uring_sqe *sqe);
@@ -454,6 +455,8 @@ void io_bpf_set_watcher(struct io_bpf_ring *br, u32 slot, struct bpf_prog *prog,
 struct io_bpf_watcher *io_bpf_find_watcher(struct io_bpf_ring *br,
 					   struct io_kiocb *req);
 void io_bpf_watch(struct io_bpf_ring *br, struct io_kiocb *req);
+struct io_wq_work_node *io_bpf_watch_plain(struct io_bpf_ring *br,
+					   struct io_wq_work_node *node);
 void io_bpf_watch_record(struct io_bpf_ring *br, struct io_kiocb *req);
 
 #endif

@@ -132,6 +132,12 @@ static inline struct io_kiocb *io_bpf_issue_one(struct io_bpf_ring *br,
 	return req && io_bpf_submit_child(req, br->ctx, sqe) ? req : NULL;
 }
 
+/* Issue the only SQE that is staged, a child. Return it if it has completed in place. */
+struct io_kiocb *io_bpf_issue_first(struct io_bpf_ring *br, struct io_kiocb *flow)
+{
+	return io_bpf_issue_one(br, flow, &br->run.sqes[0]);
+}
+
 static void io_bpf_fail_head(struct io_kiocb *head)
 {
 	if (head->flags & REQ_F_FAIL)

@@ -101,6 +101,18 @@ static void io_bpf_flow_done(struct io_bpf_ring *br, struct io_kiocb *flow)
 		io_bpf_settle(flow);
 }
 
+/* End the flow if its last run has left nothing to wait for. Return @next. */
+static inline struct io_kiocb *io_bpf_flow_step(struct io_bpf_ring *br,
+						struct io_kiocb *flow,
+						struct io_kiocb *next)
+{
+	if (unlikely(!io_bpf_ctx(flow)->nr_children ||
+		     (flow->bpf_flow.flags & IO_BPF_F_ENDING)) &&
+	    !io_bpf_is_watch(flow))
+		io_bpf_flow_done(br, flow);
+	return next;
+}
+
 /*
  * Perform what the last run has staged. @next is a request that was issued again and
  * has completed in place, or NULL. Return a request that has completed in place and is
@@ -120,11 +132,7 @@ struct io_kiocb *io_bpf_apply(struct io_bpf_ring *br, struct io_kiocb *flow,
 			io_req_complete_defer(next);
 		next = io_bpf_issue_sqes(br, flow);
 	}
-	if (unlikely(!io_bpf_ctx(flow)->nr_children ||
-		     (flow->bpf_flow.flags & IO_BPF_F_ENDING)) &&
-	    !io_bpf_is_watch(flow))
-		io_bpf_flow_done(br, flow);
-	return next;
+	return io_bpf_flow_step(br, flow, next);
 }
 
 /* Recycle the async data of a read or write, as io_rw_recycle() does. */
@@ -330,6 +338,11 @@ static noinline struct io_kiocb *io_bpf_child_apply(struct io_bpf_ring *br,
 
 	if (br->run.ended)
 		br->run.again = IO_BPF_AGAIN_NO;
+	if (br->run.asked == 0 && verdict == BPF_IO_URING_DEFAULT &&
+	    !(req->cqe.flags & IORING_CQE_F_BUFFER)) {
+		io_bpf_retire(br, req);
+		return io_bpf_flow_step(br, flow, NULL);
+	}
 	if ((verdict != BPF_IO_URING_DEFAULT || br->run.nr_cqes ||
 	     (req->cqe.flags & IORING_CQE_F_BUFFER)) &&
 	    io_bpf_child_cqe(br, flow, req, verdict) && !br->run.again)
@@ -426,12 +439,14 @@ static struct io_kiocb *io_bpf_run_start(struct io_bpf_ring *br,
 	bctx->opcode = IORING_OP_BPF;
 	bctx->flags = io_bpf_next_flag(flow);
 	verdict = io_bpf_run_prog(br, prog, bctx, NULL);
+	/* START has no result that could become that of the flow */
+	bctx->res = 0;
+	if (likely(verdict == BPF_IO_URING_DEFAULT && br->run.asked == IO_BPF_ONE_CHILD))
+		return io_bpf_flow_step(br, flow, io_bpf_issue_first(br, flow));
 	if (unlikely(br->run.nr_cqes))
 		io_bpf_add_cqes(br);
 	if (unlikely(verdict & IO_BPF_VERDICT_CHAIN))
 		io_bpf_flow_verdict(flow, verdict);
-	/* START has no result that could become that of the flow */
-	bctx->res = 0;
 	return io_bpf_apply(br, flow, NULL);
 }
 
@@ -515,6 +530,12 @@ static struct io_kiocb *io_bpf_next_event(struct io_bpf_ring *br)
 	for (node = br->last ? br->last->next : list->first; node; node = next) {
 		struct io_kiocb *req = container_of(node, struct io_kiocb, comp_list);
 
+		if (!(req->flags & REQ_F_BPF) &&
+		    (br->ctx->int_flags & IO_RING_F_BPF_MATCH)) {
+			next = io_bpf_watch_plain(br, node);
+			if (next != node)
+				continue;
+		}
 		next = node->next;
 		if (unlikely(req->tctx != br->tctx) && io_bpf_send_home(br, req))
 			continue;
@@ -571,7 +592,6 @@ static noinline void io_bpf_walk(struct io_bpf_ring *br)
 	struct io_wq_work_list *list = &br->ctx->submit_state.compl_reqs;
 	struct io_kiocb *req = NULL;
 
-	br->last = NULL;
 	for (;;) {
 		if (!req) {
 			req = io_bpf_next_event(br);
@@ -611,6 +631,7 @@ static void io_bpf_post_passed(struct io_bpf_ring *br)
 	} else {
 		INIT_WQ_LIST(&state->compl_reqs);
 	}
+	br->last = NULL;
 	io_post_compl_reqs(ctx);
 	state->compl_reqs = rest;
 }
@@ -631,6 +652,7 @@ static void io_bpf_begin(struct io_bpf_ring *br)
 	/* the submission's link is queued, and a child must not start its plug */
 	state->link.head = NULL;
 	state->need_plug = false;
+	br->last = NULL;
 	br->line = io_bpf_line(br);
 	if (likely(io_bpf_may_run(br->ctx, tctx))) {
 		br->tctx = tctx;
@@ -687,6 +709,23 @@ static void io_bpf_finish(struct io_bpf_ring *br)
 		b->slice = br->slice;
 }
 
+/*
+ * Run plain watching programs for all completions and post these, with nothing else to
+ * do. Return false if io_bpf_rounds() has to go on behind the cursor.
+ */
+static __always_inline bool io_bpf_post_watched(struct io_bpf_ring *br)
+{
+	struct io_ring_ctx *ctx = br->ctx;
+	struct io_wq_work_node *node = ctx->submit_state.compl_reqs.first;
+
+	if (!(ctx->int_flags & IO_RING_F_BPF_MATCH) || !node ||
+	    io_bpf_watch_plain(br, node) || unlikely(!hlist_empty(&br->kills)))
+		return false;
+	br->nr_staged = 0;
+	io_post_compl_reqs(ctx);
+	return true;
+}
+
 /* Flush completions on a ring with BPF programs, see the top of the file. */
 void io_bpf_flush(struct io_ring_ctx *ctx)
 {
@@ -695,7 +734,8 @@ void io_bpf_flush(struct io_ring_ctx *ctx)
 	lockdep_assert_held(&ctx->uring_lock);
 
 	io_bpf_begin(br);
-	io_bpf_rounds(br);
+	if (!io_bpf_post_watched(br))
+		io_bpf_rounds(br);
 	io_bpf_finish(br);
 }
 
@@ -772,7 +812,6 @@ static __always_inline struct io_kiocb *io_bpf_only_child(struct io_bpf_ring *br
 	    req->bpf_id >= IO_BPF_ID_SEEN || req->tctx != br->tctx)
 		return NULL;
 	INIT_WQ_LIST(list);
-	br->last = NULL;
 	br->slice--;
 	return req;
 }

@@ -9,6 +9,9 @@
 
 #include "bpf_int.h"
 
+/* completions that plain programs see in one RCU section */
+#define IO_BPF_WATCH_BATCH	32
+
 static bool io_bpf_wants(const struct io_bpf_match *match, unsigned int opcode)
 {
 	switch (opcode) {
@@ -79,12 +82,9 @@ void io_bpf_set_watcher(struct io_bpf_ring *br, u32 slot, struct bpf_prog *prog,
 		br->ctx->int_flags |= IO_RING_F_BPF_MATCH;
 }
 
-/*
- * Return the watcher of @req, NULL if none. Of several that match, the one in the
- * lowest slot runs.
- */
-struct io_bpf_watcher *io_bpf_find_watcher(struct io_bpf_ring *br,
-					   struct io_kiocb *req)
+/* Return the watcher of the lowest slot whose program is to see @req, or NULL. */
+static __always_inline struct io_bpf_watcher *__io_bpf_find_watcher(struct io_bpf_ring *br,
+								     struct io_kiocb *req)
 {
 	struct io_bpf_watcher *w = br->first_watcher[req->opcode];
 
@@ -92,6 +92,18 @@ struct io_bpf_watcher *io_bpf_find_watcher(struct io_bpf_ring *br,
 			     w->match.user_data))
 		w = io_bpf_next_watcher(br, w + 1, req->opcode);
 	return w;
+}
+
+struct io_bpf_watcher *io_bpf_find_watcher(struct io_bpf_ring *br, struct io_kiocb *req)
+{
+	return __io_bpf_find_watcher(br, req);
+}
+
+/* Only the task that has submitted @req runs a program for it, and only once. */
+static __always_inline bool io_bpf_may_watch(struct io_bpf_ring *br, struct io_kiocb *req)
+{
+	return likely(req->tctx == br->tctx && !(req->flags & REQ_F_REISSUE) &&
+		      !(req->cqe.flags & IORING_CQE_F_NOTIF));
 }
 
 /* Do what the run has requested, and apply its verdict to the CQE. */
@@ -116,38 +128,82 @@ static void io_bpf_watch_apply(struct io_bpf_ring *br, struct io_kiocb *req,
 		io_req_complete_defer(next);
 }
 
+static __always_inline void io_bpf_watch_fill(struct bpf_io_uring_ctx *bctx,
+					      const struct io_kiocb *req, u8 event)
+{
+	memcpy(bctx, &req->cqe, sizeof(req->cqe));
+	bctx->event = event;
+	bctx->opcode = req->opcode;
+}
+
 static void io_bpf_run_watcher(struct io_bpf_ring *br, struct io_kiocb *req,
 			       const struct io_bpf_watcher *watcher, u8 event)
 {
 	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(&br->watch);
 	u32 verdict;
 
-	memcpy(bctx, &req->cqe, sizeof(req->cqe));
-	bctx->event = event;
-	bctx->opcode = req->opcode;
+	io_bpf_watch_fill(bctx, req, event);
 	if (!watcher->plain)
 		memset(bctx->state, 0, sizeof(bctx->state));
 	verdict = io_bpf_run_prog(br, watcher->prog, bctx, req);
-	if (unlikely(verdict != BPF_IO_URING_DEFAULT || br->run.nr_cqes ||
-		     br->run.nr_sqes) ||
+	if (unlikely(verdict != BPF_IO_URING_DEFAULT || br->run.asked) ||
 	    (!watcher->plain && memcmp(bctx, &req->cqe, sizeof(req->cqe))))
 		io_bpf_watch_apply(br, req, verdict);
 }
 
-/*
- * Run the program that watches @req for its completion, but only in the task that
- * has submitted @req.
- */
+/* Run the program that watches @req for its completion. */
 void io_bpf_watch(struct io_bpf_ring *br, struct io_kiocb *req)
 {
 	struct io_bpf_watcher *watcher;
 
-	if (unlikely(req->tctx != br->tctx || (req->flags & REQ_F_REISSUE) ||
-		     (req->cqe.flags & IORING_CQE_F_NOTIF)))
+	if (!io_bpf_may_watch(br, req))
 		return;
 	watcher = io_bpf_find_watcher(br, req);
 	if (watcher)
 		io_bpf_run_watcher(br, req, watcher, BPF_IO_URING_COMPLETE);
+}
+
+/*
+ * Run plain watching programs for the completions from @node on, as many as one RCU
+ * section is good for, and advance the cursor over them. Return the first entry of
+ * ->compl_reqs that is left, or NULL.
+ */
+struct io_wq_work_node *io_bpf_watch_plain(struct io_bpf_ring *br,
+					   struct io_wq_work_node *node)
+{
+	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(&br->watch);
+	unsigned int left = IO_BPF_WATCH_BATCH;
+	u32 verdict = BPF_IO_URING_DEFAULT;
+	const struct io_bpf_watcher *w;
+	struct io_kiocb *req;
+
+	lockdep_assert_held(&br->ctx->uring_lock);
+
+	br->run.asked = 0;
+	rcu_read_lock_dont_migrate();
+	for (; node && left; node = node->next, left--) {
+		req = container_of(node, struct io_kiocb, comp_list);
+		if ((req->flags & REQ_F_BPF) || !io_bpf_may_watch(br, req))
+			break;
+		w = __io_bpf_find_watcher(br, req);
+		if (w) {
+			if (!w->plain)
+				break;
+			io_bpf_watch_fill(bctx, req, BPF_IO_URING_COMPLETE);
+			br->run.req = req;
+			verdict = bpf_prog_run(w->prog, bctx);
+			if (unlikely(verdict != BPF_IO_URING_DEFAULT || br->run.asked))
+				break;
+		}
+		br->last = node;
+	}
+	rcu_read_unlock_migrate();
+	if (unlikely(verdict != BPF_IO_URING_DEFAULT || br->run.asked)) {
+		io_bpf_watch_apply(br, req, verdict);
+		br->last = node;
+		node = node->next;
+	}
+	return node;
 }
 
 /* Run the program that watches a multishot request for one of its CQEs. */
