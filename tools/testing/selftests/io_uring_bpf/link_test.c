@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Links: creating, asking, changing and detaching them. */
-#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
@@ -34,32 +33,23 @@ TEST_F(link, no_opts_is_slot_0)
 	ASSERT_EQ(0xb, link_run_flow(&self->ring, 0));
 }
 
-/* A ring without a file descriptor is attached to by its index. */
+/* A ring without a file descriptor is attached to by its registered index. */
 TEST_F(link, registered_ring)
 {
 	LIBBPF_OPTS(bpf_iouring_opts, opts, .slot = 2,
 		    .flags = BPF_F_IOURING_REGISTERED_RING);
-	struct io_uring_params p = {
-		.flags = IORING_SETUP_NO_MMAP | IORING_SETUP_REGISTERED_FD_ONLY,
-	};
-	const size_t size = 1 << 16;
-	struct io_uring ring;
-	void *mem;
 
 	if (variant->setup)
 		SKIP(return, "once is enough");
-	mem = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, mem);
-	ASSERT_LE(0, io_uring_queue_init_mem(8, &ring, &p, mem, size));
+	ASSERT_EQ(1, io_uring_register_ring_fd(&self->ring));
+	ASSERT_EQ(0, close(self->ring.ring_fd));
+	self->ring.ring_fd = -1;
 	self->link = bpf_program__attach_iouring(self->skel->progs.link_b,
-						 ring.enter_ring_fd, &opts);
+						 self->ring.enter_ring_fd, &opts);
 	ASSERT_NE(NULL, self->link);
-	ASSERT_EQ(0xb, link_run_flow(&ring, 2));
+	ASSERT_EQ(0xb, link_run_flow(&self->ring, 2));
 	ASSERT_EQ(0, bpf_link__detach(self->link));
-	ASSERT_EQ(-ENOENT, link_run_flow(&ring, 2));
-	io_uring_queue_exit(&ring);
-	munmap(mem, size);
+	ASSERT_EQ(-ENOENT, link_run_flow(&self->ring, 2));
 }
 
 TEST_F(link, one_program_on_two_rings)
