@@ -81,8 +81,8 @@ static void io_bpf_fill(struct io_bpf_ring *br, struct io_bpf_budget *b)
 	b->look = task_sched_runtime(current);
 	b->utime = current->utime;
 	b->pause = 0;
-	/* in a flush, the slice is in @br */
-	b->slice = br->slice = IO_BPF_SLICE;
+	/* in a flush, the slice is in @br; signals come first, see io_bpf_pause() */
+	b->slice = br->slice = task_sigpending(current) ? 1 : IO_BPF_SLICE;
 }
 
 /* Return the pause in ns: a share of the time used, or enough to handle signals. */

@@ -161,7 +161,7 @@ TEST_F(limits, budget_of_other_rings)
 		p.wq_fd = self->ring.ring_fd;
 		p.sq_thread_idle = 1;
 	}
-	ASSERT_EQ(0, io_uring_queue_init_params(1, &other, &p));
+	ASSERT_EQ(0, io_uring_queue_init_params(4, &other, &p));
 	self->link = IOU_ATTACH(self->skel->progs.flow_count, &self->ring, 0);
 	iou_queue_bpf(&self->ring, 0, FLOW)->off = ENDLESS;
 	ASSERT_EQ(1, iou_submit(&self->ring));
