@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What must not wait: children for a drain, a chain for what cannot be cancelled,
- * IORING_REGISTER_SYNC_CANCEL for a CQE that does not come, and rings for each other.
+ * What must not wait: children for a drain, a chain for what cannot be cancelled, and
+ * rings for each other.
  */
 #include <dirent.h>
 #include <linux/fs.h>
@@ -223,59 +223,6 @@ TEST_F(cancel, chain_of_killed_flow)
 	close(guard[1]);
 	close(fs);
 	close(fd);
-}
-
-static void *thaw_fn(void *arg)
-{
-	usleep(300000);
-	ioctl(*(int *)arg, FITHAW, 0);
-	return NULL;
-}
-
-/*
- * A child that a worker is busy with, and that posts no CQE, is waited for by a system
- * call. That has to be woken, by the SQ thread of a ring that polls as well.
- */
-TEST_F(cancel, sync_cancel_of_silent_child)
-{
-	unsigned int setup = IORING_SETUP_SQPOLL | IORING_SETUP_IOPOLL;
-	int fs, fd, guard[2];
-	struct io_uring ring;
-	pthread_t thread;
-	__u64 start;
-	void *block;
-
-	if (variant->setup)
-		SKIP(return, "it has a ring of its own");
-	fd = stall_file();
-	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, fcntl(fd, F_SETFL, O_DIRECT));
-	ASSERT_EQ(0, posix_memalign(&block, 4096, 4096));
-	memset(block, 0, 4096);
-	ASSERT_EQ(0, pipe2(guard, O_CLOEXEC));
-	ASSERT_EQ(0, iou_ring_init(&ring, setup));
-	self->link = IOU_ATTACH(self->skel->progs.cancel_issue, &ring, 0);
-	iou_prep_write(&self->skel->bss->sqes[0], fd, block, 4096, 0, CHILD);
-	self->skel->bss->sqes[0].flags = IOSQE_ASYNC;
-	fs = freezable();
-	if (fs < 0)
-		SKIP(return, "TMPDIR is no file system that can be frozen");
-	start_guard(fs, guard);
-	iou_queue_bpf(&ring, 0, FLOW);
-	ASSERT_EQ(1, iou_submit(&ring));
-	/* what is on its way to a worker would be cancelled without any wait */
-	usleep(200000);
-	start = iou_now_ms();
-	ASSERT_EQ(0, pthread_create(&thread, NULL, thaw_fn, &fs));
-	ASSERT_EQ(0, iou_sync_cancel(&ring, CHILD, 0, -1, 0));
-	ASSERT_LT(200, iou_now_ms() - start);
-	pthread_join(thread, NULL);
-	ASSERT_CQE(&ring, FLOW, 0);
-	io_uring_queue_exit(&ring);
-	close(guard[1]);
-	close(fs);
-	close(fd);
-	free(block);
 }
 
 /*
