@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# usage: scripts/tree.sh [--upto SLUG]
+# usage: scripts/tree.sh
 #
-# Puts the series, or its patches up to one, on the kernel's work tree, as
-# branch "series". Only files that differ are touched, so that a build goes on
-# where it was. Edits that are in the work tree only are kept as a commit below
-# refs/saved/ first.
+# Puts the series on the kernel's work tree, as branch "series", with a commit
+# for each patch. Only files that differ are touched, so that a build goes on
+# where it was. Edits and commits that are in the work tree only are kept below
+# refs/saved/ first. Edit there with git commit --fixup=... and git rebase -i
+# --autosquash base, and carry the stack back with scripts/refresh.py.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -22,14 +23,14 @@ tree_of()
 	tree_git rev-parse -q --verify "$1^{tree}" || true
 }
 
-# save TREE_ID
+# save HAVE WANT PARENT
 save()
 {
 	local ref id
 	ref=refs/saved/$(date +%Y%m%d-%H%M%S)
 	export GIT_AUTHOR_NAME='io_uring BPF' GIT_AUTHOR_EMAIL=series@localhost
 	export GIT_COMMITTER_NAME=$GIT_AUTHOR_NAME GIT_COMMITTER_EMAIL=$GIT_AUTHOR_EMAIL
-	if ! id=$(tree_git commit-tree "$1" -p HEAD -m "Work tree before the series was put on it") ||
+	if ! id=$(tree_git commit-tree "$1" -p "$3" -m "Work tree before the series was put on it") ||
 	   ! tree_git update-ref "$ref" "$id" ''; then
 		die "cannot save the edits in the work tree"
 	fi
@@ -50,19 +51,31 @@ in_the_way()
 	done
 }
 
+# on_branch HAVE COMMIT: all there is is committed, and stays on a branch or where
+# export.py has put what was branch "series"
+on_branch()
+{
+	tree_git symbolic-ref -q HEAD >/dev/null && [ "$1" = "$(tree_of "$2")" ]
+}
+
 main()
 {
-	local file tip have want
+	[ $# = 0 ] || die "usage: scripts/tree.sh"
+	local file tip have want old
 	lock tree
-	tip=$("$TOP/scripts/export.py" --commits-only "$@") || exit 1
+	if [ -d "$TREE/.git/rebase-merge" ] || [ -d "$TREE/.git/rebase-apply" ]; then
+		die "a rebase is under way in $TREE: finish it, or git rebase --abort"
+	fi
+	old=$(tree_git rev-parse -q --verify HEAD || true)
+	tip=$("$TOP/scripts/export.py" --commits-only) || exit 1
 	want=$(tree_of "$tip")
 	trap 'rm -f "$index" "$index.lock"' EXIT
 	have=$("$TOP/scripts/snapshot.py" "$index") || exit 1
 	file=$(in_the_way "$have" "$want")
 	[ -z "$file" ] || die "in the way of the series, and not looked after by git: $file"
 	if [ "$have" != "$want" ] && [ "$have" != "$(tree_of $applied)" ] &&
-	   [ "$have" != "$(tree_of base)" ]; then
-		save "$have" "$want"
+	   [ "$have" != "$(tree_of base)" ] && ! on_branch "$have" "$old"; then
+		save "$have" "$want" "$old"
 	fi
 	# from what is there to what is to be there: nothing else is touched
 	GIT_INDEX_FILE=$index tree_git read-tree -m -u "$have" "$want" ||

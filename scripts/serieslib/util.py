@@ -42,6 +42,14 @@ class Error(Exception):
     """A failure to tell the user; several messages are several failures."""
 
 
+class GitError(Error):
+    """A git command that failed. lines: what it said is wrong."""
+
+    def __init__(self, command, lines):
+        super().__init__('git %s: %s' % (command, lines[0]))
+        self.lines = lines
+
+
 def say(text):
     """One line of progress."""
     tty = sys.stderr.isatty() and not os.environ.get('NO_COLOR')
@@ -77,9 +85,8 @@ def git(*args, data=None, env=None, cwd=None, fails=False):
     if fails:
         return None
     text = r.stderr.decode(errors='replace').strip().splitlines()
-    text = [t for t in text if t.startswith(('error:', 'fatal:'))] + text
-    raise Error('git %s: %s' % (args[0], text[0] if text else
-                                'status %d' % r.returncode))
+    raise GitError(args[0], [t for t in text if t.startswith(
+        ('error:', 'fatal:'))] or text or ['status %d' % r.returncode])
 
 
 def git_id(*args, **kw):

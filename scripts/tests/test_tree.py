@@ -2,7 +2,7 @@
 """The series goes on the work tree, and nothing gets lost."""
 import os
 
-from fixture import SELFTESTS, Case, git, write
+from fixture import REPO, SELFTESTS, Case, git, write
 
 CORE = 'io_uring/core.c'
 
@@ -43,7 +43,7 @@ class Tree(Case):
         self.assertEqual(first['kernel/other.c'], before['kernel/other.c'])
         self.good('tree.sh')
         self.assertEqual(self.times(), first)
-        self.put('io_uring/bpf.c', 'int more;\n')
+        self.put('io_uring/bpf.c', 'int more;\n' + REPO['io_uring/bpf.c'])
         self.good('tree.sh')
         self.clean()
         last = self.times()
@@ -76,6 +76,7 @@ class Tree(Case):
     def test_refreshed_edits_stay(self):
         self.good('tree.sh')
         self.edit(CORE, 'return 15;', 'return 150;')
+        git(self.tree, 'commit', '-q', '-a', '-m', 'io_uring: more\n\nWhy.')
         self.good('refresh.py')
         before = self.times()
         self.good('tree.sh')
@@ -90,33 +91,43 @@ class Tree(Case):
         mine = git(self.tree, 'rev-parse', 'HEAD').strip()
         self.good('tree.sh')
         self.clean()
-        self.assertTrue(any(
-            git(self.tree, 'merge-base', ref, mine).strip() == mine
-            for ref in self.saved()))
+        # as it is, and once only
+        self.assertEqual(self.saved(), ['refs/saved/series-' + mine[:12]])
 
-    def test_upto_and_back(self):
-        self.good('tree.sh', '--upto', 'one')
-        self.clean('refs/patches/one')
-        self.assertFalse(os.path.exists(os.path.join(self.tree, SELFTESTS,
-                                                     'run.sh')))
-        # a part of the series does not count as edits
-        self.assertNotIn('wrote', self.good('refresh.py'))
+    def test_edits_on_a_commit_saved(self):
+        self.good('tree.sh')
+        git(self.tree, 'checkout', '-q', '--detach')
+        self.edit(CORE, 'return 15;', 'return 150;')
+        git(self.tree, 'commit', '-q', '-a', '-m', 'mine')
+        mine = git(self.tree, 'rev-parse', 'HEAD').strip()
         self.good('tree.sh')
         self.clean()
-        self.assertTrue(os.access(os.path.join(self.tree, SELFTESTS, 'run.sh'),
-                                  os.X_OK))
-        self.assertEqual(self.saved(), [])
+        ref, = self.saved()
+        self.assertEqual(git(self.tree, 'rev-parse', ref + '~').strip(), mine)
+
+    def test_rebase_under_way(self):
+        self.good('tree.sh')
+        os.mkdir(os.path.join(self.tree, '.git/rebase-merge'))
+        self.bad('tree.sh', says='a rebase is under way in ' + self.tree)
 
     def test_foreign_file_in_the_way(self):
         write(self.tree, {SELFTESTS + 'flow_test': 'built\n'})
         self.put(SELFTESTS + 'flow_test', 'x\n')
+        rel = 'scripts/series/tests.txt'
+        self.put(rel, REPO[rel] + SELFTESTS + 'flow_test\n')
         self.bad('tree.sh', says='in the way of the series')
         with open(os.path.join(self.tree, SELFTESTS, 'flow_test'),
                   encoding='utf-8') as f:
             self.assertEqual(f.read(), 'built\n')
 
+    def test_edit_of_what_two_patches_touch(self):
+        self.put('io_uring/bpf.c', REPO['io_uring/bpf.c'].replace('9', '99'))
+        err = self.bad('tree.sh', says='scripts/series/two.diff: patch "two" '
+                                       'cannot be taken back: io_uring/bpf.c')
+        self.assertIn('git commit --fixup', err)
+
     def test_broken_series(self):
         before = self.times()
         self.put('Kconfig.patch', 'x\n')
-        self.bad('tree.sh', says='Kconfig.patch:1: malformed')
+        self.bad('tree.sh', says='Kconfig.patch: it changes nothing')
         self.assertEqual(self.times(), before)
