@@ -22,6 +22,7 @@ UAPI = ''.join('#define BPF_%d %d\n' % (i, i) for i in range(30))
 KERNEL = {
     '.gitignore': '*.o\n/*\n',
     'io_uring/core.c': CODE,
+    'io_uring/Makefile': 'obj-y += core.o \\\n\tloop.o\n',
     'io_uring/Kconfig': 'config IO_URING_BPF_OPS\n\tdef_bool y\n',
     'include/uapi/linux/bpf.h': UAPI,
     'tools/include/uapi/linux/bpf.h': UAPI,
@@ -43,7 +44,7 @@ REPO = {
                               'io_uring/core.c\n'
                               'tools/include/uapi/linux/bpf.h\n',
     'scripts/series/two.txt': 'io_uring: two\n\nWhy two.\n---\n'
-                              'io_uring/Kconfig\n',
+                              'io_uring/Kconfig\nio_uring/Makefile\n',
     'scripts/series/two.diff': """diff --git a/io_uring/bpf.c b/io_uring/bpf.c
 --- a/io_uring/bpf.c
 +++ b/io_uring/bpf.c
@@ -78,8 +79,18 @@ diff --git a/io_uring/core.c b/io_uring/core.c
  config IO_URING_BPF_OPS
  	def_bool y
 +
-+config OURS
++config IO_URING_BPF_PROG
 +	bool
+""",
+    'io_uring/Makefile.patch': """\
+diff --git a/io_uring/Makefile b/io_uring/Makefile
+--- a/io_uring/Makefile
++++ b/io_uring/Makefile
+@@ -1,2 +1,4 @@
+ obj-y += core.o \\
+ 	loop.o
++obj-$(CONFIG_IO_URING_BPF_PROG) += \\
++	bpf.o
 """,
     'io_uring/core.c.patch': """diff --git a/io_uring/core.c b/io_uring/core.c
 --- a/io_uring/core.c

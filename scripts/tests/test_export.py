@@ -29,7 +29,7 @@ class Export(Case):
         self.assertIn('int x = 40;', one)
         self.assertNotIn('return 100;', one)
         self.assertIn('return 100;', self.show('io_uring/core.c'))
-        self.assertIn('OURS', self.show('io_uring/Kconfig'))
+        self.assertIn('config IO_URING_BPF_PROG', self.show('io_uring/Kconfig'))
 
     def test_copy_of_uapi(self):
         self.good('export.py')

@@ -116,7 +116,7 @@ class Refresh(Case):
                          '# of tests\ntests\n# a comment\none\n')
         self.assertEqual(set(REPO) - set(self.repo()),
                          {SERIES + 'two.txt', SERIES + 'two.diff',
-                          'Kconfig.patch'})
+                          'Kconfig.patch', 'io_uring/Makefile.patch'})
         self.round_trip()
 
     def test_first_to_touch(self):
