@@ -18,7 +18,7 @@ series: base		## write the patches to build/series/, and prove that git am takes
 	@$(S)/export.py --verify
 
 tree: base		## put the series on the kernel work tree in the cache, as commits
-	@$(S)/tree.sh
+	@$(S)/tree.py
 
 refresh:		## carry the commits of the kernel work tree back to this repository [FORCE=1]
 	@$(S)/refresh.py $(if $(FORCE),--force)

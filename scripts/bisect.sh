@@ -3,7 +3,7 @@
 #
 # Builds, boots and tests the kernel as it is after each patch of the series, so
 # that a git bisect that lands there finds something that works. FIRST and LAST
-# are slugs or numbers of patches, and may be left out. For each patch:
+# are slugs, and may be left out. For each patch:
 #
 #   option off  what the series touches compiles with W=1 and without a warning
 #   option on   the same, from the patch that adds the option on
@@ -11,7 +11,7 @@
 #   boot        it comes up, and passes the selftests if they are there by then
 #
 # With --build-only nothing is booted. Stops at the first failure. What was good
-# is noted in the cache, in bisect.good, by commit, and is not done again. Ends in
+# is noted by commit in the cache, in bisect.good, and is not done again. Ends in
 # one line.
 
 . "$(dirname "$0")/lib.sh"
@@ -21,34 +21,14 @@ wt=$CACHE/bisect
 good=$CACHE/bisect.good
 out=$BUILD/bisect
 log=$out/log/bisect
-declare -a commits slugs
 # scripts work on that tree, and on build folders of its own
 export IOU_BPF_TREE=bisect
 
-# read_series: numbers begin at 1
-read_series()
+# patch SLUG [^]: its commit, or the one before
+patch()
 {
-	local id
-	commits=('') slugs=('')
-	while read -r id; do
-		commits+=("$id")
-		slugs+=("$(git -C "$TREE" for-each-ref --points-at "$id" \
-			--format='%(refname:lstrip=2)' refs/patches)")
-	done < <(git -C "$TREE" rev-list --reverse base..series 2>/dev/null)
-	[ ${#commits[@]} != 1 ] || die "there is no series, run: make series"
-}
-
-# number PATCH: of a slug or a number
-number()
-{
-	local n
-	for ((n = 1; n < ${#commits[@]}; n++)); do
-		if [ "$1" = "$n" ] || [ "$1" = "${slugs[n]}" ]; then
-			echo "$n"
-			return
-		fi
-	done
-	die "no patch of the series is called \"$1\""
+	git -C "$TREE" rev-parse -q --verify "refs/patches/$1${2:-}" ||
+		die "no patch of the series is called \"$1\""
 }
 
 # noted WHAT COMMIT: was that good?
@@ -94,15 +74,13 @@ compile()
 		quiet "$log" "$TOP/scripts/kernel.sh" --config "$1" W=1 KCFLAGS=-Werror "${list[@]}"
 }
 
-# boot: runs nothing, if there are no tests yet
-boot()
+# comes_up: without running anything
+comes_up()
 {
 	rm -f "$out/up"
 	quiet "$log" "$TOP/scripts/boot.sh" "$out/disk.img" "$out/log/console1" \
-		"${IOU_BPF_BOOT_TIMEOUT:-3600}" -- \
-		"touch $GUEST_BUILD/up" || true
-	[ -f "$out/up" ] || return 1
-	quiet "$log" "$TOP/scripts/splat.sh" "$out/log/console1"
+		"${IOU_BPF_BOOT_TIMEOUT:-3600}" -- "touch $GUEST_BUILD/up" || true
+	[ -f "$out/up" ] && quiet "$log" "$TOP/scripts/splat.sh" "$out/log/console1"
 }
 
 # selftests: all that there are
@@ -114,58 +92,53 @@ selftests()
 	quiet "$log" "$TOP/scripts/check.sh" "${tests[@]}" libbpf_str libbpf_probes
 }
 
-# build COMMIT NAME
-build()
+# one COMMIT NAME built|good
+one()
 {
+	check_out "$1"
 	if ! noted built "$1"; then
 		compile off || die "$2 does not compile with the option off, see $log"
 		! has_option || compile on ||
 			die "$2 does not compile with the option on, see $log"
 	fi
-	# its kernel is that of the commit before, if this one was built earlier
+	# the kernel that is there is that of another commit
 	quiet "$log" "$TOP/scripts/kernel.sh" || die "$2 does not build, see $log"
 	noted built "$1" || echo "$1 built" >>"$good"
-}
-
-# test_kernel COMMIT NAME
-test_kernel()
-{
+	[ "$3" = good ] || return 0
 	if has_option && [ -d "$wt/tools/testing/selftests/io_uring_bpf" ]; then
 		selftests || die "$2 fails its selftests, see $log"
 	else
-		boot || die "$2 does not boot, see $log"
+		comes_up || die "$2 does not boot, see $log"
 	fi
 	echo "$1 good" >>"$good"
 }
 
 main()
 {
-	local what=good range first last n name
+	local what=good range from=base to=series all id name
 	if [ "${1:-}" = --build-only ]; then
 		what=built
 		shift
 	fi
 	range=${1:-..}
 	[[ $# -le 1 && $range == *..* ]] || die "usage: scripts/bisect.sh [--build-only] [FIRST..LAST]"
+	[ -z "${range%%..*}" ] || from=$(patch "${range%%..*}" ^)
+	[ -z "${range##*..}" ] || to=$(patch "${range##*..}")
 	lock bisect-run
 	mkdir -p "$out/log"
-	read_series
-	first=${range%%..*} last=${range##*..}
-	first=$(number "${first:-1}")
-	last=$(number "${last:-$((${#commits[@]} - 1))}")
-	[ "$first" -le "$last" ] || die "patch $first is not before patch $last"
-	for ((n = first; n <= last; n++)); do
-		name="patch $n of $((${#commits[@]} - 1)) (${slugs[n]})"
-		if noted good "${commits[n]}" || noted $what "${commits[n]}"; then
+	all=$(git -C "$TREE" rev-list --count base..series 2>/dev/null) ||
+		die "there is no series, run: make series"
+	while read -r id <&3; do
+		name="patch $(git -C "$TREE" rev-list --count "base..$id") of $all, $(git -C "$TREE" log -1 --format=%s "$id"),"
+		if noted good "$id" || noted $what "$id"; then
 			say "$name was $what"
-			continue
+		else
+			say "$name is to be $what"
+			one "$id" "$name" $what
 		fi
-		say "$name: $(git -C "$TREE" log -1 --format=%s "${commits[n]}")"
-		check_out "${commits[n]}"
-		build "${commits[n]}" "$name"
-		[ $what = built ] || test_kernel "${commits[n]}" "$name"
-	done
-	say "patches $first to $last are $what"
+	done 3< <(git -C "$TREE" rev-list --reverse "$from..$to")
+	[ -n "${name:-}" ] || die "no patch is from ${range%%..*} to ${range##*..}"
+	say "all that was asked for is $what, up to ${name%,}"
 }
 
 main "$@"

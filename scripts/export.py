@@ -1,14 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""usage: scripts/export.py [--commits-only | --verify]
+"""usage: scripts/export.py [--verify]
 
 Makes the series of what the repository holds: commits on top of the pristine
 kernel, as branch "series" in the cache's git repository (and refs/patches/SLUG
 for each), and patches for git am in build/series/. Prints the id of the last
 commit. The same input gives the same commits and patches, byte for byte.
 
-  --commits-only   no patches
-  --verify         prove that git am of the patches gives the same tree
+  --verify  prove that git am of the patches gives the same tree
 
 The repository holds the kernel's files as they are after the last patch, so
 the stack is made from its end: see serieslib/stack.py, and serieslib/manifest.py
@@ -94,7 +93,6 @@ def replace(out, new):
 def main():
     """See the top of the file."""
     parser = argparse.ArgumentParser(usage=__doc__[7:])
-    parser.add_argument('--commits-only', action='store_true')
     parser.add_argument('--verify', action='store_true')
     args = parser.parse_args()
     need_base()
@@ -102,16 +100,15 @@ def main():
     files = overlay.read()
     commits = stack.make(files)
     tip = commits[-1][1]
-    if not args.commits_only:
-        build = os.path.join(TOP, 'build')
-        os.makedirs(build, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix='series.', dir=build) as tmp:
-            new = os.path.join(tmp, 'series')
-            write_patches(files, new, tip)
-            if args.verify:
-                verify(new, tip)
-            replace(os.path.join(build, 'series'), new)
-        say('%d patches are in build/series' % len(commits))
+    build = os.path.join(TOP, 'build')
+    os.makedirs(build, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix='series.', dir=build) as tmp:
+        new = os.path.join(tmp, 'series')
+        write_patches(files, new, tip)
+        if args.verify:
+            verify(new, tip)
+        replace(os.path.join(build, 'series'), new)
+    say('%d patches are in build/series' % len(commits))
     stack.save_refs(commits)
     held.close()
     print(tip)

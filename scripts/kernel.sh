@@ -2,7 +2,7 @@
 # usage: scripts/kernel.sh [--config NAME] [TARGET...]
 #
 # Configures and builds the kernel in the cache's work tree, which
-# scripts/tree.sh has put the series on, or in that of IOU_BPF_TREE. Build folder:
+# scripts/tree.py has put the series on, or in that of IOU_BPF_TREE. Build folder:
 # build/NAME in the cache.
 #
 #   debug   (default) lockdep, KASAN and the like: what the tests boot

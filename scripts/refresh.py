@@ -28,8 +28,8 @@ import tempfile
 
 from serieslib import maintainers, manifest, overlay, stack
 from serieslib.overlay import COPIES, SERIES
-from serieslib.util import (APPLIED, CACHE, Error, git, git_id, lock, need_base,
-                            rev, run, say)
+from serieslib.util import (APPLIED, CACHE, Error, fail_if, git, git_id, lock,
+                            need_base, rev, run, say)
 from serieslib.worktree import snapshot
 
 
@@ -70,9 +70,8 @@ def check_clean(head):
     with tempfile.TemporaryDirectory(prefix='refresh.', dir=CACHE) as tmp:
         tree = snapshot(os.path.join(tmp, 'index'))
     paths = overlay.names(head, tree)
-    if paths:
-        say('use git commit --fixup=..., with git add -f before for new files')
-        raise Error(*['%s: not committed in the work tree' % p for p in paths])
+    fail_if(['%s: not committed in the work tree (git add -f takes new files)' %
+             p for p in paths])
 
 
 def read_stack(head):
@@ -89,9 +88,7 @@ def read_stack(head):
         last = commit
     if not commits:
         raise Error('there is no commit on base, run: make tree')
-    errors = [e for c in commits for e in c.errors()]
-    if errors:
-        raise Error(*errors)
+    fail_if([e for c in commits for e in c.errors()])
     return commits
 
 
@@ -116,8 +113,7 @@ def name_commits(commits, files):
         c.slug = c.slugs[0] if c.slugs else known.get(c.subject)
     taken = {}
     for c in commits:
-        c.slug = c.slug or from_subject(
-            c.subject, set(taken) | {x.slug for x in commits})
+        c.slug = c.slug or from_subject(c.subject, set(taken) | {x.slug for x in commits})
         if c.slug in taken:
             raise Error(c.error('it would be patch "%s", as "%s" is' %
                                 (c.slug, taken[c.slug].subject)))
@@ -131,8 +127,7 @@ def order(slugs, old):
         above += line
         if line[0] not in '#\n':
             notes[line.strip()], above = above, ''
-    gone = [notes.pop(s).rpartition(s)[0] for s in list(notes)
-            if s not in slugs]
+    gone = [notes.pop(s).rpartition(s)[0] for s in list(notes) if s not in slugs]
     return ''.join(gone + [notes.get(s, s + '\n') for s in slugs]) + above
 
 
@@ -142,8 +137,7 @@ def edit_of(path, head, base):
         return path, ('100644', maintainers.extract(
             overlay.blob('base', path), overlay.blob(head, path)))
     if path in base:
-        return overlay.patch_file(path), ('100644', overlay.diff(
-            'base', head, [path]))
+        return overlay.patch_file(path), ('100644', overlay.diff('base', head, [path]))
     mode, _ = overlay.entries(head, [path])[path]
     return path, (mode, overlay.blob(head, path))
 
@@ -154,24 +148,20 @@ def compose(commits, files):
     head, seen = commits[-1].id, set()
     for c in commits:
         changed = set(overlay.names(c.parent, c.id))
-        text = c.message + '---\n' + ''.join(
-            p + '\n' for p in sorted(changed - seen))
+        text = c.message + '---\n' + ''.join(p + '\n' for p in sorted(changed - seen))
         new['%s/%s.txt' % (SERIES, c.slug)] = ('100644', text.encode())
         if changed & seen:
             new['%s/%s.diff' % (SERIES, c.slug)] = ('100644', overlay.diff(
                 c.parent, c.id, sorted(changed & seen)))
         seen |= changed
     old = files.get(SERIES + '/order', (None, b''))[1].decode()
-    new[SERIES + '/order'] = ('100644', order([c.slug for c in commits],
-                                              old).encode())
+    new[SERIES + '/order'] = ('100644', order([c.slug for c in commits], old).encode())
     paths = overlay.names('base', head)
     base = overlay.entries('base', paths)
     copies = list(map(overlay.copy_of, COPIES))
     new.update(edit_of(p, head, base) for p in paths if p not in copies)
-    errors = ['%s: the repository cannot hold it' % rel for rel in new
-              if not overlay.can_hold(rel, *new[rel])]
-    if errors:
-        raise Error(*errors)
+    fail_if(['%s: the repository cannot hold it' % rel for rel, (mode, _)
+             in new.items() if not overlay.can_hold(rel, mode)])
     return new
 
 

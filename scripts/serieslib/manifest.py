@@ -10,7 +10,7 @@
 import re
 
 from .overlay import SERIES
-from .util import Error
+from .util import Error, fail_if
 
 SLUG = r'(?!cover$)[a-z0-9][a-z0-9-]*'
 
@@ -28,13 +28,11 @@ def _message(name, text):
     if not lines or not lines[0].strip():
         raise Error('%s/%s: no subject in its first line' % (SERIES, name))
     if len(lines) < 3 or lines[1]:
-        raise Error('%s/%s: no empty line and text below the subject' %
-                    (SERIES, name))
+        raise Error('%s/%s: no empty line and text below the subject' % (SERIES, name))
     for nr, line in enumerate(lines, 1):
         # git am takes such a line for the end of the message
         if re.match(r'(---|diff -|Index: )', line):
-            raise Error('%s/%s:%d: "%s" would end the message' %
-                        (SERIES, name, nr, line))
+            raise Error('%s/%s:%d: "%s" would end the message' % (SERIES, name, nr, line))
     return lines[0], '\n'.join(lines[2:]).strip('\n') + '\n'
 
 
@@ -89,8 +87,7 @@ def patches(files):
                         found[-1].txt, owner[path], path))
         except Error as e:
             errors += e.args
-    if errors:
-        raise Error(*errors)
+    fail_if(errors)
     return found
 
 

@@ -11,7 +11,7 @@ import stat
 import tempfile
 
 from . import maintainers
-from .util import TOP, Error, GitError, git, hash_object, write_file
+from .util import (TOP, Error, GitError, fail_if, git, hash_object, write_file)
 
 SERIES = 'scripts/series'
 # copies that the kernel keeps in this folder, edited as their originals are
@@ -39,7 +39,7 @@ def copy_of(path):
     return os.path.join(COPIES[path], path)
 
 
-def can_hold(rel, mode, _data):
+def can_hold(rel, mode):
     """Would a file of the repository be seen as one of the series?"""
     return mode in ('100644', '100755') and (rel.startswith(SERIES + '/') or
                                              not _OTHER.match(rel))
@@ -61,8 +61,7 @@ def read():
         rel = os.path.relpath(folder, TOP) + '/'
         rel = '' if rel == './' else rel
         dirs[:] = [d for d in dirs if not _OTHER.match(rel + d + '/')]
-        found.update((rel + f, _read(rel + f)) for f in files
-                     if not _OTHER.match(rel + f))
+        found.update((rel + f, _read(rel + f)) for f in files if not _OTHER.match(rel + f))
     for name in os.listdir(os.path.join(TOP, SERIES)):
         if re.search(r'^order$|\.(txt|diff)$', name):
             found[SERIES + '/' + name] = _read(SERIES + '/' + name)
@@ -97,8 +96,7 @@ def names(old, new, *paths):
 def diff(old, new, paths):
     """The text that a .patch or .diff has for these files."""
     text = git('--literal-pathspecs', 'diff-tree', '-p', '-U3', '--no-renames',
-               '--no-color', '--no-ext-diff', '--no-textconv', old, new, '--',
-               *paths)
+               '--no-color', '--no-ext-diff', '--no-textconv', old, new, '--', *paths)
     if re.search(rb'^Binary files ', text, re.M):
         raise Error('%s: an edit of a binary file' % ', '.join(paths))
     return re.sub(rb'^index .*\n', b'', text, flags=re.M)
@@ -119,8 +117,7 @@ def difference(have, want):
 
 def entries(tree, paths):
     """{path: (mode, blob)} of the files of a tree that are among these."""
-    out = git('--literal-pathspecs', 'ls-tree', '-z', tree, '--',
-              *paths) if paths else b''
+    out = git('--literal-pathspecs', 'ls-tree', '-z', tree, '--', *paths) if paths else b''
     found = {}
     for entry in out.decode().split('\0')[:-1]:
         info, path = entry.split('\t', 1)
@@ -150,13 +147,11 @@ class Index:
         """Puts files in, {path: (mode, blob)}, or takes them out: None."""
         info = ''.join('%s %s\t%s\0' % ((f or ('0', '0' * 40)) + (path,))
                        for path, f in files.items())
-        git('update-index', '-z', '--add', '--index-info', env=self.env,
-            data=info.encode())
+        git('update-index', '-z', '--add', '--index-info', env=self.env, data=info.encode())
 
     def apply(self, text, *options):
         """Applies a diff."""
-        git('apply', '--cached', '--whitespace=nowarn', *options, env=self.env,
-            data=text)
+        git('apply', '--cached', '--whitespace=nowarn', *options, env=self.env, data=text)
 
 
 def complaints(e):
@@ -172,92 +167,50 @@ def complaints(e):
     return out
 
 
-class _Maker:
-    """Makes the final tree of files of the repository."""
+def _apply(files, index, rel, *options):
+    """Applies one .patch. Returns what is wrong with it."""
+    try:
+        index.apply(files[rel][1], *options)
+    except GitError as e:
+        return ['%s: it does not apply: %s' % (rel, line) for line in complaints(e)]
+    return []
 
-    def __init__(self, files, index):
-        self.index = index
-        self.files = {r: f for r, f in files.items()
-                      if not r.startswith(SERIES + '/')}
-        self.patches = sorted(r for r in self.files if r.endswith('.patch'))
-        self.base = entries('base', [kernel_file(r) if r in self.patches else r
-                                     for r in self.files])
-        self.errors = []
 
-    def check(self, rel):
-        """A whole file is new, and an edited one is not."""
-        if rel not in self.patches:
-            if rel == maintainers.FILE and rel not in self.base:
-                return '%s: the kernel has no such file' % rel
-            if rel in self.base and rel != maintainers.FILE:
-                return ('%s: the kernel has this file, an edit of it belongs in '
-                        '%s' % (rel, patch_file(rel)))
-        elif kernel_file(rel) not in self.base:
-            return '%s: the kernel has no file %s to edit' % (rel,
-                                                              kernel_file(rel))
-        elif patch_file(kernel_file(rel)) != rel:
-            return '%s: it belongs in %s' % (rel, patch_file(kernel_file(rel)))
-        return None
-
-    def put_whole(self):
-        """Puts the new files in."""
-        found = {}
-        for rel in set(self.files) - set(self.patches):
-            mode, data = self.files[rel]
-            if rel == maintainers.FILE:
-                data = maintainers.insert(blob('base', rel), data)
-            found[rel] = (mode, hash_object(data))
-        self.index.put(found)
-
-    def apply(self, rel, *options):
-        """Applies one .patch, and says what is wrong with it."""
-        try:
-            self.index.apply(self.files[rel][1], *options)
-        except GitError as e:
-            self.errors += ['%s: it does not apply: %s' % (rel, line)
-                            for line in complaints(e)]
-
-    def apply_all(self):
-        """Applies each .patch. All at once is faster."""
-        try:
-            self.index.apply(b''.join(self.files[r][1] for r in self.patches))
-        except GitError:
-            for rel in self.patches:
-                self.apply(rel)
-        for path, folder in COPIES.items():
-            if patch_file(path) in self.files and not self.errors:
-                self.apply(patch_file(path), '--directory=' + folder)
-
-    def check_exact(self, tree):
-        """Has each .patch the lines and the form that it is written with?"""
-        for rel in self.patches:
-            want = diff('base', tree, [kernel_file(rel)])
-            nr, line = difference(self.files[rel][1], want)
-            if not want:
-                self.errors.append('%s: it changes nothing in %s' % (
-                    rel, kernel_file(rel)))
-            elif nr:
-                self.errors.append('%s:%d: it applies, but git diff has "%s" '
-                                   'there' % (rel, nr, line))
-
-    def fail(self):
-        """Fails if there was an error."""
-        if self.errors:
-            raise Error(*self.errors)
-
-    def make(self):
-        """All of it. Returns the id of the tree."""
-        self.errors += filter(None, map(self.check, sorted(self.files)))
-        self.fail()
-        self.put_whole()
-        self.apply_all()
-        self.fail()
-        tree = self.index.tree()
-        self.check_exact(tree)
-        self.fail()
-        return tree
+def _check_exact(rel, data, tree):
+    """Has a .patch the lines and the form that it is written with?"""
+    want = diff('base', tree, [kernel_file(rel)])
+    nr, line = difference(data, want)
+    if not want:
+        yield '%s: it changes nothing in %s' % (rel, kernel_file(rel))
+    elif nr:
+        yield '%s:%d: it applies, but git diff has "%s" there' % (rel, nr, line)
 
 
 def make(files, index):
-    """Puts on an index of base what the files make. Returns the tree."""
-    return _Maker(files, index).make()
+    """Puts on an index of base what files of the repository make.
+
+    Returns the tree, which is the last one of the series.
+    """
+    files = {r: f for r, f in files.items() if not r.startswith(SERIES + '/')}
+    edits = sorted(r for r in files if r.endswith('.patch'))
+    whole = sorted(set(files) - set(edits))
+    base = entries('base', whole + [kernel_file(r) for r in edits])
+    fail_if(['%s: the kernel has this file, an edit of it belongs in %s' %
+             (r, patch_file(r)) for r in whole if r in base and r != maintainers.FILE] +
+            ['%s: the kernel has no file %s to edit' % (r, kernel_file(r))
+             for r in edits if kernel_file(r) not in base])
+    if maintainers.FILE in files:
+        mode, stanza = files[maintainers.FILE]
+        files[maintainers.FILE] = mode, maintainers.insert(
+            blob('base', maintainers.FILE), stanza)
+    index.put({r: (files[r][0], hash_object(files[r][1])) for r in whole})
+    try:
+        # all at once is faster
+        index.apply(b''.join(files[r][1] for r in edits))
+    except GitError:
+        fail_if([e for r in edits for e in _apply(files, index, r)])
+    fail_if([e for path, folder in COPIES.items() if patch_file(path) in files
+             for e in _apply(files, index, patch_file(path), '--directory=' + folder)])
+    tree = index.tree()
+    fail_if([e for r in edits for e in _check_exact(r, files[r][1], tree)])
+    return tree

@@ -9,7 +9,7 @@ import os
 import tempfile
 
 from . import manifest, overlay
-from .util import (CACHE, IDENT, Error, GitError, git, git_id, rev, say)
+from .util import (CACHE, IDENT, Error, GitError, fail_if, git, git_id, rev, say)
 
 # fixed: the date of a patch must not make a difference
 DATE = 1700000000
@@ -32,18 +32,9 @@ def _undo(index, patch):
         except GitError as e:
             say(HINT)
             raise Error(*['%s: patch "%s" cannot be taken back: %s' % (
-                patch.rel, patch.slug, line)
-                          for line in overlay.complaints(e)]) from None
+                patch.rel, patch.slug, line) for line in overlay.complaints(e)]) from None
     was = overlay.entries('base', patch.paths)
     index.put({path: was.get(path) for path in patch.paths})
-
-
-def _unlisted(files, paths):
-    """Errors for files that no patch lists."""
-    for path in paths:
-        rel = overlay.patch_file(path)
-        yield '%s: no patch is the first to touch it, see %s/*.txt' % (
-            rel if rel in files else path, overlay.SERIES)
 
 
 def _check(patch, old, new):
@@ -63,26 +54,20 @@ def _trees(files, patches, path, want):
     """Trees after each patch."""
     index = overlay.Index(path, 'base')
     trees = [overlay.make(files, index)]
-    wrong = overlay.names(trees[0], want or trees[0])
-    if wrong:
-        raise Error(*['%s: the repository would make another file: a copy has '
-                      'to be as its original is' % f for f in wrong])
+    fail_if(['%s: the repository would make another file: a copy has to be as '
+             'its original is' % f for f in overlay.names(trees[0], want or trees[0])])
     listed = {f for p in patches for f in p.paths}
-    errors = list(_unlisted(files, [f for f in overlay.names('base', trees[0])
-                                    if f not in listed]))
-    if errors:
-        raise Error(*errors)
+    fail_if(['%s: no patch is the first to touch it, see %s/*.txt' % (
+        rel if rel in files else path, overlay.SERIES)
+             for path in overlay.names('base', trees[0]) if path not in listed
+             for rel in [overlay.patch_file(path)]])
     for patch in reversed(patches):
         _undo(index, patch)
         trees.insert(0, index.tree())
-    left = overlay.names('base', trees[0])
-    if left:
-        raise Error(*['%s: with all patches taken back, it is not what the '
-                      'kernel has' % f for f in left])
-    for nr, patch in enumerate(patches):
-        errors += _check(patch, *trees[nr:nr + 2])
-    if errors:
-        raise Error(*errors)
+    fail_if(['%s: with all patches taken back, it is not what the kernel has' %
+             f for f in overlay.names('base', trees[0])])
+    fail_if([e for nr, patch in enumerate(patches)
+             for e in _check(patch, *trees[nr:nr + 2])])
     return trees[1:]
 
 
@@ -113,6 +98,5 @@ def save_refs(commits, carried=None):
         'for-each-ref', '--format=%(refname)', 'refs/patches').decode().split()
              if ref[13:] not in {p.slug for p, _ in commits}]
     lines += ['update refs/patches/%s %s' % (p.slug, c) for p, c in commits]
-    lines += ['update refs/heads/series ' + tip, 'update %s %s' %
-              (EXPORTED, tip)]
+    lines += ['update refs/heads/series ' + tip, 'update %s %s' % (EXPORTED, tip)]
     git('update-ref', '--stdin', data='\n'.join(lines).encode() + b'\n')

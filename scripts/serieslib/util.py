@@ -18,7 +18,7 @@ TOP = os.environ.get('IOU_BPF_TOP') or os.path.dirname(os.path.dirname(
 # where a guest finds build/, as in scripts/vm.sh
 GUEST_BUILD = '/tmp/iou-bpf-build'
 
-# The commit that the work tree was last made to hold, by tree.sh or refresh.py
+# The commit that the work tree was last made to hold, by tree.py or refresh.py
 APPLIED = 'refs/iou-bpf/applied'
 
 IDENT = {
@@ -48,6 +48,12 @@ class GitError(Error):
     def __init__(self, command, lines):
         super().__init__('git %s: %s' % (command, lines[0]))
         self.lines = lines
+
+
+def fail_if(errors):
+    """Fails if there are any."""
+    if errors:
+        raise Error(*errors)
 
 
 def say(text):

@@ -54,7 +54,3 @@ class Internals(unittest.TestCase):
         for name in ['trap_%02d_' % n for n in range(1, 21)] + \
                     ['rule_b%d_' % n for n in range(1, 10)]:
             self.assertIn(', ' + name, text)
-
-
-if __name__ == '__main__':
-    unittest.main()
