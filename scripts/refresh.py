@@ -32,6 +32,8 @@ from serieslib.util import (APPLIED, CACHE, Error, fail_if, git, git_id, lock,
                             need_base, rev, run, say)
 from serieslib.worktree import snapshot
 
+COVER = SERIES + '/cover.txt'
+
 
 class Commit:
     """A commit of the stack."""
@@ -105,10 +107,9 @@ def from_subject(subject, taken):
 
 def name_commits(commits, files):
     """Gives each commit its slug."""
-    known = {}
-    for rel, (_, data) in sorted(files.items()):
-        if rel.startswith(SERIES) and rel.endswith('.txt'):
-            known[data.decode().split('\n')[0]] = rel[len(SERIES) + 1:-4]
+    known = {data.decode().split('\n')[0]: rel[len(SERIES) + 1:-4]
+             for rel, (_, data) in sorted(files.items())
+             if rel.startswith(SERIES) and rel.endswith('.txt') and rel != COVER}
     for c in commits:
         c.slug = c.slugs[0] if c.slugs else known.get(c.subject)
     taken = {}
@@ -144,7 +145,7 @@ def edit_of(path, head, base):
 
 def compose(commits, files):
     """What the repository holds for these commits."""
-    new = {r: f for r, f in files.items() if r == SERIES + '/cover.txt'}
+    new = {r: f for r, f in files.items() if r == COVER}
     head, seen = commits[-1].id, set()
     for c in commits:
         changed = set(overlay.names(c.parent, c.id))

@@ -151,6 +151,7 @@ class Refresh(Case):
         self.commit('io_uring: two: two\n\nWhy.', NEW)
         self.edit(CORE, 'return 15;', 'return 150;')
         self.commit('cover\n\nWhy.')
+        self.put(SERIES + 'cover.txt', 'cover\n\nNot of a patch.\n')
         self.good('refresh.py')
         self.assertTrue(self.get(SERIES + 'order').endswith('two-2\ncover-2\n'))
         self.round_trip()
