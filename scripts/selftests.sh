@@ -13,7 +13,7 @@ if [ "${1:-}" = --config ]; then
 	config=$2
 	shift 2
 fi
-out=$CACHE/build/$config
+out=$KBUILDS/$config
 log=$BUILD/log/selftests-$config
 
 clang()
@@ -46,7 +46,7 @@ programs()
 		quiet "$log" make -C "$TREE/tools/testing/selftests/io_uring_bpf" O="$out" \
 			OUTPUT="$dir" KHDR_INCLUDES="-isystem $out/usr/include" \
 			CLANG="$(clang)" -j"$JOBS" "$dir/$p" ||
-			die "$p does not build, see build/log/selftests-$config"
+			die "$p does not build, see ${log#"$TOP/"}"
 		cp --remove-destination "$dir/$p" "$dest/"
 	done
 }
@@ -57,16 +57,16 @@ all()
 	quiet "$log" make -C "$TREE/tools/testing/selftests" O="$out" \
 		TARGETS=io_uring_bpf CLANG="$(clang)" FORCE_TARGETS=1 \
 		INSTALL_PATH="$BUILD/kselftest" -j"$JOBS" install ||
-		die "the selftests do not build, see build/log/selftests-$config"
+		die "the selftests do not build, see ${log#"$TOP/"}"
 	quiet "$log-upstream" upstream libbpf_str test_libbpf_str &&
 	quiet "$log-upstream" upstream libbpf_probes test_libbpf_probe_prog_types ||
-		die "the kernel tree's own tests do not build, see build/log/selftests-$config-upstream"
+		die "the kernel tree's own tests do not build, see ${log#"$TOP/"}-upstream"
 }
 
 main()
 {
-	lock tree
-	say "building the selftests ($config), log in build/log/selftests-$config"
+	lock "${IOU_BPF_TREE:-tree}"
+	say "building the selftests ($config), log in ${log#"$TOP/"}"
 	quiet "$log" make -C "$TREE" O="$out" -j"$JOBS" headers ||
 		die "cannot install the kernel's headers"
 	if [ $# != 0 ]; then

@@ -52,30 +52,3 @@ def snapshot(index):
         git('update-index', '--add', '-z', '--stdin', env=env,
             data=b''.join(p.encode() + b'\0' for p in new))
     return git_id('write-tree', env=env)
-
-
-def changes(old, new):
-    """{path: (status, mode, blob)} of what differs between two trees."""
-    out = git('diff-tree', '-r', '-z', '--no-renames', '--raw', old, new)
-    fields = out.decode().split('\0')
-    found = {}
-    for info, path in zip(fields[0::2], fields[1::2]):
-        _, mode, _, blob, status = info.split()
-        found[path] = (status, mode, blob)
-    return found
-
-
-def merge(base, ours, theirs):
-    """Three-way merge of contents, None if there are conflicts."""
-    folder = os.path.join(TREE, '.git')
-    names = []
-    try:
-        for i, data in enumerate((ours, base, theirs)):
-            names.append(os.path.join(folder, 'iou-bpf.%d.%d' %
-                                      (os.getpid(), i)))
-            with open(names[-1], 'wb') as f:
-                f.write(data)
-        return git('merge-file', '-p', '-q', *names, fails=True)
-    finally:
-        for name in names:
-            os.unlink(name)

@@ -240,7 +240,3 @@ class Bars(unittest.TestCase):
     def test_less_is_no_growth(self):
         self.assertEqual(0, bars.growth([654, 577, 522]))
         self.assertAlmostEqual(10, bars.growth([654, 500, 550, 520]))
-
-
-if __name__ == '__main__':
-    unittest.main()

@@ -27,7 +27,3 @@ class Readme(unittest.TestCase):
 
     def test_loader(self):
         self.same('hello.c')
-
-
-if __name__ == '__main__':
-    unittest.main()

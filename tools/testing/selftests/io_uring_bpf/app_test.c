@@ -91,8 +91,8 @@ TEST_F(group, skip_success)
 	group_sqe(self, AS_APP)->opcode = IORING_OP_BPF;
 	self->skel->bss->sqes[3].fd = -1;
 	group_start();
-	ASSERT_CQE(&self->ring, FLOW, 0);
 	ASSERT_CQE(&self->ring, APP + 1, -EIO);
+	ASSERT_CQE(&self->ring, FLOW, 0);
 	ASSERT_NO_CQE(&self->ring);
 	group_rets(0, 0, -EOPNOTSUPP, -EOPNOTSUPP);
 }
@@ -167,8 +167,8 @@ TEST_F(group, restricted)
 	group_nop(self, AS_APP, 1, 0, APP);
 	iou_queue_bpf(&ring, 0, FLOW);
 	ASSERT_EQ(1, iou_submit(&ring));
-	ASSERT_CQE(&ring, FLOW, 0);
 	ASSERT_CQE(&ring, APP, -EACCES);
+	ASSERT_CQE(&ring, FLOW, 0);
 	bpf_link__destroy(link);
 	io_uring_queue_exit(&ring);
 }

@@ -53,7 +53,7 @@ static bool send_to(FIXTURE_DATA(aux) *self, const char *msg)
 }
 
 /* Nobody else would tell the application where its data is. */
-TEST_F(aux, rule_b7_buffer_id)
+TEST_F(aux, buffer_id)
 {
 	prep_recv(self, IORING_OP_RECV);
 	ASSERT_EQ(0, provide(self, NR_BUFS));
@@ -79,7 +79,7 @@ TEST_F(aux, rule_b7_buffer_id)
 }
 
 /* The program keeps account of what it takes over, and the flow goes on. */
-TEST_F(aux, trap_13_provided_buffer)
+TEST_F(aux, provided_buffer)
 {
 	prep_recv(self, IORING_OP_RECV);
 	ASSERT_EQ(0, provide(self, NR_BUFS));
@@ -184,6 +184,7 @@ TEST_F(aux, recv_ends_flow)
 /* Of what overflows nothing is lost either: each message makes a CQE. */
 TEST_F(aux, recv_overflow)
 {
+	struct pollfd pfd = { .fd = self->pair[0], .events = POLLIN };
 	const int nr = 4;
 
 	io_uring_queue_exit(&self->ring);
@@ -194,14 +195,16 @@ TEST_F(aux, recv_overflow)
 	aux_start();
 	for (int i = 0; i < nr; i++) {
 		ASSERT_TRUE(send_to(self, "data"));
-		ASSERT_TRUE(aux_until(self, 2 + i));
+		ASSERT_TRUE(aux_until(self, i < 3 ? 2 + i : nr));
 	}
-	/* the fourth found the third waiting, and was the last */
+	/* the fourth finds the third waiting for room, is the last, and waits as well */
+	ASSERT_TRUE(iou_until(&self->ring, !poll(&pfd, 1, 0)));
+	ASSERT_EQ(nr, aux_nr_events(self));
 	ASSERT_AUX(3, IORING_OP_RECV, 4);
-	ASSERT_LAST(4, 4);
 	for (int i = 0; i < nr; i++)
 		ASSERT_CQE_FLAGS(&self->ring, CHILD, 4,
 				 i < 3 ? AUX_CFLAGS(i) : BUF_CFLAGS(i));
+	ASSERT_LAST(4, 4);
 	ASSERT_CQE(&self->ring, FLOW, 0);
 	ASSERT_NO_CQE(&self->ring);
 }

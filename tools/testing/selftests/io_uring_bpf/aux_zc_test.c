@@ -1,30 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Zero-copy sends of a flow, and their notifications. */
 #include <linux/sockios.h>
-#include <net/if.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
-#include <sys/ioctl.h>
 #include <sys/uio.h>
 
 #include "aux.h"
+#include "loopback.h"
 
 #define LEN	4096
 
 /* a connection over the loopback device */
 static int sender, receiver;
 static char data[LEN];
-
-static int loopback_up(int fd)
-{
-	struct ifreq ifr = { .ifr_name = "lo" };
-
-	if (ioctl(fd, SIOCGIFFLAGS, &ifr))
-		return -errno;
-	ifr.ifr_flags |= IFF_UP;
-	return ioctl(fd, SIOCSIFFLAGS, &ifr) ? -errno : 0;
-}
 
 static int tcp_connect(void)
 {
@@ -94,7 +82,7 @@ static void send_and_check(struct __test_metadata *_metadata,
 	ASSERT_EQ(0, memcmp(got, data, LEN));
 }
 
-TEST_F(aux, trap_12_send_zc_notification)
+TEST_F(aux, send_zc_notification)
 {
 	ASSERT_EQ(0, tcp_connect());
 	memset(data, 'z', LEN);
@@ -260,7 +248,7 @@ static void *drain_fn(void *arg)
  * Who waits for several CQEs sleeps until there may be as many. Here all of them
  * are for the program to post, when the notification has come.
  */
-TEST_F(aux, trap_01_lazy_wake)
+TEST_F(aux, lazy_wake)
 {
 	pthread_t thread;
 

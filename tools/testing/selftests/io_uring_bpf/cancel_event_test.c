@@ -170,7 +170,7 @@ TEST_F(cancel_event, link_timeout)
  * It's found once, what is behind it fails at once, and it ends when nothing of it
  * is left, after the program has been told.
  */
-TEST_F(cancel_event, rule_b3_cancel_in_three_steps)
+TEST_F(cancel_event, cancel_in_three_steps)
 {
 	struct io_uring_cqe cqes[4];
 

@@ -107,7 +107,7 @@ TEST_F(edit, cancelled_flow)
 }
 
 /* Whatever becomes of the one before it, the flow has left that chain. */
-TEST_F(edit, rule_b2_leaves_chain)
+TEST_F(edit, leaves_chain)
 {
 	static const unsigned int flags[] = {
 		IOSQE_IO_LINK, IOSQE_IO_HARDLINK, IOSQE_IO_LINK | IOSQE_ASYNC,
@@ -134,7 +134,7 @@ TEST_F(edit, rule_b2_leaves_chain)
 }
 
 /* What is silent in success: a flow that fails or cuts speaks, the rest doesn't. */
-TEST_F(edit, trap_11_fail_skip)
+TEST_F(edit, fail_skip)
 {
 	static const struct {
 		int res;

@@ -107,7 +107,7 @@ TEST_F(edit, edits_come_after_the_run)
 }
 
 /* What is in place of the result and flags of a CQE is the file, till it has one. */
-TEST_F(edit, trap_14_member_cqe_flags)
+TEST_F(edit, member_cqe_flags)
 {
 	edit_queue_flow(self, 0, IOSQE_IO_LINK);
 	edit_queue_read(self, MEMBER, IOSQE_IO_LINK);

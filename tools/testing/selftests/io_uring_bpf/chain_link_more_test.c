@@ -286,7 +286,7 @@ TEST_F(edit, drain)
  * A flow that a worker has issued, as a drain was before it. If that is the last
  * to leave it, it runs what is behind the flow, and has not seen it before.
  */
-TEST_F_TIMEOUT(edit, trap_09_iowq_successor, 120)
+TEST_F_TIMEOUT(edit, iowq_successor, 120)
 {
 	for (int i = 0; i < 40; i++) {
 		edit_next_round(self);

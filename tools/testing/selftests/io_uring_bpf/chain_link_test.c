@@ -208,7 +208,7 @@ TEST_F(edit, silent)
 }
 
 /* It's cut at once, those that were linked by the same run included. */
-TEST_F(edit, rule_b1_failed_prep)
+TEST_F(edit, failed_prep)
 {
 	EDIT_NEEDS_WAITING();
 	for (int i = 0; i < 3; i++) {

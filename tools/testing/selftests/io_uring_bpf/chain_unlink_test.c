@@ -180,7 +180,7 @@ TEST_F(edit, flow_in_the_rest)
 }
 
 /* Timeouts of the flow, of one that leaves, and of one that stays. */
-TEST_F(edit, trap_10_linked_timeout)
+TEST_F(edit, linked_timeout)
 {
 	struct io_uring_cqe cqes[3];
 	int other[2];

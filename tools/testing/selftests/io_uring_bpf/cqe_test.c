@@ -52,7 +52,7 @@ static int cqe_fill(struct io_uring *ring, unsigned int nr)
 	return ret;
 }
 
-TEST_F(cqe, trap_17_cqe_order)
+TEST_F(cqe, cqe_order)
 {
 	self->link = IOU_ATTACH(self->skel->progs.cqe_post, &self->ring, 0);
 	self->skel->bss->nr_posts = 2;
@@ -128,7 +128,7 @@ TEST_F(cqe, too_many_in_one_run)
 }
 
 /* The quota is per run, however many run in one batch, and at whatever event. */
-TEST_F(cqe, rule_b6_full_quota)
+TEST_F(cqe, full_quota)
 {
 	const unsigned int nr = 8, runs = nr * (1 + MAX_SQES);
 	unsigned int markers = 0, flows = 0;

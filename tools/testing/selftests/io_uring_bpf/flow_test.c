@@ -345,7 +345,7 @@ TEST_F(flow, child_cancelled)
 }
 
 /* A drain waits for the flow and all it issues, which does not wait for it. */
-TEST_F(flow, trap_16_drain)
+TEST_F(flow, drain)
 {
 	struct io_uring_sqe *sqe;
 

@@ -308,7 +308,7 @@ static void *iopoll_thread_fn(void *arg)
  * a child, of a request before a flow, and of one that is watched. Their programs
  * run where they have been submitted all the same.
  */
-TEST_F(iopoll, trap_06_foreign_context)
+TEST_F(iopoll, foreign_context)
 {
 	LIBBPF_OPTS(bpf_iouring_opts, opts, .slot = 1,
 		    .flags = BPF_F_IOURING_MATCH, .user_data = NOP + 1,

@@ -64,18 +64,6 @@ enum {
 /* how long nothing has to happen until it is taken for granted */
 #define IOU_IDLE_MS		100
 
-/*
- * Requests that are issued in place until others have their turn, and CQEs of
- * those that go on which may be dropped; and the same in an SQ thread
- */
-#define IOU_BUDGET		1024
-#define IOU_SQ_BUDGET		128
-
-static inline int iou_budget(unsigned int setup)
-{
-	return setup & IORING_SETUP_SQPOLL ? IOU_SQ_BUDGET : IOU_BUDGET;
-}
-
 #define IOU_DEFER	(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN)
 
 #include "iou_ring.h"
@@ -132,8 +120,8 @@ static inline void iou_queue_cancel(struct io_uring *ring, __u64 target,
 }
 
 /*
- * Cancels by a system call, which waits until it's done. @fd is -1 if no file is
- * looked for. Returns what that says.
+ * Cancel by a system call, which waits until the request is gone, for 10 seconds at
+ * most. @fd is -1 if no file is looked for. Return what the call returns.
  */
 static inline int iou_sync_cancel(struct io_uring *ring, __u64 target,
 				  unsigned int flags, int fd, __u8 opcode)
@@ -143,7 +131,7 @@ static inline int iou_sync_cancel(struct io_uring *ring, __u64 target,
 		.fd		= fd,
 		.flags		= flags,
 		.opcode		= opcode,
-		.timeout	= { .tv_sec = -1, .tv_nsec = -1 },
+		.timeout	= { .tv_sec = 10 },
 	};
 
 	return io_uring_register_sync_cancel(ring, &reg);

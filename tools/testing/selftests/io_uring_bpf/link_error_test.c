@@ -17,7 +17,7 @@ TEST_F(link, slot_out_of_range)
 
 TEST_F(link, flags)
 {
-	LIBBPF_OPTS(bpf_link_create_opts, opts, .iouring.flags = 2);
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .iouring.flags = 4);
 	LIBBPF_OPTS(bpf_link_create_opts, common, .flags = 1);
 	int prog_fd = bpf_program__fd(self->skel->progs.link_a);
 
@@ -28,6 +28,24 @@ TEST_F(link, flags)
 					   BPF_IOURING, &opts));
 	ASSERT_EQ(-EINVAL, bpf_link_create(prog_fd, self->ring.ring_fd,
 					   BPF_IOURING, &common));
+}
+
+/* The index of a registered ring is the calling task's. */
+TEST_F(link, registered_index)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, opts,
+		    .iouring.flags = BPF_F_IOURING_REGISTERED_RING);
+	int prog_fd = bpf_program__fd(self->skel->progs.link_a);
+	int index;
+
+	if (variant->setup)
+		SKIP(return, "such a ring may be registered already");
+	ASSERT_EQ(-EINVAL, bpf_link_create(prog_fd, 16, BPF_IOURING, &opts));
+	ASSERT_EQ(1, io_uring_register_ring_fd(&self->ring));
+	index = self->ring.enter_ring_fd;
+	ASSERT_EQ(-EBADF, bpf_link_create(prog_fd, index + 1, BPF_IOURING, &opts));
+	ASSERT_EQ(-EINVAL, bpf_link_create(prog_fd, 16, BPF_IOURING, &opts));
+	ASSERT_EQ(-EINVAL, bpf_link_create(prog_fd, -1, BPF_IOURING, &opts));
 }
 
 TEST_F(link, attach_type)
@@ -94,7 +112,7 @@ TEST_F(link, no_fd_left)
 }
 
 /* A ring's fd is no proof of being its owner. */
-TEST_F(link, rule_b8_ring_fd_is_not_ownership)
+TEST_F(link, ring_fd_is_not_ownership)
 {
 	int status;
 	pid_t pid;

@@ -41,7 +41,7 @@ static void *link_detach_fn(void *arg)
 }
 
 /* By somebody else, as the ring's task waits: only that may post CQEs. */
-TEST_F(link, trap_20_detach)
+TEST_F(link, detach)
 {
 	pthread_t thread;
 	void *ret;

@@ -33,6 +33,25 @@ TEST_F(link, no_opts_is_slot_0)
 	ASSERT_EQ(0xb, link_run_flow(&self->ring, 0));
 }
 
+/* A ring without a file descriptor is attached to by its registered index. */
+TEST_F(link, registered_ring)
+{
+	LIBBPF_OPTS(bpf_iouring_opts, opts, .slot = 2,
+		    .flags = BPF_F_IOURING_REGISTERED_RING);
+
+	if (variant->setup)
+		SKIP(return, "once is enough");
+	ASSERT_EQ(1, io_uring_register_ring_fd(&self->ring));
+	ASSERT_EQ(0, close(self->ring.ring_fd));
+	self->ring.ring_fd = -1;
+	self->link = bpf_program__attach_iouring(self->skel->progs.link_b,
+						 self->ring.enter_ring_fd, &opts);
+	ASSERT_NE(NULL, self->link);
+	ASSERT_EQ(0xb, link_run_flow(&self->ring, 2));
+	ASSERT_EQ(0, bpf_link__detach(self->link));
+	ASSERT_EQ(-ENOENT, link_run_flow(&self->ring, 2));
+}
+
 TEST_F(link, one_program_on_two_rings)
 {
 	struct bpf_link *link;

@@ -36,8 +36,8 @@ TEST_F(match, invalid)
 	EXPECT_EQ(-EINVAL, TRY(.user_data = 1, .user_data_mask = 1));
 	EXPECT_EQ(-EINVAL, TRY(.user_data = 1));
 	/* no flag that there isn't */
-	EXPECT_EQ(-EINVAL, TRY(.flags = 2));
-	EXPECT_EQ(-EINVAL, TRY(.flags = match | 2));
+	EXPECT_EQ(-EINVAL, TRY(.flags = 4));
+	EXPECT_EQ(-EINVAL, TRY(.flags = match | 4));
 	EXPECT_EQ(-EINVAL, TRY(.flags = match | 1U << 31));
 	/* nothing that can never be */
 	EXPECT_EQ(-EINVAL, TRY(.flags = match, .user_data = 1));

@@ -116,7 +116,7 @@ TEST_F(match, cancelled)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-TEST_F(match, trap_10_linked_timeout)
+TEST_F(match, linked_timeout)
 {
 	struct __kernel_timespec ts = { .tv_nsec = 10000000 };
 	struct io_uring_cqe cqes[4];
@@ -158,7 +158,7 @@ TEST_F(match, in_the_middle)
 }
 
 /* Nobody can run what was not prepared, so the chain is cut as ever. */
-TEST_F(match, rule_b1_failed_prep)
+TEST_F(match, failed_prep)
 {
 	self->link = MATCH_ALL(match_as_told);
 	self->skel->bss->verdict = GO_ON;
@@ -180,7 +180,7 @@ TEST_F(match, rule_b1_failed_prep)
 }
 
 /* One that is silent in success speaks if it fails or cuts, the rest doesn't. */
-TEST_F(match, trap_11_fail_skip)
+TEST_F(match, fail_skip)
 {
 	static const struct {
 		int res;

@@ -50,7 +50,7 @@ static void mode_queue_nop128(FIXTURE_DATA(mode_sqe) *self, int res)
  * What programs issue is not in the SQ: nothing of that is taken, wherever in
  * memory their SQEs are, and all of the application's is.
  */
-TEST_F(mode_sqe, trap_04_sqe_geometry)
+TEST_F(mode_sqe, sqe_geometry)
 {
 	unsigned int before, nr;
 	struct io_uring_cqe cqe;
@@ -115,7 +115,7 @@ static void mode_add_getsockopt(FIXTURE_DATA(mode_sqe) *self, int fd, int *type,
  * A command keeps its SQE, all 128 bytes of it on a ring that has these. It is
  * staged the first time, and in place the next.
  */
-TEST_F(mode_sqe, trap_05_uring_cmd_sqe)
+TEST_F(mode_sqe, uring_cmd_sqe)
 {
 	int sock[2], types[8] = {};
 
@@ -137,7 +137,7 @@ TEST_F(mode_sqe, trap_05_uring_cmd_sqe)
 }
 
 /* The memory of each of them is that of the next before a worker looks. */
-TEST_F(mode_sqe, trap_05_uring_cmd_batch)
+TEST_F(mode_sqe, uring_cmd_batch)
 {
 	int sock[2], types[8] = {};
 

@@ -84,16 +84,11 @@ static void run_all(struct __test_metadata *_metadata, FIXTURE_DATA(overflow) *s
 static void run_cancel(struct __test_metadata *_metadata,
 		       FIXTURE_DATA(overflow) *self)
 {
-	struct io_uring_sync_cancel_reg reg = {
-		.addr		= FLOW,
-		.fd		= -1,
-		.timeout	= { .tv_sec = 10 },
-	};
 	struct io_uring_cqe cqe;
 
 	self->skel->bss->nr_hops = 0;
 	start(_metadata, self);
-	ASSERT_EQ(0, io_uring_register_sync_cancel(&self->ring, &reg));
+	ASSERT_EQ(0, iou_sync_cancel(&self->ring, FLOW, 0, -1, 0));
 	do {
 		ASSERT_EQ(0, iou_wait_cqe(&self->ring, &cqe));
 	} while (cqe.user_data != FLOW);

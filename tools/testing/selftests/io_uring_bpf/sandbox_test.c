@@ -179,7 +179,7 @@ static int add_filter(int fd, unsigned int op, unsigned int flags,
 	ASSERT_EQ(0, __ret);						\
 } while (0)
 
-TEST_F(sandbox, trap_19_restrictions)
+TEST_F(sandbox, restrictions)
 {
 	restrict_ring(allow_op(IORING_OP_BPF), allow_op(IORING_OP_NOP));
 	add_nop(self, 0);

@@ -142,7 +142,7 @@ static void sqpoll_open(struct __test_metadata *_metadata,
  * are those of its programs, be it out of task work of the thread, which has
  * those of the ring that it was made for.
  */
-TEST_F(sqpoll, trap_07_sqpoll_creds)
+TEST_F(sqpoll, sqpoll_creds)
 {
 	char name[] = "/tmp/iou_bpf.XXXXXX";
 	struct io_uring_sqe *sqe;
@@ -187,7 +187,7 @@ static int sqpoll_link(struct __test_metadata *_metadata,
 }
 
 /* And what they link behind the flow, which begins with a request of task work. */
-TEST_F(sqpoll, trap_07_sqpoll_creds_linked)
+TEST_F(sqpoll, sqpoll_creds_linked)
 {
 	char name[] = "/tmp/iou_bpf.XXXXXX";
 	struct io_uring_sqe *sqe;

@@ -3,7 +3,9 @@
  * Whatever a program does, its task can be killed, its ring can be closed, and
  * others get their share of the CPU.
  */
+#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <poll.h>
 
 #include "termination.h"
 
@@ -31,13 +33,15 @@ FIXTURE(term) {
 	struct __kernel_timespec ts;
 	int sock[2];
 	int pipes[MAX_FLOWS][2];
+	int evfd;
+	__u64 one;
 	char buf[256];
 	pid_t pid;
 	pid_t neighbour;
 };
 
 enum {
-	NOP, MSG_RING, TIMEOUT, SEND, TOKEN,
+	NOP, MSG_RING, TIMEOUT, MULTISHOT, EVENT, SEND, TOKEN,
 };
 
 FIXTURE_VARIANT(term) {
@@ -51,6 +55,8 @@ FIXTURE_VARIANT(term) {
 	bool two_rings;
 	/* there is nothing to do until somebody reads from the socket */
 	bool waits;
+	/* it watches the requests that are a child's else */
+	bool watch;
 };
 
 #define TERM_VARIANT(mode, _setup, name, _prog, ...)			\
@@ -77,6 +83,11 @@ TERM_POLLED(mode, setup);						\
 TERM_VARIANT(mode, setup, ping_pong, "term_ping_pong", .child = TOKEN,	\
 	     .nr_flows = 2);						\
 TERM_VARIANT(mode, setup, timeout, "term_issue", .child = TIMEOUT);	\
+TERM_VARIANT(mode, setup, multishot, "term_look_on",			\
+	     .child = MULTISHOT);					\
+TERM_VARIANT(mode, setup, event, "term_trigger", .child = EVENT);	\
+TERM_VARIANT(mode, setup, watch, "term_watch", .child = EVENT,		\
+	     .watch = true);						\
 TERM_VARIANT(mode, setup, send, "term_issue", .child = SEND,		\
 	     .waits = true);						\
 TERM_VARIANT(mode, setup, send_retry, "term_issue", .child = SEND,	\
@@ -113,6 +124,16 @@ static void term_prep(FIXTURE_DATA(term) *self,
 		break;
 	case TIMEOUT:
 		io_uring_prep_timeout(sqe, &self->ts, 0, 0);
+		break;
+	case MULTISHOT:
+		self->ts.tv_nsec = 1;
+		io_uring_prep_timeout(sqe, &self->ts, 0, IORING_TIMEOUT_MULTISHOT);
+		break;
+	case EVENT:
+		if (!i)
+			io_uring_prep_poll_multishot(sqe, self->evfd, POLLIN);
+		else
+			iou_prep_write(sqe, self->evfd, &self->one, 8, -1, CHILD);
 		break;
 	case SEND:
 		io_uring_prep_send(sqe, self->sock[0], self->buf,
@@ -157,6 +178,9 @@ FIXTURE_SETUP(term)
 	ASSERT_NE(MAP_FAILED, self->shared);
 	self->skel = termination_get();
 	ASSERT_NE(NULL, self->skel);
+	self->one = 1;
+	self->evfd = eventfd(0, EFD_NONBLOCK);
+	ASSERT_LE(0, self->evfd);
 	if (variant->child == SEND)
 		fill_socket(_metadata, self);
 	if (variant->child == TOKEN)
@@ -172,6 +196,7 @@ FIXTURE_TEARDOWN(term)
 		kill(self->pid, SIGKILL);
 	if (self->neighbour > 0)
 		kill(self->neighbour, SIGKILL);
+	close(self->evfd);
 }
 
 #define told(field)	IO_URING_READ_ONCE(self->shared->field)
@@ -189,6 +214,31 @@ static bool is_quiet(FIXTURE_DATA(term) *self)
 	return runs == nr_runs(self);
 }
 
+static struct bpf_link *attach(const FIXTURE_VARIANT(term) *variant,
+			       struct bpf_program *prog, struct io_uring *ring)
+{
+	LIBBPF_OPTS(bpf_iouring_opts, opts);
+
+	if (variant->watch) {
+		opts.flags = BPF_F_IOURING_MATCH;
+		opts.opcodes[0] = 1ULL << IORING_OP_POLL_ADD;
+	}
+	return bpf_program__attach_iouring(prog, ring->ring_fd, &opts);
+}
+
+/* What starts it: a flow, or the requests that are watched. */
+static void queue_first(FIXTURE_DATA(term) *self,
+			const FIXTURE_VARIANT(term) *variant,
+			struct io_uring *ring, unsigned int i)
+{
+	if (!variant->watch) {
+		iou_queue_bpf(ring, 0, FLOW)->off = i;
+		return;
+	}
+	for (int j = 0; j < 2; j++)
+		*iou_get_sqe(ring) = self->skel->bss->sqes[j];
+}
+
 static void make_rings(FIXTURE_DATA(term) *self,
 		       const FIXTURE_VARIANT(term) *variant,
 		       struct io_uring *rings)
@@ -201,7 +251,7 @@ static void make_rings(FIXTURE_DATA(term) *self,
 	for (unsigned int i = 0; i < MAX_FLOWS; i++) {
 		if (iou_ring_init_size(&rings[i], variant->setup, SQ_ENTRIES,
 				       CQ_ENTRIES) ||
-		    !bpf_program__attach_iouring(prog, rings[i].ring_fd, NULL))
+		    !attach(variant, prog, &rings[i]))
 			_exit(GONE_WRONG);
 		if (variant->child == MSG_RING)
 			self->skel->bss->sqes[!i].fd = rings[i].ring_fd;
@@ -223,7 +273,7 @@ static void run_process(FIXTURE_DATA(term) *self,
 	if (pthread_create(&thread, NULL, close_fn, &c))
 		_exit(GONE_WRONG);
 	for (unsigned int i = 0; i < variant->nr_flows; i++)
-		iou_queue_bpf(&rings[i % nr], 0, FLOW)->off = i;
+		queue_first(self, variant, &rings[i % nr], i);
 	for (unsigned int i = 0; i < nr; i++) {
 		if (iou_submit(&rings[i]) < 1)
 			_exit(GONE_WRONG);

@@ -33,6 +33,38 @@ int term_again(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
+/* Has issued what goes on without it, and only looks on. */
+SEC("iouring")
+int term_look_on(struct bpf_io_uring_ctx *ctx)
+{
+	nr_runs++;
+	if (iou_is_start(ctx))
+		iou_issue_all(ctx);
+	return BPF_IO_URING_DEFAULT;
+}
+
+/* Waits for events of a file, and is what makes them. */
+SEC("iouring")
+int term_trigger(struct bpf_io_uring_ctx *ctx)
+{
+	nr_runs++;
+	if (ctx->opcode == IORING_OP_WRITE)
+		return BPF_IO_URING_DEFAULT;
+	if (ctx->event != BPF_IO_URING_AUX)
+		iou_issue(ctx, &sqes[0]);
+	iou_issue(ctx, &sqes[1]);
+	return BPF_IO_URING_DEFAULT;
+}
+
+/* The same for a request of the application. */
+SEC("iouring")
+int term_watch(struct bpf_io_uring_ctx *ctx)
+{
+	nr_runs++;
+	bpf_io_uring_issue(ctx, &sqes[1], sizeof(sqes[1]), BPF_IO_URING_ISSUE_APP);
+	return BPF_IO_URING_DROP;
+}
+
 /* Has CQEs posted as long as there is room, and those of its children always. */
 SEC("iouring")
 int term_post(struct bpf_io_uring_ctx *ctx)
