@@ -55,7 +55,7 @@ all()
 {
 	rm -rf "$BUILD/kselftest"
 	quiet "$log" make -C "$TREE/tools/testing/selftests" O="$out" \
-		TARGETS=io_uring_bpf CLANG="$(clang)" FORCE_TARGETS=1 \
+		TARGETS=io_uring_bpf SKIP_TARGETS= CLANG="$(clang)" FORCE_TARGETS=1 \
 		INSTALL_PATH="$BUILD/kselftest" -j"$JOBS" install ||
 		die "the selftests do not build, see ${log#"$TOP/"}"
 	quiet "$log-upstream" upstream libbpf_str test_libbpf_str &&
