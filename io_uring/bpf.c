@@ -229,14 +229,15 @@ int io_bpf_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe)
 	return 0;
 }
 
-/* The flow is freed without having been issued: its chain was cut before. */
 void io_bpf_cleanup(struct io_kiocb *req)
 {
 	struct io_bpf_ring *br = req->ctx->bpf_ring;
 
 	lockdep_assert_held(&req->ctx->uring_lock);
 
-	io_bpf_put_id(br, req);
+	/* the chain was cut before the flow was issued */
+	if (!(req->bpf_flow.flags & IO_BPF_F_DONE))
+		io_bpf_put_id(br, req);
 	if (!br->nr_flows)
 		io_bpf_update_flag(req->ctx);
 }
@@ -260,10 +261,9 @@ void io_bpf_settle(struct io_kiocb *flow)
 	*flags |= IO_BPF_F_DONE;
 	hlist_del_init(&flow->hash_node);
 	io_bpf_put_id(br, flow);
-	flow->flags &= ~REQ_F_NEED_CLEANUP;
-	/* the last flow of a program that was detached */
-	if (unlikely(!br->nr_flows && !io_bpf_slot_prog(br, flow)))
-		io_bpf_update_flag(flow->ctx);
+	/* IO_RING_F_BPF stays as long as there is a program, and the cleanup is about that */
+	if (likely(io_bpf_slot_prog(br, flow)))
+		flow->flags &= ~REQ_F_NEED_CLEANUP;
 
 	if (*flags & IO_BPF_F_CUT)
 		io_bpf_cut_chain(flow);
