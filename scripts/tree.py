@@ -55,7 +55,7 @@ def put(want):
             raise Error('in the way of the series, and not looked after by git: ' + blocked)
         # what is committed stays on a branch, or where save_refs() puts it
         head = rev('HEAD') if git_id('symbolic-ref', '-q', 'HEAD', fails=True) else 'base'
-        if have not in [rev(c + '^{tree}') for c in (want, head, APPLIED, 'base')]:
+        if have not in [rev(c + '^{tree}') for c in (want, head, APPLIED)]:
             save(have, want, rev('HEAD'))
         git('read-tree', '-m', '-u', have, want, env={'GIT_INDEX_FILE': index})
         os.replace(index, os.path.join(TREE, '.git/index'))
