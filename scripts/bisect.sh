@@ -130,7 +130,7 @@ main()
 		die "there is no series, run: make series"
 	while read -r id <&3; do
 		name="patch $(git -C "$TREE" rev-list --count "base..$id") of $all, $(git -C "$TREE" log -1 --format=%s "$id"),"
-		if noted good "$id" || noted $what "$id"; then
+		if noted $what "$id"; then
 			say "$name was $what"
 		else
 			say "$name is to be $what"

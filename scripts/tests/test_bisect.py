@@ -34,7 +34,7 @@ class Bisect(Case):
         scripts = os.path.join(self.copy, 'scripts')
         write(scripts, {name: STUB for name in (
             'kernel.sh', 'check.sh', 'splat.sh', 'boot.sh', 'selftests.sh')})
-        self.fail('nothing')
+        self.breaks('nothing')
         for name in ('bisect.sh', 'lib.sh', 'vm.sh'):
             shutil.copy(os.path.join(SCRIPTS, name), scripts)
         self.good('export.py')
@@ -51,7 +51,7 @@ class Bisect(Case):
         self.assertEqual([c for c in calls if not c.startswith('bisect ')], [])
         return [c[len('bisect '):] for c in calls]
 
-    def fail(self, pattern):
+    def breaks(self, pattern):
         write(self.fake, {'fail': pattern + '\n'})
 
     def expected(self, nr):
@@ -97,12 +97,12 @@ class Bisect(Case):
     def test_goes_on(self):
         """After a failure, and with another last patch."""
         one, two, three = map(self.expected, (1, 2, 3))
-        self.fail('--config on')
+        self.breaks('--config on')
         self.assertEqual(
             self.bisect(rc=1, says='patch 2 of 3, io_uring: two, does not compile '
                                    'with the option on, see ' + self.out),
             sum(one, []) + two[0][:2])
-        self.fail('nothing')
+        self.breaks('nothing')
         self.assertEqual(self.bisect('..two'), sum(two, []))
         rel = 'scripts/series/tests.txt'
         self.put(rel, self.get(rel).replace('Why', 'Y'))
@@ -116,9 +116,9 @@ class Bisect(Case):
                               ('^splat', one + 'does not boot'),
                               ('^check', three + 'fails its selftests'),
                               ('^selftests', three + 'fails its selftests')):
-            self.fail(pattern)
+            self.breaks(pattern)
             self.bisect(rc=1, says=says)
-        self.fail('nothing')
+        self.breaks('nothing')
         write(self.cache, {'bisect.good': ''})
         write(self.fake, {'down': ''})
         self.bisect(rc=1, says=one + 'does not boot')
