@@ -480,10 +480,14 @@ int io_bpf_cancel(struct io_ring_ctx *ctx, struct io_cancel_data *cd,
 bool io_bpf_remove_all(struct io_ring_ctx *ctx, struct io_uring_task *tctx,
 		       bool cancel_all)
 {
+	bool found;
+
 	if (!io_has_bpf(ctx))
 		return false;
-	return io_cancel_remove_all(ctx, tctx, &ctx->bpf_ring->active,
-				    cancel_all, io_bpf_cancel_flow);
+	found = io_cancel_remove_all(ctx, tctx, &ctx->bpf_ring->active,
+				     cancel_all, io_bpf_cancel_flow);
+	/* the task may be waiting for a request whose completion waits in a flow */
+	return io_bpf_end_room(ctx->bpf_ring, tctx) || found;
 }
 
 /* Cancel the flows of a slot whose program was detached. */

@@ -387,6 +387,7 @@ void io_bpf_hold_app(struct io_bpf_ring *br, struct io_kiocb *req);
 void io_bpf_unhold(struct io_bpf_ring *br, struct io_kiocb *flow);
 void io_bpf_resume_next(struct io_bpf_ring *br);
 void io_bpf_leave_room(struct io_kiocb *flow);
+bool io_bpf_end_room(struct io_bpf_ring *br, struct io_uring_task *tctx);
 void io_bpf_count_drop(struct io_uring_task *tctx);
 bool io_bpf_flooded(struct io_uring_task *tctx);
 void io_bpf_resumed(struct io_bpf_ring *br, struct io_kiocb *req);

@@ -257,18 +257,31 @@ void io_bpf_leave_room(struct io_kiocb *flow)
 	io_bpf_queue_tw(flow);
 }
 
+/*
+ * End the wait for room in the CQ of all flows, or of those of @tctx. Return true if there
+ * was any.
+ */
+bool io_bpf_end_room(struct io_bpf_ring *br, struct io_uring_task *tctx)
+{
+	unsigned int nr_room = br->nr_room;
+	struct io_kiocb *flow;
+
+	lockdep_assert_held(&br->ctx->uring_lock);
+
+	if (!nr_room)
+		return false;
+	hlist_for_each_entry(flow, &br->active, hash_node) {
+		if (!tctx || flow->tctx == tctx)
+			io_bpf_leave_room(flow);
+	}
+	return br->nr_room != nr_room;
+}
+
 /* The CQ has taken all overflowed CQEs, so flows can continue. */
 void io_bpf_overflow_ended(struct io_ring_ctx *ctx)
 {
-	struct io_bpf_ring *br = ctx->bpf_ring;
-	struct io_kiocb *flow;
-
-	lockdep_assert_held(&ctx->uring_lock);
-
-	if (!br || !br->nr_room)
-		return;
-	hlist_for_each_entry(flow, &br->active, hash_node)
-		io_bpf_leave_room(flow);
+	if (ctx->bpf_ring)
+		io_bpf_end_room(ctx->bpf_ring, NULL);
 }
 
 /* Count a CQE of a multishot request that a watching program has dropped. */
