@@ -23,6 +23,7 @@
 enum {
 	NEED_FLOW	= 1U << 0,
 	NEED_NULL_BLK	= 1U << 1,
+	NEED_XFS	= 1U << 2,
 };
 
 struct bench;
@@ -35,6 +36,8 @@ struct bench_arm {
 	unsigned int	need;
 	const char	*prog;
 	unsigned int	attach_flags;
+	/* of requests that the program watches, or 0 for all */
+	__u8		opcode;
 
 	void (*init)(struct bench *b);
 	/* @ops operations, this is what is measured */
@@ -65,8 +68,9 @@ struct bench_workload {
 struct bench {
 	const struct bench_workload *workload;
 	const struct bench_arm	*arm;
-	/* a folder on a file system that does I/O without sleeping */
+	/* a folder on ext4, and one on XFS for workloads that need it */
 	const char		*dir;
+	const char		*xfs;
 	FILE			*out;
 	unsigned int		repeat;
 	bool			time;
@@ -110,15 +114,18 @@ void bench_attach_loop(struct bench *b);
 void bench_loop_reset(struct bench *b);
 unsigned int bench_loop_sum(struct bench *b);
 int bench_file(struct bench *b, const char *name);
+void bench_register_file(struct bench *b);
+void bench_register_buf(struct bench *b, size_t size);
 void bench_register(struct bench *b, size_t size);
 void *bench_alloc(struct bench *b, size_t size);
 void bench_run_loop(struct bench *b, unsigned int ops);
 void bench_close(struct bench *b);
-const char *bench_missing(unsigned int need);
+const char *bench_missing(const struct bench *b, unsigned int need);
 
 /* setup.c */
 void bench_init_syscall(struct bench *b);
 void bench_init_loop(struct bench *b);
+void bench_init_loop_kept(struct bench *b);
 void bench_init_step(struct bench *b);
 void bench_init_flow(struct bench *b);
 
@@ -127,6 +134,8 @@ void bench_init_flow(struct bench *b);
 	{ "syscall", .init = bench_init_syscall, .run = _run }
 #define BENCH_LOOP(_name, _run)						\
 	{ _name, .init = bench_init_loop, .run = _run }
+#define BENCH_LOOP_KEPT(_name, _run)					\
+	{ _name, .init = bench_init_loop_kept, .run = _run }
 #define BENCH_LOOP_STEP(_name, _prog)					\
 	{ _name, .prog = _prog, .init = bench_init_step,		\
 	  .run = bench_run_loop }
@@ -142,6 +151,7 @@ extern const struct bench_workload bench_scan_workloads[];
 extern const struct bench_workload bench_file_workloads[];
 extern const struct bench_workload bench_proxy_workloads[];
 extern const struct bench_workload bench_pass_workloads[];
+extern const struct bench_workload bench_recv_workloads[];
 extern const struct bench_workload bench_scaling_workloads[];
 
 #define BENCH_MARK(nr)							\

@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Files on a file system that writes to the page cache
+ * Files
  *
  * copy: 64 KiB, time and again, in blocks of 4 KiB, an operation is one block.
  * append: 512 bytes to a log, which is synced every 64 of them, an operation is
- * one append with its share of that. It waits for a disk, so it is the only
- * workload that doesn't come out the same each time.
+ * one append with its share of that.
  *
- * The file system doesn't do buffered writes without sleeping: io_uring has a
- * worker do them, whoever has issued them.
+ * These two are on ext4, which doesn't do buffered writes without sleeping:
+ * io_uring has a worker do them, whoever has issued them. append waits for a
+ * disk as well. So neither comes out exactly the same each time.
+ *
+ * The -xfs ones are on XFS, which does such writes in place. The -direct ones
+ * are on XFS as well, past the page cache. A worker does each sync there, as on
+ * any file system. The disk is one of null_blk, which is never waited for.
  */
 #include "loop.h"
+
+#define LOG_BLOCKS	(BENCH_OPS_HEAVY * BENCH_ENTRY / BENCH_BLOCK)
 
 static unsigned int step;
 static __u64 next;
@@ -30,9 +36,23 @@ static void copy_open(struct bench *b)
 			       BENCH_COPY - i);
 }
 
+/* From here on, past the page cache. */
+static void make_direct(struct bench *b, int fd)
+{
+	bench_check(b, !fsync(fd));
+	bench_check(b, !fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_DIRECT));
+}
+
+static void copy_open_direct(struct bench *b)
+{
+	copy_open(b);
+	make_direct(b, b->fd[0]);
+	make_direct(b, b->fd[1]);
+}
+
 static void copy_exit(struct bench *b)
 {
-	__u8 *copy = malloc(BENCH_COPY);
+	__u8 *copy = aligned_alloc(4096, BENCH_COPY);
 
 	bench_check(b, copy);
 	bench_check(b, pread(b->fd[0], b->buf, BENCH_COPY, 0) == BENCH_COPY);
@@ -137,6 +157,50 @@ static void append_after(struct bench *b)
 {
 	bench_check(b, lseek(b->fd[0], 0, SEEK_END) ==
 		       (off_t)BENCH_OPS_HEAVY * BENCH_ENTRY);
+}
+
+/*
+ * A log that is written anew from its start, as those of databases are: a direct
+ * write that makes a file longer sleeps. There is a block behind the last entry,
+ * because XFS takes a write to the last block for one of those.
+ */
+static void append_open_direct(struct bench *b)
+{
+	off_t i;
+
+	append_open(b);
+	for (i = 0; i <= LOG_BLOCKS; i++)
+		bench_check(b, pwrite(b->fd[0], b->buf, BENCH_BLOCK,
+				      i * BENCH_BLOCK) == BENCH_BLOCK);
+	make_direct(b, b->fd[0]);
+}
+
+static void append_before_direct(struct bench *b)
+{
+	off_t i;
+
+	memset(b->buf, 0, BENCH_BLOCK);
+	for (i = 0; i < LOG_BLOCKS; i++)
+		bench_check(b, pwrite(b->fd[0], b->buf, BENCH_BLOCK,
+				      i * BENCH_BLOCK) == BENCH_BLOCK);
+	memset(b->buf, 'x', BENCH_BLOCK);
+	bench_check(b, !fsync(b->fd[0]));
+	next = 0;
+	synced = 0;
+	bench_loop_reset(b);
+}
+
+static void append_after_direct(struct bench *b)
+{
+	off_t i;
+	int j;
+
+	for (i = 0; i < LOG_BLOCKS; i++) {
+		bench_check(b, pread(b->fd[0], b->buf, BENCH_BLOCK,
+				     i * BENCH_BLOCK) == BENCH_BLOCK);
+		for (j = 0; j < BENCH_BLOCK; j++)
+			bench_check(b, b->buf[j] == 'x');
+	}
 }
 
 static void entry_write(struct bench *b, struct io_uring_sqe *sqe)
@@ -249,5 +313,21 @@ const struct bench_workload bench_file_workloads[] = {
 	{ "append", .ops = BENCH_OPS_HEAVY, .arms = append_arms,
 	  .open = append_open, .prep = entry_write, .prep2 = entry_sync,
 	  .before = append_before, .after = append_after },
+	{ "copy-xfs", .ops = BENCH_OPS_HEAVY, .need = NEED_XFS,
+	  .arms = copy_arms, .open = copy_open,
+	  .prep = block_read, .prep2 = block_write,
+	  .before = copy_before, .exit = copy_exit },
+	{ "append-xfs", .ops = BENCH_OPS_HEAVY, .need = NEED_XFS,
+	  .arms = append_arms, .open = append_open,
+	  .prep = entry_write, .prep2 = entry_sync,
+	  .before = append_before, .after = append_after },
+	{ "copy-direct", .ops = BENCH_OPS_HEAVY, .need = NEED_XFS,
+	  .arms = copy_arms, .open = copy_open_direct,
+	  .prep = block_read, .prep2 = block_write,
+	  .before = copy_before, .exit = copy_exit },
+	{ "append-direct", .ops = BENCH_OPS_HEAVY, .need = NEED_XFS,
+	  .arms = append_arms, .open = append_open_direct,
+	  .prep = entry_write, .prep2 = entry_sync,
+	  .before = append_before_direct, .after = append_after_direct },
 	{}
 };

@@ -4,16 +4,28 @@
  * operation is one request.
  *
  * NOPs complete in place, or in task work with IORING_NOP_TW. Reads of
- * /dev/zero complete in place, those of null_blk in a soft interrupt.
+ * /dev/zero complete in place. Those of null_blk are asynchronous to io_uring,
+ * which completes them by task work. With one CPU, the block layer calls the
+ * completion handler in the context of the submitter, and there is no soft
+ * interrupt.
  *
  * The kernel's loop could go on in the same turn with what has completed in
  * place. It takes a turn for each request here, as it has to for requests that
  * take their time.
+ *
+ * A loop of user space fills in all of an SQE, a flow has the kernel copy it,
+ * and a program in the kernel's loop copies it to the SQ. The arms whose name
+ * ends in -kept spare that: their SQEs stay in a queue that is rewound, which
+ * works as long as no request differs from the one before.
+ *
+ * The workloads called -fixed look up no file: it is registered, and so is the
+ * buffer of reads from null_blk.
  */
 #include "loop.h"
 
 #define ZERO_LEN	64
 #define BLOCK_LEN	512
+#define BUF_LEN		4096
 
 static void nop_prep(struct bench *b, struct io_uring_sqe *sqe)
 {
@@ -36,13 +48,25 @@ static void read_prep(struct bench *b, struct io_uring_sqe *sqe)
 	io_uring_prep_read(sqe, b->fd[0], b->buf, b->want, 0);
 }
 
+static void file_prep(struct bench *b, struct io_uring_sqe *sqe)
+{
+	io_uring_prep_read(sqe, 0, b->buf, b->want, 0);
+	sqe->flags |= IOSQE_FIXED_FILE;
+}
+
+static void fixed_prep(struct bench *b, struct io_uring_sqe *sqe)
+{
+	io_uring_prep_read_fixed(sqe, 0, b->buf, b->want, 0, 0);
+	sqe->flags |= IOSQE_FIXED_FILE;
+}
+
 static void read_open(struct bench *b, const char *path, int flags, int len)
 {
 	b->want = len;
 	b->fd[0] = open(path, O_RDONLY | flags);
 	if (b->fd[0] < 0)
 		bench_die(b, "cannot open %s", path);
-	memset(bench_alloc(b, 4096), 0xff, 4096);
+	memset(bench_alloc(b, BUF_LEN), 0xff, BUF_LEN);
 }
 
 static void zero_open(struct bench *b)
@@ -53,6 +77,19 @@ static void zero_open(struct bench *b)
 static void null_open(struct bench *b)
 {
 	read_open(b, "/dev/nullb0", O_DIRECT, BLOCK_LEN);
+}
+
+static void zero_open_fixed(struct bench *b)
+{
+	zero_open(b);
+	bench_register_file(b);
+}
+
+static void null_open_fixed(struct bench *b)
+{
+	null_open(b);
+	bench_register_file(b);
+	bench_register_buf(b, BUF_LEN);
 }
 
 /* Something was read, and not more than there should be. */
@@ -91,26 +128,40 @@ static void id##_link(struct bench *b, unsigned int ops)		\
 HOP_LOOPS(nop, nop_prep)
 HOP_LOOPS(nop_tw, nop_tw_prep)
 HOP_LOOPS(read, read_prep)
+HOP_LOOPS(file, file_prep)
+HOP_LOOPS(fixed, fixed_prep)
 
-#define HOP_ARMS(id)							\
+#define LOOP_ARMS(id)							\
 	BENCH_LOOP("loop-qd1", id##_qd1),				\
 	BENCH_LOOP("loop-b32", id##_b32),				\
 	BENCH_LOOP("link", id##_link),					\
 	BENCH_LOOP_STEP("loop_step-qd1", "hop_qd1"),			\
-	BENCH_LOOP_STEP("loop_step-b32", "hop_b32"),			\
-	BENCH_FLOW("flow", "flow_hop", run_flow),					\
+	BENCH_LOOP_STEP("loop_step-b32", "hop_b32")
+#define KEPT_ARMS							\
+	BENCH_LOOP_STEP("loop_step-qd1-kept", "hop_qd1_kept"),		\
+	BENCH_LOOP_STEP("loop_step-b32-kept", "hop_b32_kept")
+#define FLOW_ARMS							\
+	BENCH_FLOW("flow", "flow_hop", run_flow),			\
 	BENCH_FLOW("flow-again", "flow_hop_again", run_flow)
 
 static const struct bench_arm nop_arms[] = {
-	HOP_ARMS(nop), {}
+	LOOP_ARMS(nop), KEPT_ARMS, FLOW_ARMS, {}
 };
 
 static const struct bench_arm nop_tw_arms[] = {
-	HOP_ARMS(nop_tw), {}
+	LOOP_ARMS(nop_tw), KEPT_ARMS, FLOW_ARMS, {}
 };
 
 static const struct bench_arm read_arms[] = {
-	BENCH_SYSCALL(run_pread), HOP_ARMS(read), {}
+	BENCH_SYSCALL(run_pread), LOOP_ARMS(read), KEPT_ARMS, FLOW_ARMS, {}
+};
+
+static const struct bench_arm file_arms[] = {
+	LOOP_ARMS(file), FLOW_ARMS, {}
+};
+
+static const struct bench_arm fixed_arms[] = {
+	LOOP_ARMS(fixed), FLOW_ARMS, {}
 };
 
 /* what a ring pays that has no program, on a kernel that knows them or not */
@@ -126,6 +177,7 @@ static const struct bench_arm idle_b32_arms[] = {
 static const struct bench_arm parallel_arms[] = {
 	BENCH_LOOP("loop-b32", read_b32),
 	BENCH_LOOP_STEP("loop_step-b32", "hop_b32"),
+	BENCH_LOOP_STEP("loop_step-b32-kept", "hop_b32_kept"),
 	BENCH_FLOW("flow", "flow_hop_batch", run_flow), {}
 };
 
@@ -139,6 +191,11 @@ const struct bench_workload bench_hop_workloads[] = {
 	{ "nullblk512", .ops = BENCH_OPS_HEAVY,
 	  .need = NEED_NULL_BLK,
 	  .arms = read_arms, .open = null_open, .prep = read_prep },
+	{ "read64-fixed", .ops = BENCH_OPS, .arms = file_arms,
+	  .open = zero_open_fixed, .prep = file_prep, .exit = zero_exit },
+	{ "nullblk512-fixed", .ops = BENCH_OPS_HEAVY,
+	  .need = NEED_NULL_BLK, .arms = fixed_arms,
+	  .open = null_open_fixed, .prep = fixed_prep },
 	{ "parallel32", .ops = BENCH_OPS, .arms = parallel_arms,
 	  .open = zero_open, .prep = read_prep, .exit = zero_exit },
 	{ "idle-qd1", .ops = BENCH_OPS, .arms = idle_qd1_arms,

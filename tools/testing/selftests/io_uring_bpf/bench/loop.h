@@ -19,6 +19,17 @@ static __always_inline struct io_uring_sqe *bench_sqe(struct bench *b)
 	return sqe;
 }
 
+/*
+ * The next SQE as it was when it was used before. liburing may clear part of it,
+ * and all those before have been submitted.
+ */
+static __always_inline struct io_uring_sqe *bench_kept_sqe(struct bench *b)
+{
+	struct io_uring_sq *sq = &b->ring.sq;
+
+	return &sq->sqes[sq->sqe_tail++ & sq->ring_mask];
+}
+
 /* Submits @nr requests and takes their CQEs, each of which is @b->want. */
 static __always_inline void bench_reap(struct bench *b, unsigned int nr)
 {
@@ -62,7 +73,7 @@ static __always_inline void bench_loop(struct bench *b, unsigned int ops,
 			sqe = bench_sqe(b);
 			prep(b, sqe);
 			if (i + 1 < batch)
-				sqe->flags = flags;
+				sqe->flags |= flags;
 		}
 		bench_reap(b, batch);
 	}
@@ -89,12 +100,16 @@ static __always_inline void bench_flow(struct bench *b, int res, __u64 a0,
  * What takes several steps, each of which depends on the one before: begin()
  * one, fill in its next request, and look at the result of that. step() says
  * if there is more to do. All of a batch have the same number of steps.
+ *
+ * With keep, the SQE has all that requests have in common, and prep() writes
+ * only what changes.
  */
 struct bench_steps {
 	void (*begin)(struct bench *b, unsigned int slot);
 	void (*prep)(struct bench *b, unsigned int slot,
 		     struct io_uring_sqe *sqe);
 	bool (*step)(struct bench *b, unsigned int slot, int res);
+	bool keep;
 };
 
 static __always_inline
@@ -106,7 +121,7 @@ unsigned int bench_step_all(struct bench *b, unsigned int batch,
 	struct io_uring_sqe *sqe;
 
 	for (i = 0; i < batch; i++) {
-		sqe = bench_sqe(b);
+		sqe = s->keep ? bench_kept_sqe(b) : bench_sqe(b);
 		s->prep(b, i, sqe);
 		sqe->user_data = i;
 	}
@@ -135,18 +150,21 @@ static __always_inline void bench_steps(struct bench *b, unsigned int ops,
 }
 
 /* one at a time */
-#define BENCH_STEP_LOOP(id)						\
+#define __BENCH_STEP_LOOP(id, _keep)					\
 static const struct bench_steps id##_steps = {				\
-	id##_begin, id##_prep, id##_step				\
+	id##_begin, id##_prep, id##_step, _keep				\
 };									\
 static void id##_qd1(struct bench *b, unsigned int ops)			\
 {									\
 	bench_steps(b, ops, 1, &id##_steps);				\
 }
 
-/* and a batch of them */
-#define BENCH_STEP_LOOPS(id)						\
-BENCH_STEP_LOOP(id)							\
+#define BENCH_STEP_LOOP(id)						\
+	__BENCH_STEP_LOOP(id, false)
+
+/* and a batch of them; the arms are BENCH_LOOP_KEPT() */
+#define BENCH_KEPT_LOOPS(id)						\
+__BENCH_STEP_LOOP(id, true)						\
 static void id##_b32(struct bench *b, unsigned int ops)			\
 {									\
 	bench_steps(b, ops, BENCH_BATCH, &id##_steps);			\

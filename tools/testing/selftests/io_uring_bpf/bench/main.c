@@ -12,6 +12,7 @@ static const struct bench_workload *const bench_tables[] = {
 	bench_file_workloads,
 	bench_proxy_workloads,
 	bench_pass_workloads,
+	bench_recv_workloads,
 	bench_scaling_workloads,
 };
 
@@ -127,7 +128,7 @@ static void measure(struct bench *b, unsigned int repeat, __u64 runs)
 
 static void run_arm(struct bench *b)
 {
-	const char *missing = bench_missing(b->arm->need |
+	const char *missing = bench_missing(b, b->arm->need |
 					    b->workload->need);
 	unsigned int i;
 	__u64 runs;
@@ -159,7 +160,7 @@ static bool wanted(const struct bench *b, const struct bench_options *opt)
 	if (opt->arm && strcmp(opt->arm, b->arm->name))
 		return false;
 	/* a kernel without flows has nothing to say about them */
-	if ((b->arm->need & NEED_FLOW) && bench_missing(NEED_FLOW))
+	if ((b->arm->need & NEED_FLOW) && bench_missing(b, NEED_FLOW))
 		return false;
 	return opt->scaling == !!b->workload->length;
 }
@@ -180,7 +181,7 @@ static void help(void)
 {
 	fprintf(stderr,
 		"usage: iou_bench [--output FILE] [--repeat N] [--time] [--scaling]\n"
-		"                 [--workload NAME] [--arm NAME] [--dir FOLDER]\n");
+		"                 [--workload NAME] [--arm NAME] [--dir FOLDER] [--xfs FOLDER]\n");
 	exit(2);
 }
 
@@ -195,6 +196,7 @@ static void parse(int argc, char **argv, struct bench *b,
 		{ "workload",	required_argument,	NULL,	'w' },
 		{ "arm",	required_argument,	NULL,	'a' },
 		{ "dir",	required_argument,	NULL,	'd' },
+		{ "xfs",	required_argument,	NULL,	'x' },
 		{},
 	};
 	int c;
@@ -221,6 +223,9 @@ static void parse(int argc, char **argv, struct bench *b,
 			break;
 		case 'd':
 			b->dir = optarg;
+			break;
+		case 'x':
+			b->xfs = optarg;
 			break;
 		default:
 			help();

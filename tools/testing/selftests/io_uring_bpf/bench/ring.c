@@ -54,6 +54,8 @@ void bench_attach_flow(struct bench *b)
 {
 	LIBBPF_OPTS(bpf_iouring_opts, opts, .flags = b->arm->attach_flags);
 
+	if (b->arm->opcode)
+		opts.opcodes[b->arm->opcode / 64] = 1ULL << b->arm->opcode % 64;
 	if (bench_flow__load(b->flow))
 		bench_die(b, "cannot load the program");
 	b->link = bpf_program__attach_iouring(b->prog, b->ring.ring_fd, &opts);
@@ -129,7 +131,8 @@ int bench_file(struct bench *b, const char *name)
 	char path[4096];
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/iou_bench.%s", b->dir, name);
+	snprintf(path, sizeof(path), "%s/iou_bench.%s",
+		 b->workload->need & NEED_XFS ? b->xfs : b->dir, name);
 	fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
 	if (fd < 0 || unlink(path))
 		bench_die(b, "cannot make %s", path);
@@ -145,13 +148,30 @@ void *bench_alloc(struct bench *b, size_t size)
 	return b->buf;
 }
 
+/* Registers b->fd[0] as file 0. */
+void bench_register_file(struct bench *b)
+{
+	errno = -io_uring_register_files(&b->ring, b->fd, 1);
+	if (errno)
+		bench_die(b, "cannot register the file");
+}
+
+/* Registers b->buf as buffer 0, for requests and flows. */
+void bench_register_buf(struct bench *b, size_t size)
+{
+	struct iovec iov = { .iov_base = b->buf, .iov_len = size };
+
+	errno = -io_uring_register_buffers(&b->ring, &iov, 1);
+	if (errno)
+		bench_die(b, "cannot register the buffer");
+}
+
 /*
- * Registers b->buf as buffer 0, for requests and flows. And as the region that
- * the kernel's loop lets programs look at, which registered buffers are not.
+ * The same, and as the region that the kernel's loop lets programs look at,
+ * which registered buffers are not.
  */
 void bench_register(struct bench *b, size_t size)
 {
-	struct iovec iov = { .iov_base = b->buf, .iov_len = size };
 	struct io_uring_region_desc desc = {
 		.user_addr	= (unsigned long)b->buf,
 		.size		= (size + 4095) & -4096,
@@ -164,9 +184,7 @@ void bench_register(struct bench *b, size_t size)
 	memset(b->buf, 0, size);
 	if (!b->ring.cq.ktail)
 		return;
-	errno = -io_uring_register_buffers(&b->ring, &iov, 1);
-	if (errno)
-		bench_die(b, "cannot register the buffer");
+	bench_register_buf(b, size);
 	errno = -iou_register(&b->ring, IORING_REGISTER_MEM_REGION, &reg, 1);
 	if (errno)
 		bench_die(b, "cannot register the region");
@@ -210,11 +228,13 @@ static bool has_flows(void)
  * What of @need the kernel doesn't have, or NULL if it has all of it. Nothing
  * is tried: a ring with an SQ array makes those without it dearer for a second.
  */
-const char *bench_missing(unsigned int need)
+const char *bench_missing(const struct bench *b, unsigned int need)
 {
 	if ((need & NEED_FLOW) && !has_flows())
 		return "no IORING_OP_BPF";
 	if ((need & NEED_NULL_BLK) && access("/sys/module/null_blk", F_OK))
 		return "no null_blk";
+	if ((need & NEED_XFS) && !b->xfs)
+		return "no XFS";
 	return NULL;
 }

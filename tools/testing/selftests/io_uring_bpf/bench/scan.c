@@ -59,8 +59,8 @@ static void scan_begin(struct bench *b, unsigned int slot)
 static void scan_prep(struct bench *b, unsigned int slot,
 		      struct io_uring_sqe *sqe)
 {
-	io_uring_prep_read_fixed(sqe, b->fd[0], b->buf + slot * BENCH_BLOCK,
-				 BENCH_BLOCK, begun[slot], 0);
+	sqe->addr = (unsigned long)b->buf + slot * BENCH_BLOCK;
+	sqe->off = begun[slot];
 }
 
 static bool scan_step(struct bench *b, unsigned int slot, int res)
@@ -70,7 +70,7 @@ static bool scan_step(struct bench *b, unsigned int slot, int res)
 	return false;
 }
 
-BENCH_STEP_LOOPS(scan)
+BENCH_KEPT_LOOPS(scan)
 
 static void scan_pread(struct bench *b, unsigned int ops)
 {
@@ -111,8 +111,8 @@ static void scan_flow(struct bench *b, unsigned int ops)
 
 static const struct bench_arm scan_arms[] = {
 	BENCH_SYSCALL(scan_pread),
-	BENCH_LOOP("loop-qd1", scan_qd1),
-	BENCH_LOOP("loop-b32", scan_b32),
+	BENCH_LOOP_KEPT("loop-qd1", scan_qd1),
+	BENCH_LOOP_KEPT("loop-b32", scan_b32),
 	BENCH_LOOP_STEP("loop_step-qd1", "scan_qd1"),
 	BENCH_LOOP_STEP("loop_step-b32", "scan_b32"),
 	BENCH_FLOW("flow", "flow_scan", scan_flow),

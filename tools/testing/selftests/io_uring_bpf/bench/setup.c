@@ -15,6 +15,16 @@ void bench_init_loop(struct bench *b)
 	b->workload->open(b);
 }
 
+/* The same with SQEs of which only what changes is written later. */
+void bench_init_loop_kept(struct bench *b)
+{
+	unsigned int i;
+
+	bench_init_loop(b);
+	for (i = 0; i < b->ring.sq.ring_entries; i++)
+		b->workload->prep(b, &b->ring.sq.sqes[i]);
+}
+
 /* The kernel's loop: it rewinds the SQ, so what is in there can stay. */
 void bench_init_step(struct bench *b)
 {

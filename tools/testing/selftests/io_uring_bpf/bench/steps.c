@@ -4,6 +4,9 @@
  *
  * short-read: a message that comes in 8 pieces. retry: a request that fails
  * with -EAGAIN three times, and succeeds then. An operation is all of it.
+ *
+ * The loops write only what changes from one request to the next, those of user
+ * space and the kernel's.
  */
 #include "loop.h"
 
@@ -31,7 +34,6 @@ static void pieces_begin(struct bench *b, unsigned int slot)
 static void pieces_prep(struct bench *b, unsigned int slot,
 			struct io_uring_sqe *sqe)
 {
-	piece_prep(b, sqe);
 }
 
 static bool pieces_step(struct bench *b, unsigned int slot, int res)
@@ -61,7 +63,6 @@ static void retry_begin(struct bench *b, unsigned int slot)
 static void retry_prep(struct bench *b, unsigned int slot,
 		       struct io_uring_sqe *sqe)
 {
-	piece_prep(b, sqe);
 	sqe->len = op[slot].left ? -EAGAIN : 0;
 }
 
@@ -74,8 +75,8 @@ static bool retry_step(struct bench *b, unsigned int slot, int res)
 	return true;
 }
 
-BENCH_STEP_LOOPS(pieces)
-BENCH_STEP_LOOPS(retry)
+BENCH_KEPT_LOOPS(pieces)
+BENCH_KEPT_LOOPS(retry)
 
 static void pieces_flow(struct bench *b, unsigned int ops)
 {
@@ -90,8 +91,8 @@ static void retry_flow(struct bench *b, unsigned int ops)
 }
 
 static const struct bench_arm pieces_arms[] = {
-	BENCH_LOOP("loop-qd1", pieces_qd1),
-	BENCH_LOOP("loop-b32", pieces_b32),
+	BENCH_LOOP_KEPT("loop-qd1", pieces_qd1),
+	BENCH_LOOP_KEPT("loop-b32", pieces_b32),
 	BENCH_LOOP_STEP("loop_step-qd1", "pieces_qd1"),
 	BENCH_LOOP_STEP("loop_step-b32", "pieces_b32"),
 	BENCH_FLOW("flow", "flow_pieces", pieces_flow),
@@ -100,8 +101,8 @@ static const struct bench_arm pieces_arms[] = {
 };
 
 static const struct bench_arm retry_arms[] = {
-	BENCH_LOOP("loop-qd1", retry_qd1),
-	BENCH_LOOP("loop-b32", retry_b32),
+	BENCH_LOOP_KEPT("loop-qd1", retry_qd1),
+	BENCH_LOOP_KEPT("loop-b32", retry_b32),
 	BENCH_LOOP_STEP("loop_step-qd1", "retry_qd1"),
 	BENCH_LOOP_STEP("loop_step-b32", "retry_b32"),
 	BENCH_FLOW("flow", "flow_retry", retry_flow),

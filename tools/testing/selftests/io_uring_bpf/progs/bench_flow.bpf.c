@@ -320,6 +320,19 @@ int flow_proxy(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
+/* a multishot request, whose CQEs are for the application */
+SEC("iouring")
+int flow_recv(struct bpf_io_uring_ctx *ctx)
+{
+	if (iou_is_start(ctx)) {
+		iou_issue(ctx, &sqe);
+		return BPF_IO_URING_DEFAULT;
+	}
+	if (ctx->event != BPF_IO_URING_AUX || ctx->res != want)
+		return flow_fail(ctx);
+	return BPF_IO_URING_POST;
+}
+
 /* on each completion of the application, and does nothing about it */
 SEC("iouring")
 int flow_watch(struct bpf_io_uring_ctx *ctx)

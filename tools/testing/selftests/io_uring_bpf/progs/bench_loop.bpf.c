@@ -8,8 +8,8 @@
 char LICENSE[] SEC("license") = "GPL";
 
 /*
- * What all requests have in common, which user space has put into all SQEs, or
- * the first and the second kind of them.
+ * What all requests have in common, which user space has put into all SQEs as
+ * well, or the first and the second kind of them.
  */
 struct io_uring_sqe sqe;
 struct io_uring_sqe sqe2;
@@ -26,9 +26,24 @@ struct {
 __u64 next;
 __u64 sum;
 
-/* a request that is in the SQ already and stays the same, one at a time */
-SEC("struct_ops.s")
-int BPF_PROG(hop_qd1, struct iou_ctx *ring, struct iou_loop_params *lp)
+/* Copies the request to the first SQEs. */
+static __always_inline bool hop_fill(struct iou_ctx *ring, __u32 nr)
+{
+	struct io_uring_sqe *sqes;
+	__u32 i;
+
+	sqes = (void *)bpf_io_uring_get_region(ring, IOU_REGION_SQ,
+					       BENCH_BATCH * sizeof(*sqes));
+	if (!sqes)
+		return false;
+	for (i = 0; i < BENCH_BATCH && i < nr; i++)
+		sqes[i] = sqe;
+	return true;
+}
+
+/* a request that stays the same, one at a time; keep: it is in the SQ already */
+static __always_inline int hop_one(struct iou_ctx *ring,
+				   struct iou_loop_params *lp, bool keep)
 {
 	struct loop_cq cq;
 
@@ -41,6 +56,8 @@ int BPF_PROG(hop_qd1, struct iou_ctx *ring, struct iou_loop_params *lp)
 		if (!--left)
 			return IOU_LOOP_STOP;
 	}
+	if (!keep && !hop_fill(ring, 1))
+		return loop_fail();
 	if (bpf_io_uring_submit_sqes(ring, 1) != 1)
 		return loop_fail();
 	lp->cq_wait_idx = *cq.head + 1;
@@ -48,8 +65,8 @@ int BPF_PROG(hop_qd1, struct iou_ctx *ring, struct iou_loop_params *lp)
 }
 
 /* the same with a batch at a time */
-SEC("struct_ops.s")
-int BPF_PROG(hop_b32, struct iou_ctx *ring, struct iou_loop_params *lp)
+static __always_inline int hop_batch(struct iou_ctx *ring,
+				     struct iou_loop_params *lp, bool keep)
 {
 	struct loop_cq cq;
 	__u32 i, pos, nr;
@@ -74,11 +91,25 @@ int BPF_PROG(hop_b32, struct iou_ctx *ring, struct iou_loop_params *lp)
 	if (nr > todo)
 		nr = todo;
 	todo -= nr;
+	if (nr && !keep && !hop_fill(ring, nr))
+		return loop_fail();
 	if (nr && bpf_io_uring_submit_sqes(ring, nr) != nr)
 		return loop_fail();
 	lp->cq_wait_idx = pos + left - todo;
 	return IOU_LOOP_CONTINUE;
 }
+
+#define LOOP_HOPS(name, hop, keep)					\
+SEC("struct_ops.s")							\
+int BPF_PROG(name, struct iou_ctx *ring, struct iou_loop_params *lp)	\
+{									\
+	return hop(ring, lp, keep);					\
+}
+
+LOOP_HOPS(hop_qd1, hop_one, false)
+LOOP_HOPS(hop_qd1_kept, hop_one, true)
+LOOP_HOPS(hop_b32, hop_batch, false)
+LOOP_HOPS(hop_b32_kept, hop_batch, true)
 
 /* a message in pieces */
 static __always_inline void pieces_begin(__u32 slot)
