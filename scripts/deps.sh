@@ -4,7 +4,7 @@
 # Installs what building and booting the kernel takes: packages of the
 # machine's own Debian (12 or 13), and virtme-ng into the cache, as Debian 12
 # has none. Ends at once if everything is there. For the benchmark, with what
-# draws its plots.
+# draws its plots and makes its XFS.
 
 . "$(dirname "$0")/lib.sh"
 . "$TOP/scripts/apt-private.sh"
@@ -23,7 +23,7 @@ PACKAGES=(
 	sparse perl codespell python3-ply python3-git
 )
 
-[ "${1:-}" != bench ] || PACKAGES+=(python3-matplotlib)
+[ "${1:-}" != bench ] || PACKAGES+=(python3-matplotlib xfsprogs)
 
 missing()
 {
