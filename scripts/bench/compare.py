@@ -7,8 +7,8 @@ Shows two result files side by side. Exit status 1 if a row of the new one falls
 behind: an event (system call, CQE, run of a program, work for io-wq) more than
 before, or, in a row without a program, over 1 per cent and over 3 instructions
 more; or if a row is gone. Only marked is a row with a program that takes over 2
-per cent more, and one whose work io-wq does: what happens there depends on who
-comes first.
+per cent more, and one that does not come out the same each time: because io-wq
+does its work, or because it waits for syncs.
 
 With --record, writes what is compared to a file.
 """
@@ -16,7 +16,7 @@ import json
 import os
 import sys
 
-from rows import KEYS, Error, key, label
+from rows import KEYS, Error, key, label, steady
 
 EVENTS = ('enters', 'cqes', 'runs', 'iowq')
 INSN_PERCENT, INSN_MORE, PROGRAM_PERCENT = 1, 3, 2
@@ -41,7 +41,7 @@ def has_program(row):
 
 def judge(old, new):
     """(verdict, why) of a row that is in both files."""
-    fail = WARN if old['iowq'] else FAIL
+    fail = FAIL if steady(old) else WARN
     for event in EVENTS:
         if new[event] > old[event]:
             return fail, '%s %g -> %g' % (event, old[event], new[event])

@@ -8,6 +8,9 @@ from counters import events
 KEYS = ('workload', 'arm', 'base', 'walks', 'length', 'flows')
 KERNELS = ('base', 'patched')
 
+# work for io-wq per operation
+IOWQ = 0.01
+
 
 class Error(Exception):
     """What the user is told."""
@@ -16,6 +19,12 @@ class Error(Exception):
 def key(row):
     """Identity of a row within one kernel."""
     return tuple(row.get(k) for k in KEYS)
+
+
+def steady(row):
+    """Does the row come out the same each time? Not if io-wq does the work, or if
+    it waits for syncs: what happens there depends on who comes first."""
+    return row['iowq'] < IOWQ and row['workload'].split('-')[0] != 'append'
 
 
 def label(row):
