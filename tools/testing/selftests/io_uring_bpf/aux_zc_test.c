@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Zero-copy sends of a flow, and their notifications. */
+/* Zero-copy sends of a flow, and their notifications */
 #include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -27,7 +27,7 @@ static int tcp_connect(void)
 	if (fd < 0 || sender < 0 || loopback_up(fd))
 		return -errno;
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-	/* what is not sent finds no room, and doesn't just wait for more */
+	/* no Nagle: unsent data lacks room, and does not just wait for more data */
 	setsockopt(sender, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	if (bind(fd, (void *)&addr, len) || listen(fd, 1) ||
 	    getsockname(fd, (void *)&addr, &len) ||
@@ -56,7 +56,7 @@ static struct io_uring_sqe *prep_send(FIXTURE_DATA(aux) *self)
 	ASSERT_EQ(_opcode, __ev->opcode);				\
 	ASSERT_EQ(_res, __ev->res);					\
 	ASSERT_EQ(IORING_CQE_F_MORE, __ev->cflags);			\
-	/* the notification is in flight, and counted */		\
+	/* the notification is a child in flight */			\
 	ASSERT_EQ(1, __ev->nr_children);				\
 } while (0)
 
@@ -66,7 +66,7 @@ static struct io_uring_sqe *prep_send(FIXTURE_DATA(aux) *self)
 	ASSERT_EQ(0, aux_event(self, n)->nr_children);			\
 } while (0)
 
-/* The flow lives until it has come. Neither of the two posts a CQE. */
+/* The flow waits for the notification. Neither completion posts a CQE. */
 static void send_and_check(struct __test_metadata *_metadata,
 			   FIXTURE_DATA(aux) *self, __u8 opcode)
 {
@@ -104,7 +104,7 @@ TEST_F(aux, sendmsg_zc)
 	send_and_check(_metadata, self, IORING_OP_SENDMSG_ZC);
 }
 
-/* What it reports in the uppermost bit, that there was a copy, is no failure. */
+/* The uppermost bit, which reports a copy, is not a failure. */
 TEST_F(aux, copied_is_no_failure)
 {
 	ASSERT_EQ(0, tcp_connect());
@@ -117,7 +117,7 @@ TEST_F(aux, copied_is_no_failure)
 	ASSERT_AUX(2, IORING_OP_SEND_ZC, (int)IORING_NOTIF_USAGE_ZC_COPIED);
 }
 
-/* One that its chain was cut before: it isn't sent, and its memory is free. */
+/* The chain is cut before the send, so the notification comes at once. */
 TEST_F(aux, send_zc_in_cut_chain)
 {
 	struct io_uring_sqe *sqe;
@@ -159,7 +159,7 @@ TEST_F(aux, send_zc_in_io_wq)
 	send_and_check(_metadata, self, IORING_OP_SEND_ZC);
 }
 
-/* As the application would see them. */
+/* Post both, like an application's send. */
 TEST_F(aux, send_zc_posted)
 {
 	ASSERT_EQ(0, tcp_connect());
@@ -174,7 +174,10 @@ TEST_F(aux, send_zc_posted)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* The notification came with the preparation, and goes without the send. */
+/*
+ * The preparation has allocated a notification, which completes without the
+ * send.
+ */
 TEST_F(aux, send_zc_refused)
 {
 	ASSERT_EQ(0, tcp_connect());
@@ -187,7 +190,7 @@ TEST_F(aux, send_zc_refused)
 	ASSERT_NOTIFIED(2, IORING_OP_SEND_ZC);
 }
 
-/* There has never been one. */
+/* The preparation failed before the allocation. */
 TEST_F(aux, send_zc_not_prepared)
 {
 	prep_send(self)->flags = 1U << 7;
@@ -209,7 +212,7 @@ TEST_F(aux, send_zc_without_file)
 	ASSERT_NOTIFIED(2, IORING_OP_SEND_ZC);
 }
 
-/* A notification isn't a NOP, and is not issued again as one. */
+/* A notification cannot be reissued. */
 TEST_F(aux, notification_is_not_issued_again)
 {
 	ASSERT_EQ(0, tcp_connect());
@@ -219,7 +222,7 @@ TEST_F(aux, notification_is_not_issued_again)
 	ASSERT_EQ(-EOPNOTSUPP, self->skel->bss->again_ret);
 }
 
-/* Sends until the receiver has room for no more, while the sender still has. */
+/* Send until the receiver is full and the sender is not. */
 static bool fill(void)
 {
 	for (int i = 0; i < 100; i++) {
@@ -245,8 +248,8 @@ static void *drain_fn(void *arg)
 }
 
 /*
- * Who waits for several CQEs sleeps until there may be as many. Here all of them
- * are for the program to post, when the notification has come.
+ * A wait for several CQEs sleeps until as many completions are possible. Here
+ * the program posts all of them, after the notification.
  */
 TEST_F(aux, lazy_wake)
 {
@@ -268,7 +271,7 @@ TEST_F(aux, lazy_wake)
 	ASSERT_EQ(0, pthread_join(thread, NULL));
 }
 
-/* The memory is the kernel's until it says so, whoever ends the flow. */
+/* The kernel uses the memory until the notification, however the flow ends. */
 static void end_early(struct __test_metadata *_metadata,
 		      FIXTURE_DATA(aux) *self, bool cancel)
 {

@@ -3,7 +3,7 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* what to return for the event, and how many CQEs to post */
+/* verdict of the event, and number of CQEs to post */
 __u32 verdict;
 __u32 nr_cqes;
 
@@ -13,7 +13,7 @@ __s32 complete_ret;
 __s32 post_ret;
 __u32 nr_cancel;
 
-/* Counts in its state, and tries all there is when it's cancelled. */
+/* Count in the state, and try all kfuncs on CANCEL. */
 SEC("iouring")
 int cancel_event(struct bpf_io_uring_ctx *ctx)
 {

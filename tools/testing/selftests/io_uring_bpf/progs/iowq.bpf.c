@@ -3,7 +3,7 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* thread to run in, 0 for that of the first run; how often one was elsewhere */
+/* thread to run in, 0 for that of the first run; runs in another thread */
 __u64 expected_pid_tgid;
 __u32 nr_elsewhere;
 
@@ -16,7 +16,7 @@ static __always_inline void log_event(struct bpf_io_uring_ctx *ctx)
 		nr_elsewhere++;
 }
 
-/* Issues what the test filled in, at the flow's first event. */
+/* Issue the SQEs of the test at the first event of the flow. */
 SEC("iouring")
 int iowq_issue(struct bpf_io_uring_ctx *ctx)
 {
@@ -26,7 +26,7 @@ int iowq_issue(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* Issues sqes[0] and sqes[1] in turn, state[0] times in all. */
+/* Issue sqes[0] and sqes[1] alternately, state[0] times in total. */
 SEC("iouring")
 int iowq_loop(struct bpf_io_uring_ctx *ctx)
 {
