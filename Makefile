@@ -59,8 +59,9 @@ bench: tree		## count instructions and events, of the kernel with the series and
 	@$(S)/deps.sh bench
 	@$(S)/bench.sh run
 
-bench-record:		## keep the last figures, for bench-compare and the repository
+bench-record:		## keep the last figures, for bench-compare and for the tables of the series
 	@$(S)/bench/compare.py --record build/bench/results.json $(S)/bench/recorded.json
+	@$(S)/figures.py
 
 bench-profile:		## instructions by function: WORKLOAD=nop ARM="flow link" [KERNEL=base]
 	@$(S)/bench.sh profile "$(WORKLOAD)" "$(ARM)" $(KERNEL)
