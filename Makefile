@@ -74,7 +74,7 @@ bench-compare:		## two result files side by side: A=FILE B=FILE, or the last one
 check-scripts:		## only the tests of the scripts
 	@$(S)/tests/run
 
-lint: series		## checkpatch, W=1, sparse, kernel-doc, patch by patch
+lint: series tree	## checkpatch patch by patch; W=1, sparse, kernel-doc, Sphinx
 	@$(S)/lint.sh
 
 bisect: series		## build, boot and test each prefix of the series [RANGE=FIRST..LAST] [BUILD_ONLY=1]
