@@ -50,7 +50,7 @@ patches()
 	for p in "$BUILD"/series/*.patch; do
 		[[ $p != */0000-* ]] || continue
 		ignore=$IGNORE
-		! grep -q '^+++ b/tools/\(lib\|bpf\|testing\)/' "$p" || ignore=$IGNORE_USER
+		! grep -q '^+++ b/tools/\(lib\|bpf\|io_uring\|testing\)/' "$p" || ignore=$IGNORE_USER
 		(cd "$TREE" && perl scripts/checkpatch.pl --strict --terse --show-types \
 			--no-summary --codespell --ignore "$ignore" "$p" || [ $? = 1 ]) |
 			ours "$p" >"$log-checkpatch"
