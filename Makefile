@@ -59,8 +59,9 @@ bench: tree		## count instructions and events, of the kernel with the series and
 	@$(S)/deps.sh bench
 	@$(S)/bench.sh run
 
-bench-record:		## keep the last figures, for bench-compare and the repository
+bench-record:		## keep the last figures, for bench-compare and for the tables of the series
 	@$(S)/bench/compare.py --record build/bench/results.json $(S)/bench/recorded.json
+	@$(S)/figures.py
 
 bench-profile:		## instructions by function: WORKLOAD=nop ARM="flow link" [KERNEL=base]
 	@$(S)/bench.sh profile "$(WORKLOAD)" "$(ARM)" $(KERNEL)
@@ -73,7 +74,7 @@ bench-compare:		## two result files side by side: A=FILE B=FILE, or the last one
 check-scripts:		## only the tests of the scripts
 	@$(S)/tests/run
 
-lint: series		## checkpatch, W=1, sparse, kernel-doc, patch by patch
+lint: series tree	## checkpatch patch by patch; W=1, sparse, kernel-doc, Sphinx
 	@$(S)/lint.sh
 
 bisect: series		## build, boot and test each prefix of the series [RANGE=FIRST..LAST] [BUILD_ONLY=1]

@@ -100,6 +100,9 @@ enum {
 struct io_bpf_run {
 	/* the completed request, NULL for START and CANCEL */
 	struct io_kiocb		*req;
+	/* for io_bpf_watch_acted(): there is something to do, and the verdict */
+	bool			acted;
+	u32			verdict;
 
 	/* 0 if nothing is staged, IO_BPF_ONE_CHILD or IO_BPF_ONE_AGAIN */
 	union {
@@ -458,6 +461,7 @@ struct io_bpf_watcher *io_bpf_find_watcher(struct io_bpf_ring *br,
 void io_bpf_watch(struct io_bpf_ring *br, struct io_kiocb *req);
 struct io_wq_work_node *io_bpf_watch_plain(struct io_bpf_ring *br,
 					   struct io_wq_work_node *node);
+struct io_wq_work_node *io_bpf_watch_acted(struct io_bpf_ring *br);
 void io_bpf_watch_record(struct io_bpf_ring *br, struct io_kiocb *req);
 
 #endif

@@ -533,6 +533,8 @@ static struct io_kiocb *io_bpf_next_event(struct io_bpf_ring *br)
 		if (!(req->flags & REQ_F_BPF) &&
 		    (br->ctx->int_flags & IO_RING_F_BPF_MATCH)) {
 			next = io_bpf_watch_plain(br, node);
+			if (unlikely(br->run.acted))
+				next = io_bpf_watch_acted(br);
 			if (next != node)
 				continue;
 		}
@@ -643,24 +645,25 @@ static bool io_bpf_passed(struct io_bpf_ring *br)
 	       (br->ctx->int_flags & IO_RING_F_DRAIN_ACTIVE);
 }
 
-/* Determine whose programs may run in this flush, and their slice. */
-static void io_bpf_begin(struct io_bpf_ring *br)
+/* Determine whose programs may run in this flush. */
+static __always_inline void io_bpf_begin(struct io_bpf_ring *br)
+{
+	struct io_uring_task *tctx = current->io_uring;
+
+	br->last = NULL;
+	br->tctx = io_bpf_may_run(br->ctx, tctx) ? tctx : NULL;
+}
+
+/* Prepare for programs that issue requests. */
+static __always_inline void io_bpf_begin_issue(struct io_bpf_ring *br)
 {
 	struct io_submit_state *state = &br->ctx->submit_state;
-	struct io_uring_task *tctx = current->io_uring;
 
 	/* the submission's link is queued, and a child must not start its plug */
 	state->link.head = NULL;
 	state->need_plug = false;
-	br->last = NULL;
 	br->line = io_bpf_line(br);
-	if (likely(io_bpf_may_run(br->ctx, tctx))) {
-		br->tctx = tctx;
-		br->slice = br->line->slice;
-	} else {
-		br->tctx = NULL;
-		br->slice = 0;
-	}
+	br->slice = likely(br->tctx) ? br->line->slice : 0;
 }
 
 /* Several completions can issue as many requests to one block device. */
@@ -710,20 +713,18 @@ static void io_bpf_finish(struct io_bpf_ring *br)
 }
 
 /*
- * Run plain watching programs for all completions and post these, with nothing else to
- * do. Return false if io_bpf_rounds() has to go on behind the cursor.
+ * Return true if plain watching programs have run for all completions, and the flush has
+ * nothing else to do but post these.
  */
-static __always_inline bool io_bpf_post_watched(struct io_bpf_ring *br)
+static __always_inline bool io_bpf_watch_all(struct io_bpf_ring *br)
 {
-	struct io_ring_ctx *ctx = br->ctx;
-	struct io_wq_work_node *node = ctx->submit_state.compl_reqs.first;
+	struct io_submit_state *state = &br->ctx->submit_state;
+	struct io_wq_work_node *node = state->compl_reqs.first;
 
-	if (!(ctx->int_flags & IO_RING_F_BPF_MATCH) || !node ||
-	    io_bpf_watch_plain(br, node) || unlikely(!hlist_empty(&br->kills)))
+	if (!(br->ctx->int_flags & IO_RING_F_BPF_MATCH) || !node || state->cq_flush ||
+	    unlikely(!hlist_empty(&br->kills)))
 		return false;
-	br->nr_staged = 0;
-	io_post_compl_reqs(ctx);
-	return true;
+	return !io_bpf_watch_plain(br, node);
 }
 
 /* Flush completions on a ring with BPF programs, see the top of the file. */
@@ -734,8 +735,14 @@ void io_bpf_flush(struct io_ring_ctx *ctx)
 	lockdep_assert_held(&ctx->uring_lock);
 
 	io_bpf_begin(br);
-	if (!io_bpf_post_watched(br))
-		io_bpf_rounds(br);
+	if (io_bpf_watch_all(br)) {
+		io_post_compl_reqs(ctx);
+		return;
+	}
+	io_bpf_begin_issue(br);
+	if (unlikely(br->run.acted))
+		io_bpf_watch_acted(br);
+	io_bpf_rounds(br);
 	io_bpf_finish(br);
 }
 
@@ -835,6 +842,7 @@ int io_bpf_run_local_work(struct io_ring_ctx *ctx, io_tw_token_t tw, int min_eve
 	lockdep_assert_held(&ctx->uring_lock);
 
 	io_bpf_begin(br);
+	io_bpf_begin_issue(br);
 	do {
 		ret += io_bpf_run_queued(br, tw, max_events);
 		req = io_bpf_only_child(br);

@@ -166,22 +166,23 @@ void io_bpf_watch(struct io_bpf_ring *br, struct io_kiocb *req)
 /*
  * Run plain watching programs for the completions from @node on, as many as one RCU
  * section is good for, and advance the cursor over them. Return the first entry of
- * ->compl_reqs that is left, or NULL.
+ * ->compl_reqs that is left, or NULL. ->run.acted: its program has run, and requests more
+ * than to post the CQE, see io_bpf_watch_acted().
  */
 struct io_wq_work_node *io_bpf_watch_plain(struct io_bpf_ring *br,
 					   struct io_wq_work_node *node)
 {
 	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(&br->watch);
 	unsigned int left = IO_BPF_WATCH_BATCH;
-	u32 verdict = BPF_IO_URING_DEFAULT;
 	const struct io_bpf_watcher *w;
 	struct io_kiocb *req;
+	u32 verdict;
 
 	lockdep_assert_held(&br->ctx->uring_lock);
 
 	br->run.asked = 0;
 	rcu_read_lock_dont_migrate();
-	for (; node && left; node = node->next, left--) {
+	do {
 		req = container_of(node, struct io_kiocb, comp_list);
 		if ((req->flags & REQ_F_BPF) || !io_bpf_may_watch(br, req))
 			break;
@@ -192,18 +193,31 @@ struct io_wq_work_node *io_bpf_watch_plain(struct io_bpf_ring *br,
 			io_bpf_watch_fill(bctx, req, BPF_IO_URING_COMPLETE);
 			br->run.req = req;
 			verdict = bpf_prog_run(w->prog, bctx);
-			if (unlikely(verdict != BPF_IO_URING_DEFAULT || br->run.asked))
+			if (unlikely(verdict != BPF_IO_URING_DEFAULT || br->run.asked)) {
+				br->run.acted = true;
+				br->run.verdict = verdict;
 				break;
+			}
 		}
 		br->last = node;
-	}
-	rcu_read_unlock_migrate();
-	if (unlikely(verdict != BPF_IO_URING_DEFAULT || br->run.asked)) {
-		io_bpf_watch_apply(br, req, verdict);
-		br->last = node;
 		node = node->next;
-	}
+	} while (node && --left);
+	rcu_read_unlock_migrate();
 	return node;
+}
+
+/*
+ * Do what the last run of io_bpf_watch_plain() has requested. Return the entry of
+ * ->compl_reqs after that of the run, or NULL.
+ */
+struct io_wq_work_node *io_bpf_watch_acted(struct io_bpf_ring *br)
+{
+	struct io_kiocb *req = br->run.req;
+
+	br->run.acted = false;
+	io_bpf_watch_apply(br, req, br->run.verdict);
+	br->last = &req->comp_list;
+	return req->comp_list.next;
 }
 
 /* Run the program that watches a multishot request for one of its CQEs. */

@@ -20,7 +20,7 @@ PACKAGES=(
 	qemu-system-x86 udev e2fsprogs busybox-static
 	python3 python3-argcomplete python3-requests python3-pkg-resources
 	# checks of the series
-	sparse perl codespell python3-ply python3-git
+	sparse perl codespell python3-ply python3-git python3-sphinx python3-yaml
 )
 
 [ "${1:-}" != bench ] || PACKAGES+=(python3-matplotlib xfsprogs)

@@ -44,8 +44,7 @@ class Rows:
     """Figures by kernel, workload and arm."""
 
     def __init__(self, rows):
-        self.rows = {(r['kernel'], r['workload'], r['arm'], r.get('base')): r
-                     for r in rows if not r.get('walks')}
+        self.rows = {(r['kernel'], r['workload'], r['arm'], r.get('base')): r for r in rows}
 
     def get(self, workload, arm, column='insn', kernel='patched', base=None):
         """A figure, or None."""
@@ -154,7 +153,7 @@ def regressions(rows, recorded):
     """What has become dearer than what is recorded, or is gone."""
     if not recorded:
         return
-    old = Rows(recorded)
+    old = Rows(r for r in recorded if r['kernel'] == 'patched')
     pairs = [(rows.rows.get(k), row) for k, row in old.rows.items()]
     yield Bar('recorded rows that are gone', sum(new is None for new, _ in pairs), 0)
     yield from worst('above recorded', [p for p in pairs if p[0]], RECORDED)

@@ -2,9 +2,8 @@
 # sourced after lib.sh and vm.sh.
 
 BENCH=$BUILD/bench
-# the guest program, and where the guest sees the folder it is in
-BENCH_DIR=$BUILD/kselftest-bench/io_uring_bpf
-GUEST_BENCH=$GUEST_BUILD/kselftest-bench/io_uring_bpf
+# the guest program, in the folder of builds
+BENCH_PROGRAM=tools-bench/iou_bench
 
 # The interface for plugins that this QEMU has: see bench/qemu_api.h.
 plugin_api()
@@ -54,7 +53,7 @@ guest_script()
 	echo "sleep 3"
 	echo "echo selftest: running bench >/dev/kmsg"
 	for options; do
-		printf '%s &&\n' "$GUEST_BENCH/iou_bench --output /run/rows --dir /run/bench \$xfs $options 2>>$out.err"
+		printf '%s &&\n' "$GUEST_BUILD/$BENCH_PROGRAM --output /run/rows --dir /run/bench \$xfs $options 2>>$out.err"
 	done
 	echo "true"
 	echo "echo \$? >$out.status"
@@ -73,7 +72,7 @@ boot_bench()
 		shift
 	done
 	shift
-	[ -x "$BENCH_DIR/iou_bench" ] || die "the guest program is not built, run: make bench"
+	[ -x "$BUILD/$BENCH_PROGRAM" ] || die "the guest program is not built, run: make bench"
 	[ -x /sbin/mkfs.xfs ] || die "no mkfs.xfs, run: scripts/deps.sh bench"
 	rm -f "$BENCH/$name".{rows,status,err}
 	guest_script "$name" "$@" >"$BENCH/$name.sh"

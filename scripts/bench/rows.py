@@ -5,7 +5,7 @@ import json
 from counters import events
 
 # what tells one row from another
-KEYS = ('workload', 'arm', 'base', 'walks', 'length', 'flows')
+KEYS = ('workload', 'arm', 'base', 'length', 'flows')
 KERNELS = ('base', 'patched')
 
 # work for io-wq per operation

@@ -5,9 +5,6 @@
 Prints tables of results.json and scaling.json: what an operation costs by
 workload and arm, what else happens meanwhile, what a ring without a program
 pays for the series, and the bars. Exit status 1 if a bar is not reached.
-
-The column "model" is no measurement: nanoseconds of an operation if an
-instruction takes 0.31, a system call 130 more, and a switch of tasks 1200.
 """
 import json
 import os
@@ -16,7 +13,6 @@ import sys
 from bars import NOISE_MORE, NOISE_PERCENT, above, all_bars
 from rows import steady
 
-MODEL = {'insn': 0.31, 'enters': 130, 'switches': 1200}
 WIDTHS = (18, 9, 9, 9, 9, 9, 8, 7, 7)
 
 
@@ -50,9 +46,7 @@ def line(cells):
 
 def name(row):
     """Of an arm, within its workload."""
-    extra = [row['base'].replace('loop-', '')] if row.get('base') else []
-    extra += ['x%d' % row['walks']] if row.get('walks') else []
-    return ' '.join([row['arm']] + extra)
+    return ' '.join(filter(None, (row['arm'], row.get('base'))))
 
 
 def by_workload(results):
@@ -63,17 +57,16 @@ def by_workload(results):
 
 def costs(results):
     """Instructions of each arm."""
-    line(['', 'insn', 'kernel', 'program', 'enters', 'CQEs', 'runs', 'ratio', 'model'])
+    line(['', 'insn', 'kernel', 'program', 'enters', 'CQEs', 'runs', 'ratio'])
     for workload, mine in by_workload(results):
         step = [r['insn'] for r in mine if r['arm'] == 'loop_step-qd1']
         print(workload)
         for row in mine:
-            model = sum(row[k] * v for k, v in MODEL.items())
             line([name(row)] +
                  [number(row[k]) for k in ('insn', 'insn_kernel', 'insn_jit',
                                            'enters', 'cqes', 'runs')] +
-                 ['%.2f' % (row['insn'] / step[0]) if step else '-', '%.0f' % model])
-    print('per operation; ratio: to loop_step-qd1; model: nanoseconds, not measured\n')
+                 ['%.2f' % (row['insn'] / step[0]) if step else '-'])
+    print('per operation; ratio: to loop_step-qd1\n')
 
 
 def happenings(results):

@@ -10,7 +10,7 @@ import re
 import stat
 import tempfile
 
-from . import maintainers
+from . import figures, maintainers
 from .util import (TOP, Error, GitError, fail_if, git, hash_object, write_file)
 
 SERIES = 'scripts/series'
@@ -54,7 +54,7 @@ def _read(rel):
         return '100755' if st.st_mode & 0o100 else '100644', f.read()
 
 
-def read():
+def stored():
     """{file of the repository: (mode, contents)} of all that is the series."""
     found = {}
     for folder, dirs, files in os.walk(TOP):
@@ -66,6 +66,11 @@ def read():
         if re.search(r'^order$|\.(txt|diff)$', name):
             found[SERIES + '/' + name] = _read(SERIES + '/' + name)
     return found
+
+
+def read():
+    """The same, with the figures that are recorded."""
+    return figures.filled(stored())
 
 
 def write(old, new):

@@ -49,7 +49,7 @@ int demo_copy_flow(struct demo *skel, const struct demo_file *file,
 	buf = aligned_alloc(4096, DEMO_WINDOW * DEMO_BLOCK);
 	if (!buf)
 		return -ENOMEM;
-	ret = iou_ring_init(&ring, IOU_DEFER);
+	ret = io_uring_queue_init(DEMO_ENTRIES, &ring, IOU_DEFER);
 	if (ret)
 		goto out;
 	link = bpf_program__attach_iouring(skel->progs.demo_copy, ring.ring_fd,
@@ -79,7 +79,7 @@ static void loop_read_rest(struct loop *loop, unsigned int index)
 {
 	struct demo_block *b = &loop->blocks[index];
 
-	iou_prep_read(iou_get_sqe(&loop->ring), loop->file->src,
+	demo_queue_rw(&loop->ring, IORING_OP_READ, loop->file->src,
 		      (char *)b->addr + b->nr_read, b->len - b->nr_read,
 		      b->off + b->nr_read, index);
 }
@@ -88,9 +88,9 @@ static void loop_write_rest(struct loop *loop, unsigned int index)
 {
 	struct demo_block *b = &loop->blocks[index];
 
-	iou_prep_write(iou_get_sqe(&loop->ring), loop->file->dst,
-		       (char *)b->addr + b->nr_written,
-		       b->len - b->nr_written, b->off + b->nr_written, index);
+	demo_queue_rw(&loop->ring, IORING_OP_WRITE, loop->file->dst,
+		      (char *)b->addr + b->nr_written,
+		      b->len - b->nr_written, b->off + b->nr_written, index);
 }
 
 static void loop_next_block(struct loop *loop, unsigned int index)
@@ -168,7 +168,7 @@ int demo_copy_loop(const struct demo_file *file, struct demo_stats *stats)
 		return -ENOMEM;
 	for (int i = 0; i < DEMO_WINDOW; i++)
 		loop.blocks[i].addr = (unsigned long)buf + i * DEMO_BLOCK;
-	ret = iou_ring_init(&loop.ring, IOU_DEFER);
+	ret = io_uring_queue_init(DEMO_ENTRIES, &loop.ring, IOU_DEFER);
 	if (!ret) {
 		ret = loop_run(&loop, stats);
 		io_uring_queue_exit(&loop.ring);

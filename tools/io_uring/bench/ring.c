@@ -185,8 +185,8 @@ void bench_register(struct bench *b, size_t size)
 	if (!b->ring.cq.ktail)
 		return;
 	bench_register_buf(b, size);
-	errno = -iou_register(&b->ring, IORING_REGISTER_MEM_REGION, &reg, 1);
-	if (errno)
+	if (syscall(__NR_io_uring_register, b->ring.ring_fd,
+		    IORING_REGISTER_MEM_REGION, &reg, 1))
 		bench_die(b, "cannot register the region");
 }
 

@@ -3,7 +3,7 @@
 #define IOU_DEMO_H
 
 #include "iou_bpf.h"
-#include "progs/demo_shared.h"
+#include "demo_shared.h"
 
 struct demo;
 
@@ -20,6 +20,9 @@ struct demo_stats {
 /* The pieces in which the pipe of act two delivers, and their sum */
 #define DEMO_PIECES	{ 100, 1, 4000, 3, 2048, 1, 6000, 17, 4214 }
 #define DEMO_WANTED	16384
+
+/* of a ring, more than are in flight */
+#define DEMO_ENTRIES	64
 
 struct demo_file {
 	int		src;
@@ -46,6 +49,18 @@ static inline int demo_enter(struct io_uring *ring, struct demo_stats *stats)
 	stats->enters++;
 	ret = io_uring_submit_and_wait(ring, 1);
 	return ret < 0 && ret != -EINTR ? ret : 0;
+}
+
+static inline struct io_uring_sqe *demo_queue_rw(struct io_uring *ring, int op,
+						 int fd, const void *buf,
+						 unsigned int len, __u64 off,
+						 __u64 user_data)
+{
+	struct io_uring_sqe *sqe = iou_get_sqe(ring);
+
+	io_uring_prep_rw(op, sqe, fd, buf, len, off);
+	sqe->user_data = user_data;
+	return sqe;
 }
 
 /* All return 0 or a negative error. */

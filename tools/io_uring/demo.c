@@ -266,22 +266,17 @@ static const char *parse_args(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	const char *json = parse_args(argc, argv), *why;
+	const char *json = parse_args(argc, argv);
 	struct demo_results res = {};
 	struct demo_file file;
 	struct demo *skel;
 	int ret;
 	bool ok;
 
-	why = iou_unsupported();
-	if (why) {
-		fprintf(stderr, "demo: %s\n", why);
-		return 1;
-	}
 	open_files(&file, argv[optind], argv[optind + 1]);
 	skel = demo__open_and_load();
 	if (!skel)
-		die(-errno, "can't load the programs");
+		die(-errno, "cannot load the programs (root? CONFIG_IO_URING_BPF_PROG?)");
 	run_copies(skel, &res, &file);
 	print_copy(&res, argv[optind]);
 	run_chains(skel, &res);

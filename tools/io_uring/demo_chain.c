@@ -63,8 +63,7 @@ static void queue_chain(struct io_uring *ring, int in, int out, char *buf,
 {
 	struct io_uring_sqe *sqe;
 
-	sqe = iou_get_sqe(ring);
-	iou_prep_read(sqe, in, buf, DEMO_WANTED, 0, READ);
+	sqe = demo_queue_rw(ring, IORING_OP_READ, in, buf, DEMO_WANTED, 0, READ);
 	sqe->flags = IOSQE_IO_LINK;
 	if (with_flow) {
 		sqe = iou_get_sqe(ring);
@@ -73,7 +72,7 @@ static void queue_chain(struct io_uring *ring, int in, int out, char *buf,
 		/* that the write succeeds says it all */
 		sqe->flags = IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
 	}
-	iou_prep_write(iou_get_sqe(ring), out, buf, DEMO_WANTED, 0, WRITE);
+	demo_queue_rw(ring, IORING_OP_WRITE, out, buf, DEMO_WANTED, 0, WRITE);
 }
 
 /* Waits for the CQE of the write, which is the last one either way. */
@@ -152,7 +151,7 @@ int demo_chain(struct demo *skel, struct demo_chain *chain)
 	out = tmpfile();
 	if (!out)
 		return -errno;
-	ret = iou_ring_init(&ring, IOU_DEFER);
+	ret = io_uring_queue_init(DEMO_ENTRIES, &ring, IOU_DEFER);
 	if (!ret) {
 		ret = chain_on_ring(skel, chain, &ring, out);
 		io_uring_queue_exit(&ring);

@@ -8,6 +8,7 @@
 #include "iou_bpf.bpf.h"
 #include "bench_shared.h"
 
+#define EIO	5
 #define EAGAIN	11
 
 char LICENSE[] SEC("license") = "GPL";

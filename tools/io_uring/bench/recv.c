@@ -49,8 +49,8 @@ static void recv_open(struct bench *b)
 	for (i = 0; i < BUFS; i++)
 		give(b, i, i);
 	io_uring_buf_ring_advance(bufs, BUFS);
-	errno = -iou_register(&b->ring, IORING_REGISTER_PBUF_RING, &reg, 1);
-	if (errno)
+	if (syscall(__NR_io_uring_register, b->ring.ring_fd,
+		    IORING_REGISTER_PBUF_RING, &reg, 1))
 		bench_die(b, "cannot provide buffers");
 }
 

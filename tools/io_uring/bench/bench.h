@@ -8,8 +8,8 @@
 #ifndef BENCH_H
 #define BENCH_H
 
-#include "../iou_bpf.h"
-#include "../progs/bench_shared.h"
+#include "iou_bpf.h"
+#include "bench_shared.h"
 
 #define BENCH_LINK	6	/* requests of a chain in the arm called link */
 #define BENCH_ENTRIES	64	/* of a ring */
