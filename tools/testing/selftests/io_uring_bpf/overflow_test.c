@@ -111,7 +111,7 @@ static void overflow_and_exit(FIXTURE_DATA(overflow) *self, unsigned int setup,
 	    !iou_until(&ring, io_uring_cq_has_overflow(&ring)))
 		_exit(2);
 	if (other) {
-		iou_prep_nop(iou_get_sqe(other), 0, 0);
+		iou_prep_nop(iou_get_sqe(other), 0, 0, 0);
 		if (iou_submit(other) != 1)
 			_exit(3);
 		/* the child completes, and waits with its flow */
