@@ -72,13 +72,6 @@ void io_bpf_ring_exit(struct io_ring_ctx *ctx)
 	/* no flow waits any more, but the timer function might still be returning */
 	hrtimer_cancel(&br->own.timer);
 	scoped_guard(mutex, &br->lock) {
-		/* these were cleared with the last program and the last request */
-		WARN_ON_ONCE((ctx->int_flags & IO_RING_F_BPF) &&
-			     mem_is_zero(br->progs, sizeof(br->progs)) &&
-			     mem_is_zero(br->watchers, sizeof(br->watchers)));
-		WARN_ON_ONCE((ctx->int_flags & IO_RING_F_BPF_MATCH) &&
-			     mem_is_zero(br->first_watcher,
-					 sizeof(br->first_watcher)));
 		br->ctx = NULL;
 		memset(br->progs, 0, sizeof(br->progs));
 		memset(br->watchers, 0, sizeof(br->watchers));
@@ -87,30 +80,6 @@ void io_bpf_ring_exit(struct io_ring_ctx *ctx)
 	ctx->int_flags &= ~(IO_RING_F_BPF | IO_RING_F_BPF_MATCH);
 	WARN_ON_ONCE(br->nr_flows || br->nr_apps || br->nr_app_records || br->nr_room);
 	io_bpf_ring_put(br);
-}
-
-/* Set or clear IO_RING_F_BPF after a program, a flow or an APP request came or went. */
-void io_bpf_update_flag(struct io_ring_ctx *ctx)
-{
-	struct io_bpf_ring *br = ctx->bpf_ring;
-	bool active = br->nr_flows || br->nr_apps;
-	int i;
-
-	lockdep_assert_held(&ctx->uring_lock);
-
-	for (i = 0; i < IO_BPF_MAX_SLOTS && !active; i++)
-		active = br->progs[i] || br->watchers[i].prog;
-	if (active)
-		ctx->int_flags |= IO_RING_F_BPF;
-	else
-		ctx->int_flags &= ~IO_RING_F_BPF;
-}
-
-/* Account for the end of a request issued with BPF_IO_URING_ISSUE_APP. */
-void io_bpf_app_gone(struct io_bpf_ring *br)
-{
-	if (!--br->nr_apps && !br->nr_flows)
-		io_bpf_update_flag(br->ctx);
 }
 
 static int io_bpf_grow_flows(struct io_bpf_ring *br)
@@ -229,17 +198,12 @@ int io_bpf_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe)
 	return 0;
 }
 
+/* Clean up after a flow that was not issued, because the chain before it was cut. */
 void io_bpf_cleanup(struct io_kiocb *req)
 {
-	struct io_bpf_ring *br = req->ctx->bpf_ring;
-
 	lockdep_assert_held(&req->ctx->uring_lock);
 
-	/* the chain was cut before the flow was issued */
-	if (!(req->bpf_flow.flags & IO_BPF_F_DONE))
-		io_bpf_put_id(br, req);
-	if (!br->nr_flows)
-		io_bpf_update_flag(req->ctx);
+	io_bpf_put_id(req->ctx->bpf_ring, req);
 }
 
 /*
@@ -261,9 +225,7 @@ void io_bpf_settle(struct io_kiocb *flow)
 	*flags |= IO_BPF_F_DONE;
 	hlist_del_init(&flow->hash_node);
 	io_bpf_put_id(br, flow);
-	/* IO_RING_F_BPF stays as long as there is a program, and the cleanup is about that */
-	if (likely(io_bpf_slot_prog(br, flow)))
-		flow->flags &= ~REQ_F_NEED_CLEANUP;
+	flow->flags &= ~REQ_F_NEED_CLEANUP;
 
 	if (*flags & IO_BPF_F_CUT)
 		io_bpf_cut_chain(flow);

@@ -57,7 +57,7 @@ bool io_bpf_child_to_cancel(struct io_kiocb *req);
 /* io_uring.c, for io_bpf_flush() */
 void io_post_compl_reqs(struct io_ring_ctx *ctx);
 
-/* Return true if a program is attached to the ring, or a flow is in flight. */
+/* Return true if a program was ever attached to the ring. */
 static inline bool io_has_bpf(struct io_ring_ctx *ctx)
 {
 	if (!IS_ENABLED(CONFIG_IO_URING_BPF_PROG))

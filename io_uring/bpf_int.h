@@ -362,11 +362,9 @@ static inline bool io_bpf_issued(struct io_kiocb *req, int ret)
 }
 
 /* bpf.c */
-void io_bpf_update_flag(struct io_ring_ctx *ctx);
 void io_bpf_tw(struct io_tw_req tw_req, io_tw_token_t tw);
 void io_bpf_queue_tw(struct io_kiocb *flow);
 void io_bpf_settle(struct io_kiocb *flow);
-void io_bpf_app_gone(struct io_bpf_ring *br);
 struct io_bpf_ring *io_bpf_ring_alloc(struct io_ring_ctx *ctx);
 void io_bpf_ring_put(struct io_bpf_ring *br);
 void io_bpf_cancel_slot(struct io_bpf_ring *br, u32 slot);

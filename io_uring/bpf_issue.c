@@ -97,7 +97,7 @@ static void io_bpf_no_memory(struct io_bpf_ring *br, struct io_kiocb *flow,
 	struct io_big_cqe big = { };
 
 	if (kind & IO_BPF_SQE_APP) {
-		io_bpf_app_gone(br);
+		br->nr_apps--;
 		io_bpf_add_cqe(br, &cqe, &big);
 		return;
 	}

@@ -104,7 +104,8 @@ static int io_bpf_link_fill_slot(struct io_bpf_link *l)
 		return -EBUSY;
 	io_bpf_link_set_prog(l, l->link.prog);
 	l->attached = true;
-	io_bpf_update_flag(br->ctx);
+	/* never cleared, so that completions in flight need not be looked at */
+	br->ctx->int_flags |= IO_RING_F_BPF;
 	return 0;
 }
 
@@ -125,7 +126,6 @@ static void io_bpf_link_release(struct bpf_link *link)
 
 	io_bpf_link_set_prog(l, NULL);
 	io_bpf_cancel_slot(br, l->slot);
-	io_bpf_update_flag(br->ctx);
 }
 
 static int io_bpf_link_detach(struct bpf_link *link)

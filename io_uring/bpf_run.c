@@ -191,22 +191,29 @@ static __always_inline bool io_bpf_release(struct io_kiocb *req, bool hop)
 	return true;
 }
 
+/* Free a request after io_bpf_release(). The next child finds it in the cache. */
+static __always_inline void io_bpf_free(struct io_kiocb *req)
+{
+	io_bpf_clear_extra(req);
+	io_put_task(req);
+	io_req_add_to_cache(req, req->ctx);
+}
+
 /*
  * Free a request that posts no CQE: to the cache, where the next child finds it, or by
  * the flush.
  */
 void io_bpf_retire(struct io_bpf_ring *br, struct io_kiocb *req)
 {
-	io_bpf_clear_extra(req);
 	if (!io_bpf_release(req, false)) {
+		io_bpf_clear_extra(req);
 		/* a worker can hold @req for longer than its flow exists */
 		req->bpf_id = IO_BPF_ID_SEEN;
 		req->flags |= REQ_F_CQE_SKIP;
 		io_bpf_insert(br, req);
 		return;
 	}
-	io_put_task(req);
-	io_req_add_to_cache(req, req->ctx);
+	io_bpf_free(req);
 }
 
 /* Post the CQE, even if the opcode has set REQ_F_CQE_SKIP. */
@@ -352,11 +359,6 @@ static noinline struct io_kiocb *io_bpf_child_apply(struct io_bpf_ring *br,
 
 	if (br->run.ended)
 		br->run.again = IO_BPF_AGAIN_NO;
-	if (br->run.asked == 0 && verdict == BPF_IO_URING_DEFAULT &&
-	    !(req->cqe.flags & IORING_CQE_F_BUFFER)) {
-		io_bpf_retire(br, req);
-		return io_bpf_flow_step(br, flow, NULL);
-	}
 	if ((verdict != BPF_IO_URING_DEFAULT || br->run.nr_cqes ||
 	     (req->cqe.flags & IORING_CQE_F_BUFFER)) &&
 	    io_bpf_child_cqe(br, flow, req, verdict) && !br->run.again)
@@ -384,12 +386,16 @@ static __always_inline struct io_kiocb *io_bpf_child_run(struct io_bpf_ring *br,
 	bctx->nr_children--;
 	io_bpf_fill_ctx(bctx, req, BPF_IO_URING_F_CHILD | io_bpf_next_flag(flow));
 	verdict = __io_bpf_run_prog(br, io_bpf_slot_prog(br, flow), bctx, req);
-	/* the usual runs: the next child and nothing else, and no CQE */
+	/* the usual runs: the next child or none, nothing else, and no CQE */
 	if (likely(verdict == BPF_IO_URING_DEFAULT)) {
 		if (br->run.asked == IO_BPF_ONE_CHILD && io_bpf_release(req, true))
 			return io_bpf_hop(br, flow, req);
 		if (br->run.asked == IO_BPF_ONE_AGAIN)
 			return io_bpf_reissue(br, flow, req);
+		if (!br->run.asked && io_bpf_release(req, true)) {
+			io_bpf_free(req);
+			return io_bpf_flow_step(br, flow, NULL);
+		}
 	}
 	return io_bpf_child_apply(br, flow, req, verdict);
 }
@@ -452,7 +458,7 @@ static struct io_kiocb *io_bpf_run_start(struct io_bpf_ring *br,
 	bctx->event = BPF_IO_URING_START;
 	bctx->opcode = IORING_OP_BPF;
 	bctx->flags = io_bpf_next_flag(flow);
-	verdict = io_bpf_run_prog(br, prog, bctx, NULL);
+	verdict = __io_bpf_run_prog(br, prog, bctx, NULL);
 	/* START has no result that could become that of the flow */
 	bctx->res = 0;
 	if (likely(verdict == BPF_IO_URING_DEFAULT && br->run.asked == IO_BPF_ONE_CHILD))
@@ -496,7 +502,7 @@ static struct io_kiocb *io_bpf_other_event(struct io_bpf_ring *br,
 	switch (req->bpf_id) {
 	case IO_BPF_ID_APP:
 		io_bpf_insert(br, req);
-		io_bpf_app_gone(br);
+		br->nr_apps--;
 		return NULL;
 	case IO_BPF_ID_RECORD:
 		br->nr_app_records--;
