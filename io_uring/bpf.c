@@ -428,10 +428,14 @@ bool io_bpf_child_ending(struct io_kiocb *req)
 	return flow->bpf_flow.flags & IO_BPF_F_ENDING;
 }
 
-/* Return true if @req is a child to cancel: its flow is ending, and CANCEL has run. */
+/*
+ * Return true if @req is a child that the current task is to cancel: its flow is ending,
+ * and CANCEL has run. The children of another task belong to the mm of that task.
+ */
 bool io_bpf_child_to_cancel(struct io_kiocb *req)
 {
 	return io_bpf_is_child(req) && io_bpf_child_ending(req) &&
+	       (req->tctx == current->io_uring || (current->flags & PF_KTHREAD)) &&
 	       !(io_bpf_child_flow(req->ctx->bpf_ring, req)->bpf_flow.flags &
 		 IO_BPF_F_CANCEL);
 }
@@ -462,7 +466,9 @@ int io_bpf_cancel(struct io_ring_ctx *ctx, struct io_cancel_data *cd,
 		return ret;
 	io_ring_submit_lock(ctx, issue_flags);
 	hlist_for_each_entry(flow, &ctx->bpf_ring->active, hash_node) {
-		if (!io_cancel_req_match(flow, cd))
+		/* a flow that its program has ended keeps its result */
+		if ((flow->bpf_flow.flags & IO_BPF_F_ENDING) ||
+		    !io_cancel_req_match(flow, cd))
 			continue;
 		/* no CANCEL without a previous event */
 		if ((flow->bpf_flow.flags & IO_BPF_F_ACTIVE) &&
@@ -500,7 +506,8 @@ void io_bpf_cancel_slot(struct io_bpf_ring *br, u32 slot)
 	lockdep_assert_held(&br->ctx->uring_lock);
 
 	hlist_for_each_entry_safe(flow, tmp, &br->active, hash_node) {
-		if (flow->bpf_flow.slot == slot)
+		if (flow->bpf_flow.slot == slot &&
+		    !(flow->bpf_flow.flags & IO_BPF_F_ENDING))
 			io_bpf_cancel_flow(flow);
 	}
 	/* no CANCEL for the next program of the slot, which does not know these flows */
@@ -563,10 +570,15 @@ void io_bpf_cancel_ending(struct io_bpf_ring *br)
 		if (children)
 			io_bpf_cancel_children(br, ours);
 		hlist_for_each_entry_safe(flow, tmp, &ended, hash_node) {
+			u16 *flags = &flow->bpf_flow.flags;
+
 			hlist_del_init(&flow->hash_node);
 			/* else the flow is added again after CANCEL has run */
-			if (!(flow->bpf_flow.flags & IO_BPF_F_CANCEL))
+			if (!(*flags & IO_BPF_F_CANCEL))
 				io_bpf_settle(flow);
+			/* an exiting task may wait for the chain behind the flow */
+			if (!(*flags & (IO_BPF_F_KILLED | IO_BPF_F_DONE)))
+				hlist_add_head(&flow->hash_node, &br->active);
 		}
 	}
 }

@@ -285,9 +285,9 @@ struct io_kiocb *io_bpf_pred_event(struct io_bpf_ring *br, struct io_kiocb *req)
 		io_bpf_retire(br, req);
 	} else {
 		io_bpf_change_cqe(req, bctx);
-		io_bpf_post(br, req);
 		if (req->bpf_id == IO_BPF_ID_PRED_TIMEOUT)
 			io_timeout_posts(req);
+		io_bpf_post(br, req);
 	}
 	return io_bpf_apply(br, flow, NULL);
 }

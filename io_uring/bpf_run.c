@@ -46,10 +46,20 @@
 /* flushes in one run of local work */
 #define IO_BPF_LOCAL_ROUNDS	64
 
-static noinline u32 io_bpf_run_sleepable(const struct bpf_prog *prog,
-				struct bpf_io_uring_ctx *bctx)
+/* Return true if a signal is pending, or the task should yield the CPU. */
+static inline bool io_bpf_task_wanted(void)
+{
+	return read_thread_flags() & (_TIF_SIGPENDING | _TIF_NEED_RESCHED);
+}
+
+static noinline u32 io_bpf_run_sleepable(struct io_bpf_ring *br,
+					 const struct bpf_prog *prog,
+					 struct bpf_io_uring_ctx *bctx)
 {
 	u32 verdict;
+
+	/* look at the clock after the run, which can take long */
+	br->slice = min(br->slice, 0);
 
 	rcu_read_lock_trace();
 	migrate_disable();
@@ -72,7 +82,7 @@ static __always_inline u32 __io_bpf_run_prog(struct io_bpf_ring *br,
 	br->run.req = req;
 	br->run.asked = 0;
 	if (unlikely(prog->sleepable))
-		return io_bpf_run_sleepable(prog, bctx);
+		return io_bpf_run_sleepable(br, prog, bctx);
 	rcu_read_lock_dont_migrate();
 	verdict = bpf_prog_run(prog, bctx);
 	rcu_read_unlock_migrate();
@@ -189,6 +199,8 @@ void io_bpf_retire(struct io_bpf_ring *br, struct io_kiocb *req)
 {
 	io_bpf_clear_extra(req);
 	if (!io_bpf_release(req, false)) {
+		/* a worker can hold @req for longer than its flow exists */
+		req->bpf_id = IO_BPF_ID_SEEN;
 		req->flags |= REQ_F_CQE_SKIP;
 		io_bpf_insert(br, req);
 		return;
@@ -202,6 +214,8 @@ void io_bpf_post(struct io_bpf_ring *br, struct io_kiocb *req)
 {
 	if (req->bpf_id & IO_BPF_ID_ASYNC)
 		io_rw_drop_async(req);
+	/* a worker can hold @req for longer than its flow exists */
+	req->bpf_id = IO_BPF_ID_SEEN;
 	req->flags &= ~REQ_F_CQE_SKIP;
 	io_bpf_insert(br, req);
 }
@@ -683,8 +697,9 @@ static void io_bpf_rounds(struct io_bpf_ring *br)
 	struct io_wq_work_list *list = &ctx->submit_state.compl_reqs;
 
 	do {
-		/* flows wait for room in the CQ */
-		if (unlikely(test_bit(IO_CHECK_CQ_OVERFLOW_BIT, &ctx->check_cq)))
+		/* flows wait for room in the CQ, and for the task to handle a signal */
+		if (unlikely(test_bit(IO_CHECK_CQ_OVERFLOW_BIT, &ctx->check_cq) ||
+			     io_bpf_task_wanted()))
 			br->slice = 0;
 		if (list->first && list->first->next)
 			io_bpf_walk_plugged(br);
@@ -779,7 +794,9 @@ static __always_inline int io_bpf_run_queued(struct io_bpf_ring *br, io_tw_token
 		last = mpscq_pop_emptied(&ctx->work_list, ctx->work_head);
 		io_bpf_run_tw(container_of(node, struct io_kiocb, io_task_work.node), tw);
 		ret++;
-	} while (!last && ret < max_events);
+		/* @req can be a multishot request that continues in new task work */
+	} while (ret < max_events &&
+		 (!last || (ret < IO_LOCAL_TW_DEFAULT_MAX && io_local_work_pending(ctx))));
 	return ret;
 }
 
@@ -812,7 +829,8 @@ static __always_inline struct io_kiocb *io_bpf_only_child(struct io_bpf_ring *br
 	struct io_wq_work_node *node = list->first;
 	struct io_kiocb *req;
 
-	if (!node || node->next || br->slice <= 0 || br->ctx->check_cq)
+	if (!node || node->next || br->slice <= 0 || br->ctx->check_cq ||
+	    io_bpf_task_wanted())
 		return NULL;
 	req = container_of(node, struct io_kiocb, comp_list);
 	if ((req->flags & (REQ_F_BPF | REQ_F_REISSUE)) != REQ_F_BPF ||
@@ -856,7 +874,8 @@ int io_bpf_run_local_work(struct io_ring_ctx *ctx, io_tw_token_t tw, int min_eve
 		if (state->compl_reqs.first || state->cq_flush || !hlist_empty(&br->kills))
 			io_bpf_rounds(br);
 	} while ((br->kept || io_local_work_pending(ctx)) &&
-		 (int)(ctx->cached_cq_tail - tail) < min_events && --rounds);
+		 (int)(ctx->cached_cq_tail - tail) < min_events &&
+		 !test_bit(IO_CHECK_CQ_OVERFLOW_BIT, &ctx->check_cq) && --rounds);
 	io_bpf_finish(br);
 	if (br->kept) {
 		io_req_task_work_add(br->kept);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The two programs of the demonstration, one for each act */
+/* The two programs of the demonstration */
 #include "iou_bpf.bpf.h"
 #include "demo_shared.h"
 
@@ -9,7 +9,7 @@ char LICENSE[] SEC("license") = "GPL";
 
 __u32 nr_runs;
 
-/* act one: what to copy, how far it has come, and by way of which buffers */
+/* part one: the files, the progress, and the buffers */
 __s32 src_fd;
 __s32 dst_fd;
 __u64 size;
@@ -51,7 +51,7 @@ static __always_inline int write_rest(struct bpf_io_uring_ctx *ctx,
 	return iou_issue(ctx, &sqe);
 }
 
-/* Uses the buffer for the next part of the file, if there is one. */
+/* Use the buffer for the next part of the file, if there is one. */
 static __always_inline int next_block(struct bpf_io_uring_ctx *ctx,
 				      struct demo_block *b, __u64 index)
 {
@@ -67,7 +67,7 @@ static __always_inline int next_block(struct bpf_io_uring_ctx *ctx,
 	return read_rest(ctx, b, index);
 }
 
-/* A read or write has completed: what comes after it? */
+/* Determine the next step after a read or write. */
 static __always_inline int next_step(struct bpf_io_uring_ctx *ctx,
 				     struct demo_block *b, __u64 index)
 {
@@ -75,7 +75,7 @@ static __always_inline int next_step(struct bpf_io_uring_ctx *ctx,
 
 	if (res < 0)
 		return res;
-	/* somebody has truncated the file, or the disk is full */
+	/* the file was truncated, or the disk is full */
 	if (!res)
 		return -ENODATA;
 
@@ -92,7 +92,7 @@ static __always_inline int next_step(struct bpf_io_uring_ctx *ctx,
 	return next_block(ctx, b, index);
 }
 
-/* Copies a file. The user_data of a child is the number of its block. */
+/* Copy a file. The user_data of a child is the number of its block. */
 SEC("iouring")
 int demo_copy(struct bpf_io_uring_ctx *ctx)
 {
@@ -114,9 +114,8 @@ int demo_copy(struct bpf_io_uring_ctx *ctx)
 }
 
 /*
- * Act two, READ -> BPF -> WRITE: reads on until what the write wants is there,
- * and lets nobody know of the pieces that it came in.
- * state[]: fd, address, bytes wanted, bytes there
+ * Part two, READ -> BPF -> WRITE: read until all data of the write is there,
+ * without CQEs for the pieces. state[]: fd, address, bytes wanted, bytes read
  */
 SEC("iouring")
 int demo_fill(struct bpf_io_uring_ctx *ctx)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Shows what a flow saves: a file is copied, and a pipe is read, without coming
- * back to user space in between. Beside it is what it takes today.
+ * Show the benefit of a flow: copy a file, and read a pipe, without returns to
+ * user space, in comparison with the present methods.
  */
 #include "demo.h"
 
@@ -11,7 +11,7 @@
 
 #include "demo.skel.h"
 
-/* it may take a second one to collect the CQE, and one if there was a signal */
+/* one more to reap the CQE, and one after a signal */
 #define MAX_ENTERS	3
 
 struct demo_results {
@@ -123,7 +123,7 @@ static int write_json(const struct demo_results *res, const char *path)
 	return fclose(file) ? -errno : 0;
 }
 
-/* Everything that the demonstration is about */
+/* State of the demonstration */
 static bool as_promised(const struct demo_results *res, __u64 size)
 {
 	const struct demo_stats *flow = &res->flow, *chain = &res->chain.stats;
@@ -170,7 +170,9 @@ static void open_files(struct demo_file *file, const char *src, const char *dst)
 	if (!S_ISREG(st.st_mode))
 		die(-EINVAL, "%s is no file", src);
 	file->size = st.st_size;
-	/* not O_TRUNC: that would be the end of a file that is copied to itself */
+	/*
+	 * without O_TRUNC, which would destroy a file that is copied to itself
+	 */
 	file->dst = open(dst, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (file->dst < 0 || fstat(file->dst, &dst_st))
 		die(-errno, "%s", dst);
@@ -224,7 +226,7 @@ static void print_usage(FILE *file)
 		"chain. Ends with 0 if all of it went as it should.\n");
 }
 
-/* Returns the name of the JSON file, or NULL. The operands are at optind. */
+/* Return the name of the JSON file, or NULL. The operands are at optind. */
 static const char *parse_args(int argc, char **argv)
 {
 	static const struct option options[] = {

@@ -7,17 +7,17 @@
 
 struct demo;
 
-/* what a way of doing things has cost, and whether it worked */
+/* cost of one variant, and whether it worked */
 struct demo_stats {
 	__u64		bytes;
 	unsigned int	enters;
 	unsigned int	cqes;
-	/* of the program */
+	/* runs of the program */
 	unsigned int	runs;
 	bool		ok;
 };
 
-/* The pieces in which the pipe of act two delivers, and their sum */
+/* Sizes of the pieces that the pipe of part two delivers, and their sum */
 #define DEMO_PIECES	{ 100, 1, 4000, 3, 2048, 1, 6000, 17, 4214 }
 #define DEMO_WANTED	16384
 
@@ -30,7 +30,7 @@ struct demo_file {
 	__u64		size;
 };
 
-/* act two: what the CQEs said, 0 if there was none */
+/* part two: results of the CQEs, 0 if there was none */
 struct demo_chain {
 	struct demo_stats	stats;
 	int			read_res;
@@ -38,9 +38,8 @@ struct demo_chain {
 };
 
 /*
- * The only system call for I/O in here. As there is always something to wait
- * for, io_uring_submit_and_wait() never gets around entering the kernel, and
- * does so once.
+ * The only system call for I/O. There is always a CQE to wait for, so
+ * io_uring_submit_and_wait() enters the kernel exactly once.
  */
 static inline int demo_enter(struct io_uring *ring, struct demo_stats *stats)
 {
@@ -63,13 +62,13 @@ static inline struct io_uring_sqe *demo_queue_rw(struct io_uring *ring, int op,
 	return sqe;
 }
 
-/* All return 0 or a negative error. */
+/* These return 0 or a negative error. */
 int demo_copy_flow(struct demo *skel, const struct demo_file *file,
 		   struct demo_stats *stats);
 int demo_copy_loop(const struct demo_file *file, struct demo_stats *stats);
-/* @skel is NULL for the chain without a flow. */
+/* Run the chain, without a flow if @skel is NULL. */
 int demo_chain(struct demo *skel, struct demo_chain *chain);
-/* Digits and a 0 */
+/* Store the hexadecimal digits and a terminating 0. */
 int demo_sha256(int fd, char sum[65]);
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Act two: what comes out of a pipe in odd pieces is to be written to a file as
- * a whole, by READ -> BPF -> WRITE, and by READ -> WRITE as it is today.
+ * Part two: write the data of a pipe, which arrives in pieces, to a file as a
+ * whole, by READ -> BPF -> WRITE and by READ -> WRITE.
  */
 #include "demo.h"
 
@@ -26,7 +26,7 @@ static void *source_fn(void *arg)
 	char *pos = source->data;
 
 	for (int i = 0; i < sizeof(pieces) / sizeof(*pieces); i++) {
-		/* so that each of them is read before the next one is there */
+		/* so that each piece is read before the next one arrives */
 		usleep(20000);
 		if (write(source->pipe[1], pos, pieces[i]) != pieces[i])
 			break;
@@ -69,13 +69,13 @@ static void queue_chain(struct io_uring *ring, int in, int out, char *buf,
 		sqe = iou_get_sqe(ring);
 		iou_prep_bpf(sqe, 0, in, (unsigned long)buf, DEMO_WANTED, 0);
 		sqe->user_data = FLOW;
-		/* that the write succeeds says it all */
+		/* the success of the write implies that of the read */
 		sqe->flags = IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
 	}
 	demo_queue_rw(ring, IORING_OP_WRITE, out, buf, DEMO_WANTED, 0, WRITE);
 }
 
-/* Waits for the CQE of the write, which is the last one either way. */
+/* Wait for the CQE of the write, which is the last one in both variants. */
 static int run_chain(struct io_uring *ring, struct demo_chain *chain)
 {
 	struct io_uring_cqe *cqe;
@@ -103,7 +103,7 @@ static int run_chain(struct io_uring *ring, struct demo_chain *chain)
 	return 0;
 }
 
-/* Is in the file what the source sent? */
+/* Return true if the file has the data of the source. */
 static bool arrived(FILE *file, const struct source *source)
 {
 	char data[DEMO_WANTED];

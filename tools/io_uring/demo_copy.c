@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Act one: a file is copied by one flow, and then by a loop in user space. */
+/* Part one: copy a file with one flow, and then with a loop in user space. */
 #include "demo.h"
 #include "demo.skel.h"
 
 #define FLOW	0xf10aULL
 
-/*
- * The flow: all there is to do here is to say what is to be copied and to wait
- * for the one CQE.
- */
+/* The flow: specify the copy, and wait for the one CQE. */
 static int flow_run(struct demo *skel, struct io_uring *ring,
 		    const struct demo_file *file, char *buf,
 		    struct demo_stats *stats)
@@ -66,7 +63,7 @@ out:
 	return ret;
 }
 
-/* The loop: the same blocks, the same steps, but each of them is done here. */
+/* The loop: the same blocks and steps, performed in user space */
 struct loop {
 	struct io_uring		ring;
 	const struct demo_file	*file;
@@ -132,7 +129,7 @@ static int loop_next_step(struct loop *loop, const struct io_uring_cqe *cqe)
 	return 0;
 }
 
-/* Takes all CQEs there are before it goes back to the kernel. */
+/* Handle all available CQEs before the next system call. */
 static int loop_run(struct loop *loop, struct demo_stats *stats)
 {
 	struct io_uring_cqe *cqe;

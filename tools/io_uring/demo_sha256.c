@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The checksum of a file, by whom everybody asks for it */
+/* The checksum of a file, by sha256sum */
 #include "demo.h"
 
 #include <sys/wait.h>
@@ -24,7 +24,7 @@ int demo_sha256(int fd, char sum[65])
 	if (!pid)
 		exec_sha256sum(fd, pipefd[1]);
 	close(pipefd[1]);
-	/* short enough to come in one piece */
+	/* short enough for a single read */
 	len = pid > 0 ? read(pipefd[0], sum, 64) : -1;
 	close(pipefd[0]);
 	if (pid < 0)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the demonstration and its programs share. Include its types first. */
+/* Shared by the demonstration and its programs. Requires the types. */
 #ifndef DEMO_SHARED_H
 #define DEMO_SHARED_H
 
-/* so much of a file is on its way at a time */
+/* blocks of a file in flight */
 #define DEMO_WINDOW	16
 #define DEMO_BLOCK	(64 << 10)
 
-/* a buffer, and the part of the file that is in it */
+/* a buffer, and the part of the file that it holds */
 struct demo_block {
 	__u64	addr;
 	__u64	off;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A flow that accepts connections with one request. */
+/* A flow that accepts connections with one request */
 #include <poll.h>
 
 #include "aux.h"
 
-/* The fd of event @n is one, and is closed. */
+/* Check that event @n has an fd, and close it. */
 #define ASSERT_ACCEPTED(n) do {						\
 	int __fd = aux_event(self, n)->res;				\
 									\
@@ -14,7 +14,7 @@
 	ASSERT_EQ(0, close(__fd));					\
 } while (0)
 
-/* One that came as a CQE. */
+/* The same for a CQE */
 static bool close_cqe_fd(const struct io_uring_cqe *cqe)
 {
 	return cqe->user_data == CHILD && cqe->res >= 0 && !close(cqe->res);
@@ -59,7 +59,7 @@ TEST_F(aux, accept_sleepable)
 	ASSERT_EQ(1, self->skel->bss->nr_cancel);
 }
 
-/* CQEs that the program posts come before the one that it runs for. */
+/* CQEs of the program precede the CQE of the event. */
 TEST_F(aux, accept_posted)
 {
 	struct io_uring_cqe cqe;
@@ -91,7 +91,7 @@ TEST_F(aux, accept_posted)
 	aux_cancel_flow();
 }
 
-/* All in one go, while it's issued. */
+/* All connections at once, during the issue */
 TEST_F(aux, accept_from_backlog)
 {
 	int fds[5];
@@ -109,7 +109,10 @@ TEST_F(aux, accept_from_backlog)
 	aux_cancel_flow();
 }
 
-/* The handler accepts all of them before the program ends the flow with the second. */
+/*
+ * The handler accepts all connections before the program ends the flow with the
+ * second one.
+ */
 TEST_F(aux, accept_ends_flow)
 {
 	struct io_uring_cqe cqes[3];
@@ -121,7 +124,7 @@ TEST_F(aux, accept_ends_flow)
 	aux_prep_accept(self);
 	aux_step(self, 2)->end = 7;
 	aux_start();
-	/* the others are lost to the program, not to the application */
+	/* the others are passed to the application, not to the program */
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 3));
 	ASSERT_HAS_CQE(cqes, 3, FLOW, 7);
 	for (int i = 0; i < 3; i++) {
@@ -153,13 +156,13 @@ TEST_F(aux, accept_ends_flow_from_task_work)
 	ASSERT_LE(0, fd = aux_connect(self));
 	ASSERT_CQE(&self->ring, FLOW, 7);
 	ASSERT_NO_CQE(&self->ring);
-	/* what was staged is forgotten */
+	/* staged children are discarded */
 	ASSERT_EQ(2, aux_nr_events(self));
 	ASSERT_ACCEPTED(1);
 	close(fd);
 }
 
-/* It's a request that has completed which can be issued again. */
+/* Only a completed request can be reissued. */
 TEST_F(aux, accept_is_not_issued_again)
 {
 	int fd;
@@ -176,8 +179,8 @@ TEST_F(aux, accept_is_not_issued_again)
 }
 
 /*
- * CQEs that do not fit end it, as they do without a program. The flow waits until
- * these have found room. No connection is lost, and none is seen twice.
+ * CQEs that do not fit end the request, as without a program. The flow waits
+ * until these are in the CQ. Each connection is reported exactly once.
  */
 TEST_F(aux, accept_overflow)
 {

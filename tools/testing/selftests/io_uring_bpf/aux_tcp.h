@@ -28,7 +28,7 @@ static inline int tcp_connect(void)
 	if (fd < 0 || sender < 0 || loopback_up(fd))
 		return -errno;
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-	/* what is not sent finds no room, and doesn't just wait for more */
+	/* no Nagle: unsent data lacks room, and does not just wait for more data */
 	setsockopt(sender, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	if (bind(fd, (void *)&addr, len) || listen(fd, 1) ||
 	    getsockname(fd, (void *)&addr, &len) ||
@@ -57,11 +57,11 @@ static inline struct io_uring_sqe *prep_send(FIXTURE_DATA(aux) *self)
 	ASSERT_EQ(_opcode, __ev->opcode);				\
 	ASSERT_EQ(_res, __ev->res);					\
 	ASSERT_EQ(IORING_CQE_F_MORE, __ev->cflags);			\
-	/* the notification is in flight, and counted */		\
+	/* the notification is a child in flight */			\
 	ASSERT_EQ(1, __ev->nr_children);				\
 } while (0)
 
-/* Sends until the receiver has room for no more, while the sender still has. */
+/* Send until the receiver is full and the sender is not. */
 static inline bool tcp_fill(void)
 {
 	for (int i = 0; i < 100; i++) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Timestamps of a socket: CQEs of 32 bytes that a command posts, and goes on. */
+/* Timestamps of a socket: a command posts CQEs of 32 bytes and continues. */
 #include <linux/net_tstamp.h>
 
 #include "aux.h"
@@ -57,7 +57,7 @@ TEST_F(aux, timestamps)
 	close(fd);
 }
 
-/* With the time in the two words that the program does not see. */
+/* The extra words, which the program does not see, have the time. */
 TEST_F(aux, timestamp_posted)
 {
 	struct iou_cqe cqe;

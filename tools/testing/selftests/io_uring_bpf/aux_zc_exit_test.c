@@ -37,7 +37,7 @@ static void queue_futex_wait(struct io_uring *ring)
 	sqe->user_data = FUTEX;
 }
 
-/* The process: submits the chain, and ends when the program has ended the flow. */
+/* Run a process that submits the chain, and exits after the program has ended the flow. */
 static void run_process(FIXTURE_DATA(aux) *self, unsigned int setup, int sig)
 {
 	struct io_uring ring;
@@ -77,7 +77,7 @@ static void run_exit(struct __test_metadata *_metadata, FIXTURE_DATA(aux) *self,
 		run_process(self, setup, sig);
 	ASSERT_LT(0, pid);
 	dead = until_ms(waitpid(pid, &status, WNOHANG) == pid, IOU_WAIT_MS);
-	/* the notification comes, so that a process that hangs goes on, and its ring */
+	/* let the notification come: the ring, or a process that hangs, can go away */
 	ASSERT_EQ(0, tcp_reset());
 	ASSERT_TRUE(dead) TH_LOG("process %d does not end", pid);
 	if (sig) {

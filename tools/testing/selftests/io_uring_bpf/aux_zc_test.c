@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Zero-copy sends of a flow, and their notifications. */
+/* Zero-copy sends of a flow, and their notifications */
 #include <pthread.h>
 #include <sys/uio.h>
 
@@ -11,7 +11,7 @@
 	ASSERT_EQ(0, aux_event(self, n)->nr_children);			\
 } while (0)
 
-/* The flow lives until it has come. Neither of the two posts a CQE. */
+/* The flow waits for the notification. Neither completion posts a CQE. */
 static void send_and_check(struct __test_metadata *_metadata,
 			   FIXTURE_DATA(aux) *self, __u8 opcode)
 {
@@ -49,7 +49,7 @@ TEST_F(aux, sendmsg_zc)
 	send_and_check(_metadata, self, IORING_OP_SENDMSG_ZC);
 }
 
-/* What it reports in the uppermost bit, that there was a copy, is no failure. */
+/* The uppermost bit, which reports a copy, is not a failure. */
 TEST_F(aux, copied_is_no_failure)
 {
 	ASSERT_EQ(0, tcp_connect());
@@ -62,7 +62,7 @@ TEST_F(aux, copied_is_no_failure)
 	ASSERT_AUX(2, IORING_OP_SEND_ZC, (int)IORING_NOTIF_USAGE_ZC_COPIED);
 }
 
-/* One that its chain was cut before: it isn't sent, and its memory is free. */
+/* The chain is cut before the send, so the notification comes at once. */
 TEST_F(aux, send_zc_in_cut_chain)
 {
 	struct io_uring_sqe *sqe;
@@ -104,7 +104,7 @@ TEST_F(aux, send_zc_in_io_wq)
 	send_and_check(_metadata, self, IORING_OP_SEND_ZC);
 }
 
-/* As the application would see them. */
+/* Post both, like an application's send. */
 TEST_F(aux, send_zc_posted)
 {
 	ASSERT_EQ(0, tcp_connect());
@@ -119,7 +119,10 @@ TEST_F(aux, send_zc_posted)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* The notification came with the preparation, and goes without the send. */
+/*
+ * The preparation has allocated a notification, which completes without the
+ * send.
+ */
 TEST_F(aux, send_zc_refused)
 {
 	ASSERT_EQ(0, tcp_connect());
@@ -132,7 +135,7 @@ TEST_F(aux, send_zc_refused)
 	ASSERT_NOTIFIED(2, IORING_OP_SEND_ZC);
 }
 
-/* There has never been one. */
+/* The preparation failed before the allocation. */
 TEST_F(aux, send_zc_not_prepared)
 {
 	prep_send(self)->flags = 1U << 7;
@@ -154,7 +157,7 @@ TEST_F(aux, send_zc_without_file)
 	ASSERT_NOTIFIED(2, IORING_OP_SEND_ZC);
 }
 
-/* A notification isn't a NOP, and is not issued again as one. */
+/* A notification cannot be reissued. */
 TEST_F(aux, notification_is_not_issued_again)
 {
 	ASSERT_EQ(0, tcp_connect());
@@ -175,8 +178,8 @@ static void *drain_fn(void *arg)
 }
 
 /*
- * Who waits for several CQEs sleeps until there may be as many. Here all of them
- * are for the program to post, when the notification has come.
+ * A wait for several CQEs sleeps until as many completions are possible. Here
+ * the program posts all of them, after the notification.
  */
 TEST_F(aux, lazy_wake)
 {
@@ -198,7 +201,7 @@ TEST_F(aux, lazy_wake)
 	ASSERT_EQ(0, pthread_join(thread, NULL));
 }
 
-/* The memory is the kernel's until it says so, whoever ends the flow. */
+/* The kernel uses the memory until the notification, however the flow ends. */
 static void end_early(struct __test_metadata *_metadata,
 		      FIXTURE_DATA(aux) *self, bool cancel)
 {

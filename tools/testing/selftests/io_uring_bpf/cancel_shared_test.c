@@ -66,6 +66,7 @@ FIXTURE_TEARDOWN(cancel_shared)
 	io_uring_queue_exit(&self->ring);
 }
 
+/* Return true if @info still has the pattern. */
 static bool is_untouched(const siginfo_t *info)
 {
 	const unsigned char *p = (const void *)info;
@@ -77,7 +78,7 @@ static bool is_untouched(const siginfo_t *info)
 	return true;
 }
 
-/* A process that does not exit by itself. */
+/* Start a process that does not exit on its own. Return its pid, or -1. */
 static pid_t fork_sleeper(void)
 {
 	pid_t pid = fork();
@@ -90,7 +91,7 @@ static pid_t fork_sleeper(void)
 	return pid;
 }
 
-/* Submit a flow whose child waits for the exit of @pid. */
+/* Submit a flow whose child waits for the exit of @pid. Return true on success. */
 static bool submit(FIXTURE_DATA(cancel_shared) *self, int n, pid_t pid)
 {
 	struct io_uring_sqe *sqe = &self->skel->bss->sqes[0];
@@ -104,14 +105,14 @@ static bool submit(FIXTURE_DATA(cancel_shared) *self, int n, pid_t pid)
 	sqe->file_index = WEXITED;
 	sqe->user_data = CHILD + n;
 	self->skel->bss->nr_sqes = 1;
-	/* the other process has submitted since this one was forked, or has not */
+	/* the other process can have moved the tail */
 	ring->sq.sqe_tail = *ring->sq.ktail;
 	ring->sq.sqe_head = ring->sq.sqe_tail;
 	iou_queue_bpf(ring, 0, FLOW + n);
 	return iou_submit(ring) == 1 && !self->skel->bss->rets[0];
 }
 
-/* The process: lives until the flows of both processes have completed. */
+/* Run process @n, which lives until the flows of both processes have completed. */
 static void run_process(FIXTURE_DATA(cancel_shared) *self, int n)
 {
 	int code = 0;
@@ -162,7 +163,7 @@ TEST_F_TIMEOUT(cancel_shared, detach, 60)
 	for (int i = 0; i < NR; i++)
 		ASSERT_HAS_CQE(cqes, NR, FLOW + i, -ECANCELED);
 	ASSERT_NO_CQE(&self->ring);
-	/* nor is it for the process that has detached the program */
+	/* the process that has detached the program does not write either */
 	for (int i = 0; i < NR; i++)
 		ASSERT_TRUE(is_untouched(&self->infos[i]));
 	ASSERT_EQ(NR, self->skel->bss->nr_events);

@@ -45,7 +45,7 @@ FIXTURE(iowq_ended) {
 IOU_MODE_VARIANTS(iowq_ended);
 IOU_LOAD_ONCE(iowq);
 
-/* The child of a kind of flows, the first of two of ENDED, or the other one. */
+/* Return the SQE of child @n: that of kind @n, or ENDED + 1 for the second of ENDED. */
 static struct io_uring_sqe *child(FIXTURE_DATA(iowq_ended) *self, int n)
 {
 	return &self->skel->bss->sqes[n];
@@ -99,7 +99,7 @@ static void queue_flow(FIXTURE_DATA(iowq_ended) *self, unsigned int kind)
 	iou_queue_bpf(&self->ring, 0, FLOW + kind)->off = kind;
 }
 
-/* All kinds of flows, as many at once as there is room for, and always some. */
+/* Run flows of all kinds, with more than a few of them in flight at any time. */
 static void stress(struct __test_metadata *_metadata, FIXTURE_DATA(iowq_ended) *self)
 {
 	unsigned int nr = 0, in_flight = 0, queued;
@@ -132,7 +132,7 @@ TEST_F(iowq_ended, beside_short_flows)
 	stress(_metadata, self);
 }
 
-/* The receive is on its way to a worker, or there, when it is cancelled. */
+/* A worker issues the receive, before or while the flow cancels it. */
 TEST_F(iowq_ended, beside_short_flows_async)
 {
 	name_child(self, ENDED, IOSQE_ASYNC);

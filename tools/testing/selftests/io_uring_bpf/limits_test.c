@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* How much there can be of what, where it takes more than a program to see. */
+/* Limits whose test requires a large number of flows or hops */
 #include "iou_until.h"
 #include "kselftest_harness.h"
 #include "flow.skel.h"
@@ -10,11 +10,11 @@
 
 #define MAX_FLOWS	65536U
 #define MAX_ENTRIES	32768U
-/* completions and requests between two looks at the clock */
+/* completions and requests between two reads of the clock */
 #define SLICE		128
-/* hops of a flow that others wait for, unless all of them wait for time */
+/* hops of a flow before the others run, unless all of them wait for time */
 #define BURST		SLICE
-/* hops that take longer than any test */
+/* more hops than any test performs */
 #define ENDLESS		(1ULL << 40)
 
 FIXTURE(limits) {
@@ -30,7 +30,7 @@ IOU_LOAD_ONCE(flow);
 
 FIXTURE_SETUP(limits)
 {
-	/* for all flows that there can be */
+	/* for the maximum number of flows */
 	const unsigned int nr = variant->setup ? IOU_ENTRIES : MAX_ENTRIES;
 
 	IOU_REQUIRE();
@@ -49,7 +49,7 @@ FIXTURE_TEARDOWN(limits)
 	io_uring_queue_exit(&self->ring);
 }
 
-/* A read that waits, and @nr flows behind it, which have a place from now on. */
+/* Submit a read that waits, and @nr flows behind it, each with an index. */
 static int submit_chain(FIXTURE_DATA(limits) *self, unsigned int nr)
 {
 	struct io_uring_sqe *sqe = iou_get_sqe(&self->ring);
@@ -71,7 +71,7 @@ static int cancel_reads(FIXTURE_DATA(limits) *self)
 	return iou_submit(&self->ring);
 }
 
-/* Takes @nr CQEs, of which @flows are of flows that were cancelled. */
+/* Take @nr CQEs, of which @flows belong to cancelled flows. */
 #define expect_cancelled(nr, flows) do {				\
 	unsigned int __flows = 0;					\
 	struct io_uring_cqe __cqe;					\
@@ -87,13 +87,13 @@ static int cancel_reads(FIXTURE_DATA(limits) *self)
 	ASSERT_NO_CQE(&self->ring);					\
 } while (0)
 
-/* All of them end by a cancellation, with more CQEs than there is room for. */
+/* All flows are cancelled, with more CQEs than the CQ has entries. */
 TEST_F_TIMEOUT(limits, flows, 300)
 {
 	const unsigned int chain = MAX_ENTRIES - 1;
 
 	if (variant->setup)
-		SKIP(return, "once is enough, it takes long");
+		SKIP(return, "slow, one variant suffices");
 	self->link = IOU_ATTACH(self->skel->progs.flow_log, &self->ring, 0);
 	ASSERT_EQ(1 + chain, submit_chain(self, chain));
 	ASSERT_EQ(1 + chain, submit_chain(self, chain));
@@ -113,7 +113,7 @@ TEST_F_TIMEOUT(limits, flows, 300)
 	ASSERT_CQE(&self->ring, FLOW, 0);
 }
 
-/* No hop is lost where a flow has to make way. */
+/* No hop is lost when a flow waits. */
 TEST_F(limits, budget)
 {
 	const int nr[] = { SLICE / 2, SLICE, 10 * SLICE, 30 * SLICE };
@@ -134,7 +134,7 @@ static __u64 counted(FIXTURE_DATA(limits) *self)
 	return IO_URING_READ_ONCE(self->skel->bss->nr_counted);
 }
 
-/* A flow that has no end leaves time to its task, and goes on in between. */
+/* An endless flow leaves time to its task, and resumes. */
 TEST_F(limits, budget_is_kept)
 {
 	self->link = IOU_ATTACH(self->skel->progs.flow_count, &self->ring, 0);
@@ -150,7 +150,7 @@ TEST_F(limits, budget_is_kept)
 	ASSERT_CQE(&self->ring, FLOW, -ECANCELED);
 }
 
-/* The same for another ring of the task, or of the SQ thread. */
+/* The same for another ring of the task, or of the SQ thread */
 TEST_F(limits, budget_of_other_rings)
 {
 	struct io_uring_params p = { .flags = variant->setup & ~IOU_SHAPED };
@@ -178,7 +178,7 @@ TEST_F(limits, budget_of_other_rings)
 	io_uring_queue_exit(&other);
 }
 
-/* A flow goes on without the others for so long only. */
+/* A flow runs for a limited time before the others run. */
 TEST_F(limits, burst)
 {
 	const int flows = 3, nr = 40 * BURST;
@@ -191,11 +191,11 @@ TEST_F(limits, burst)
 	for (int i = 0; i < flows; i++)
 		ASSERT_EQ(0, iou_wait_cqe(&self->ring, &cqe));
 	ASSERT_EQ(flows * nr, self->skel->bss->nr_counted);
-	/* when it's through, each of the others has had one turn at least */
+	/* each of the others has run at least once before its end */
 	ASSERT_LT(nr + BURST, self->skel->bss->counted_by_first);
 }
 
-/* The same with others that want to go on. */
+/* The same with others that do not end */
 TEST_F(limits, budget_of_many)
 {
 	const int flows = 7, nr = 5 * BURST;

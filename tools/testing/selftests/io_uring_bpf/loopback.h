@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-/* Bring the device up, by any socket. Return 0 or an error. */
+/* Bring the device up, using any socket. Return 0 or an error. */
 static inline int loopback_up(int fd)
 {
 	struct ifreq ifr = { .ifr_name = "lo" };

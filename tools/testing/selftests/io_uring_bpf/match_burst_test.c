@@ -29,11 +29,12 @@ FIXTURE(match_burst) {
 	struct io_uring_buf_ring *buf_ring;
 };
 
-/* a program that is attached to the ring, and what it watches, if it does */
+/* the program of the ring */
 enum {
 	WATCH_PLAIN,
-	/* not what the test does */
+	/* matches no request of the test */
 	WATCH_OTHER,
+	/* not plain */
 	WATCH_STATE,
 	/* no flow is ever submitted */
 	STEER,

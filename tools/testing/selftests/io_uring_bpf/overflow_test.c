@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A flow that posts CQEs waits while CQEs wait for room in the CQ, so that the list
- * of these is bounded, and goes on when the application has made room.
+ * A flow that posts CQEs waits while CQEs wait for room in the CQ, so the list
+ * of these is bounded. The flow continues when the application has made room.
  */
 #include "iou_count.h"
 #include "iou_until.h"
@@ -14,7 +14,7 @@
 
 #define CQ_ENTRIES	16
 #define HOPS		3000
-/* of one flush, which ends when there are as many CQEs */
+/* of one flush, which ends after this number of CQEs */
 #define MAX_OVERFLOW	128
 
 FIXTURE(overflow) {
@@ -48,7 +48,7 @@ static void start(struct __test_metadata *_metadata, FIXTURE_DATA(overflow) *sel
 	iou_queue_bpf(&self->ring, 0, FLOW);
 	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_TRUE(iou_until(&self->ring, io_uring_cq_has_overflow(&self->ring)));
-	/* time in which the flow could go on */
+	/* time in which the flow could continue */
 	for (int i = 0; i < 20; i++) {
 		usleep(5000);
 		io_uring_get_events(&self->ring);
@@ -111,7 +111,7 @@ static void overflow_and_exit(FIXTURE_DATA(overflow) *self, unsigned int setup,
 	    !iou_until(&ring, io_uring_cq_has_overflow(&ring)))
 		_exit(2);
 	if (other) {
-		iou_prep_nop(iou_get_sqe(other), 0, 0);
+		iou_prep_nop(iou_get_sqe(other), 0, 0, 0);
 		if (iou_submit(other) != 1)
 			_exit(3);
 		/* the child completes, and waits with its flow */

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Where requests of a program meet state of the ring that is another's: what is
- * left of a submission, or of a request that has completed or goes on.
+ * Requests of programs in the presence of other state of the ring: an
+ * unfinished submission, or a request that has completed or continues.
  */
 #include "chain.h"
 
 /*
- * The last SQE of a submission leaves its chain open, and is issued right before
- * the flush in which the flow starts. The children are no part of that chain,
- * nor is the next request of the application.
+ * The last SQE of a submission leaves its chain open, and is issued right
+ * before the flush in which the flow starts. Neither the children nor the next
+ * request of the application are part of this chain.
  */
 TEST_F(chain, stale_link_head)
 {
@@ -45,7 +45,7 @@ TEST_F(chain, stale_link_head)
 	}
 }
 
-/* A file that block I/O goes to, with a block in it. */
+/* Return a file for block I/O that has a block. */
 static int ring_state_file(FIXTURE_DATA(chain) *self)
 {
 	const char *dir = getenv("TMPDIR");
@@ -70,9 +70,9 @@ static int ring_state_file(FIXTURE_DATA(chain) *self)
 }
 
 /*
- * A submission that is large enough for a plug, and has nothing that would be
- * put on it. The read comes later, out of task work: a plug that it opened would
- * be in the ring's memory, and be the task's for good.
+ * A submission that is large enough for a plug, without block I/O. The read
+ * follows in task work: a plug that it started would be in the memory of the
+ * ring, and would remain in the task.
  */
 TEST_F(chain, stale_plug)
 {
@@ -107,7 +107,7 @@ TEST_F(chain, stale_plug)
 	self->link = NULL;
 	io_uring_queue_exit(&self->ring);
 	usleep(IOU_IDLE_MS * 1000);
-	/* KASAN would have something to say */
+	/* KASAN would report an error */
 	ASSERT_EQ(4096, pread(fd, block, 4096, 0));
 	ASSERT_EQ(0, iou_ring_init(&self->ring, 0));
 	free(block);
@@ -115,9 +115,9 @@ TEST_F(chain, stale_plug)
 }
 
 /*
- * When a timeout of the request before the flow fires, that request gets freed by
- * whoever comes last, and passes by the program once more. Here both come at about
- * the same time. It is one event, and one CQE of each.
+ * The timeout of the request before a flow fires, and the request is freed by
+ * the holder of the last reference, and passes the walk again. Here both happen
+ * at about the same time. There is one event, and one CQE each.
  */
 TEST_F(chain, second_visit)
 {
@@ -155,8 +155,8 @@ TEST_F(chain, second_visit)
 }
 
 /*
- * The same of children, which a worker holds on to: each of them ends its turn
- * in the flow once.
+ * The same for children with a reference of a worker: each of them completes
+ * once.
  */
 TEST_F(chain, second_visit_of_children)
 {
@@ -179,7 +179,7 @@ TEST_F(chain, second_visit_of_children)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* Let the program of flows issue a read of the pipe that waits. */
+/* Let the program of flows issue a read that waits for the pipe. */
 static void attach_reader(struct __test_metadata *_metadata,
 			  FIXTURE_DATA(chain) *self, __u64 user_data)
 {
@@ -191,7 +191,10 @@ static void attach_reader(struct __test_metadata *_metadata,
 	ASSERT_EQ(0, fcntl(self->out[0], F_SETFL, 0));
 }
 
-/* The timeout ends READ, and nothing of the flow, whose child may then complete. */
+/*
+ * The timeout ends READ only, and the child of the flow can complete
+ * afterwards.
+ */
 static void expect_timeout_of_read(struct __test_metadata *_metadata,
 				   FIXTURE_DATA(chain) *self)
 {
@@ -206,10 +209,10 @@ static void expect_timeout_of_read(struct __test_metadata *_metadata,
 }
 
 /*
- * A timeout whose request has completed, and whose timer has fired all the same.
- * By its turn the flow behind that request goes on, with a child of the same
- * user_data, and neither is what it was to cancel. On such a ring nothing runs
- * between the two, so that it is always so.
+ * The request of a timeout completes, and the timer fires nevertheless. By
+ * then, the flow behind the request has a child with the same user_data. The
+ * timeout cancels neither. On such a ring, nothing runs between the two, so the
+ * order is certain.
  */
 TEST_F(chain, stale_link_timeout)
 {
@@ -218,14 +221,14 @@ TEST_F(chain, stale_link_timeout)
 	struct io_uring_cqe cqe;
 
 	if (!variant->setup)
-		SKIP(return, "takes a ring that defers its work");
+		SKIP(return, "requires IORING_SETUP_DEFER_TASKRUN");
 	attach_reader(_metadata, self, READ);
 
 	chain_queue_read(self, IOSQE_IO_LINK);
 	chain_queue_timeout(self, 300, IOSQE_IO_LINK);
 	chain_queue_flow(self, 0, 0)->user_data = READ;
 	ASSERT_EQ(3, iou_submit(&self->ring));
-	/* the read's turn, others that fill a batch, and that of the timer */
+	/* the read, other requests that fill a batch, and the timer */
 	ASSERT_EQ(4, write(self->in[1], "data", 4));
 	for (unsigned int i = 0; i < fill; i++)
 		iou_prep_nop(iou_get_sqe(&self->ring), 0, IORING_NOP_TW, OTHER);
@@ -244,7 +247,10 @@ TEST_F(chain, stale_link_timeout)
 	EXPECT_EQ(4, bss->events[1].res);
 }
 
-/* Nor is one that is in time for a flow that goes by the name of its request. */
+/*
+ * A timeout that fires in time does not cancel a flow with the user_data of its
+ * request.
+ */
 TEST_F(chain, link_timeout_is_not_for_a_flow)
 {
 	attach_reader(_metadata, self, CHILD);
@@ -258,7 +264,9 @@ TEST_F(chain, link_timeout_is_not_for_a_flow)
 	ASSERT_CQE(&self->ring, READ, 0);
 }
 
-/* A linked timeout ends its request, and no child that has the same user_data. */
+/*
+ * A linked timeout cancels its request, and no child with the same user_data.
+ */
 TEST_F(chain, link_timeout_is_not_for_a_child)
 {
 	struct chain__bss *bss = self->skel->bss;
@@ -276,8 +284,8 @@ TEST_F(chain, link_timeout_is_not_for_a_child)
 }
 
 /*
- * What a request before a flow posts while it goes on is no event, be there a
- * program that watches. Its last CQE is one, of the flow.
+ * CQEs of a multishot request before a flow are no events, even with a watching
+ * program. The last one is an event of the flow.
  */
 TEST_F(chain, last_cqe)
 {
@@ -298,7 +306,7 @@ TEST_F(chain, last_cqe)
 	sqe->user_data = READ;
 	sqe->flags = IOSQE_IO_LINK;
 	chain_queue_flow(self, 0, 0);
-	/* when this is through, the poll waits */
+	/* the poll is armed when this has completed */
 	iou_prep_nop(iou_get_sqe(&self->ring), 7, 0, MARKER);
 	ASSERT_EQ(3, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, MARKER, 7);

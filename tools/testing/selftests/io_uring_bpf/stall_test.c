@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What must not wait: children for a drain, a chain for what cannot be cancelled, and
- * rings for each other.
+ * Cases that must not wait: children for a drain, a chain for a request that
+ * cannot be cancelled, and rings for each other
  */
 #include <dirent.h>
 #include <linux/fs.h>
@@ -13,7 +13,7 @@
 
 #include "cancel.h"
 
-/* A file in TMPDIR, which is gone when it's closed. */
+/* Return an unlinked file in TMPDIR. */
 static int stall_file(void)
 {
 	const char *dir = getenv("TMPDIR");
@@ -28,8 +28,8 @@ static int stall_file(void)
 }
 
 /*
- * A drain waits for the flow. What the flow issues meanwhile does not wait for
- * the drain, be it at once, in task work or in a worker, where a sync always goes.
+ * A drain waits for the flow. Children that the flow issues do not wait for the
+ * drain, whether in place, in task work or in a worker, which executes a sync.
  */
 TEST_F(cancel, drain_passes)
 {
@@ -91,7 +91,7 @@ static unsigned int nr_workers(void)
 	return nr;
 }
 
-/* Nor does a drain that waits have workers run what would complete at once. */
+/* A waiting drain does not send children that complete in place to workers. */
 TEST_F(cancel, drain_takes_no_worker)
 {
 	struct io_uring_sqe *sqes = self->skel->bss->sqes;
@@ -120,7 +120,7 @@ TEST_F(cancel, drain_takes_no_worker)
 	close(other[1]);
 }
 
-/* Chains that are held back by a drain, or begin with one. */
+/* Chains behind a drain, or with a drain as their head */
 TEST_F(cancel, chain_behind_drain)
 {
 	struct io_uring_sqe *sqe;
@@ -157,7 +157,7 @@ TEST_F(cancel, chain_behind_drain)
 	}
 }
 
-/* A file system of its own, that nobody misses while it is frozen, or -1. */
+/* Return a file system of its own, which can be frozen without harm, or -1. */
 static int freezable(void)
 {
 	const char *dir = getenv("TMPDIR");
@@ -173,14 +173,14 @@ static int freezable(void)
 	return fd;
 }
 
-/* Thaws it when the test is through, however that comes about. */
+/* Thaw the file system at the end of the test, including failures. */
 static void start_guard(int fs, int *guard)
 {
 	char c;
 
 	if (fork())
 		return;
-	/* not to be killed with the test, nor by who cleans up after it */
+	/* survive signals to the process group of the test */
 	setsid();
 	close(guard[1]);
 	while (read(guard[0], &c, 1) > 0)
@@ -190,8 +190,8 @@ static void start_guard(int fs, int *guard)
 }
 
 /*
- * A flow is cancelled whose child can't be: a write to a frozen file. It has to
- * wait, but what stands behind the flow need not.
+ * The flow is cancelled, but its child cannot be: a write to a frozen file. The
+ * flow has to wait, the chain behind it does not.
  */
 TEST_F(cancel, chain_of_killed_flow)
 {
@@ -202,7 +202,7 @@ TEST_F(cancel, chain_of_killed_flow)
 	ASSERT_EQ(0, pipe2(guard, O_CLOEXEC));
 	fs = freezable();
 	if (fs < 0)
-		SKIP(return, "TMPDIR is no file system that can be frozen");
+		SKIP(return, "the file system of TMPDIR cannot be frozen");
 	start_guard(fs, guard);
 	self->link = IOU_ATTACH(self->skel->progs.cancel_issue, &self->ring, 0);
 	iou_prep_write(&self->skel->bss->sqes[0], fd, "data", 4, 0, CHILD);
@@ -226,8 +226,8 @@ TEST_F(cancel, chain_of_killed_flow)
 }
 
 /*
- * Is it waiting for what is no event? Also asked by a thread of that process, which
- * must not want any memory then.
+ * Return true if the task waits uninterruptibly. Also called by a thread of
+ * that process, where it must not allocate memory.
  */
 static bool is_stalled(pid_t pid)
 {
@@ -247,7 +247,7 @@ static bool is_stalled(pid_t pid)
 	return p && p[2] == 'D';
 }
 
-/* what the process that stands still has in common with its threads and us */
+/* shared by the stalled process, its threads and the test */
 struct stall {
 	int link;
 	int detaching;
@@ -265,8 +265,8 @@ static void *detach_fn(void *arg)
 }
 
 /*
- * A process whose submission stands still at a page of a frozen file, with the
- * ring locked, and one of its threads waits for that lock to detach a program.
+ * A process whose submission stalls at a page of a frozen file, with the ring
+ * locked. One of its threads waits for this lock to detach a program.
  */
 static void stall(FIXTURE_DATA(cancel) *self, unsigned int setup, int fd,
 		  struct stall *st)
@@ -291,7 +291,7 @@ static void stall(FIXTURE_DATA(cancel) *self, unsigned int setup, int fd,
 	_exit(iou_wait_cqe(&ring, &cqe) || cqe.res != 4096);
 }
 
-/* Looks at all links there are, also at those that are being detached. */
+/* Query all links, including those that are being detached. */
 static int look_at_links(void)
 {
 	struct bpf_link_info info = {};
@@ -313,8 +313,8 @@ static int look_at_links(void)
 }
 
 /*
- * User space can keep a ring locked for as long as it likes, and attaching takes
- * no privilege: it's nobody else's problem.
+ * User space can keep a ring locked for any time, and attaching requires no
+ * capability: this must not affect other processes.
  */
 TEST_F(cancel, no_shared_lock)
 {
@@ -323,7 +323,7 @@ TEST_F(cancel, no_shared_lock)
 	pid_t pid;
 
 	if (variant->setup & IORING_SETUP_SQPOLL)
-		SKIP(return, "it would be the SQ thread that is held up");
+		SKIP(return, "the SQ thread would stall");
 	st = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
 		  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, st);
@@ -334,7 +334,7 @@ TEST_F(cancel, no_shared_lock)
 	self->skel->bss->nr_sqes = 0;
 	fs = freezable();
 	if (fs < 0)
-		SKIP(return, "TMPDIR is no file system that can be frozen");
+		SKIP(return, "the file system of TMPDIR cannot be frozen");
 	start_guard(fs, guard);
 
 	pid = fork();

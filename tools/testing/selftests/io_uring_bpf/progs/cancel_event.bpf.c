@@ -3,7 +3,7 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* what to return for the event, and how many CQEs to post */
+/* verdict of the event, and number of CQEs to post */
 __u32 verdict;
 __u32 nr_cqes;
 
@@ -13,13 +13,13 @@ __s32 complete_ret;
 __s32 post_ret;
 __u32 nr_cancel;
 
-/* for cancel_completed: the event at which it ends the flow, and with which result */
+/* of cancel_completed: the event that ends the flow, and the result of the flow */
 __u32 end_at;
 __s32 end_res;
-/* of the cancellation that it issues */
+/* user_data of the cancellation */
 __u64 cancel_ud;
 
-/* Counts in its state, and tries all there is when it's cancelled. */
+/* Count in the state, and try all kfuncs on CANCEL. */
 SEC("iouring")
 int cancel_event(struct bpf_io_uring_ctx *ctx)
 {
@@ -48,8 +48,8 @@ int cancel_event(struct bpf_io_uring_ctx *ctx)
 }
 
 /*
- * Issues what the test filled in. Ends the flow, in a run that has also issued a
- * cancellation of the flow, as a request of the application.
+ * Issue the SQEs of the test. At event end_at, issue a cancellation of the flow as a
+ * request of the application, and end the flow.
  */
 SEC("iouring")
 int cancel_completed(struct bpf_io_uring_ctx *ctx)

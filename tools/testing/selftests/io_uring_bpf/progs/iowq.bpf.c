@@ -3,7 +3,7 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* thread to run in, 0 for that of the first run; how often one was elsewhere */
+/* thread to run in, 0 for that of the first run; runs in another thread */
 __u64 expected_pid_tgid;
 __u32 nr_elsewhere;
 /* result of the flows that iowq_end ends */
@@ -18,7 +18,7 @@ static __always_inline void log_event(struct bpf_io_uring_ctx *ctx)
 		nr_elsewhere++;
 }
 
-/* Issues what the test filled in, at the flow's first event. */
+/* Issue the SQEs of the test at the first event of the flow. */
 SEC("iouring")
 int iowq_issue(struct bpf_io_uring_ctx *ctx)
 {
@@ -28,7 +28,7 @@ int iowq_issue(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* Issues sqes[0] and sqes[1] in turn, state[0] times in all. */
+/* Issue sqes[0] and sqes[1] alternately, state[0] times in total. */
 SEC("iouring")
 int iowq_loop(struct bpf_io_uring_ctx *ctx)
 {
@@ -45,8 +45,8 @@ int iowq_loop(struct bpf_io_uring_ctx *ctx)
 }
 
 /*
- * With state[0] 0 or 1, issues that SQE, and the flow ends with it. With 2, issues sqes[2]
- * and sqes[3], and ends the flow when one of them completes.
+ * Issue the SQE that state[0] names, 0 or 1, and let the flow end on its own. With 2, issue
+ * sqes[2] and sqes[3], and end the flow when one of them completes.
  */
 SEC("iouring")
 int iowq_end(struct bpf_io_uring_ctx *ctx)

@@ -5,7 +5,7 @@ char LICENSE[] SEC("license") = "GPL";
 
 __u64 child_ud;
 __u32 nr_hops, wanted;
-/* issue the same request again, instead of another one */
+/* reissue the request instead of issuing another one */
 __u32 again;
 /* if not 0, a child polls this */
 __u32 poll_fd;
@@ -21,7 +21,7 @@ static __always_inline void issue_poll(struct bpf_io_uring_ctx *ctx)
 	iou_issue(ctx, &sqe);
 }
 
-/* One NOP after the other, each of which posts its CQE. */
+/* Issue one NOP after the other, each of which posts its CQE. */
 SEC("iouring")
 int overflow_post(struct bpf_io_uring_ctx *ctx)
 {
