@@ -236,6 +236,67 @@ TEST_F(cancel_event, child_has_completed)
 	ASSERT_EQ(2, self->skel->bss->nr_events);
 }
 
+/*
+ * Let the program end the flow at @event, and cancel the flow in the same run, by a
+ * request of the application. The flow keeps its result, and there is no CANCEL.
+ */
+static void complete_and_cancel(struct __test_metadata *_metadata,
+				FIXTURE_DATA(cancel_event) *self, __u32 event, int res)
+{
+	struct cancel_event__bss *bss = self->skel->bss;
+	struct io_uring_cqe cqes[3];
+
+	bss->end_at = event;
+	bss->end_res = res;
+	bss->cancel_ud = CANCEL;
+	ASSERT_EQ(0, bpf_link__update_program(self->link,
+					      self->skel->progs.cancel_completed));
+	iou_queue_bpf(&self->ring, 0, FLOW)->flags = IOSQE_IO_LINK;
+	iou_prep_nop(iou_get_sqe(&self->ring), 0, 0, OTHER);
+	ASSERT_EQ(2, iou_submit(&self->ring));
+	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 3));
+	ASSERT_EQ(0, bss->issue_ret);
+	ASSERT_EQ(0, bss->complete_ret);
+	ASSERT_HAS_CQE(cqes, 3, FLOW, res);
+	ASSERT_HAS_CQE(cqes, 3, CANCEL, -ENOENT);
+	/* the result decides about the chain */
+	ASSERT_HAS_CQE(cqes, 3, OTHER, res < 0 ? -ECANCELED : 0);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(0, bss->nr_cancel);
+	ASSERT_EQ(event == BPF_IO_URING_START ? 1 : 2, bss->nr_events);
+	/* nobody reads from the pipe any more */
+	ASSERT_EQ(4, write(self->pipe[1], "left", 4));
+	ASSERT_EQ(4, read(self->pipe[0], self->buf, 4));
+}
+
+TEST_F(cancel_event, completed_at_start)
+{
+	self->skel->bss->nr_sqes = 0;
+	complete_and_cancel(_metadata, self, BPF_IO_URING_START, 5);
+}
+
+/* The staged child is not issued. */
+TEST_F(cancel_event, completed_at_start_with_child)
+{
+	complete_and_cancel(_metadata, self, BPF_IO_URING_START, 5);
+}
+
+/* The end of the flow cancels the other child, which is in flight. */
+TEST_F(cancel_event, completed_with_child_in_flight)
+{
+	iou_prep_nop(&self->skel->bss->sqes[1], 0, 0, CHILD + 1);
+	self->skel->bss->nr_sqes = 2;
+	complete_and_cancel(_metadata, self, BPF_IO_URING_COMPLETE, 5);
+}
+
+/* The cancellation does not replace an error that the program has chosen. */
+TEST_F(cancel_event, completed_with_error)
+{
+	iou_prep_nop(&self->skel->bss->sqes[1], 0, 0, CHILD + 1);
+	self->skel->bss->nr_sqes = 2;
+	complete_and_cancel(_metadata, self, BPF_IO_URING_COMPLETE, -EIO);
+}
+
 TEST_F(cancel_event, detach)
 {
 	start(_metadata, self);
