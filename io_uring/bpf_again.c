@@ -180,23 +180,9 @@ static __always_inline bool io_bpf_again_is_plain(struct io_kiocb *req)
 	       !req->ctx->bpf_filters && !audit_context();
 }
 
-static inline int io_bpf_stage_again(struct io_bpf_ring *br, u64 off, u64 addr, u32 len,
-				     u8 how)
+/* Return why a child that is not plain cannot be reissued, or 0. */
+static noinline int io_bpf_again_refused(const struct io_kiocb *req)
 {
-	/* ->prep() of the opcode checks these */
-	br->run.again_off = off;
-	br->run.again_addr = addr;
-	br->run.again_len = len;
-	br->run.again = how;
-	return 0;
-}
-
-/* Stage the reissue of a child that is not plain, or return why it cannot be reissued. */
-static noinline int io_bpf_stage_again_slow(struct io_bpf_ring *br, u64 off, u64 addr,
-					    u32 len)
-{
-	struct io_kiocb *req = br->run.req;
-
 	if (req->bpf_id >= IO_BPF_ID_AUX || (req->flags & IO_BPF_AGAIN_REFUSE) ||
 	    !io_bpf_again_defs[req->opcode].prep)
 		return -EOPNOTSUPP;
@@ -204,7 +190,7 @@ static noinline int io_bpf_stage_again_slow(struct io_bpf_ring *br, u64 off, u64
 	if ((req->bpf_id & IO_BPF_ID_REFUSED) ||
 	    (!req->file && io_issue_defs[req->opcode].needs_file))
 		return -EINVAL;
-	return io_bpf_stage_again(br, off, addr, len, IO_BPF_AGAIN_SLOW);
+	return 0;
 }
 
 __bpf_kfunc_start_defs();
@@ -244,6 +230,7 @@ __bpf_kfunc int bpf_io_uring_again(struct bpf_io_uring_ctx *ctx, u64 off,
 	struct io_kiocb *flow = io_bpf_ctx_to_flow(ctx);
 	struct io_bpf_ring *br = flow->ctx->bpf_ring;
 	struct io_kiocb *req = br->run.req;
+	u8 how = IO_BPF_AGAIN_PLAIN;
 
 	if (unlikely(flow->bpf_flow.flags & IO_BPF_F_ENDING))
 		return io_bpf_is_watch(flow) ? -EOPNOTSUPP : -ECANCELED;
@@ -251,9 +238,19 @@ __bpf_kfunc int bpf_io_uring_again(struct bpf_io_uring_ctx *ctx, u64 off,
 		return -EINVAL;
 	if (unlikely(br->run.again))
 		return -EALREADY;
-	if (unlikely(!io_bpf_again_is_plain(req)))
-		return io_bpf_stage_again_slow(br, off, addr, len);
-	return io_bpf_stage_again(br, off, addr, len, IO_BPF_AGAIN_PLAIN);
+	if (unlikely(!io_bpf_again_is_plain(req))) {
+		int ret = io_bpf_again_refused(req);
+
+		if (ret)
+			return ret;
+		how = IO_BPF_AGAIN_SLOW;
+	}
+	/* ->prep() of the opcode checks these */
+	br->run.again_off = off;
+	br->run.again_addr = addr;
+	br->run.again_len = len;
+	br->run.again = how;
+	return 0;
 }
 
 __bpf_kfunc_end_defs();

@@ -214,41 +214,29 @@ static inline bool io_bpf_is_single(const struct io_bpf_run *run, unsigned int i
 	       !(run->sqes[i].flags & IO_BPF_SQE_LINKS);
 }
 
-/* Discard the staged children of a flow that is ending. */
-static void io_bpf_forget_children(struct io_bpf_ring *br, struct io_kiocb *flow)
-{
-	struct io_bpf_run *run = &br->run;
-	unsigned int i;
-
-	for (i = 0; i < run->nr_sqes; i++) {
-		if (run->kind[i] & IO_BPF_SQE_APP)
-			i = io_bpf_issue_chain(br, flow, i) - 1;
-		else
-			io_bpf_ctx(flow)->nr_children--;
-	}
-}
-
 /*
- * Issue the staged SQEs. Return a single child that has completed in place. With several
- * SQEs, children that complete in place go to ->compl_reqs.
+ * Issue the staged SQEs, but no children of a flow that is ending. Return a single child
+ * that has completed in place. With several SQEs, such children go to ->compl_reqs.
  */
 struct io_kiocb *io_bpf_issue_sqes(struct io_bpf_ring *br, struct io_kiocb *flow)
 {
 	struct io_bpf_run *run = &br->run;
+	bool ending = (flow->bpf_flow.flags & IO_BPF_F_ENDING) && !io_bpf_is_watch(flow);
 	unsigned int i = 0;
 
 	lockdep_assert_held(&br->ctx->uring_lock);
 
-	if (unlikely(flow->bpf_flow.flags & IO_BPF_F_ENDING) && !io_bpf_is_watch(flow)) {
-		io_bpf_forget_children(br, flow);
-		return NULL;
-	}
-	if (likely(run->nr_sqes == 1 && io_bpf_is_single(run, 0)))
+	if (likely(run->nr_sqes == 1 && io_bpf_is_single(run, 0) && !ending))
 		return io_bpf_issue_one(br, flow, &run->sqes[0]);
 	br->slice -= run->nr_sqes;
 	while (i < run->nr_sqes) {
 		struct io_kiocb *req;
 
+		if (unlikely(ending) && !(run->kind[i] & IO_BPF_SQE_APP)) {
+			io_bpf_ctx(flow)->nr_children--;
+			i++;
+			continue;
+		}
 		if (!io_bpf_is_single(run, i)) {
 			i = io_bpf_issue_chain(br, flow, i);
 			continue;
