@@ -109,6 +109,7 @@ def main():
             verify(new, tip)
         replace(os.path.join(build, 'series'), new)
     say('%d patches are in build/series' % len(commits))
+    stack.save_refs(commits)
     held.close()
     print(tip)
     return 0
