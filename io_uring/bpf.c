@@ -78,7 +78,7 @@ void io_bpf_ring_exit(struct io_ring_ctx *ctx)
 	}
 	ctx->bpf_ring = NULL;
 	ctx->int_flags &= ~(IO_RING_F_BPF | IO_RING_F_BPF_MATCH);
-	WARN_ON_ONCE(br->nr_flows || br->nr_apps || br->nr_app_records || br->nr_room);
+	WARN_ON_ONCE(br->nr_flows || br->nr_apps || br->nr_app_records || br->room.first);
 	io_bpf_ring_put(br);
 }
 
@@ -359,7 +359,6 @@ void io_bpf_mark_killed(struct io_kiocb *flow)
 	spin_lock(&ctx->completion_lock);
 	io_disarm_next(flow);
 	spin_unlock(&ctx->completion_lock);
-	io_bpf_leave_room(flow);
 }
 
 /*
@@ -408,9 +407,10 @@ static bool io_bpf_cancel_flow(struct io_kiocb *flow)
 	if (flow->bpf_flow.flags & IO_BPF_F_KILLED)
 		return false;
 	io_bpf_mark_killed(flow);
-	/* a waiting flow gets its task work by its turn, see bpf_wait.c */
 	if (!(flow->bpf_flow.flags & IO_BPF_F_WAITING))
 		io_bpf_queue_tw(flow);
+	else	/* in a budget, its turn comes, see bpf_wait.c */
+		io_bpf_resume_all(&flow->ctx->bpf_ring->room);
 	return true;
 }
 
@@ -448,14 +448,12 @@ int io_bpf_cancel(struct io_ring_ctx *ctx, struct io_cancel_data *cd,
 bool io_bpf_remove_all(struct io_ring_ctx *ctx, struct io_uring_task *tctx,
 		       bool cancel_all)
 {
-	bool found;
-
 	if (!io_has_bpf(ctx))
 		return false;
-	found = io_cancel_remove_all(ctx, tctx, &ctx->bpf_ring->active,
-				     cancel_all, io_bpf_cancel_flow);
-	/* the task may be waiting for a request whose completion waits in a flow */
-	return io_bpf_end_room(ctx->bpf_ring, tctx) || found;
+	/* the task can wait for a request whose completion waits in a flow */
+	io_bpf_resume_all(&ctx->bpf_ring->room);
+	return io_cancel_remove_all(ctx, tctx, &ctx->bpf_ring->active,
+				    cancel_all, io_bpf_cancel_flow);
 }
 
 /* Cancel the flows of a slot whose program was detached. */
@@ -497,21 +495,6 @@ static void io_bpf_cancel_children(struct io_bpf_ring *br, bool ours)
 	io_cancel_each(ours ? current->io_uring : NULL, &cd);
 }
 
-/* Return true if the flow has children that the current task is to cancel. */
-static bool io_bpf_search_flow(struct io_kiocb *flow, bool *ours)
-{
-	if (!io_bpf_ctx(flow)->nr_children ||
-	    (flow->bpf_flow.flags & IO_BPF_F_CANCEL))
-		return false;
-	if (flow->tctx == current->io_uring) {
-		flow->bpf_flow.flags |= IO_BPF_F_SEARCHED;
-		*ours = true;
-		return true;
-	}
-	/* else the task work of the flow cancels them, with the mm of that task */
-	return current->flags & PF_KTHREAD;
-}
-
 /*
  * Cancel the children of all ending flows, in one search for thousands of flows. Called
  * by the flush, when no request handler is on the stack.
@@ -527,8 +510,17 @@ void io_bpf_cancel_ending(struct io_bpf_ring *br)
 		HLIST_HEAD(ended);
 
 		hlist_move_list(&br->kills, &ended);
-		hlist_for_each_entry(flow, &ended, hash_node)
-			children |= io_bpf_search_flow(flow, &ours);
+		hlist_for_each_entry(flow, &ended, hash_node) {
+			if (!io_bpf_ctx(flow)->nr_children ||
+			    (flow->bpf_flow.flags & IO_BPF_F_CANCEL))
+				continue;
+			if (flow->tctx == current->io_uring) {
+				flow->bpf_flow.flags |= IO_BPF_F_SEARCHED;
+				ours = true;
+			}
+			/* else its task work cancels them, with the mm of its task */
+			children |= ours || (current->flags & PF_KTHREAD);
+		}
 		if (children)
 			io_bpf_cancel_children(br, ours);
 		hlist_for_each_entry_safe(flow, tmp, &ended, hash_node) {

@@ -44,22 +44,20 @@ enum {
 	IO_BPF_F_QUEUED		= 1U << 4,
 	/* its children wait on ->bpf_waiting, see bpf_wait.c */
 	IO_BPF_F_WAITING	= 1U << 5,
-	/* WAITING until the CQ has room */
-	IO_BPF_F_ROOM		= 1U << 6,
 	/* completes with ->cqe.res after its children, and no program runs for it */
-	IO_BPF_F_ENDING		= 1U << 7,
+	IO_BPF_F_ENDING		= 1U << 6,
 	/* ENDING by a cancellation; the chain behind the flow has been failed */
-	IO_BPF_F_KILLED		= 1U << 8,
+	IO_BPF_F_KILLED		= 1U << 7,
 	/* KILLED, and the program gets CANCEL before the children are cancelled */
-	IO_BPF_F_CANCEL		= 1U << 9,
+	IO_BPF_F_CANCEL		= 1U << 8,
 	/* ENDING, and its children have been cancelled */
-	IO_BPF_F_SEARCHED	= 1U << 10,
-	IO_BPF_F_DONE		= 1U << 11,
+	IO_BPF_F_SEARCHED	= 1U << 9,
+	IO_BPF_F_DONE		= 1U << 10,
 	/* at its end the chain continues, or is cut, whatever the result */
-	IO_BPF_F_GO_ON		= 1U << 12,
-	IO_BPF_F_CUT		= 1U << 13,
+	IO_BPF_F_GO_ON		= 1U << 11,
+	IO_BPF_F_CUT		= 1U << 12,
 	/* has a personality, the default for the requests of its program */
-	IO_BPF_F_CREDS		= 1U << 14,
+	IO_BPF_F_CREDS		= 1U << 13,
 };
 
 /* ->run.kind of an SQE that a program issues */
@@ -197,8 +195,8 @@ struct io_bpf_ring {
 	unsigned int		nr_apps;
 	/* records of requests of the application, on ->compl_reqs */
 	unsigned int		nr_app_records;
-	/* flows with IO_BPF_F_ROOM */
-	unsigned int		nr_room;
+	/* flows that wait for room in the CQ */
+	struct io_wq_work_list	room;
 	/* issued flows, found by cancellations */
 	struct hlist_head	active;
 	/* ending flows, for io_bpf_cancel_ending() */
@@ -387,8 +385,7 @@ void io_bpf_hold(struct io_bpf_ring *br, struct io_kiocb *flow, struct io_kiocb 
 void io_bpf_hold_app(struct io_bpf_ring *br, struct io_kiocb *req);
 void io_bpf_unhold(struct io_bpf_ring *br, struct io_kiocb *flow);
 void io_bpf_resume_next(struct io_bpf_ring *br);
-void io_bpf_leave_room(struct io_kiocb *flow);
-bool io_bpf_end_room(struct io_bpf_ring *br, struct io_uring_task *tctx);
+void io_bpf_resume_all(struct io_wq_work_list *list);
 void io_bpf_count_drop(struct io_uring_task *tctx);
 bool io_bpf_flooded(struct io_uring_task *tctx);
 void io_bpf_resumed(struct io_bpf_ring *br, struct io_kiocb *req);

@@ -316,6 +316,7 @@ static noinline struct io_kiocb *io_bpf_child_slow(struct io_bpf_ring *br,
 	} else if (flow->bpf_flow.flags & IO_BPF_F_WAITING) {
 		io_bpf_mark_killed(flow);
 		io_bpf_hold(br, flow, req);
+		io_bpf_resume_all(&br->room);
 	} else {
 		io_bpf_child_unseen(br, flow, req);
 	}

@@ -142,13 +142,10 @@ void io_bpf_hold(struct io_bpf_ring *br, struct io_kiocb *flow, struct io_kiocb 
 	if (*flags & IO_BPF_F_WAITING)
 		return;
 	*flags |= IO_BPF_F_WAITING;
-	if (test_bit(IO_CHECK_CQ_OVERFLOW_BIT, &br->ctx->check_cq)) {
-		*flags |= IO_BPF_F_ROOM;
-		br->nr_room++;
-		return;
-	}
 	flow->io_task_work.func = io_bpf_tw;
-	wq_list_add_tail(&flow->comp_list, &br->line->waiting);
+	wq_list_add_tail(&flow->comp_list,
+			 test_bit(IO_CHECK_CQ_OVERFLOW_BIT, &br->ctx->check_cq) ?
+			 &br->room : &br->line->waiting);
 }
 
 /*
@@ -199,12 +196,15 @@ void io_bpf_hold_app(struct io_bpf_ring *br, struct io_kiocb *req)
 	wq_list_add_tail(&req->comp_list, &br->line->waiting);
 }
 
-/* Add the task work of all queued requests: the task or the ring is going away. */
-static void io_bpf_resume_all(struct io_bpf_budget *b)
+/*
+ * Add the task work of all requests on the list: the CQ has room, or the task or the ring
+ * is going away. Flows that must wait for room again return to the list.
+ */
+void io_bpf_resume_all(struct io_wq_work_list *list)
 {
-	struct io_wq_work_node *next, *node = b->waiting.first;
+	struct io_wq_work_node *next, *node = list->first;
 
-	INIT_WQ_LIST(&b->waiting);
+	INIT_WQ_LIST(list);
 	for (; node; node = next) {
 		next = node->next;
 		io_req_task_work_add(container_of(node, struct io_kiocb, comp_list));
@@ -230,7 +230,7 @@ void io_bpf_resume_next(struct io_bpf_ring *br)
 		return;
 	}
 	if (unlikely(!br->tctx)) {
-		io_bpf_resume_all(b);
+		io_bpf_resume_all(&b->waiting);
 		return;
 	}
 	if (b->next)
@@ -243,45 +243,11 @@ void io_bpf_resume_next(struct io_bpf_ring *br)
 		io_req_task_work_add(b->next);
 }
 
-/* End the wait for room in the CQ: the CQ has room, or the flow was cancelled. */
-void io_bpf_leave_room(struct io_kiocb *flow)
-{
-	u16 *flags = &flow->bpf_flow.flags;
-
-	lockdep_assert_held(&flow->ctx->uring_lock);
-
-	if (!(*flags & IO_BPF_F_ROOM))
-		return;
-	*flags &= ~IO_BPF_F_ROOM;
-	flow->ctx->bpf_ring->nr_room--;
-	io_bpf_queue_tw(flow);
-}
-
-/*
- * End the wait for room in the CQ of all flows, or of those of @tctx. Return true if there
- * was any.
- */
-bool io_bpf_end_room(struct io_bpf_ring *br, struct io_uring_task *tctx)
-{
-	unsigned int nr_room = br->nr_room;
-	struct io_kiocb *flow;
-
-	lockdep_assert_held(&br->ctx->uring_lock);
-
-	if (!nr_room)
-		return false;
-	hlist_for_each_entry(flow, &br->active, hash_node) {
-		if (!tctx || flow->tctx == tctx)
-			io_bpf_leave_room(flow);
-	}
-	return br->nr_room != nr_room;
-}
-
 /* The CQ has taken all overflowed CQEs, so flows can continue. */
 void io_bpf_overflow_ended(struct io_ring_ctx *ctx)
 {
 	if (ctx->bpf_ring)
-		io_bpf_end_room(ctx->bpf_ring, NULL);
+		io_bpf_resume_all(&ctx->bpf_ring->room);
 }
 
 /* Count a CQE of a multishot request that a watching program has dropped. */
@@ -316,5 +282,5 @@ void io_bpf_clean_tctx(struct io_uring_task *tctx)
 	if (hrtimer_cancel(&b->timer))
 		io_req_task_work_add(b->next);
 	b->next = NULL;
-	io_bpf_resume_all(b);
+	io_bpf_resume_all(&b->waiting);
 }
