@@ -17,11 +17,11 @@ base: deps		## fetch the kernel that the series is made for
 series: base		## write the patches to build/series/, and prove that git am takes them
 	@$(S)/export.py --verify
 
-tree: base		## put the series on the kernel work tree in the cache
-	@$(S)/tree.sh
+tree: base		## put the series on the kernel work tree in the cache, as commits
+	@$(S)/tree.py
 
-refresh:		## carry edits made in the kernel work tree back to this repository
-	@$(S)/refresh.py
+refresh:		## carry the commits of the kernel work tree back to this repository [FORCE=1]
+	@$(S)/refresh.py $(if $(FORCE),--force)
 
 kernel: tree		## build the kernel and its selftests
 	@$(S)/kernel.sh
@@ -59,8 +59,9 @@ bench: tree		## count instructions and events, of the kernel with the series and
 	@$(S)/deps.sh bench
 	@$(S)/bench.sh run
 
-bench-record:		## keep the last figures, for bench-compare and the repository
+bench-record:		## keep the last figures, for bench-compare and for the tables of the series
 	@$(S)/bench/compare.py --record build/bench/results.json $(S)/bench/recorded.json
+	@$(S)/figures.py
 
 bench-profile:		## instructions by function: WORKLOAD=nop ARM="flow link" [KERNEL=base]
 	@$(S)/bench.sh profile "$(WORKLOAD)" "$(ARM)" $(KERNEL)
@@ -73,11 +74,11 @@ bench-compare:		## two result files side by side: A=FILE B=FILE, or the last one
 check-scripts:		## only the tests of the scripts
 	@$(S)/tests/run
 
-lint: series		## checkpatch, W=1, sparse, kernel-doc, patch by patch
+lint: series tree	## checkpatch patch by patch; W=1, sparse, kernel-doc, Sphinx
 	@$(S)/lint.sh
 
-bisect: series		## each prefix of the series builds, option off and on
-	@$(S)/bisect.sh
+bisect: series		## build, boot and test each prefix of the series [RANGE=FIRST..LAST] [BUILD_ONLY=1]
+	@$(S)/bisect.sh $(if $(BUILD_ONLY),--build-only) $(RANGE)
 
 clean:			## remove what was built here
 	rm -rf build

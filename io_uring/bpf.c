@@ -1,12 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * IORING_OP_BPF: a flow of requests that a BPF program steers
+ * IORING_OP_BPF: the life of a flow, from preparation to completion, and its cancellation
  *
- * The request owns the flow, it is not a step of it. A step is an ordinary
- * request, a child, which the program issued. Its completion runs the program
- * again, see bpf_run.c. The flow ends when nothing of it is left in flight.
+ * A flow is a sequence of requests that a BPF program steers. The IORING_OP_BPF request
+ * holds the state of the flow. The steps are its children: ordinary requests that the
+ * program issues, and whose completions run the program again, see bpf_run.c. The flow
+ * ends when none of its children is in flight.
  *
- * All that there is of a flow is in its request, protected by ->uring_lock.
+ * State of a flow, protected by ->uring_lock:
+ *
+ *   prepared --issue--> ACTIVE, EVENT --START--> ACTIVE --no children--> DONE
+ *                          |                        |                     ^
+ *                          '------ cancelled ------>|--> ENDING ----------'
+ *                                                   |      last child
+ *                             complete(), no memory-'
+ *
+ * Only io_bpf_settle() completes a flow: one with IO_BPF_F_ENDING that has neither
+ * children nor records, does not wait, and has neither an event nor task work queued.
  */
 #include <linux/kernel.h>
 #include <linux/errno.h>
@@ -14,35 +24,62 @@
 #include <linux/slab.h>
 #include <linux/io_uring.h>
 
-#include <uapi/linux/io_uring.h>
-
-#include "io_uring.h"
-#include "slist.h"
+#include "bpf_int.h"
+#include "cancel.h"
 #include "timeout.h"
-#include "bpf.h"
-#include "bpf_aux.h"
 
-/* an entry of ->flows that is not in use: where the next of them is */
+/* a free entry of ->flows holds the index of the next free entry */
 #define IO_BPF_FREE_FLOW(next)	((struct io_kiocb *)((unsigned long)(next) << 1 | 1))
 #define IO_BPF_NEXT_FREE(flow)	((unsigned int)((unsigned long)(flow) >> 1))
 #define IO_BPF_IS_FREE_FLOW(flow)	((unsigned long)(flow) & 1)
 #define IO_BPF_MIN_FLOWS	8
 
-/* Ring-wide: does any flush have to look for programs to run? */
-void io_bpf_update_flag(struct io_ring_ctx *ctx)
+struct io_bpf_ring *io_bpf_ring_alloc(struct io_ring_ctx *ctx)
+{
+	struct io_bpf_ring *br;
+
+	br = kvzalloc_obj(*br, GFP_KERNEL_ACCOUNT);
+	if (!br)
+		return NULL;
+	refcount_set(&br->refs, 1);
+	mutex_init(&br->lock);
+	br->ctx = ctx;
+	br->watch.ctx = ctx;
+	br->watch.bpf_flow.flags = IO_BPF_F_ENDING;
+	io_bpf_ctx(&br->watch)->flags = BPF_IO_URING_F_MATCH;
+	io_bpf_init_budget(&br->own);
+	INIT_HLIST_HEAD(&br->active);
+	INIT_HLIST_HEAD(&br->kills);
+	return br;
+}
+
+void io_bpf_ring_put(struct io_bpf_ring *br)
+{
+	if (refcount_dec_and_test(&br->refs)) {
+		mutex_destroy(&br->lock);
+		kvfree(br->flows);
+		kvfree(br);
+	}
+}
+
+/* All requests of the ring were freed. Detach the ring from its links. */
+void io_bpf_ring_exit(struct io_ring_ctx *ctx)
 {
 	struct io_bpf_ring *br = ctx->bpf_ring;
-	bool active = br->nr_flows || br->nr_apps;
-	int i;
 
-	lockdep_assert_held(&ctx->uring_lock);
-
-	for (i = 0; i < IO_BPF_MAX_SLOTS && !active; i++)
-		active = br->progs[i] || br->watchers[i].prog;
-	if (active)
-		ctx->int_flags |= IO_RING_F_BPF;
-	else
-		ctx->int_flags &= ~IO_RING_F_BPF;
+	if (!br)
+		return;
+	/* no flow waits any more, but the timer function might still be returning */
+	hrtimer_cancel(&br->own.timer);
+	scoped_guard(mutex, &br->lock) {
+		br->ctx = NULL;
+		memset(br->progs, 0, sizeof(br->progs));
+		memset(br->watchers, 0, sizeof(br->watchers));
+	}
+	ctx->bpf_ring = NULL;
+	ctx->int_flags &= ~(IO_RING_F_BPF | IO_RING_F_BPF_MATCH);
+	WARN_ON_ONCE(br->nr_flows || br->nr_apps || br->nr_app_records || br->room.first);
+	io_bpf_ring_put(br);
 }
 
 static int io_bpf_grow_flows(struct io_bpf_ring *br)
@@ -86,14 +123,12 @@ static void io_bpf_put_id(struct io_bpf_ring *br, struct io_kiocb *flow)
 
 	br->flows[id] = IO_BPF_FREE_FLOW(br->free_flow);
 	br->free_flow = id;
-	/* for io_bpf_flush_watched(), flows take from ->spare */
-	if (!--br->nr_flows && (br->ctx->int_flags & IO_RING_F_BPF_MATCH))
-		br->interrupt = true;
+	br->nr_flows--;
 }
 
 /*
- * Makes the completion of the request before the flow its first event. A chain
- * with a member that failed to prepare is cut, whatever a program may want.
+ * Make the completion of the request before the flow its first event, unless an earlier
+ * member of the chain failed its preparation, which fails the whole chain.
  */
 static void io_bpf_mark_pred(struct io_kiocb *flow)
 {
@@ -116,12 +151,12 @@ int io_bpf_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe)
 	u32 slot;
 	int ret;
 
-	/* in masks on everybody's way, which ought to stay immediates */
+	/* hot paths test this bit in masks that should remain immediates */
 	BUILD_BUG_ON(REQ_F_BPF_BIT >= 32);
 
 	if (sqe->fd != -1 || sqe->bpf_flags || sqe->buf_index || sqe->file_index)
 		return -EINVAL;
-	/* a drain sets REQ_F_FORCE_ASYNC as well, and io_bpf_issue() is ready */
+	/* REQ_F_FORCE_ASYNC is no error: a drain sets it, see io_bpf_start() */
 	if ((req->flags & REQ_F_FIXED_FILE) ||
 	    (READ_ONCE(sqe->flags) & IOSQE_ASYNC))
 		return -EINVAL;
@@ -140,52 +175,57 @@ int io_bpf_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe)
 	bctx->state[3] = READ_ONCE(sqe->bpf_arg);
 	req->bpf_flow.slot = slot;
 	req->bpf_flow.nr_linked = 0;
-	req->bpf_flow.nr_linking = 0;
+	req->bpf_flow.nr_records = 0;
 	req->bpf_flow.flags = 0;
 	INIT_HLIST_NODE(&req->hash_node);
+	INIT_WQ_LIST(&req->bpf_waiting);
 
 	ret = io_bpf_get_id(br, req);
 	if (ret)
 		return ret;
-	/* a flag of its own, as io-wq may store the credentials of the task later */
+	/* io-wq sets REQ_F_CREDS as well, hence a separate flag */
 	if (req->flags & REQ_F_CREDS) {
 		req->bpf_flow.flags |= IO_BPF_F_CREDS;
 		req->ctx->int_flags |= IO_RING_F_BPF_MODE;
 	}
 	req->flags |= REQ_F_NEED_CLEANUP;
 	io_bpf_mark_pred(req);
+	/* the task is not in task work: a system call, or the SQ thread's loop */
+	if (!(req->ctx->flags & IORING_SETUP_DEFER_TASKRUN))
+		current->io_uring->bpf.out = true;
+	else
+		br->own.out = true;
 	return 0;
 }
 
+/* Clean up after a flow that was not issued, because the chain before it was cut. */
 void io_bpf_cleanup(struct io_kiocb *req)
 {
-	struct io_bpf_ring *br = req->ctx->bpf_ring;
-
 	lockdep_assert_held(&req->ctx->uring_lock);
 
-	/* cut off with its chain, it hasn't been issued */
-	if (!(req->bpf_flow.flags & IO_BPF_F_DONE))
-		io_bpf_put_id(br, req);
-	if (!br->nr_flows)
-		io_bpf_update_flag(req->ctx);
+	io_bpf_put_id(req->ctx->bpf_ring, req);
 }
 
 /*
- * Completes a flow that is ending and has nothing in flight. Its CQE goes out
- * with the flush that is under way, or the next one.
+ * Complete the flow if it is ending and nothing of it is in flight. Called after one of
+ * the conditions has changed. The current flush, or else the next one, posts the CQE.
  */
 void io_bpf_settle(struct io_kiocb *flow)
 {
+	struct io_bpf_ring *br = flow->ctx->bpf_ring;
 	u16 *flags = &flow->bpf_flow.flags;
 
 	lockdep_assert_held(&flow->ctx->uring_lock);
 
-	if (io_bpf_busy(flow) || !(*flags & IO_BPF_F_ENDING) ||
-	    (*flags & (IO_BPF_F_QUEUED | IO_BPF_F_EVENT | IO_BPF_F_DONE)))
+	if (io_bpf_ctx(flow)->nr_children || flow->bpf_flow.nr_records ||
+	    !(*flags & IO_BPF_F_ENDING) ||
+	    (*flags & (IO_BPF_F_QUEUED | IO_BPF_F_WAITING | IO_BPF_F_EVENT |
+		       IO_BPF_F_DONE)))
 		return;
 	*flags |= IO_BPF_F_DONE;
 	hlist_del_init(&flow->hash_node);
-	io_bpf_put_id(flow->ctx->bpf_ring, flow);
+	io_bpf_put_id(br, flow);
+	flow->flags &= ~REQ_F_NEED_CLEANUP;
 
 	if (*flags & IO_BPF_F_CUT)
 		io_bpf_cut_chain(flow);
@@ -197,42 +237,48 @@ void io_bpf_settle(struct io_kiocb *flow)
 	io_req_complete_defer(flow);
 }
 
-/* The program of a slot is gone, and the next one doesn't know these flows. */
-void io_bpf_forget_cancel(struct io_bpf_ring *br, u32 slot)
+/* Queue START or CANCEL as an entry of ->compl_reqs. */
+static void io_bpf_add_event(struct io_kiocb *flow)
 {
-	unsigned int i;
+	lockdep_assert_held(&flow->ctx->uring_lock);
 
-	lockdep_assert_held(&br->ctx->uring_lock);
-
-	for (i = 0; i < br->max_flows; i++) {
-		struct io_kiocb *flow = br->flows[i];
-
-		if (!IO_BPF_IS_FREE_FLOW(flow) && flow->bpf_flow.slot == slot)
-			flow->bpf_flow.flags &= ~IO_BPF_F_CANCEL;
+	flow->bpf_flow.flags |= IO_BPF_F_EVENT;
+	/* keep the ->bpf_id of a flow that is the request before another flow */
+	if (!(flow->flags & REQ_F_BPF)) {
+		flow->flags |= REQ_F_BPF;
+		flow->bpf_id = IO_BPF_ID_FLOW;
 	}
+	wq_list_add_tail(&flow->comp_list, &flow->ctx->submit_state.compl_reqs);
 }
 
 /*
- * The flow's task is to look after it: to run its START, to issue what was
- * parked, or to tell its program that it's cancelled, cancel its children and
- * complete it.
+ * Task work of a flow: queue its START or CANCEL, move waiting completions back to
+ * ->compl_reqs, cancel its children, or complete the flow.
  */
-static void io_bpf_tw(struct io_tw_req tw_req, io_tw_token_t tw)
+void io_bpf_tw(struct io_tw_req tw_req, io_tw_token_t tw)
 {
 	struct io_kiocb *flow = tw_req.req;
 	struct io_ring_ctx *ctx = flow->ctx;
-	struct io_bpf_ring *br = ctx->bpf_ring;
+	u16 *flags = &flow->bpf_flow.flags;
 
 	io_tw_lock(ctx, tw);
 
-	if (unlikely(flow->bpf_flow.flags & IO_BPF_F_CANCEL))
-		io_bpf_run_cancel(br, flow);
-	flow->bpf_flow.flags &= ~IO_BPF_F_QUEUED;
-	io_bpf_unpark(br, flow->tctx);
-	if (!(flow->bpf_flow.flags & IO_BPF_F_ENDING) && !io_bpf_can_run(flow))
+	*flags &= ~IO_BPF_F_QUEUED;
+	io_bpf_resumed(ctx->bpf_ring, flow);
+	if (*flags & IO_BPF_F_WAITING)
+		io_bpf_unhold(ctx->bpf_ring, flow);
+	if (!(*flags & IO_BPF_F_ENDING) &&
+	    (!io_bpf_may_run(ctx, flow->tctx) || !io_bpf_slot_prog(ctx->bpf_ring, flow)))
 		io_bpf_mark_killed(flow);
-	if (flow->bpf_flow.flags & IO_BPF_F_ENDING)
-		io_bpf_end(br, flow);
+	if (!(*flags & IO_BPF_F_ACTIVE) ||
+	    ((*flags & IO_BPF_F_CANCEL) && !(*flags & IO_BPF_F_EVENT))) {
+		/* CANCEL, or START of a flow deferred by a drain, see io_bpf_start() */
+		*flags |= IO_BPF_F_ACTIVE;
+		io_bpf_add_event(flow);
+	} else if (*flags & IO_BPF_F_ENDING) {
+		io_bpf_end(ctx->bpf_ring, flow);
+	}
+	/* force a flush, which calls io_bpf_resume_next() */
 	ctx->submit_state.cq_flush = true;
 }
 
@@ -254,27 +300,24 @@ static int io_bpf_start(struct io_kiocb *req, unsigned int issue_flags)
 	lockdep_assert_held(&req->ctx->uring_lock);
 
 	/*
-	 * Its program was detached since it was prepared, it was cancelled in
-	 * io-wq, or nobody could show the program the completion before it
-	 * because the task or the ring goes away.
+	 * The program was detached after the preparation, the flow was cancelled in
+	 * io-wq, or no program saw the completion of the request before the flow, because
+	 * the task or the ring is going away.
 	 */
 	if (!io_bpf_slot_prog(br, req) ||
 	    io_wq_cancel_seen(req, issue_flags) ||
 	    (req->bpf_flow.flags & IO_BPF_F_PRED))
 		return -ECANCELED;
 
-	req->bpf_flow.flags |= IO_BPF_F_ACTIVE;
 	hlist_add_head(&req->hash_node, &br->active);
-	if (req->bpf_flow.flags & IO_BPF_F_TAKEN)
-		return 0;
-
-	req->bpf_flow.flags |= IO_BPF_F_EVENT;
-	wq_list_add_tail(&req->comp_list, &br->events);
-	/* deferred by a drain it comes here from io-wq, programs never run there */
-	if (issue_flags & IO_URING_F_UNLOCKED)
+	/* a flow deferred by a drain is issued by io-wq, where no program runs */
+	if (issue_flags & IO_URING_F_UNLOCKED) {
 		io_bpf_queue_tw(req);
-	else
-		req->ctx->submit_state.cq_flush = true;
+		return 0;
+	}
+	req->bpf_flow.flags |= IO_BPF_F_ACTIVE;
+	if (!(req->bpf_flow.flags & IO_BPF_F_TAKEN))
+		io_bpf_add_event(req);
 	return 0;
 }
 
@@ -292,4 +335,204 @@ int io_bpf_issue(struct io_kiocb *req, unsigned int issue_flags)
 	req_set_fail(req);
 	io_req_set_res(req, ret, 0);
 	return IOU_COMPLETE;
+}
+
+/*
+ * End a flow by cancellation, and fail the chain behind it. The chain cannot wait for the
+ * children of the flow: a member with REQ_F_INFLIGHT is tracked from its preparation on,
+ * and an exiting task waits for it.
+ */
+void io_bpf_mark_killed(struct io_kiocb *flow)
+{
+	struct io_ring_ctx *ctx = flow->ctx;
+
+	lockdep_assert_held(&ctx->uring_lock);
+
+	if (flow->bpf_flow.flags & IO_BPF_F_KILLED)
+		return;
+	flow->bpf_flow.flags |= IO_BPF_F_KILLED | IO_BPF_F_ENDING;
+	flow->cqe.res = -ECANCELED;
+	hlist_del_init(&flow->hash_node);
+	hlist_add_head(&flow->hash_node, &ctx->bpf_ring->kills);
+
+	io_bpf_cut_chain(flow);
+	spin_lock(&ctx->completion_lock);
+	io_disarm_next(flow);
+	spin_unlock(&ctx->completion_lock);
+}
+
+/*
+ * Let the current flush, or else the next one, cancel the children of an ending flow.
+ * Called in the task of the flow, or by a kernel thread after that task has exited.
+ */
+void io_bpf_end(struct io_bpf_ring *br, struct io_kiocb *flow)
+{
+	lockdep_assert_held(&br->ctx->uring_lock);
+
+	hlist_del_init(&flow->hash_node);
+	/* one search suffices: a child in task work checks io_bpf_child_ending() */
+	if (!(flow->bpf_flow.flags & IO_BPF_F_SEARCHED))
+		hlist_add_head(&flow->hash_node, &br->kills);
+	io_bpf_settle(flow);
+}
+
+/*
+ * Return true if the flow of the child is ending. A cancellation does not find a child
+ * that is in task work, so the task work of the child checks this.
+ */
+bool io_bpf_child_ending(struct io_kiocb *req)
+{
+	struct io_kiocb *flow = io_bpf_child_flow(req->ctx->bpf_ring, req);
+
+	lockdep_assert_held(&req->ctx->uring_lock);
+
+	return flow->bpf_flow.flags & IO_BPF_F_ENDING;
+}
+
+/*
+ * Return true if @req is a child that the current task is to cancel: its flow is ending,
+ * and CANCEL has run. The children of another task belong to the mm of that task.
+ */
+bool io_bpf_child_to_cancel(struct io_kiocb *req)
+{
+	return io_bpf_is_child(req) && io_bpf_child_ending(req) &&
+	       (req->tctx == current->io_uring || (current->flags & PF_KTHREAD)) &&
+	       !(io_bpf_child_flow(req->ctx->bpf_ring, req)->bpf_flow.flags &
+		 IO_BPF_F_CANCEL);
+}
+
+/* Cancel the flow, which completes in its own task. Return true if it was not ending. */
+static bool io_bpf_cancel_flow(struct io_kiocb *flow)
+{
+	if (flow->bpf_flow.flags & IO_BPF_F_KILLED)
+		return false;
+	io_bpf_mark_killed(flow);
+	if (!(flow->bpf_flow.flags & IO_BPF_F_WAITING))
+		io_bpf_queue_tw(flow);
+	else	/* in a budget, its turn comes, see bpf_wait.c */
+		io_bpf_resume_all(&flow->ctx->bpf_ring->room);
+	return true;
+}
+
+/* Cancel one flow, as io_poll_cancel() does. IORING_ASYNC_CANCEL_ALL calls this again. */
+int io_bpf_cancel(struct io_ring_ctx *ctx, struct io_cancel_data *cd,
+		  unsigned int issue_flags)
+{
+	struct io_kiocb *flow;
+	int ret = -ENOENT;
+
+	/* a flow is never a child: skip the search */
+	if (!io_has_bpf(ctx) ||
+	    (cd->flags & IO_CANCEL_BPF_CHILDREN) ||
+	    (cd->req && cd->req->opcode != IORING_OP_BPF))
+		return ret;
+	io_ring_submit_lock(ctx, issue_flags);
+	hlist_for_each_entry(flow, &ctx->bpf_ring->active, hash_node) {
+		/* a flow that its program has ended keeps its result */
+		if ((flow->bpf_flow.flags & IO_BPF_F_ENDING) ||
+		    !io_cancel_req_match(flow, cd))
+			continue;
+		/* no CANCEL without a previous event */
+		if ((flow->bpf_flow.flags & IO_BPF_F_ACTIVE) &&
+		    !(flow->bpf_flow.flags & IO_BPF_F_EVENT))
+			flow->bpf_flow.flags |= IO_BPF_F_CANCEL;
+		/* removes the flow from the list, so the loop ends here */
+		io_bpf_cancel_flow(flow);
+		ret = 0;
+		break;
+	}
+	io_ring_submit_unlock(ctx, issue_flags);
+	return ret;
+}
+
+bool io_bpf_remove_all(struct io_ring_ctx *ctx, struct io_uring_task *tctx,
+		       bool cancel_all)
+{
+	if (!io_has_bpf(ctx))
+		return false;
+	/* the task can wait for a request whose completion waits in a flow */
+	io_bpf_resume_all(&ctx->bpf_ring->room);
+	return io_cancel_remove_all(ctx, tctx, &ctx->bpf_ring->active,
+				    cancel_all, io_bpf_cancel_flow);
+}
+
+/* Cancel the flows of a slot whose program was detached. */
+void io_bpf_cancel_slot(struct io_bpf_ring *br, u32 slot)
+{
+	struct hlist_node *tmp;
+	struct io_kiocb *flow;
+	unsigned int i;
+
+	lockdep_assert_held(&br->ctx->uring_lock);
+
+	hlist_for_each_entry_safe(flow, tmp, &br->active, hash_node) {
+		if (flow->bpf_flow.slot == slot &&
+		    !(flow->bpf_flow.flags & IO_BPF_F_ENDING))
+			io_bpf_cancel_flow(flow);
+	}
+	/* no CANCEL for the next program of the slot, which does not know these flows */
+	for (i = 0; i < br->max_flows; i++) {
+		flow = br->flows[i];
+		if (!IO_BPF_IS_FREE_FLOW(flow) && flow->bpf_flow.slot == slot)
+			flow->bpf_flow.flags &= ~IO_BPF_F_CANCEL;
+	}
+}
+
+/*
+ * Cancel all children that io_bpf_child_to_cancel() matches. Only the task itself may
+ * search its io-wq. After the task has exited, its io-wq is empty, but a ring that other
+ * tasks use still has requests that wait for an event. A kernel thread cancels these.
+ */
+static void io_bpf_cancel_children(struct io_bpf_ring *br, bool ours)
+{
+	struct io_cancel_data cd = {
+		.ctx	= br->ctx,
+		.flags	= IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY |
+			  IO_CANCEL_BPF_CHILDREN,
+		.seq	= atomic_inc_return(&br->ctx->cancel_seq),
+	};
+
+	io_cancel_each(ours ? current->io_uring : NULL, &cd);
+}
+
+/*
+ * Cancel the children of all ending flows, in one search for thousands of flows. Called
+ * by the flush, when no request handler is on the stack.
+ */
+void io_bpf_cancel_ending(struct io_bpf_ring *br)
+{
+	lockdep_assert_held(&br->ctx->uring_lock);
+
+	while (!hlist_empty(&br->kills)) {
+		bool children = false, ours = false;
+		struct io_kiocb *flow;
+		struct hlist_node *tmp;
+		HLIST_HEAD(ended);
+
+		hlist_move_list(&br->kills, &ended);
+		hlist_for_each_entry(flow, &ended, hash_node) {
+			if (!io_bpf_ctx(flow)->nr_children ||
+			    (flow->bpf_flow.flags & IO_BPF_F_CANCEL))
+				continue;
+			if (flow->tctx == current->io_uring) {
+				flow->bpf_flow.flags |= IO_BPF_F_SEARCHED;
+				ours = true;
+			}
+			/* else its task work cancels them, with the mm of its task */
+			children |= ours || (current->flags & PF_KTHREAD);
+		}
+		if (children)
+			io_bpf_cancel_children(br, ours);
+		hlist_for_each_entry_safe(flow, tmp, &ended, hash_node) {
+			u16 *flags = &flow->bpf_flow.flags;
+
+			hlist_del_init(&flow->hash_node);
+			/* else the flow is added again after CANCEL has run */
+			if (!(*flags & IO_BPF_F_CANCEL))
+				io_bpf_settle(flow);
+			/* an exiting task may wait for the chain behind the flow */
+			if (!(*flags & (IO_BPF_F_KILLED | IO_BPF_F_DONE)))
+				hlist_add_head(&flow->hash_node, &br->active);
+		}
+	}
 }

@@ -1,27 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Kfuncs by which BPF programs get at the registered buffers of a ring
+ * Kfuncs that access the registered buffers of a ring
  *
- * ->uring_lock keeps a buffer in its slot while a program runs, hence what is
- * returned here lives as long as that run. User space and devices may write to
- * it at the same time.
+ * ->uring_lock keeps a buffer in its slot while a program runs, so the returned
+ * memory is valid until the program returns. User space and devices can write to
+ * the memory concurrently.
  */
 #include <linux/kernel.h>
 #include <linux/errno.h>
-#include <linux/init.h>
 #include <linux/bvec.h>
 #include <linux/highmem.h>
 #include <linux/nospec.h>
 #include <linux/btf.h>
-#include <linux/btf_ids.h>
 #include <linux/io_uring.h>
 #include <linux/uio.h>
 
-#include <uapi/linux/io_uring.h>
-
-#include "io_uring.h"
+#include "bpf_int.h"
 #include "rsrc.h"
-#include "bpf.h"
 
 static struct io_mapped_ubuf *io_bpf_buf(struct bpf_io_uring_ctx *bctx,
 					 u32 index)
@@ -34,9 +29,9 @@ static struct io_mapped_ubuf *io_bpf_buf(struct bpf_io_uring_ctx *bctx,
 }
 
 /*
- * The segment with the byte at @off, which becomes the offset in it. All but the
- * first and the last one of a buffer that user space has registered are of one
- * size, those that a driver has registered may be of any.
+ * Return the segment that contains the byte at *@off, and make *@off relative to
+ * the segment. In a buffer that user space has registered, all segments but the
+ * first and the last have the same size. Those of a driver can have any size.
  */
 static __always_inline const struct bio_vec *
 io_bpf_buf_seg(const struct io_mapped_ubuf *imu, size_t *off)
@@ -62,19 +57,19 @@ static void *io_bpf_buf_slice(struct bpf_io_uring_ctx *bctx, u32 index,
 	unsigned long addr;
 	size_t seg_off;
 
-	if (unlikely(!imu || !(imu->dir & dir) || !len || off >= imu->len ||
+	if (unlikely(!imu || (imu->dir & dir) != dir || !len || off >= imu->len ||
 		     len > imu->len - off))
 		return NULL;
 	seg_off = array_index_nospec(off, imu->len);
 	bvec = io_bpf_buf_seg(imu, &seg_off);
 	if (unlikely(len > bvec->bv_len - seg_off))
 		return NULL;
-	/* no address, or none that stays */
+	/* these have no kernel address, or not a permanent one */
 	if (unlikely(PageHighMem(bvec->bv_page) ||
 		     is_zone_device_page(bvec->bv_page)))
 		return NULL;
 	addr = (unsigned long)page_address(bvec->bv_page) + bvec->bv_offset + seg_off;
-	/* the program must not read past the segment in speculation */
+	/* prevent speculative accesses of the program beyond the segment */
 	return (void *)(addr & array_index_mask_nospec(len - 1, bvec->bv_len - seg_off));
 }
 
@@ -108,20 +103,20 @@ static int io_bpf_buf_copy(struct bpf_io_uring_ctx *bctx, u32 index, u64 off,
 __bpf_kfunc_start_defs();
 
 /**
- * bpf_io_uring_buf_data - look into a registered buffer
+ * bpf_io_uring_buf_data - return a read-only pointer into a registered buffer
  * @ctx: context of the program
- * @index: of the buffer, as in io_uring_sqe::buf_index
- * @offset: bytes from the start of the buffer
- * @rdonly_buf_size: bytes to be looked at, a constant
+ * @index: index of the buffer, as in io_uring_sqe::buf_index
+ * @offset: offset in the buffer, in bytes
+ * @rdonly_buf_size: size of the accessed memory in bytes, a constant, not 0
  *
- * No copy is made: what user space or a device writes meanwhile shows up. May
- * be called from either flavour of program; the result is good until it returns.
+ * The memory is not copied, so concurrent writes of user space or of a device are
+ * visible. The pointer is valid until the program returns.
  *
- * Context: any event, of flows and of watching programs. Takes no lock, that of
- * the ring is held; doesn't sleep.
- * Return: the bytes, read-only, or NULL if the buffer doesn't exist, isn't that
- * long, may not be read from, or the bytes are not in one piece. That is a page,
- * or a larger folio if the whole buffer consists of such.
+ * Context: any event, in flows and in watching programs. Called with the lock of
+ * the ring held; takes no lock and does not sleep.
+ * Return: the memory, or NULL if the buffer does not exist, is too short, is not
+ * readable, or if the bytes are not in one segment. A segment is a page, or a
+ * larger folio if the whole buffer consists of such folios.
  */
 __bpf_kfunc const u8 *bpf_io_uring_buf_data(struct bpf_io_uring_ctx *ctx,
 					    u32 index, u64 offset,
@@ -132,41 +127,38 @@ __bpf_kfunc const u8 *bpf_io_uring_buf_data(struct bpf_io_uring_ctx *ctx,
 }
 
 /**
- * bpf_io_uring_buf_data_rw - look into a registered buffer, and write to it
+ * bpf_io_uring_buf_data_rw - return a writable pointer into a registered buffer
  * @ctx: context of the program
- * @index: of the buffer, as in io_uring_sqe::buf_index
- * @offset: bytes from the start of the buffer
- * @rdwr_buf_size: bytes to be looked at or written, a constant
+ * @index: index of the buffer, as in io_uring_sqe::buf_index
+ * @offset: offset in the buffer, in bytes
+ * @rdwr_buf_size: size of the accessed memory in bytes, a constant, not 0
  *
- * As bpf_io_uring_buf_data(), for a buffer that may be written to as well.
+ * The same as bpf_io_uring_buf_data(), for reading and writing.
  *
  * Context: as bpf_io_uring_buf_data()
- * Return: the bytes, or NULL for the same reasons, or as the buffer may not be
- * written to.
+ * Return: the memory, or NULL for the reasons of bpf_io_uring_buf_data(), or if
+ * the buffer is not writable.
  */
 __bpf_kfunc u8 *bpf_io_uring_buf_data_rw(struct bpf_io_uring_ctx *ctx,
 					 u32 index, u64 offset,
 					 const u32 rdwr_buf_size)
 {
-	void *data;
-
-	data = io_bpf_buf_slice(ctx, index, offset, rdwr_buf_size, IO_BUF_DEST);
-	if (!data || !(io_bpf_buf(ctx, index)->dir & IO_BUF_SOURCE))
-		return NULL;
-	return data;
+	return io_bpf_buf_slice(ctx, index, offset, rdwr_buf_size,
+				IO_BUF_SOURCE | IO_BUF_DEST);
 }
 
 /**
- * bpf_io_uring_buf_read - copy out of a registered buffer
+ * bpf_io_uring_buf_read - copy from a registered buffer
  * @ctx: context of the program
- * @index: of the buffer, as in io_uring_sqe::buf_index
- * @offset: bytes from the start of the buffer
+ * @index: index of the buffer, as in io_uring_sqe::buf_index
+ * @offset: offset in the buffer, in bytes
  * @dst: memory of the program
- * @dst__sz: bytes to copy
+ * @dst__sz: number of bytes to copy
  *
  * Context: as bpf_io_uring_buf_data()
- * Return: 0, -ENOENT if the buffer doesn't exist, -EFAULT if it isn't that long
- * or may not be read from.
+ * Return: 0, or
+ * -ENOENT: the buffer does not exist;
+ * -EFAULT: the buffer is too short or not readable.
  */
 __bpf_kfunc int bpf_io_uring_buf_read(struct bpf_io_uring_ctx *ctx, u32 index,
 				      u64 offset, void *dst, u32 dst__sz)
@@ -175,16 +167,17 @@ __bpf_kfunc int bpf_io_uring_buf_read(struct bpf_io_uring_ctx *ctx, u32 index,
 }
 
 /**
- * bpf_io_uring_buf_write - copy into a registered buffer
+ * bpf_io_uring_buf_write - copy to a registered buffer
  * @ctx: context of the program
- * @index: of the buffer, as in io_uring_sqe::buf_index
- * @offset: bytes from the start of the buffer
+ * @index: index of the buffer, as in io_uring_sqe::buf_index
+ * @offset: offset in the buffer, in bytes
  * @src: memory of the program
- * @src__sz: bytes to copy
+ * @src__sz: number of bytes to copy
  *
  * Context: as bpf_io_uring_buf_data()
- * Return: 0, -ENOENT if the buffer doesn't exist, -EFAULT if it isn't that long
- * or may not be written to.
+ * Return: 0, or
+ * -ENOENT: the buffer does not exist;
+ * -EFAULT: the buffer is too short or not writable.
  */
 __bpf_kfunc int bpf_io_uring_buf_write(struct bpf_io_uring_ctx *ctx, u32 index,
 				       u64 offset, const void *src, u32 src__sz)
@@ -194,22 +187,3 @@ __bpf_kfunc int bpf_io_uring_buf_write(struct bpf_io_uring_ctx *ctx, u32 index,
 }
 
 __bpf_kfunc_end_defs();
-
-BTF_KFUNCS_START(io_bpf_buf_kfunc_ids)
-BTF_ID_FLAGS(func, bpf_io_uring_buf_data, KF_RET_NULL)
-BTF_ID_FLAGS(func, bpf_io_uring_buf_data_rw, KF_RET_NULL)
-BTF_ID_FLAGS(func, bpf_io_uring_buf_read)
-BTF_ID_FLAGS(func, bpf_io_uring_buf_write)
-BTF_KFUNCS_END(io_bpf_buf_kfunc_ids)
-
-static const struct btf_kfunc_id_set io_bpf_buf_kfunc_set = {
-	.owner	= THIS_MODULE,
-	.set	= &io_bpf_buf_kfunc_ids,
-};
-
-static int __init io_bpf_buf_init(void)
-{
-	return register_btf_kfunc_id_set(BPF_PROG_TYPE_IOURING,
-					 &io_bpf_buf_kfunc_set);
-}
-late_initcall(io_bpf_buf_init);

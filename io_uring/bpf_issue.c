@@ -1,238 +1,426 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What BPF programs have asked for, and when it's done
+ * Requests that BPF programs issue
  *
- * Of a staged SQE, in ->cmd of a request, another request is made by
- * io_bpf_submit_child(), past all checks that the application's SQEs go through.
- * A child that is to be issued again is staged as what it is, and has REQ_F_BPF
- * set. See bpf_hop.c for the loop over them.
+ * bpf_io_uring_issue() copies the SQE. After the program has returned, the SQE becomes a
+ * request: a child of the flow, or a request of the application. The preparation performs
+ * all checks that an application's SQE undergoes. Linked SQEs become a chain, as
+ * consecutive SQEs of a submission do.
  */
 #include <linux/kernel.h>
 #include <linux/errno.h>
-#include <linux/blkdev.h>
-#include <linux/sched/signal.h>
+#include <linux/cred.h>
 #include <linux/io_uring.h>
+#include <trace/events/io_uring.h>
 
-#include <uapi/linux/io_uring.h>
+#include "bpf_int.h"
+#include "net.h"
 
-#include "io_uring.h"
-#include "bpf.h"
-#include "bpf_mode.h"
-#include "bpf_run.h"
-#include "slist.h"
+#define IO_BPF_SQE_LINKS	(IOSQE_IO_LINK | IOSQE_IO_HARDLINK)
+/* SQEs with any of these need io_bpf_check_sqe() */
+#define IO_BPF_SQE_FLAGS	(IO_BPF_SQE_LINKS | IOSQE_CQE_SKIP_SUCCESS |	\
+				 IOSQE_IO_DRAIN)
 
 /*
- * Task work runs before signals are looked at, and as long as there is any. A
- * child that completes in place or in task work brings the task back here, so
- * programs that never stop would keep it from its signals and from user space.
- * Hence the budget isn't one of a flush: only the way around grants more.
+ * Opcodes that cannot be a single child: some do not exist, post CQEs directly without
+ * running the program, or need an SQE of 128 bytes. The table covers all values of the
+ * field, so the index needs no array_index_nospec().
  */
-bool io_bpf_must_park(struct io_bpf_ring *br)
+static const bool io_bpf_op_refused[U8_MAX + 1] = {
+	[IORING_OP_LINK_TIMEOUT]	= true,
+	[IORING_OP_RECV_ZC]		= true,
+	[IORING_OP_NOP128]		= true,
+	[IORING_OP_URING_CMD128]	= true,
+	[IORING_OP_BPF]			= true,
+	[IORING_OP_LAST ... U8_MAX]	= true,
+};
+
+/*
+ * IORING_OP_URING_CMD copies an SQE of 128 bytes on a ring with IORING_SETUP_SQE128, but
+ * a program provides 64 bytes.
+ */
+const struct io_uring_sqe *io_bpf_mode_sqe(struct io_bpf_ring *br,
+					   const struct io_uring_sqe *sqe)
 {
-	return !br->budget || task_sigpending(current);
+	if (!(br->ctx->flags & IORING_SETUP_SQE128))
+		return sqe;
+	br->wide_sqe[0] = *sqe;
+	return br->wide_sqe;
 }
 
-/* Flows wait as long as CQEs wait for room: an endless flow must not add to these. */
-static void io_bpf_refill_budget(struct io_bpf_ring *br)
+/*
+ * Set the credentials of a child without a personality to those with which the ring
+ * issues SQEs. An SQ thread has these only during submission, not in task work.
+ *
+ * On a ring with IORING_SETUP_IOPOLL, set REQ_F_CREDS in any case: bpf_io_uring_again()
+ * uses io_bpf_issue_child_slow() for a child with this flag.
+ */
+void io_bpf_mode_child(struct io_kiocb *req)
 {
-	if (test_bit(IO_CHECK_CQ_OVERFLOW_BIT, &br->ctx->check_cq)) {
-		br->budget = 0;
+	const struct io_ring_ctx *ctx = req->ctx;
+	const struct cred *creds = ctx->sq_creds ?: current_cred();
+
+	if (creds == current_real_cred() && !(ctx->flags & IORING_SETUP_IOPOLL))
+		return;
+	req->creds = get_cred(creds);
+	req->flags |= REQ_F_CREDS;
+}
+
+/*
+ * Make the notification of a zero-copy send a child of the flow, too. It is a request
+ * that completes when the memory is no longer referenced.
+ */
+void io_bpf_adopt_notif(struct io_kiocb *req)
+{
+	struct io_bpf_ring *br = req->ctx->bpf_ring;
+	struct io_kiocb *notif;
+
+	lockdep_assert_held(&req->ctx->uring_lock);
+
+	if (req->opcode != IORING_OP_SEND_ZC && req->opcode != IORING_OP_SENDMSG_ZC)
+		return;
+	/* there is no notification if the preparation failed before its allocation */
+	if (!(req->flags & REQ_F_NEED_CLEANUP))
+		return;
+	notif = io_send_zc_notif(req);
+	notif->opcode = req->opcode;
+	notif->bpf_id = IO_BPF_ID_NOTIF | (u16)req->bpf_id;
+	notif->flags |= REQ_F_BPF;
+	io_bpf_ctx(io_bpf_child_flow(br, req))->nr_children++;
+}
+
+/* No memory for a request: end the flow, or post -ENOMEM for the application. */
+static void io_bpf_no_memory(struct io_bpf_ring *br, struct io_kiocb *flow,
+			     const struct io_uring_sqe *sqe, u8 kind)
+{
+	struct io_cqe cqe = { .user_data = sqe->user_data, .res = -ENOMEM };
+	struct io_big_cqe big = { };
+
+	if (kind & IO_BPF_SQE_APP) {
+		br->nr_apps--;
+		io_bpf_add_cqe(br, &cqe, &big);
 		return;
 	}
-	br->budget = io_bpf_budget(br->ctx);
-	br->aux_budget = br->budget;
-}
-
-static struct io_kiocb *io_bpf_staged_flow(struct io_bpf_ring *br,
-					   struct io_wq_work_node *node)
-{
-	return io_bpf_child_flow(br, container_of(node, struct io_kiocb,
-						  comp_list));
-}
-
-/*
- * Jiffies until the task is called back. If it's not in a wait for CQEs it has
- * code of its own to run, which would get nowhere between two calls. One that polls
- * for them isn't told from that.
- */
-static unsigned long io_bpf_park_delay(struct io_ring_ctx *ctx)
-{
-	if (task_sigpending(current))
-		return 1;
-	if (ctx->flags & IORING_SETUP_SQPOLL)
-		return 0;
-	return io_bpf_task_waits(ctx) ? 0 : 1;
-}
-
-/* Something else brings the task back, later. */
-void io_bpf_park_later(struct io_bpf_ring *br)
-{
-	unsigned long delay = io_bpf_park_delay(br->ctx);
-
-	if (delay)
-		current->io_uring->bpf_parked = jiffies;
-	queue_delayed_work(system_dfl_wq, &br->park_work, delay);
-}
-
-/*
- * Rings of a task take turns: by the time that one has had its own, another one
- * may be called back. From one turn to the next there has to be time in which no
- * flows were issued for, else the task never gets to code of its own.
- */
-static bool io_bpf_take_turn(struct io_bpf_ring *br)
-{
-	struct io_uring_task *tctx = current->io_uring;
-
-	if (!io_bpf_park_delay(br->ctx))
-		return true;
-	if (time_after(jiffies, tctx->bpf_parked + 1))
-		tctx->bpf_turn = jiffies;
-	if (br->turn == tctx->bpf_turn)
-		return false;
-	br->turn = tctx->bpf_turn;
-	return true;
-}
-
-/*
- * Who waits for CQEs of a DEFER_TASKRUN ring looks for signals between two runs
- * of its task work, and user space comes before. Elsewhere, task work that is
- * added from task work would run at once: something else has to add it, later,
- * so that the task gets out of there in between.
- */
-void io_bpf_park(struct io_bpf_ring *br)
-{
-	struct io_kiocb *flow = io_bpf_staged_flow(br, br->ready.first);
-
-	io_bpf_splice(&br->ready, &br->parked);
-	/* until io_bpf_overflow_ended() */
-	if (test_bit(IO_CHECK_CQ_OVERFLOW_BIT, &br->ctx->check_cq))
+	io_bpf_ctx(flow)->nr_children--;
+	if (flow->bpf_flow.flags & IO_BPF_F_ENDING)
 		return;
-	if (!task_sigpending(current) &&
-	    (br->ctx->flags & IORING_SETUP_DEFER_TASKRUN)) {
-		io_bpf_queue_tw(flow);
-	} else {
-		io_bpf_park_later(br);
+	flow->bpf_flow.flags |= IO_BPF_F_ENDING;
+	flow->cqe.res = -ENOMEM;
+}
+
+static struct io_kiocb *io_bpf_alloc(struct io_bpf_ring *br, struct io_kiocb *flow,
+				     const struct io_uring_sqe *sqe, u8 kind)
+{
+	struct io_kiocb *req;
+
+	if (unlikely(!io_alloc_req(br->ctx, &req))) {
+		io_bpf_no_memory(br, flow, sqe, kind);
+		return NULL;
 	}
+	io_get_task_refs(1);
+	req->bpf_id = kind & IO_BPF_SQE_APP ? IO_BPF_ID_APP : flow->bpf_flow.id;
+	return req;
 }
 
-/* Bring back what is parked, by task work of one flow of each task. */
-static void io_bpf_call_back(struct io_bpf_ring *br)
+/* Issue a single child. Return the child if it has completed in place. */
+static inline struct io_kiocb *io_bpf_issue_one(struct io_bpf_ring *br,
+						struct io_kiocb *flow,
+						const struct io_uring_sqe *sqe)
 {
-	struct io_uring_task *last = NULL;
-	struct io_wq_work_node *node;
+	struct io_kiocb *req = io_bpf_alloc(br, flow, sqe, IO_BPF_SQE_CHILD);
 
-	lockdep_assert_held(&br->ctx->uring_lock);
-
-	/* else it's for io_bpf_unpark(): what isn't parked takes no turns */
-	if (!br->parked.first)
-		io_bpf_refill_budget(br);
-	__wq_list_for_each(node, &br->parked) {
-		struct io_kiocb *flow = io_bpf_staged_flow(br, node);
-
-		if (flow->tctx != last)
-			io_bpf_queue_tw(flow);
-		last = flow->tctx;
-	}
+	return req && io_bpf_submit_child(req, br->ctx, sqe) ? req : NULL;
 }
 
-/* ->ctx is alive: io_bpf_ring_exit() waits for this to end */
-void io_bpf_park_work(struct work_struct *work)
+/* Issue the only SQE that is staged, a child. Return it if it has completed in place. */
+struct io_kiocb *io_bpf_issue_first(struct io_bpf_ring *br, struct io_kiocb *flow)
 {
-	struct io_bpf_ring *br = container_of(to_delayed_work(work),
-					      struct io_bpf_ring, park_work);
-
-	guard(mutex)(&br->ctx->uring_lock);
-	io_bpf_call_back(br);
+	return io_bpf_issue_one(br, flow, &br->run.sqes[0]);
 }
 
-/* All CQEs have found room in the CQ, so flows can go on. */
-void io_bpf_overflow_ended(struct io_ring_ctx *ctx)
+static void io_bpf_fail_head(struct io_kiocb *head)
 {
-	if (ctx->bpf_ring && !percpu_ref_is_dying(&ctx->refs))
-		io_bpf_call_back(ctx->bpf_ring);
+	if (head->flags & REQ_F_FAIL)
+		return;
+	req_set_fail(head);
+	io_req_set_res(head, -ECANCELED, 0);
 }
 
 /*
- * The task has come by again, or is gone: what it has parked can be issued, or
- * comes to an end.
+ * Prepare a member of a chain. As with SQEs from the SQ, a member whose preparation fails
+ * stays in the chain, and no member is issued.
  */
-void io_bpf_unpark(struct io_bpf_ring *br, struct io_uring_task *tctx)
+static int io_bpf_prep_member(struct io_bpf_ring *br, struct io_kiocb *flow,
+			      struct io_kiocb *req, const struct io_uring_sqe *sqe)
 {
-	struct io_wq_work_list all = br->parked;
-	struct io_wq_work_node *node, *next;
+	int ret;
 
-	lockdep_assert_held(&br->ctx->uring_lock);
-
-	if (!all.first)
-		return;
-	/* there is only one task */
-	if (br->ctx->flags & IORING_SETUP_DEFER_TASKRUN) {
-		io_bpf_refill_budget(br);
-		io_bpf_splice(&br->parked, &br->ready);
-		return;
-	}
-	if (io_bpf_may_run(br->ctx, tctx) && !io_bpf_take_turn(br)) {
-		queue_delayed_work(system_dfl_wq, &br->park_work, 1);
-		return;
-	}
-	io_bpf_refill_budget(br);
-	INIT_WQ_LIST(&br->parked);
-	for (node = all.first; node; node = next) {
-		bool ours = io_bpf_staged_flow(br, node)->tctx == tctx;
-
-		next = node->next;
-		wq_list_add_tail(node, ours ? &br->ready : &br->parked);
-	}
+	io_bpf_clear_extra(req);
+	ret = io_bpf_prep_linked(req, br->ctx, io_bpf_mode_sqe(br, sqe),
+				 io_bpf_flow_creds(flow), false);
+	req->flags |= REQ_F_BPF;
+	if (req->bpf_id == IO_BPF_ID_APP)
+		return ret;
+	if (ret)
+		req->bpf_id |= IO_BPF_ID_REFUSED;
+	io_bpf_adopt_notif(req);
+	return ret;
 }
 
-static void io_bpf_issue_plugged(struct io_bpf_ring *br)
+/* Issue the chain that starts with SQE @i. Return the index after its last SQE. */
+static unsigned int io_bpf_issue_chain(struct io_bpf_ring *br, struct io_kiocb *flow,
+				       unsigned int i)
 {
-	struct blk_plug plug;
+	struct io_submit_link *link = &br->ctx->submit_state.link;
+	struct io_kiocb *req, *head = NULL;
+	struct io_bpf_run *run = &br->run;
+	u8 kind = run->kind[i];
+	bool broken = kind & IO_BPF_SQE_BROKEN;
 
-	blk_start_plug(&plug);
-	io_bpf_issue_ready(br);
-	blk_finish_plug(&plug);
-}
-
-/* The task or the ring goes away: its flows come to an end instead. */
-static void io_bpf_kill_ready(struct io_bpf_ring *br)
-{
-	struct io_wq_work_node *node;
-
-	__wq_list_for_each(node, &br->ready) {
-		struct io_kiocb *flow = io_bpf_staged_flow(br, node);
-
-		if (!(flow->bpf_flow.flags & IO_BPF_F_ENDING))
-			io_bpf_mark_killed(flow);
-		io_bpf_end(br, flow);
-	}
-}
-
-/*
- * Does what the programs asked for, after they have returned. A handler that
- * flushes may make more of that.
- */
-void io_bpf_apply(struct io_bpf_ring *br)
-{
-	lockdep_assert_held(&br->ctx->uring_lock);
-
-	for (;;) {
-		if (unlikely(!br->tctx))
-			io_bpf_kill_ready(br);
-		if (unlikely(br->links.first))
-			io_bpf_apply_links(br);
-		if (unlikely(!hlist_empty(&br->kills)))
-			io_bpf_cancel_ending(br);
-		if (!br->ready.first || br->nr_pending)
-			break;
-		if (unlikely(br->ctx->int_flags & IO_RING_F_BPF_MODE) &&
-		    io_bpf_mode_parks(br->ctx)) {
-			io_bpf_park(br);
-			break;
+	do {
+		req = io_bpf_alloc(br, flow, &run->sqes[i], kind);
+		if (unlikely(!req)) {
+			broken = true;
+			continue;
 		}
-		if (br->ready.first->next)
-			io_bpf_issue_plugged(br);
-		else
-			io_bpf_issue_ready(br);
-	}
+		/* io_link_timeout_prep() takes its request from ->submit_state.link */
+		broken |= io_bpf_prep_member(br, flow, req, &run->sqes[i]) < 0;
+		if (!head) {
+			head = req;
+		} else {
+			trace_io_uring_link(req, link->last);
+			link->last->link = req;
+		}
+		link->head = head;
+		link->last = req;
+	} while (++i < run->nr_sqes && (run->kind[i] & IO_BPF_SQE_MEMBER));
+	link->head = NULL;
+	if (!head)
+		return i;
+	if (broken)
+		io_bpf_fail_head(head);
+	/* children wait with their flow, but a watching program has no flow */
+	if (io_bpf_is_watch(flow) && !broken && br->slice <= 0 && !io_bpf_look(br))
+		io_bpf_hold_app(br, head);
+	else
+		io_bpf_queue_chain(head);
+	return i;
 }
+
+/* Return true if SQE @i is a single child, not a member of a chain. */
+static inline bool io_bpf_is_single(const struct io_bpf_run *run, unsigned int i)
+{
+	return run->kind[i] == IO_BPF_SQE_CHILD &&
+	       !(run->sqes[i].flags & IO_BPF_SQE_LINKS);
+}
+
+/*
+ * Issue the staged SQEs, but no children of a flow that is ending. Return a single child
+ * that has completed in place. With several SQEs, such children go to ->compl_reqs.
+ */
+struct io_kiocb *io_bpf_issue_sqes(struct io_bpf_ring *br, struct io_kiocb *flow)
+{
+	struct io_bpf_run *run = &br->run;
+	bool ending = (flow->bpf_flow.flags & IO_BPF_F_ENDING) && !io_bpf_is_watch(flow);
+	unsigned int i = 0;
+
+	lockdep_assert_held(&br->ctx->uring_lock);
+
+	if (likely(run->nr_sqes == 1 && io_bpf_is_single(run, 0) && !ending))
+		return io_bpf_issue_one(br, flow, &run->sqes[0]);
+	br->slice -= run->nr_sqes;
+	while (i < run->nr_sqes) {
+		struct io_kiocb *req;
+
+		if (unlikely(ending) && !(run->kind[i] & IO_BPF_SQE_APP)) {
+			io_bpf_ctx(flow)->nr_children--;
+			i++;
+			continue;
+		}
+		if (!io_bpf_is_single(run, i)) {
+			i = io_bpf_issue_chain(br, flow, i);
+			continue;
+		}
+		req = io_bpf_issue_one(br, flow, &run->sqes[i++]);
+		if (req)
+			io_req_complete_defer(req);
+	}
+	return NULL;
+}
+
+/* Check an SQE that is linked, of the application, or not of an ordinary opcode. */
+static int io_bpf_check_sqe(struct io_kiocb *flow, const struct io_uring_sqe *sqe,
+			    u64 flags)
+{
+	struct io_bpf_run *run = &flow->ctx->bpf_ring->run;
+	bool app = flags & BPF_IO_URING_ISSUE_APP;
+
+	if (run->chain == IO_BPF_CHAIN_OPEN &&
+	    app != (bool)(run->kind[run->nr_sqes - 1] & IO_BPF_SQE_APP))
+		return -EINVAL;
+	if (!app && (sqe->flags & IOSQE_CQE_SKIP_SUCCESS))
+		return -EINVAL;
+	/* the child would wait for the flow, and the flow for the child */
+	if (sqe->flags & IOSQE_IO_DRAIN)
+		return -EOPNOTSUPP;
+	if (io_bpf_op_refused[sqe->opcode] &&
+	    !(run->chain == IO_BPF_CHAIN_OPEN && sqe->opcode == IORING_OP_LINK_TIMEOUT))
+		return -EOPNOTSUPP;
+	return 0;
+}
+
+/* Check whether the program may issue another request. */
+static int io_bpf_may_issue(struct io_kiocb *flow, u32 size, u64 flags)
+{
+	struct io_ring_ctx *ctx = flow->ctx;
+	struct io_bpf_ring *br = ctx->bpf_ring;
+	bool app = flags & BPF_IO_URING_ISSUE_APP;
+
+	if (size != sizeof(struct io_uring_sqe) ||
+	    (flags & ~(u64)BPF_IO_URING_ISSUE_APP))
+		return -EINVAL;
+	if (unlikely(flow->bpf_flow.flags & IO_BPF_F_ENDING)) {
+		if (!io_bpf_is_watch(flow))
+			return -ECANCELED;
+		if (!app)
+			return -EOPNOTSUPP;
+	}
+	/* an earlier SQE of the chain was refused */
+	if (unlikely(br->run.chain == IO_BPF_CHAIN_REFUSED))
+		return -ECANCELED;
+	if (br->run.nr_sqes >= IO_BPF_MAX_SQES)
+		return -ENOBUFS;
+	/* limit the number of overflowed CQEs */
+	if (app && test_bit(IO_CHECK_CQ_OVERFLOW_BIT, &ctx->check_cq))
+		return -EBUSY;
+	if ((app ? br->nr_apps : io_bpf_ctx(flow)->nr_children) >= ctx->cq_entries)
+		return -EAGAIN;
+	return 0;
+}
+
+/*
+ * Refuse an SQE. A chain that lacks a member must not run: the members before the SQE
+ * fail, and the SQEs after it are refused up to the end of the chain.
+ */
+static noinline int io_bpf_refuse(struct io_bpf_run *run, u8 sqe_flags, int ret)
+{
+	unsigned int i = run->nr_sqes;
+
+	if (run->chain == IO_BPF_CHAIN_OPEN) {
+		while (run->kind[--i] & IO_BPF_SQE_MEMBER)
+			;
+		run->kind[i] |= IO_BPF_SQE_BROKEN;
+		run->kinds |= IO_BPF_SQE_BROKEN;
+	}
+	run->chain = sqe_flags & IO_BPF_SQE_LINKS ? IO_BPF_CHAIN_REFUSED :
+						    IO_BPF_CHAIN_NONE;
+	return ret;
+}
+
+static int io_bpf_stage(struct io_kiocb *flow, const struct io_uring_sqe *sqe, u64 flags)
+{
+	struct io_bpf_run *run = &flow->ctx->bpf_ring->run;
+	bool app = flags & BPF_IO_URING_ISSUE_APP;
+	u8 *kind = &run->kind[run->nr_sqes];
+	int ret = 0;
+
+	/* user space can write to the source, so only the copy is checked */
+	barrier();
+	if (unlikely(sqe->opcode >= IORING_OP_LAST))
+		ret = -EINVAL;
+	else if (unlikely(app || run->chain || (sqe->flags & IO_BPF_SQE_FLAGS) ||
+			  io_bpf_op_refused[sqe->opcode]))
+		ret = io_bpf_check_sqe(flow, sqe, flags);
+	if (unlikely(ret))
+		return io_bpf_refuse(run, sqe->flags, ret);
+
+	*kind = app ? IO_BPF_SQE_APP : IO_BPF_SQE_CHILD;
+	if (unlikely(run->chain))
+		*kind |= IO_BPF_SQE_MEMBER;
+	run->kinds |= *kind;
+	run->chain = sqe->flags & IO_BPF_SQE_LINKS ? IO_BPF_CHAIN_OPEN : IO_BPF_CHAIN_NONE;
+	run->nr_sqes++;
+	if (app)
+		flow->ctx->bpf_ring->nr_apps++;
+	else
+		io_bpf_ctx(flow)->nr_children++;
+	return 0;
+}
+
+__bpf_kfunc_start_defs();
+
+/**
+ * bpf_io_uring_issue - issue a request as a child of the flow
+ * @ctx: context of the program
+ * @sqe: struct io_uring_sqe, copied
+ * @sqe__sz: size of @sqe in bytes, 64
+ * @flags: 0 or BPF_IO_URING_ISSUE_APP
+ *
+ * The request is issued after the program has returned, with the files and memory of the
+ * task that issued the flow. It undergoes all checks of an application's SQE:
+ * restrictions and filters of the ring, its personality, audit and LSMs. Without a
+ * personality, it uses that of the flow, or else the credentials of the task.
+ *
+ * The completion of the request runs the program, also if the preparation fails, and
+ * posts no CQE unless the verdict says so. Earlier CQEs of a multishot request and the
+ * notification of a zero-copy send, which is a separate child, run the program with
+ * BPF_IO_URING_AUX. Memory that the SQE refers to is that of the application and must
+ * stay valid. Without memory for the request itself, the flow ends with -ENOMEM.
+ *
+ * With IOSQE_IO_LINK or IOSQE_IO_HARDLINK, the request is linked to that of the next call
+ * in this run, like consecutive SQEs of a submission. The next one can be an
+ * IORING_OP_LINK_TIMEOUT. Each member of the chain is a child. If a call fails, its chain
+ * fails: earlier members complete with -ECANCELED, and later members are refused.
+ *
+ * With BPF_IO_URING_ISSUE_APP, the request is a request of the application: it posts its
+ * CQE, no program runs for it, and the flow does not wait for it. Without memory for the
+ * request, its CQE has -ENOMEM.
+ *
+ * Context: BPF_IO_URING_START, COMPLETE and AUX of a flow; any event of a watching
+ * program with BPF_IO_URING_ISSUE_APP. Called with ->uring_lock held, takes no lock, does
+ * not sleep.
+ * Return: 0, or
+ * -EINVAL: wrong @sqe__sz, @flags or opcode, @flags differ within a chain, or
+ * IOSQE_CQE_SKIP_SUCCESS without BPF_IO_URING_ISSUE_APP;
+ * -EOPNOTSUPP: IOSQE_IO_DRAIN, IORING_OP_BPF, IORING_OP_RECV_ZC, an opcode with SQEs of
+ * 128 bytes, IORING_OP_LINK_TIMEOUT that is not linked to a request before it, or a
+ * watching program without BPF_IO_URING_ISSUE_APP;
+ * -EAGAIN: the flow has as many children in flight as the CQ has entries, or the ring as
+ * many requests issued with BPF_IO_URING_ISSUE_APP;
+ * -EBUSY: BPF_IO_URING_ISSUE_APP while overflowed CQEs wait for room in the CQ;
+ * -ENOBUFS: this run has issued 32 requests;
+ * -ECANCELED: the flow is ending, the event is BPF_IO_URING_CANCEL, or an earlier SQE of
+ * the chain was refused.
+ */
+__bpf_kfunc int bpf_io_uring_issue(struct bpf_io_uring_ctx *ctx,
+				   const void *sqe, u32 sqe__sz, u64 flags)
+{
+	struct io_kiocb *flow = io_bpf_ctx_to_flow(ctx);
+	struct io_bpf_run *run = &flow->ctx->bpf_ring->run;
+	const struct io_uring_sqe *src = sqe;
+	int ret;
+
+	/* fast path: most runs issue a single child */
+	if (likely(!run->asked && !flags && sqe__sz == sizeof(*src) &&
+		   !(flow->bpf_flow.flags & IO_BPF_F_ENDING) &&
+		   ctx->nr_children < flow->ctx->cq_entries)) {
+		src = memcpy(run->sqes, src, sizeof(*src));
+		/* only the copy is checked, see io_bpf_stage() */
+		barrier();
+		if (unlikely(io_bpf_op_refused[src->opcode] ||
+			     (src->flags & IO_BPF_SQE_FLAGS)))
+			return io_bpf_stage(flow, src, 0);
+		run->kind[0] = IO_BPF_SQE_CHILD;
+		run->nr_sqes = 1;
+		ctx->nr_children++;
+		return 0;
+	}
+	ret = io_bpf_may_issue(flow, sqe__sz, flags);
+	if (unlikely(ret))
+		return io_bpf_refuse(run, sqe__sz == sizeof(*src) ?
+				     READ_ONCE(src->flags) : 0, ret);
+	memcpy(&run->sqes[run->nr_sqes], src, sizeof(*src));
+	return io_bpf_stage(flow, &run->sqes[run->nr_sqes], flags);
+}
+
+__bpf_kfunc_end_defs();

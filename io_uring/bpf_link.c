@@ -1,34 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Attaching BPF programs to the slots of a ring, with a bpf_link
+ * BPF_PROG_TYPE_IOURING: bpf_link, verifier callbacks and the set of kfuncs
  *
- * Either of ring and link may go first. They share a struct io_bpf_ring and
- * neither pins the other: a link in the file table of a ring that it pinned
- * would keep both for ever.
+ * Ring and link share a struct io_bpf_ring and can be freed in any order. Neither
+ * holds a reference to the other: a link in the file table of its ring would keep
+ * both alive forever.
  */
 #include <linux/kernel.h>
 #include <linux/errno.h>
+#include <linux/init.h>
 #include <linux/nospec.h>
 #include <linux/bpf.h>
+#include <linux/bpf_verifier.h>
+#include <linux/btf.h>
+#include <linux/btf_ids.h>
+#include <linux/cleanup.h>
 #include <linux/file.h>
 #include <linux/io_uring.h>
 
-#include <uapi/linux/io_uring.h>
-
-#include "io_uring.h"
-#include "bpf.h"
-#include "bpf_match.h"
-#include "bpf_mode.h"
+#include "bpf_int.h"
 
 struct io_bpf_link {
 	struct bpf_link		link;
-	/* the link has a reference */
+	/* counted reference */
 	struct io_bpf_ring	*br;
 	u32			slot;
-	/* BPF_F_IOURING_*, and with BPF_F_IOURING_MATCH what the program watches */
+	/* BPF_F_IOURING_* */
 	u32			flags;
+	/* with BPF_F_IOURING_MATCH, otherwise 0 */
 	struct io_bpf_match	match;
-	/* protected by ->br->lock: is the program in the slot ours? */
+	/* the slot has the program of this link; protected by ->br->lock */
 	bool			attached;
 };
 
@@ -37,74 +38,10 @@ static struct io_bpf_link *io_bpf_to_link(const struct bpf_link *link)
 	return container_of(link, struct io_bpf_link, link);
 }
 
-static void io_bpf_ring_put(struct io_bpf_ring *br)
-{
-	if (refcount_dec_and_test(&br->refs)) {
-		mutex_destroy(&br->lock);
-		kvfree(br->flows);
-		kfree(br);
-	}
-}
-
-static struct io_bpf_ring *io_bpf_ring_alloc(struct io_ring_ctx *ctx)
-{
-	struct io_bpf_ring *br;
-
-	br = kzalloc_obj(*br, GFP_KERNEL_ACCOUNT);
-	if (!br)
-		return NULL;
-	refcount_set(&br->refs, 1);
-	mutex_init(&br->lock);
-	br->ctx = ctx;
-	br->watch.ctx = ctx;
-	br->watch.bpf_flow.flags = IO_BPF_F_ENDING;
-	io_bpf_ctx(&br->watch)->event = BPF_IO_URING_COMPLETE;
-	io_bpf_ctx(&br->watch)->flags = BPF_IO_URING_F_MATCH;
-	br->budget = io_bpf_budget(ctx);
-	br->aux_budget = br->budget;
-	INIT_WQ_LIST(&br->ready);
-	INIT_WQ_LIST(&br->parked);
-	INIT_WQ_LIST(&br->events);
-	INIT_HLIST_HEAD(&br->active);
-	INIT_HLIST_HEAD(&br->kills);
-	INIT_DELAYED_WORK(&br->park_work, io_bpf_park_work);
-	return br;
-}
-
 /*
- * The last request is gone, and with it the flows. Links stay as they are, but
- * have no ring any more.
- */
-void io_bpf_ring_exit(struct io_ring_ctx *ctx)
-{
-	struct io_bpf_ring *br = ctx->bpf_ring;
-
-	if (!br)
-		return;
-	cancel_delayed_work_sync(&br->park_work);
-	scoped_guard(mutex, &br->lock) {
-		/* whoever was the last one has cleared these */
-		WARN_ON_ONCE((ctx->int_flags & IO_RING_F_BPF) &&
-			     mem_is_zero(br->progs, sizeof(br->progs)) &&
-			     mem_is_zero(br->watchers, sizeof(br->watchers)));
-		WARN_ON_ONCE((ctx->int_flags & IO_RING_F_BPF_MATCH) &&
-			     mem_is_zero(br->first_watcher,
-					 sizeof(br->first_watcher)));
-		br->ctx = NULL;
-		memset(br->progs, 0, sizeof(br->progs));
-		memset(br->watchers, 0, sizeof(br->watchers));
-	}
-	/* nobody else is left who could look at these */
-	ctx->bpf_ring = NULL;
-	ctx->int_flags &= ~(IO_RING_F_BPF | IO_RING_F_BPF_MATCH);
-	WARN_ON_ONCE(br->nr_flows || br->nr_apps);
-	io_bpf_ring_put(br);
-}
-
-/*
- * Programs run with the files, memory and credentials of whoever submits, and
- * an fd of a ring is no proof of being its owner: peers get it for MSG_RING.
- * So it takes the creator's mm, and what io_uring_register() demands.
+ * Programs run with the files, memory and credentials of the submitter, and an fd
+ * of the ring does not prove ownership: peers get one for MSG_RING. So require
+ * the mm of the creator, and what io_uring_register() requires.
  */
 static int io_bpf_check_ring(struct io_ring_ctx *ctx)
 {
@@ -121,7 +58,7 @@ static int io_bpf_check_ring(struct io_ring_ctx *ctx)
 	return 0;
 }
 
-/* Two links may come at once for the first time: one takes the other's. */
+/* Return a reference to the io_bpf_ring of @ctx. The first link allocates it. */
 static struct io_bpf_ring *io_bpf_ring_get(struct io_ring_ctx *ctx)
 {
 	struct io_bpf_ring *br;
@@ -138,13 +75,16 @@ static struct io_bpf_ring *io_bpf_ring_get(struct io_ring_ctx *ctx)
 		if (!br)
 			return ERR_PTR(-ENOMEM);
 		ctx->bpf_ring = br;
-		io_bpf_set_mode(ctx);
+		/* children need io_bpf_submit_child_mode() */
+		if (ctx->flags & (IORING_SETUP_SQPOLL | IORING_SETUP_IOPOLL |
+				  IORING_SETUP_CQE32 | IORING_SETUP_SQE128))
+			ctx->int_flags |= IO_RING_F_BPF_MODE;
 	}
 	refcount_inc(&br->refs);
 	return br;
 }
 
-/* What the slot of the link has to hold from now on: NULL takes it out. */
+/* Store @prog in the slot of the link, or clear the slot if @prog is NULL. */
 static void io_bpf_link_set_prog(struct io_bpf_link *l, struct bpf_prog *prog)
 {
 	if (l->flags & BPF_F_IOURING_MATCH)
@@ -164,7 +104,8 @@ static int io_bpf_link_fill_slot(struct io_bpf_link *l)
 		return -EBUSY;
 	io_bpf_link_set_prog(l, l->link.prog);
 	l->attached = true;
-	io_bpf_update_flag(br->ctx);
+	/* never cleared, so that completions in flight need not be looked at */
+	br->ctx->int_flags |= IO_RING_F_BPF;
 	return 0;
 }
 
@@ -185,7 +126,6 @@ static void io_bpf_link_release(struct bpf_link *link)
 
 	io_bpf_link_set_prog(l, NULL);
 	io_bpf_cancel_slot(br, l->slot);
-	io_bpf_update_flag(br->ctx);
 }
 
 static int io_bpf_link_detach(struct bpf_link *link)
@@ -202,49 +142,32 @@ static void io_bpf_link_dealloc(struct bpf_link *link)
 	kfree(l);
 }
 
-static int __io_bpf_link_update(struct io_bpf_link *l,
-				struct bpf_prog *new_prog,
-				struct bpf_prog *old_prog)
-{
-	struct io_bpf_ring *br = l->br;
-	struct io_ring_ctx *ctx = br->ctx;
-
-	lockdep_assert_held(&br->lock);
-
-	if (!l->attached || !ctx || percpu_ref_is_dying(&ctx->refs))
-		return -ENOLINK;
-	if (old_prog && l->link.prog != old_prog)
-		return -EPERM;
-	if (new_prog->type != l->link.prog->type ||
-	    new_prog->expected_attach_type != l->link.prog->expected_attach_type)
-		return -EINVAL;
-
-	guard(mutex)(&ctx->uring_lock);
-
-	io_bpf_link_set_prog(l, new_prog);
-	return 0;
-}
-
-/* Flows in flight keep their state and go on with the new program. */
+/* Flows in flight keep their state and continue with the new program. */
 static int io_bpf_link_update(struct bpf_link *link, struct bpf_prog *new_prog,
 			      struct bpf_prog *old_prog)
 {
 	struct io_bpf_link *l = io_bpf_to_link(link);
-	int ret;
+	struct io_bpf_ring *br = l->br;
 
-	mutex_lock(&l->br->lock);
-	ret = __io_bpf_link_update(l, new_prog, old_prog);
-	if (!ret)
-		old_prog = xchg(&link->prog, new_prog);
-	mutex_unlock(&l->br->lock);
+	guard(mutex)(&br->lock);
 
-	/* no run can be using it, those hold ->uring_lock */
-	if (!ret)
-		bpf_prog_put(old_prog);
-	return ret;
+	if (!l->attached || !br->ctx || percpu_ref_is_dying(&br->ctx->refs))
+		return -ENOLINK;
+	if (old_prog && link->prog != old_prog)
+		return -EPERM;
+	if (new_prog->type != link->prog->type ||
+	    new_prog->expected_attach_type != link->prog->expected_attach_type)
+		return -EINVAL;
+
+	scoped_guard(mutex, &br->ctx->uring_lock)
+		io_bpf_link_set_prog(l, new_prog);
+	old_prog = xchg(&link->prog, new_prog);
+	/* runs hold ->uring_lock, so none uses the old program any more */
+	bpf_prog_put(old_prog);
+	return 0;
 }
 
-/* These two take no lock: whoever reads them must not wait for a ring. */
+/* No lock: the fields are constant, and a reader must not wait for the ring. */
 static void io_bpf_link_show_fdinfo(const struct bpf_link *link,
 				    struct seq_file *seq)
 {
@@ -283,7 +206,17 @@ static const struct bpf_link_ops io_bpf_link_ops = {
 	.fill_link_info	= io_bpf_link_fill_info,
 };
 
-/* What user space asks for, or -EINVAL. */
+/* Return the file of the ring, with a reference. */
+static struct file *io_bpf_link_get_file(u32 fd, bool registered)
+{
+	struct file *file = io_uring_ctx_get_file(fd, registered);
+
+	/* the task, which has registered the file, holds the only reference */
+	if (registered && !IS_ERR(file))
+		get_file(file);
+	return file;
+}
+
 static int io_bpf_link_parse(struct io_bpf_link *l, const union bpf_attr *attr)
 {
 	struct io_bpf_match *m = &l->match;
@@ -298,40 +231,69 @@ static int io_bpf_link_parse(struct io_bpf_link *l, const union bpf_attr *attr)
 	m->user_data_mask = attr->link_create.iouring.user_data_mask;
 
 	if (attr->link_create.flags || l->slot >= IO_BPF_MAX_SLOTS ||
-	    (l->flags & ~BPF_F_IOURING_MATCH))
+	    (l->flags & ~(BPF_F_IOURING_MATCH | BPF_F_IOURING_REGISTERED_RING)))
 		return -EINVAL;
 	l->slot = array_index_nospec(l->slot, IO_BPF_MAX_SLOTS);
 	if (!(l->flags & BPF_F_IOURING_MATCH))
 		return mem_is_zero(m, sizeof(*m)) ? 0 : -EINVAL;
-	/* nothing could ever match these */
+	/* unknown opcodes, or no request can match */
 	if (m->opcodes[IORING_OP_LAST / 64] >> (IORING_OP_LAST % 64) ||
 	    (m->user_data & ~m->user_data_mask) || !io_bpf_match_possible(m))
 		return -EINVAL;
 	return 0;
 }
 
-/* Takes @l over. */
-static int io_bpf_link_create(struct io_ring_ctx *ctx, struct io_bpf_link *l,
-			      struct bpf_prog *prog)
+/**
+ * bpf_io_uring_link_attach - BPF_LINK_CREATE for BPF_PROG_TYPE_IOURING
+ * @attr: ->link_create: target_fd is the ring, flags is 0, iouring.slot is 0 to
+ *	15. With BPF_F_IOURING_MATCH in iouring.flags, the program watches the
+ *	requests that have a bit of their opcode in opcodes, or any opcode if
+ *	opcodes is 0, and whose user_data & user_data_mask equals user_data.
+ *	Otherwise these fields are 0, and the program steers flows. With
+ *	BPF_F_IOURING_REGISTERED_RING, target_fd is the index of a ring that the
+ *	task has registered with IORING_REGISTER_RING_FDS.
+ * @prog: the program; the link takes over the reference on success
+ *
+ * Return: fd of the link, or
+ * -EINVAL: slot or flags is invalid, a field is not 0 as required, or no request
+ * can match;
+ * -EINVAL: target_fd is no index of a registered ring;
+ * -EBADF, -EOPNOTSUPP: target_fd is not open or not registered, or is not a ring;
+ * -EPERM: another process created the ring;
+ * -EEXIST: another task is the single issuer of the ring;
+ * -EACCES: the ring has restrictions on io_uring_register();
+ * -EBUSY: the slot is in use;
+ * -ENOMEM, -EMFILE: no memory or file descriptor is available.
+ */
+int bpf_io_uring_link_attach(const union bpf_attr *attr, struct bpf_prog *prog)
 {
+	struct io_bpf_link *l __free(kfree) = kzalloc_obj(*l, GFP_KERNEL_ACCOUNT);
+	struct file *file __free(fput) = NULL;
 	struct bpf_link_primer primer;
 	int ret;
 
-	l->br = io_bpf_ring_get(ctx);
-	if (IS_ERR(l->br)) {
-		ret = PTR_ERR(l->br);
-		kfree(l);
+	if (!l)
+		return -ENOMEM;
+	ret = io_bpf_link_parse(l, attr);
+	if (ret)
 		return ret;
-	}
+	file = io_bpf_link_get_file(attr->link_create.target_fd,
+				    l->flags & BPF_F_IOURING_REGISTERED_RING);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	l->br = io_bpf_ring_get(file->private_data);
+	if (IS_ERR(l->br))
+		return PTR_ERR(l->br);
+
 	bpf_link_init(&l->link, BPF_LINK_TYPE_IOURING, &io_bpf_link_ops, prog,
 		      BPF_IOURING);
-
 	ret = bpf_link_prime(&l->link, &primer);
 	if (ret) {
-		io_bpf_link_dealloc(&l->link);
+		io_bpf_ring_put(l->br);
 		return ret;
 	}
-	ret = io_bpf_link_fill_slot(l);
+	/* the file of the link owns the link from here on */
+	ret = io_bpf_link_fill_slot(no_free_ptr(l));
 	if (ret) {
 		bpf_link_cleanup(&primer);
 		return ret;
@@ -339,45 +301,93 @@ static int io_bpf_link_create(struct io_ring_ctx *ctx, struct io_bpf_link *l,
 	return bpf_link_settle(&primer);
 }
 
-/**
- * bpf_io_uring_link_attach - BPF_LINK_CREATE for BPF_PROG_TYPE_IOURING
- * @attr: ->link_create: target_fd is the ring, flags is 0, and in iouring there
- *	are slot, 0 to 15, and flags. With BPF_F_IOURING_MATCH the program
- *	watches requests whose opcode has its bit set in opcodes, be it that no
- *	bit is set at all, and whose user_data, masked with user_data_mask, is
- *	user_data. Otherwise these are 0, and flows name the slot.
- * @prog: the program; the link takes the reference over on success
- *
- * Return: the link's fd, or
- * -EINVAL: there is no such slot or flag, something is set that has to be 0, or
- * nothing can ever match;
- * -EBADF, -EOPNOTSUPP: target_fd is no file, or not a ring;
- * -EPERM: the ring was created by another process;
- * -EEXIST: it has another task as its only submitter;
- * -EACCES: its restrictions leave no room for this;
- * -EBUSY: the slot is taken;
- * -ENOMEM, -EMFILE: no memory or file descriptor.
- */
-int bpf_io_uring_link_attach(const union bpf_attr *attr, struct bpf_prog *prog)
-{
-	struct io_bpf_link *l;
-	struct file *file;
-	int ret;
+/* The program type: access to the context, and kfuncs */
 
-	/* takes no privilege, so it's charged */
-	l = kzalloc_obj(*l, GFP_KERNEL_ACCOUNT);
-	if (!l)
-		return -ENOMEM;
-	ret = io_bpf_link_parse(l, attr);
-	if (!ret) {
-		file = io_uring_ctx_get_file(attr->link_create.target_fd, false);
-		ret = PTR_ERR_OR_ZERO(file);
+/* Return the size of the field at @off, or 0 if there is none or it is read-only. */
+static int io_bpf_field_size(int off, enum bpf_access_type type)
+{
+	switch (off) {
+	case bpf_ctx_range(struct bpf_io_uring_ctx, res):
+	case bpf_ctx_range(struct bpf_io_uring_ctx, cflags):
+		return sizeof(u32);
+	case bpf_ctx_range(struct bpf_io_uring_ctx, user_data):
+	case bpf_ctx_range(struct bpf_io_uring_ctx, state):
+		return sizeof(u64);
 	}
-	if (ret) {
-		kfree(l);
-		return ret;
+	if (type == BPF_WRITE)
+		return 0;
+	switch (off) {
+	case bpf_ctx_range(struct bpf_io_uring_ctx, event):
+	case bpf_ctx_range(struct bpf_io_uring_ctx, opcode):
+		return sizeof(u8);
+	case bpf_ctx_range(struct bpf_io_uring_ctx, flags):
+		return sizeof(u16);
+	case bpf_ctx_range(struct bpf_io_uring_ctx, nr_children):
+		return sizeof(u32);
+	case bpf_ctx_range(struct bpf_io_uring_ctx, flow_user_data):
+		return sizeof(u64);
 	}
-	ret = io_bpf_link_create(file->private_data, l, prog);
-	fput(file);
-	return ret;
+	return 0;
 }
+
+/*
+ * Let ->max_ctx_offset tell io_bpf_is_plain() what the program accesses. A store
+ * counts as an access to the whole context.
+ *
+ * An extension must not do what its target is known not to do. The verifier does
+ * not check an extension again which moves to another target. There, ->state[] has
+ * values of other watchers of the ring, and stores have no effect.
+ */
+static bool io_bpf_is_valid_access(int off, int size, enum bpf_access_type type,
+				   const struct bpf_prog *prog,
+				   struct bpf_insn_access_aux *info)
+{
+	struct bpf_prog_aux *aux = prog->aux;
+	int end = off + size;
+
+	if (off < 0 || off % size || size != io_bpf_field_size(off, type))
+		return false;
+	if (type == BPF_WRITE)
+		end = sizeof(struct bpf_io_uring_ctx);
+	if (end > IO_BPF_PLAIN_CTX && aux->dst_prog &&
+	    io_bpf_is_plain(aux->dst_prog))
+		return false;
+	aux->max_ctx_offset = max_t(u32, aux->max_ctx_offset, end);
+	return true;
+}
+
+const struct bpf_verifier_ops io_uring_verifier_ops = {
+	.get_func_proto		= bpf_base_func_proto,
+	.is_valid_access	= io_bpf_is_valid_access,
+};
+
+const struct bpf_prog_ops io_uring_prog_ops = {
+};
+
+BTF_KFUNCS_START(io_bpf_kfunc_ids)
+BTF_ID_FLAGS(func, bpf_io_uring_issue)
+BTF_ID_FLAGS(func, bpf_io_uring_again)
+BTF_ID_FLAGS(func, bpf_io_uring_post_cqe)
+BTF_ID_FLAGS(func, bpf_io_uring_complete)
+BTF_ID_FLAGS(func, bpf_iter_io_uring_chain_new, KF_ITER_NEW)
+BTF_ID_FLAGS(func, bpf_iter_io_uring_chain_next, KF_ITER_NEXT | KF_RET_NULL)
+BTF_ID_FLAGS(func, bpf_iter_io_uring_chain_destroy, KF_ITER_DESTROY)
+BTF_ID_FLAGS(func, bpf_io_uring_drop)
+BTF_ID_FLAGS(func, bpf_io_uring_unlink)
+BTF_ID_FLAGS(func, bpf_io_uring_link)
+BTF_ID_FLAGS(func, bpf_io_uring_buf_data, KF_RET_NULL)
+BTF_ID_FLAGS(func, bpf_io_uring_buf_data_rw, KF_RET_NULL)
+BTF_ID_FLAGS(func, bpf_io_uring_buf_read)
+BTF_ID_FLAGS(func, bpf_io_uring_buf_write)
+BTF_KFUNCS_END(io_bpf_kfunc_ids)
+
+static const struct btf_kfunc_id_set io_bpf_kfunc_set = {
+	.owner	= THIS_MODULE,
+	.set	= &io_bpf_kfunc_ids,
+};
+
+static int __init io_bpf_kfunc_init(void)
+{
+	return register_btf_kfunc_id_set(BPF_PROG_TYPE_IOURING, &io_bpf_kfunc_set);
+}
+late_initcall(io_bpf_kfunc_init);

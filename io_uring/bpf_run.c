@@ -1,59 +1,65 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Running BPF programs on completions, before the CQEs are written
+ * The life of a completion on a ring with BPF programs
  *
- * All of it happens in __io_submit_flush_completions(), in the task that the
- * requests belong to and under ->uring_lock. A program only stages what it
- * wants done, bpf_issue.c does it when the program has returned. What has to be
- * fast is in bpf_run.h.
+ *   completed requests, records of CQEs, flows that start, are cancelled or end
+ *                                  |
+ *                                  v
+ *                     ->compl_reqs, in this order
+ *                                  |
+ *                  io_bpf_walk() --+--> plain, seen: passes
+ *                                  |--> flow waits: moves to the flow's own list
+ *                                  '--> event: the program runs, io_bpf_apply()
+ *                                         |           does what the run asked for
+ *                     CQE wanted: passes -'- no CQE: the next child reuses the request
+ *                                  |
+ *                                  v
+ *              io_post_compl_reqs(): posts and frees what has passed
+ *
+ * io_bpf_flush() does this instead of a plain flush: in the task that the requests
+ * belong to, under ->uring_lock, and with no request handler on the stack. A handler
+ * that posts a CQE and continues leaves a record, see bpf_cqe.c.
+ *
+ * Kfuncs only stage what a program asks for. io_bpf_apply() performs it right after the
+ * run, so nothing that was staged outlives the run.
+ *
+ * A child that completes in place while the list is empty is not put on the list: its
+ * program runs at once.
  */
 #include <linux/kernel.h>
 #include <linux/errno.h>
+#include <linux/file.h>
+#include <linux/blkdev.h>
 #include <linux/filter.h>
+#include <linux/indirect_call_wrapper.h>
 #include <linux/rcupdate_trace.h>
 #include <linux/io_uring.h>
 
-#include <uapi/linux/io_uring.h>
+#include "bpf_int.h"
+#include "alloc_cache.h"
+#include "mpscq.h"
+#include "poll.h"
+#include "rsrc.h"
+#include "rw.h"
+#include "tw.h"
 
-#include "io_uring.h"
-#include "timeout.h"
-#include "bpf.h"
-#include "bpf_run.h"
-#include "bpf_aux.h"
+/* flushes in one run of local work */
+#define IO_BPF_LOCAL_ROUNDS	64
 
-/* decided by the kernel: the size of the CQE, and whether it counts as one */
-#define IO_BPF_CFLAGS_RO	(IORING_CQE_F_32 | IORING_CQE_F_SKIP)
-/* where the id of a provided buffer is, which user space has to learn */
-#define IO_BPF_CFLAGS_BUF	(IORING_CQE_F_BUFFER | IORING_CQE_F_BUF_MORE | \
-				 ~0U << IORING_CQE_BUFFER_SHIFT)
-
-/*
- * May a program run for the flow? In its own task only, whose files, memory and
- * credentials its children get, and not while that task or the ring goes away:
- * a cancellation must not meet new requests.
- */
-bool io_bpf_can_run(struct io_kiocb *flow)
+/* Return true if a signal is pending, or the task should yield the CPU. */
+static inline bool io_bpf_task_wanted(void)
 {
-	return io_bpf_may_run(flow->ctx, flow->tctx) &&
-	       io_bpf_slot_prog(flow->ctx->bpf_ring, flow) &&
-	       !(flow->bpf_flow.flags & IO_BPF_F_ENDING);
+	return read_thread_flags() & (_TIF_SIGPENDING | _TIF_NEED_RESCHED);
 }
 
-/*
- * The program that runs next is to find requests that it can stage in. If there
- * is no memory, not even ->sqe is of use to it.
- */
-void io_bpf_make_spare(struct io_bpf_ring *br)
-{
-	io_bpf_refill_spare(br);
-	if (br->nr_spare < IO_BPF_KEEP_SPARE)
-		br->run.walk = true;
-}
-
-u32 io_bpf_run_sleepable(const struct bpf_prog *prog,
-			 struct bpf_io_uring_ctx *bctx)
+static noinline u32 io_bpf_run_sleepable(struct io_bpf_ring *br,
+					 const struct bpf_prog *prog,
+					 struct bpf_io_uring_ctx *bctx)
 {
 	u32 verdict;
+
+	/* look at the clock after the run, which can take long */
+	br->slice = min(br->slice, 0);
 
 	rcu_read_lock_trace();
 	migrate_disable();
@@ -64,44 +70,387 @@ u32 io_bpf_run_sleepable(const struct bpf_prog *prog,
 	return verdict;
 }
 
-u32 io_bpf_run_timed(const struct bpf_prog *prog, struct bpf_io_uring_ctx *bctx)
+static __always_inline u32 __io_bpf_run_prog(struct io_bpf_ring *br,
+					     const struct bpf_prog *prog,
+					     struct bpf_io_uring_ctx *bctx,
+					     struct io_kiocb *req)
 {
-	return bpf_prog_run(prog, bctx);
+	u32 verdict;
+
+	lockdep_assert_held(&br->ctx->uring_lock);
+
+	br->run.req = req;
+	br->run.asked = 0;
+	if (unlikely(prog->sleepable))
+		return io_bpf_run_sleepable(br, prog, bctx);
+	rcu_read_lock_dont_migrate();
+	verdict = bpf_prog_run(prog, bctx);
+	rcu_read_unlock_migrate();
+	return verdict;
+}
+
+/* Run @prog for the completion @req, or for START or CANCEL if @req is NULL. */
+u32 io_bpf_run_prog(struct io_bpf_ring *br, const struct bpf_prog *prog,
+		    struct bpf_io_uring_ctx *bctx, struct io_kiocb *req)
+{
+	return __io_bpf_run_prog(br, prog, bctx, req);
 }
 
 /*
- * A flow is over: its program said so, or has left nothing to be waited for. Or
- * there is only something to be done to its chain.
+ * End a flow: its program has called bpf_io_uring_complete(), or the flow has no more
+ * children. In the second case, the flow fails if its last completion failed.
  */
-void io_bpf_flow_done(struct io_bpf_ring *br, struct io_kiocb *flow)
+static void io_bpf_flow_done(struct io_bpf_ring *br, struct io_kiocb *flow)
 {
-	if (flow->bpf_flow.flags & IO_BPF_F_EDIT)
-		io_bpf_edit_chain(br, flow);
-	if (io_bpf_busy(flow) && !(flow->bpf_flow.flags & IO_BPF_F_ENDING))
-		return;
-	/* if nobody ends it by hand, it fails if its last completion has */
 	if (!(flow->bpf_flow.flags & IO_BPF_F_ENDING))
 		flow->cqe.res = min(io_bpf_ctx(flow)->res, 0);
 	flow->bpf_flow.flags |= IO_BPF_F_ENDING;
-	if (io_bpf_ctx(flow)->nr_children || (flow->bpf_flow.flags & IO_BPF_F_QUEUED))
+	if (io_bpf_ctx(flow)->nr_children)
 		io_bpf_end(br, flow);
 	else
 		io_bpf_settle(flow);
 }
 
-/* The program has returned, and may have left nothing to be waited for. */
-void io_bpf_next(struct io_bpf_ring *br, struct io_kiocb *flow)
+/* End the flow if its last run has left nothing to wait for. Return @next. */
+static inline struct io_kiocb *io_bpf_flow_step(struct io_bpf_ring *br,
+						struct io_kiocb *flow,
+						struct io_kiocb *next)
 {
 	if (unlikely(!io_bpf_ctx(flow)->nr_children ||
-		     (flow->bpf_flow.flags & (IO_BPF_F_ENDING | IO_BPF_F_EDIT))))
+		     (flow->bpf_flow.flags & IO_BPF_F_ENDING)) &&
+	    !io_bpf_is_watch(flow))
 		io_bpf_flow_done(br, flow);
+	return next;
 }
 
 /*
- * The first event of a flow that no request stands before. What to do of what it
- * has led to is left to the caller.
+ * Perform what the last run has staged. @next is a request that was issued again and
+ * has completed in place, or NULL. Return a request that has completed in place and is
+ * not on ->compl_reqs, or NULL.
  */
-void io_bpf_run_start(struct io_bpf_ring *br, struct io_kiocb *flow, bool walk)
+struct io_kiocb *io_bpf_apply(struct io_bpf_ring *br, struct io_kiocb *flow,
+			      struct io_kiocb *next)
+{
+	struct io_bpf_run *run = &br->run;
+
+	if (unlikely(run->edit))
+		io_bpf_edit_chain(br, flow);
+	if (unlikely(run->nr_links))
+		io_bpf_apply_links(br, flow);
+	if (run->nr_sqes) {
+		if (unlikely(next))
+			io_req_complete_defer(next);
+		next = io_bpf_issue_sqes(br, flow);
+	}
+	return io_bpf_flow_step(br, flow, next);
+}
+
+/* Recycle the async data of a read or write, as io_rw_recycle() does. */
+static __always_inline bool io_bpf_recycle(struct io_kiocb *req)
+{
+	struct io_async_rw *rw = req->async_data;
+
+	if (!(req->bpf_id & IO_BPF_ID_ASYNC) || rw->vec.nr > IO_VEC_CACHE_SOFT_CAP)
+		return false;
+	io_alloc_cache_vec_kasan(&rw->vec);
+	if (!io_alloc_cache_put(&req->ctx->rw_cache, rw))
+		return false;
+	io_req_async_data_clear(req, 0);
+	return true;
+}
+
+static noinline bool io_bpf_release_slow(struct io_kiocb *req, bool hop)
+{
+	/* a CQE with a buffer is posted by default */
+	if (hop && (req->cqe.flags & IORING_CQE_F_BUFFER))
+		return false;
+	if (req->bpf_id & IO_BPF_ID_ASYNC)
+		io_rw_drop_async(req);
+	if (req->flags & IO_REQ_CLEAN_SLOW_FLAGS)
+		return false;
+	io_req_put_rsrc_nodes(req);
+	io_put_file(req);
+	return true;
+}
+
+/*
+ * Put what a request without a CQE holds, but the reference to its task. Return false if
+ * the request needs the cleanup of the flush, or with @hop, if its CQE is posted.
+ */
+static __always_inline bool io_bpf_release(struct io_kiocb *req, bool hop)
+{
+	io_req_flags_t slow = IO_REQ_CLEAN_SLOW_FLAGS | REQ_F_BUF_NODE | REQ_F_FIXED_FILE;
+
+	if (hop)
+		slow |= REQ_F_BUFFER_SELECT;
+	slow &= req->flags;
+	if (unlikely(slow) && (slow != REQ_F_ASYNC_DATA || !io_bpf_recycle(req)))
+		return io_bpf_release_slow(req, hop);
+	if (req->file)
+		fput(req->file);
+	return true;
+}
+
+/* Free a request after io_bpf_release(). The next child finds it in the cache. */
+static __always_inline void io_bpf_free(struct io_kiocb *req)
+{
+	io_bpf_clear_extra(req);
+	io_put_task(req);
+	io_req_add_to_cache(req, req->ctx);
+}
+
+/*
+ * Free a request that posts no CQE: to the cache, where the next child finds it, or by
+ * the flush.
+ */
+void io_bpf_retire(struct io_bpf_ring *br, struct io_kiocb *req)
+{
+	if (!io_bpf_release(req, false)) {
+		io_bpf_clear_extra(req);
+		/* a worker can hold @req for longer than its flow exists */
+		req->bpf_id = IO_BPF_ID_SEEN;
+		req->flags |= REQ_F_CQE_SKIP;
+		io_bpf_insert(br, req);
+		return;
+	}
+	io_bpf_free(req);
+}
+
+/* Post the CQE, even if the opcode has set REQ_F_CQE_SKIP. */
+void io_bpf_post(struct io_bpf_ring *br, struct io_kiocb *req)
+{
+	if (req->bpf_id & IO_BPF_ID_ASYNC)
+		io_rw_drop_async(req);
+	/* a worker can hold @req for longer than its flow exists */
+	req->bpf_id = IO_BPF_ID_SEEN;
+	req->flags &= ~REQ_F_CQE_SKIP;
+	io_bpf_insert(br, req);
+}
+
+/* Account for a completion of the flow that has left ->compl_reqs. */
+static void io_bpf_count_off(struct io_bpf_ring *br, struct io_kiocb *flow,
+			     struct io_kiocb *req)
+{
+	if (unlikely(req->bpf_id & IO_BPF_ID_AUX))
+		flow->bpf_flow.nr_records--;
+	else
+		io_bpf_ctx(flow)->nr_children--;
+}
+
+/*
+ * Handle the completion of a child that no program sees: the flow is ending, its program
+ * was detached, or the task or the ring is going away.
+ */
+static void io_bpf_child_unseen(struct io_bpf_ring *br, struct io_kiocb *flow,
+				struct io_kiocb *req)
+{
+	io_bpf_count_off(br, flow, req);
+	/* the application does not get the CQEs that follow */
+	if (req->bpf_id & IO_BPF_ID_AUX)
+		req->cqe.flags &= ~IORING_CQE_F_MORE;
+	if (io_bpf_must_post(req))
+		io_bpf_post(br, req);
+	else
+		io_bpf_retire(br, req);
+	if (!(flow->bpf_flow.flags & IO_BPF_F_ENDING)) {
+		io_bpf_mark_killed(flow);
+		io_bpf_end(br, flow);
+	}
+	io_bpf_settle(flow);
+}
+
+/*
+ * Apply the verdict to the CQE of @req, and add the CQEs that the run has posted.
+ * Return true if the CQE of @req is posted.
+ */
+static bool io_bpf_child_cqe(struct io_bpf_ring *br, struct io_kiocb *flow,
+			     struct io_kiocb *req, u32 verdict)
+{
+	if (br->run.nr_cqes)
+		io_bpf_add_cqes(br);
+	if (verdict & IO_BPF_VERDICT_CHAIN)
+		verdict = io_bpf_flow_verdict(flow, verdict);
+	if (io_bpf_drops(req->cqe.flags, verdict))
+		return false;
+	io_bpf_change_cqe(req, io_bpf_ctx(flow));
+	if (br->run.again)
+		/* @req is issued again, so a copy carries the CQE */
+		io_bpf_add_cqe(br, &req->cqe, &req->big_cqe);
+	else
+		io_bpf_post(br, req);
+	return true;
+}
+
+/* Run the program for a CQE of a multishot child, or a zero-copy notification. */
+static struct io_kiocb *io_bpf_aux_event(struct io_bpf_ring *br,
+					 struct io_kiocb *flow, struct io_kiocb *req)
+{
+	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(flow);
+	bool notif = req->bpf_id & IO_BPF_ID_NOTIF;
+	u32 verdict;
+
+	io_bpf_count_off(br, flow, req);
+	io_bpf_fill_ctx(bctx, req, BPF_IO_URING_F_CHILD | io_bpf_next_flag(flow));
+	bctx->event = BPF_IO_URING_AUX;
+	verdict = io_bpf_run_prog(br, io_bpf_slot_prog(br, flow), bctx, req);
+	if (!io_bpf_child_cqe(br, flow, req, verdict))
+		io_bpf_retire(br, req);
+	/* not a result of the flow: bit 31 of a notification can be set */
+	if (notif)
+		bctx->res = 0;
+	return io_bpf_apply(br, flow, NULL);
+}
+
+/*
+ * Handle a completion of a child whose program does not run, or not now. A completion
+ * of a waiting flow is queued behind the earlier ones, even if no program will see it.
+ */
+static noinline struct io_kiocb *io_bpf_child_slow(struct io_bpf_ring *br,
+						   struct io_kiocb *flow,
+						   struct io_kiocb *req)
+{
+	bool unseen = !br->tctx || (flow->bpf_flow.flags & IO_BPF_F_ENDING);
+
+	if (!unseen) {
+		io_bpf_hold(br, flow, req);
+	} else if (flow->bpf_flow.flags & IO_BPF_F_WAITING) {
+		io_bpf_mark_killed(flow);
+		io_bpf_hold(br, flow, req);
+		io_bpf_resume_all(&br->room);
+	} else {
+		io_bpf_child_unseen(br, flow, req);
+	}
+	return NULL;
+}
+
+/* Issue the next child in the memory of @req, with the task reference of @req. */
+static __always_inline struct io_kiocb *io_bpf_hop(struct io_bpf_ring *br,
+						   struct io_kiocb *flow,
+						   struct io_kiocb *req)
+{
+	req->bpf_id = flow->bpf_flow.id;
+	return io_bpf_submit_child(req, br->ctx, br->run.sqes) ? req : NULL;
+}
+
+/* Reissue a child that keeps its file, and needs neither credentials nor a check. */
+static __always_inline struct io_kiocb *io_bpf_reissue(struct io_bpf_ring *br,
+						       struct io_kiocb *flow,
+						       struct io_kiocb *req)
+{
+	const struct io_bpf_again_def *def = &io_bpf_again_defs[req->opcode];
+	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(flow);
+	struct io_bpf_run *run = &br->run;
+	int ret;
+
+	bctx->nr_children++;
+	req->cqe.user_data = bctx->user_data;
+	io_bpf_again_reset(req);
+	ret = def->prep(req, run->again_off, run->again_addr, run->again_len);
+	if (unlikely(ret))
+		return io_bpf_again_failed(req, ret);
+	return io_bpf_issued(req, def->issue(req, IO_BPF_ISSUE_FLAGS)) ? req : NULL;
+}
+
+/* Apply whatever the run for a child has staged, and its verdict. */
+static noinline struct io_kiocb *io_bpf_child_apply(struct io_bpf_ring *br,
+						    struct io_kiocb *flow,
+						    struct io_kiocb *req, u32 verdict)
+{
+	struct io_kiocb *next = NULL;
+
+	if (br->run.ended)
+		br->run.again = IO_BPF_AGAIN_NO;
+	if ((verdict != BPF_IO_URING_DEFAULT || br->run.nr_cqes ||
+	     (req->cqe.flags & IORING_CQE_F_BUFFER)) &&
+	    io_bpf_child_cqe(br, flow, req, verdict) && !br->run.again)
+		return io_bpf_apply(br, flow, NULL);
+	if (!br->run.again)
+		io_bpf_retire(br, req);
+	else if (br->run.again == IO_BPF_AGAIN_PLAIN)
+		next = io_bpf_reissue(br, flow, req);
+	else
+		next = io_bpf_reissue_slow(br, flow, req);
+	return io_bpf_apply(br, flow, next);
+}
+
+/*
+ * Run the program of @flow for the completion of a child. Return the child that the
+ * program has issued and that has completed in place, or NULL.
+ */
+static __always_inline struct io_kiocb *io_bpf_child_run(struct io_bpf_ring *br,
+							 struct io_kiocb *flow,
+							 struct io_kiocb *req)
+{
+	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(flow);
+	u32 verdict;
+
+	bctx->nr_children--;
+	io_bpf_fill_ctx(bctx, req, BPF_IO_URING_F_CHILD | io_bpf_next_flag(flow));
+	verdict = __io_bpf_run_prog(br, io_bpf_slot_prog(br, flow), bctx, req);
+	/* the usual runs: the next child or none, nothing else, and no CQE */
+	if (likely(verdict == BPF_IO_URING_DEFAULT)) {
+		if (br->run.asked == IO_BPF_ONE_CHILD && io_bpf_release(req, true))
+			return io_bpf_hop(br, flow, req);
+		if (br->run.asked == IO_BPF_ONE_AGAIN)
+			return io_bpf_reissue(br, flow, req);
+		if (!br->run.asked && io_bpf_release(req, true)) {
+			io_bpf_free(req);
+			return io_bpf_flow_step(br, flow, NULL);
+		}
+	}
+	return io_bpf_child_apply(br, flow, req, verdict);
+}
+
+/*
+ * Handle the completion of a child, a record, or a zero-copy notification, and of the
+ * children that follow and complete in place. Return a child if the slice is used up.
+ */
+static __always_inline struct io_kiocb *io_bpf_child_event(struct io_bpf_ring *br,
+							   struct io_kiocb *req)
+{
+	struct io_wq_work_list *list = &br->ctx->submit_state.compl_reqs;
+	struct io_kiocb *flow = io_bpf_child_flow(br, req);
+	bool aux = req->bpf_id >= IO_BPF_ID_AUX;
+
+	do {
+		/* a flow whose program was detached is ending */
+		if (unlikely(flow->bpf_flow.flags & (IO_BPF_F_ENDING | IO_BPF_F_WAITING)))
+			return io_bpf_child_slow(br, flow, req);
+		if (unlikely(aux))
+			return io_bpf_aux_event(br, flow, req);
+		req = io_bpf_child_run(br, flow, req);
+		if (!req)
+			return NULL;
+		/* in order of completion */
+		if (unlikely(!wq_list_empty(list))) {
+			io_req_complete_defer(req);
+			return NULL;
+		}
+	} while (likely(--br->slice >= 0));
+	return req;
+}
+
+/* Tell the program that its flow was cancelled, before the children are cancelled. */
+static void io_bpf_run_cancel(struct io_bpf_ring *br, const struct bpf_prog *prog,
+			      struct io_kiocb *flow)
+{
+	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(flow);
+
+	bctx->user_data = flow->cqe.user_data;
+	bctx->res = flow->cqe.res;
+	bctx->cflags = 0;
+	bctx->event = BPF_IO_URING_CANCEL;
+	bctx->opcode = IORING_OP_BPF;
+	bctx->flags = io_bpf_next_flag(flow);
+	io_bpf_run_prog(br, prog, bctx, NULL);
+	/* other kfuncs fail during CANCEL */
+	if (br->run.nr_cqes)
+		io_bpf_add_cqes(br);
+}
+
+static struct io_kiocb *io_bpf_run_start(struct io_bpf_ring *br,
+					 const struct bpf_prog *prog,
+					 struct io_kiocb *flow)
 {
 	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(flow);
 	u32 verdict;
@@ -110,253 +459,434 @@ void io_bpf_run_start(struct io_bpf_ring *br, struct io_kiocb *flow, bool walk)
 	bctx->event = BPF_IO_URING_START;
 	bctx->opcode = IORING_OP_BPF;
 	bctx->flags = io_bpf_next_flag(flow);
-	flow->bpf_flow.flags &= ~IO_BPF_F_EVENT;
-	verdict = io_bpf_run_prog(br, br->progs[flow->bpf_flow.slot], bctx, NULL,
-				  walk);
+	verdict = __io_bpf_run_prog(br, prog, bctx, NULL);
+	/* START has no result that could become that of the flow */
+	bctx->res = 0;
+	if (likely(verdict == BPF_IO_URING_DEFAULT && br->run.asked == IO_BPF_ONE_CHILD))
+		return io_bpf_flow_step(br, flow, io_bpf_issue_first(br, flow));
+	if (unlikely(br->run.nr_cqes))
+		io_bpf_add_cqes(br);
 	if (unlikely(verdict & IO_BPF_VERDICT_CHAIN))
 		io_bpf_flow_verdict(flow, verdict);
-	/* there is no result that this one could have failed with */
-	bctx->res = 0;
+	return io_bpf_apply(br, flow, NULL);
 }
 
-/*
- * What becomes of the CQE of a child, or of another one that the verdict says
- * something of. A buffer id is dropped only for a program that takes it over.
- */
-bool io_bpf_drops(u32 cflags, u32 verdict)
+/* Run START or CANCEL of the flow. */
+static struct io_kiocb *io_bpf_flow_event(struct io_bpf_ring *br,
+					  struct io_kiocb *flow)
 {
-	if (unlikely(cflags & IORING_CQE_F_BUFFER))
-		return verdict == BPF_IO_URING_DROP_BUF;
-	return verdict != BPF_IO_URING_POST;
-}
+	struct bpf_prog *prog = br->tctx ? io_bpf_slot_prog(br, flow) : NULL;
+	u16 *flags = &flow->bpf_flow.flags;
 
-/* The same for the completion of a request of the application. */
-static bool io_bpf_app_drops(struct io_kiocb *req, u32 verdict)
-{
-	if (verdict == BPF_IO_URING_DEFAULT)
-		return req->flags & REQ_F_CQE_SKIP;
-	return io_bpf_drops(req->cqe.flags, verdict);
-}
-
-/* Flags of a CQE that the program has changed, but for what it may not. */
-u32 io_bpf_cflags(u32 cflags, u32 written)
-{
-	u32 keep = IO_BPF_CFLAGS_RO;
-
-	if (cflags & IORING_CQE_F_BUFFER)
-		keep |= IO_BPF_CFLAGS_BUF;
-	return (cflags & keep) | (written & ~keep);
-}
-
-static void io_bpf_change_cqe(struct io_kiocb *req,
-			      const struct bpf_io_uring_ctx *bctx)
-{
-	/* the rest of a CQE of 32 bytes belongs to the result that there was */
-	if (req->cqe.res != bctx->res)
-		io_bpf_clear_extra(req);
-	req->cqe.user_data = bctx->user_data;
-	req->cqe.res = bctx->res;
-	req->cqe.flags = io_bpf_cflags(req->cqe.flags, bctx->cflags);
-}
-
-/*
- * REQ_F_CQE_SKIP is set as late as here, as several opcodes refuse it in their
- * preparation. Returns true if the request remains in the batch.
- */
-static bool io_bpf_verdict(struct io_bpf_ring *br, struct io_kiocb *req,
-			   bool drop)
-{
-	if (!drop) {
-		if (req->bpf_id & IO_BPF_ID_ASYNC)
-			io_rw_drop_async(req);
-		req->flags &= ~REQ_F_CQE_SKIP;
-		return true;
+	*flags &= ~IO_BPF_F_EVENT;
+	if (flow->bpf_id == IO_BPF_ID_FLOW)
+		flow->flags &= ~REQ_F_BPF;
+	if (!(*flags & IO_BPF_F_ENDING)) {
+		if (prog)
+			return io_bpf_run_start(br, prog, flow);
+		io_bpf_mark_killed(flow);
+	} else if ((*flags & IO_BPF_F_CANCEL) && prog) {
+		io_bpf_run_cancel(br, prog, flow);
 	}
-	io_bpf_clear_extra(req);
-	if (io_bpf_retire_silent(br, req))
+	*flags &= ~IO_BPF_F_CANCEL;
+	io_bpf_end(br, flow);
+	return NULL;
+}
+
+/* Handle an entry of ->compl_reqs that does not belong to a child. */
+static struct io_kiocb *io_bpf_other_event(struct io_bpf_ring *br,
+					   struct io_kiocb *req)
+{
+	if (req->opcode == IORING_OP_BPF && (req->bpf_flow.flags & IO_BPF_F_EVENT))
+		return io_bpf_flow_event(br, req);
+
+	switch (req->bpf_id) {
+	case IO_BPF_ID_APP:
+		io_bpf_insert(br, req);
+		br->nr_apps--;
+		return NULL;
+	case IO_BPF_ID_RECORD:
+		br->nr_app_records--;
+		io_bpf_insert(br, req);
+		return NULL;
+	case IO_BPF_ID_WATCHED:
+		br->nr_app_records--;
+		io_bpf_watch_record(br, req);
+		io_bpf_insert(br, req);
+		return NULL;
+	default:
+		return io_bpf_pred_event(br, req);
+	}
+}
+
+/*
+ * A task that polls reaps the completions of all tasks, but a program runs in the task
+ * that issued the request. Return true if @req was sent to that task. When the ring is
+ * going away, no program runs, and @req stays.
+ */
+static bool io_bpf_send_home(struct io_bpf_ring *br, struct io_kiocb *req)
+{
+	struct io_wq_work_list *list = &br->ctx->submit_state.compl_reqs;
+
+	if (req->tctx == current->io_uring || (current->flags & PF_KTHREAD) ||
+	    (req->flags & REQ_F_REISSUE) ||
+	    (!(req->flags & REQ_F_BPF) && !(br->ctx->int_flags & IO_RING_F_BPF_MATCH)))
 		return false;
-	req->flags |= REQ_F_CQE_SKIP;
+	wq_list_cut(list, &req->comp_list, br->last);
+	req->io_task_work.func = io_req_task_complete;
+	io_req_task_work_add(req);
 	return true;
 }
 
-/* The program has said something about the CQE, or it has a buffer. */
-bool io_bpf_child_posts(struct io_bpf_ring *br, struct io_kiocb *flow,
-			struct io_kiocb *req, u32 verdict)
+/*
+ * Advance the cursor over requests without REQ_F_BPF, and run watching programs for
+ * these. Remove the first entry with an event from the list and return this entry, or
+ * NULL at the end of the list.
+ */
+static struct io_kiocb *io_bpf_next_event(struct io_bpf_ring *br)
 {
-	bool drop;
+	struct io_wq_work_list *list = &br->ctx->submit_state.compl_reqs;
+	struct io_wq_work_node *node, *next;
 
-	if (verdict & IO_BPF_VERDICT_CHAIN)
-		verdict = io_bpf_flow_verdict(flow, verdict);
-	drop = io_bpf_drops(req->cqe.flags, verdict);
-	if (!drop)
-		io_bpf_change_cqe(req, io_bpf_ctx(flow));
-	if (!br->run.again)
-		return io_bpf_verdict(br, req, drop);
-	/* the request goes on, so the CQE of this step has to be a copy */
-	if (!drop)
-		*io_bpf_add_cqe(br, req->cqe.user_data, req->cqe.res,
-				req->cqe.flags) = req->big_cqe;
-	io_bpf_stage_again(br, flow, req);
-	return false;
+	for (node = br->last ? br->last->next : list->first; node; node = next) {
+		struct io_kiocb *req = container_of(node, struct io_kiocb, comp_list);
+
+		if (!(req->flags & REQ_F_BPF) &&
+		    (br->ctx->int_flags & IO_RING_F_BPF_MATCH)) {
+			next = io_bpf_watch_plain(br, node);
+			if (unlikely(br->run.acted))
+				next = io_bpf_watch_acted(br);
+			if (next != node)
+				continue;
+		}
+		next = node->next;
+		if (unlikely(req->tctx != br->tctx) && io_bpf_send_home(br, req))
+			continue;
+		if (!(req->flags & REQ_F_BPF)) {
+			if (br->ctx->int_flags & IO_RING_F_BPF_MATCH) {
+				io_bpf_watch(br, req);
+				/* the program may have issued requests that completed */
+				next = node->next;
+			}
+		} else if (!(req->flags & REQ_F_REISSUE) &&
+			   req->bpf_id != IO_BPF_ID_SEEN) {
+			wq_list_cut(list, node, br->last);
+			return req;
+		}
+		br->last = node;
+	}
+	return NULL;
 }
 
-/* Nobody is there who could be shown the completion. */
-bool io_bpf_child_unseen(struct io_bpf_ring *br, struct io_kiocb *flow,
-			 struct io_kiocb *req)
+/* Return true if the walk has passed requests that are to be posted or freed. */
+static bool io_bpf_post_waits(struct io_bpf_ring *br)
 {
-	bool stays;
-
-	stays = io_bpf_verdict(br, req, !io_bpf_must_post(req));
-	if (!(flow->bpf_flow.flags & IO_BPF_F_ENDING)) {
-		io_bpf_mark_killed(flow);
-		io_bpf_end(br, flow);
-	}
-	io_bpf_settle(flow);
-	return stays;
+	return br->last || br->ctx->submit_state.cq_flush;
 }
 
 /*
- * The completion of a child, in a walk over many. Returns true if it remains to
- * be posted or freed by the flush.
+ * The slice is used up. Return @req if its program runs now, or NULL if its flow waits, or
+ * if @req is back on the list for others to be posted first.
  */
-bool io_bpf_child_complete(struct io_bpf_ring *br, struct io_kiocb *req)
+static noinline struct io_kiocb *io_bpf_slice_over(struct io_bpf_ring *br,
+						   struct io_kiocb *req)
 {
-	struct io_kiocb *flow = io_bpf_child_flow(br, req);
-	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(flow);
-	const struct bpf_prog *prog;
-	bool stays = false;
-	u32 verdict;
+	struct io_wq_work_node *last = br->last;
 
-	bctx->nr_children--;
-	prog = io_bpf_flow_prog(br, flow);
-	if (unlikely(!prog))
-		return io_bpf_child_unseen(br, flow, req);
-
-	io_bpf_fill_ctx(bctx, req, BPF_IO_URING_F_CHILD | io_bpf_next_flag(flow));
-	verdict = io_bpf_run_prog(br, prog, bctx, req, true);
-
-	if (unlikely(verdict != BPF_IO_URING_DEFAULT ||
-		     (req->cqe.flags & IORING_CQE_F_BUFFER))) {
-		stays = io_bpf_child_posts(br, flow, req, verdict);
-	} else if (br->run.again) {
-		io_bpf_stage_again(br, flow, req);
-	} else if (unlikely(!io_bpf_retire_silent(br, req))) {
-		io_bpf_clear_extra(req);
-		req->flags |= REQ_F_CQE_SKIP;
-		stays = true;
+	if (!io_bpf_look(br)) {
+		if (req->bpf_id >= IO_BPF_ID_SEEN)
+			return req;
+		return io_bpf_child_slow(br, io_bpf_child_flow(br, req), req);
 	}
-	io_bpf_next(br, flow);
-	return stays;
-}
-
-static bool io_bpf_was_taken(struct io_kiocb *req)
-{
-	return req->opcode == IORING_OP_BPF &&
-	       (req->bpf_flow.flags & IO_BPF_F_TAKEN);
+	if (!io_bpf_post_waits(br))
+		return req;
+	io_bpf_insert(br, req);
+	br->last = last;
+	return NULL;
 }
 
 /*
- * The request before a flow has completed, and the flow leaves its chain: from
- * here on the rest of the chain is the flow's own, and neither a failure of
- * @req nor the worker that ran it can reach it. With a member that was never
- * prepared the chain is cut as ever, and no program sees it.
+ * Run the programs for the entries of ->compl_reqs. The list can grow at its end
+ * meanwhile. On return, all up to ->last can be posted. The list can have more entries
+ * if the slice was used up.
  */
-static struct io_kiocb *io_bpf_take_flow(struct io_kiocb *req)
+static noinline void io_bpf_walk(struct io_bpf_ring *br)
 {
-	struct io_ring_ctx *ctx = req->ctx;
-	struct io_kiocb *flow, *pos;
+	struct io_wq_work_list *list = &br->ctx->submit_state.compl_reqs;
+	struct io_kiocb *req = NULL;
 
-	spin_lock(&ctx->completion_lock);
-	io_disarm_linked_timeout(req);
-	spin_unlock(&ctx->completion_lock);
-
-	flow = req->link;
-	/* cancelled with its chain */
-	if (!flow)
-		return NULL;
-	/*
-	 * Such a chain fails at its head, and those that go well need no look. Nor
-	 * does what is behind a flow that was itself taken: there may be thousands.
-	 */
-	if ((req->flags & REQ_F_FAIL) && !io_bpf_was_taken(req)) {
-		io_for_each_link(pos, flow) {
-			if (pos->flags & REQ_F_FAIL)
-				return NULL;
+	for (;;) {
+		if (!req) {
+			req = io_bpf_next_event(br);
+			if (!req)
+				return;
+		}
+		if (unlikely(--br->slice < 0)) {
+			req = io_bpf_slice_over(br, req);
+			if (!req && io_bpf_post_waits(br))
+				return;
+			if (!req)
+				continue;
+		}
+		if (likely(req->bpf_id < IO_BPF_ID_SEEN))
+			req = io_bpf_child_event(br, req);
+		else
+			req = io_bpf_other_event(br, req);
+		if (req && unlikely(!wq_list_empty(list))) {
+			io_req_complete_defer(req);
+			req = NULL;
 		}
 	}
-	if (WARN_ON_ONCE(flow->opcode != IORING_OP_BPF))
-		return NULL;
-	if (!io_bpf_can_run(flow))
-		return NULL;
-
-	req->link = NULL;
-	req->flags &= ~IO_REQ_LINK_FLAGS;
-	flow->bpf_flow.flags &= ~IO_BPF_F_PRED;
-	flow->bpf_flow.flags |= IO_BPF_F_TAKEN;
-	/* not just put on the list: mind creds, audit and a timeout behind it */
-	io_bpf_issue_flow(flow);
-	return flow->bpf_flow.flags & IO_BPF_F_ACTIVE ? flow : NULL;
 }
 
-/* Show the completion of the request before a flow to the flow, as its first event. */
-static bool io_bpf_pred_event(struct io_bpf_ring *br, struct io_kiocb *req)
+/* Post and free the requests that the walk has passed. */
+static void io_bpf_post_passed(struct io_bpf_ring *br)
 {
-	struct bpf_io_uring_ctx *bctx;
-	const struct bpf_prog *prog;
-	struct io_kiocb *flow;
-	u32 verdict;
-	bool drop;
+	struct io_ring_ctx *ctx = br->ctx;
+	struct io_submit_state *state = &ctx->submit_state;
+	struct io_wq_work_list rest = state->compl_reqs;
 
-	flow = io_bpf_take_flow(req);
-	if (!flow)
-		return true;
-	prog = io_bpf_flow_prog(br, flow);
-	if (!prog) {
-		io_bpf_mark_killed(flow);
-		io_bpf_end(br, flow);
-		return true;
+	br->nr_staged = 0;
+	if (br->last) {
+		state->compl_reqs.last = br->last;
+		rest.first = br->last->next;
+		br->last->next = NULL;
+	} else {
+		INIT_WQ_LIST(&state->compl_reqs);
 	}
-	bctx = io_bpf_ctx(flow);
-	io_bpf_fill_ctx(bctx, req, io_bpf_next_flag(flow));
-	verdict = io_bpf_run_prog(br, prog, bctx, req, true);
-	if (unlikely(verdict & IO_BPF_VERDICT_CHAIN))
-		verdict = io_bpf_flow_verdict(flow, verdict);
-	drop = io_bpf_app_drops(req, verdict);
-	io_bpf_change_cqe(req, bctx);
-	io_bpf_next(br, flow);
-	return io_bpf_verdict(br, req, drop);
+	br->last = NULL;
+	io_post_compl_reqs(ctx);
+	state->compl_reqs = rest;
+}
+
+/* Return true if there is anything to post, free or commit, or a drain is active. */
+static bool io_bpf_passed(struct io_bpf_ring *br)
+{
+	return br->last || br->ctx->submit_state.cq_flush ||
+	       (br->ctx->int_flags & IO_RING_F_DRAIN_ACTIVE);
+}
+
+/* Determine whose programs may run in this flush. */
+static __always_inline void io_bpf_begin(struct io_bpf_ring *br)
+{
+	struct io_uring_task *tctx = current->io_uring;
+
+	br->last = NULL;
+	br->tctx = io_bpf_may_run(br->ctx, tctx) ? tctx : NULL;
+}
+
+/* Prepare for programs that issue requests. */
+static __always_inline void io_bpf_begin_issue(struct io_bpf_ring *br)
+{
+	struct io_submit_state *state = &br->ctx->submit_state;
+
+	/* the submission's link is queued, and a child must not start its plug */
+	state->link.head = NULL;
+	state->need_plug = false;
+	br->line = io_bpf_line(br);
+	br->slice = likely(br->tctx) ? br->line->slice : 0;
+}
+
+/* Several completions can issue as many requests to one block device. */
+static noinline void io_bpf_walk_plugged(struct io_bpf_ring *br)
+{
+	struct blk_plug plug;
+
+	blk_start_plug(&plug);
+	io_bpf_walk(br);
+	blk_finish_plug(&plug);
+}
+
+/* Walk and post, until ->compl_reqs is empty. */
+static void io_bpf_rounds(struct io_bpf_ring *br)
+{
+	struct io_ring_ctx *ctx = br->ctx;
+	struct io_wq_work_list *list = &ctx->submit_state.compl_reqs;
+
+	do {
+		/* flows wait for room in the CQ, and for the task to handle a signal */
+		if (unlikely(test_bit(IO_CHECK_CQ_OVERFLOW_BIT, &ctx->check_cq) ||
+			     io_bpf_task_wanted()))
+			br->slice = 0;
+		if (list->first && list->first->next)
+			io_bpf_walk_plugged(br);
+		else
+			io_bpf_walk(br);
+		if (unlikely(!hlist_empty(&br->kills)))
+			io_bpf_cancel_ending(br);
+		if (io_bpf_passed(br))
+			io_bpf_post_passed(br);
+		else if (!(ctx->int_flags & (IO_RING_F_TASK_COMPLETE |
+					     IO_RING_F_SYSCALL_IOPOLL)))
+			/* io_sync_cancel() waits for requests that post no CQE */
+			io_cqring_wake(ctx);
+	} while (list->first || !hlist_empty(&br->kills));
+}
+
+/* Let the next flow of the queue go on, see bpf_wait.c, and keep the rest of the slice. */
+static void io_bpf_finish(struct io_bpf_ring *br)
+{
+	struct io_bpf_budget *b = br->line;
+
+	if (b && (b->waiting.first || b->pause))
+		io_bpf_resume_next(br);
+	if (likely(br->tctx))
+		b->slice = br->slice;
 }
 
 /*
- * The completion of the request before a flow, or of one that a program has issued
- * for the application. Return true if it remains to be posted or freed by the flush.
+ * Return true if plain watching programs have run for all completions, and the flush has
+ * nothing else to do but post these.
  */
-bool io_bpf_pred_complete(struct io_bpf_ring *br, struct io_kiocb *req)
+static __always_inline bool io_bpf_watch_all(struct io_bpf_ring *br)
 {
-	bool timeout = req->bpf_id == IO_BPF_ID_PRED_TIMEOUT, stays;
+	struct io_submit_state *state = &br->ctx->submit_state;
+	struct io_wq_work_node *node = state->compl_reqs.first;
 
-	if (req->bpf_id == IO_BPF_ID_APP) {
-		io_bpf_app_complete(br);
-		return true;
-	}
-	stays = io_bpf_pred_event(br, req);
-	if (timeout && stays && !(req->flags & REQ_F_CQE_SKIP))
-		io_timeout_posts(req);
-	return stays;
+	if (!(br->ctx->int_flags & IO_RING_F_BPF_MATCH) || !node || state->cq_flush ||
+	    unlikely(!hlist_empty(&br->kills)))
+		return false;
+	return !io_bpf_watch_plain(br, node);
 }
 
-/* A program that watches a request has changed its CQE, or has a say in it. */
-void io_bpf_match_verdict(struct io_bpf_ring *br, u32 verdict)
+/* Flush completions on a ring with BPF programs, see the top of the file. */
+void io_bpf_flush(struct io_ring_ctx *ctx)
 {
-	struct io_kiocb *req = br->run.req;
+	struct io_bpf_ring *br = ctx->bpf_ring;
 
-	io_bpf_change_cqe(req, io_bpf_ctx(&br->watch));
-	if (unlikely(verdict & IO_BPF_VERDICT_CHAIN))
-		verdict = io_bpf_watch_verdict(req, verdict);
-	if (io_bpf_app_drops(req, verdict)) {
-		io_bpf_clear_extra(req);
-		req->flags |= REQ_F_CQE_SKIP;
-	} else {
-		req->flags &= ~REQ_F_CQE_SKIP;
+	lockdep_assert_held(&ctx->uring_lock);
+
+	io_bpf_begin(br);
+	if (io_bpf_watch_all(br)) {
+		io_post_compl_reqs(ctx);
+		return;
 	}
+	io_bpf_begin_issue(br);
+	if (unlikely(br->run.acted))
+		io_bpf_watch_acted(br);
+	io_bpf_rounds(br);
+	io_bpf_finish(br);
+}
+
+static __always_inline void io_bpf_run_tw(struct io_kiocb *req, io_tw_token_t tw)
+{
+	INDIRECT_CALL_2(req->io_task_work.func,
+			io_poll_task_func, io_req_rw_complete,
+			(struct io_tw_req){req}, tw);
+}
+
+/* Run the local work that is queued. Return the number of entries. */
+static __always_inline int io_bpf_run_queued(struct io_bpf_ring *br, io_tw_token_t tw,
+					     int max_events)
+{
+	struct io_ring_ctx *ctx = br->ctx;
+	struct llist_node *node;
+	bool last;
+	int ret = 0;
+
+	if (br->kept) {
+		struct io_kiocb *req = br->kept;
+
+		br->kept = NULL;
+		io_bpf_run_tw(req, tw);
+		return 1;
+	}
+	do {
+		node = mpscq_pop(&ctx->work_list, &ctx->work_head);
+		if (unlikely(!node)) {
+			/* a producer has not linked its entry yet, see mpscq_pop() */
+			cond_resched();
+			break;
+		}
+		last = mpscq_pop_emptied(&ctx->work_list, ctx->work_head);
+		io_bpf_run_tw(container_of(node, struct io_kiocb, io_task_work.node), tw);
+		ret++;
+		/* @req can be a multishot request that continues in new task work */
+	} while (ret < max_events &&
+		 (!last || (ret < IO_LOCAL_TW_DEFAULT_MAX && io_local_work_pending(ctx))));
+	return ret;
+}
+
+/*
+ * A child adds its task work. If its handler does so from within the local work of its
+ * task, and no other work is queued, keep the child for the next round, and return true.
+ */
+bool io_bpf_keep_tw(struct io_kiocb *req)
+{
+	struct io_ring_ctx *ctx = req->ctx;
+	struct io_bpf_ring *br;
+
+	if (ctx->submitter_task != current || !in_task())
+		return false;
+	br = ctx->bpf_ring;
+	if (!br->may_keep || io_local_work_pending(ctx))
+		return false;
+	br->may_keep = false;
+	br->kept = req;
+	return true;
+}
+
+/*
+ * Take a child off ->compl_reqs that is its only entry, and that needs nothing of what a
+ * round does. Return NULL if there is none.
+ */
+static __always_inline struct io_kiocb *io_bpf_only_child(struct io_bpf_ring *br)
+{
+	struct io_wq_work_list *list = &br->ctx->submit_state.compl_reqs;
+	struct io_wq_work_node *node = list->first;
+	struct io_kiocb *req;
+
+	if (!node || node->next || br->slice <= 0 || br->ctx->check_cq ||
+	    io_bpf_task_wanted())
+		return NULL;
+	req = container_of(node, struct io_kiocb, comp_list);
+	if ((req->flags & (REQ_F_BPF | REQ_F_REISSUE)) != REQ_F_BPF ||
+	    req->bpf_id >= IO_BPF_ID_SEEN || req->tctx != br->tctx)
+		return NULL;
+	INIT_WQ_LIST(list);
+	br->slice--;
+	return req;
+}
+
+/*
+ * Run local work and flush, on a ring with BPF programs. A program that issues the next
+ * request leaves more work and no CQE, so unlike __io_run_local_work() this goes on
+ * until there are @min_events CQEs, for a limited number of rounds. The ring is locked
+ * throughout, so whose programs may run does not change in between.
+ */
+int io_bpf_run_local_work(struct io_ring_ctx *ctx, io_tw_token_t tw, int min_events,
+			  int max_events)
+{
+	struct io_submit_state *state = &ctx->submit_state;
+	unsigned int rounds = IO_BPF_LOCAL_ROUNDS;
+	struct io_bpf_ring *br = ctx->bpf_ring;
+	unsigned int tail = ctx->cached_cq_tail;
+	struct io_kiocb *req;
+	int ret = 0;
+
+	lockdep_assert_held(&ctx->uring_lock);
+
+	io_bpf_begin(br);
+	io_bpf_begin_issue(br);
+	do {
+		ret += io_bpf_run_queued(br, tw, max_events);
+		req = io_bpf_only_child(br);
+		if (likely(req)) {
+			br->may_keep = true;
+			req = io_bpf_child_event(br, req);
+			br->may_keep = false;
+		}
+		if (unlikely(req))
+			io_req_complete_defer(req);
+		if (state->compl_reqs.first || state->cq_flush || !hlist_empty(&br->kills))
+			io_bpf_rounds(br);
+	} while ((br->kept || io_local_work_pending(ctx)) &&
+		 (int)(ctx->cached_cq_tail - tail) < min_events &&
+		 !test_bit(IO_CHECK_CQ_OVERFLOW_BIT, &ctx->check_cq) && --rounds);
+	io_bpf_finish(br);
+	if (br->kept) {
+		io_req_task_work_add(br->kept);
+		br->kept = NULL;
+	}
+	return ret;
 }

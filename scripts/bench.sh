@@ -39,7 +39,7 @@ build()
 {
 	"$TOP/scripts/kernel.sh" --config bench
 	"$TOP/scripts/kernel.sh" --config bench-base
-	"$TOP/scripts/selftests.sh" --config bench iou_bench
+	"$TOP/scripts/selftests.sh" bench
 	"$py/bloat.sh" >/dev/null
 }
 

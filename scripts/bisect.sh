@@ -1,43 +1,144 @@
 #!/usr/bin/env bash
-# usage: scripts/bisect.sh
+# usage: scripts/bisect.sh [--build-only] [FIRST..LAST]
 #
-# Compiles all that the series touches after each of its patches, so that a git
-# bisect that lands there finds something that builds: with the option off, and
-# from the patch that adds the option on as well. The whole is linked by "make
-# kernel". Ends in one line.
+# Builds, boots and tests the kernel as it is after each patch of the series, so
+# that a git bisect that lands there finds something that works. FIRST and LAST
+# are slugs, and may be left out. For each patch:
+#
+#   option off  what the series touches compiles with W=1 and without a warning
+#   option on   the same, from the patch that adds the option on
+#   kernel      one for debugging links, with the option on if there is one
+#   boot        it comes up, and passes the selftests if they are there by then
+#
+# With --build-only nothing is booted. Stops at the first failure. What was good
+# is noted by commit in the cache, in bisect.good, and is not done again. Ends in
+# one line.
 
 . "$(dirname "$0")/lib.sh"
+. "$TOP/scripts/vm.sh"
 
 wt=$CACHE/bisect
+good=$CACHE/bisect.good
+out=$BUILD/bisect
+log=$out/log/bisect
+# scripts work on that tree, and on build folders of its own
+export IOU_BPF_TREE=bisect
 
-# build on|off
-build()
+# patch SLUG [^]: its commit, or the one before
+patch()
 {
-	local out=$CACHE/build/bisect-$1
-	mkdir -p "$out"
-	cat "$TOP/scripts/config/kernel.config" "$TOP/scripts/config/types.config" >"$out/fragment"
-	[ "$1" = on ] || echo 'CONFIG_IO_URING_BPF_PROG=n' >>"$out/fragment"
-	quiet "$BUILD/log/bisect" kmake "$wt" "$out" -s KCONFIG_ALLCONFIG="$out/fragment" allnoconfig &&
-	quiet "$BUILD/log/bisect" kmake "$wt" "$out" io_uring/ kernel/bpf/
+	git -C "$TREE" rev-parse -q --verify "refs/patches/$1${2:-}" ||
+		die "no patch of the series is called \"$1\""
+}
+
+# noted WHAT COMMIT: was that good?
+noted()
+{
+	grep -qsxF "$2 $1" "$good"
+}
+
+# check_out COMMIT
+check_out()
+{
+	git -C "$TREE" worktree prune
+	[ -d "$wt" ] || git -C "$TREE" worktree add -q --detach "$wt" base ||
+		die "cannot make a work tree for this"
+	git -C "$wt" checkout -q -f --detach "$1" || die "cannot check out $1"
+}
+
+has_option()
+{
+	grep -q '^config IO_URING_BPF_PROG' "$wt/io_uring/Kconfig"
+}
+
+# objects on|off: of sources that the series touches, those that are built here
+objects()
+{
+	local f not=CONFIG_IO_URING_BPF_PROG
+	[ "$1" = off ] || not='^$'
+	git -C "$TREE" diff --name-only base series -- 'io_uring/*.c' 'kernel/*.c' |
+	while read -r f; do
+		# a line that ends in a backslash goes on in the next one
+		! sed -e ':a' -e '/\\$/{N;s/\\\n//;ta' -e '}' "$wt/$(dirname "$f")/Makefile" |
+			grep -v "$not" | tr -s '[:space:]' '\n' |
+			grep -xF "$(basename "$f" .c).o" >/dev/null || echo "${f%.c}.o"
+	done
+}
+
+# compile on|off
+compile()
+{
+	local -a list
+	mapfile -t list < <(objects "$1")
+	[ ${#list[@]} = 0 ] ||
+		quiet "$log" "$TOP/scripts/kernel.sh" --config "$1" W=1 KCFLAGS=-Werror "${list[@]}"
+}
+
+# comes_up: without running anything
+comes_up()
+{
+	rm -f "$out/up"
+	quiet "$log" "$TOP/scripts/boot.sh" "$out/disk.img" "$out/log/console1" \
+		"${IOU_BPF_BOOT_TIMEOUT:-3600}" -- "touch $GUEST_BUILD/up" || true
+	[ -f "$out/up" ] && quiet "$log" "$TOP/scripts/splat.sh" "$out/log/console1"
+}
+
+# selftests: all that there are
+selftests()
+{
+	local -a tests
+	quiet "$log" "$TOP/scripts/selftests.sh" || return 1
+	mapfile -t tests < <(sed -n 's/^io_uring_bpf://p' "$out/kselftest/kselftest-list.txt")
+	quiet "$log" "$TOP/scripts/check.sh" "${tests[@]}" libbpf_str libbpf_probes
+}
+
+# one COMMIT NAME built|good
+one()
+{
+	check_out "$1"
+	if ! noted built "$1"; then
+		compile off || die "$2 does not compile with the option off, see $log"
+		! has_option || compile on ||
+			die "$2 does not compile with the option on, see $log"
+	fi
+	# the kernel that is there is that of another commit
+	quiet "$log" "$TOP/scripts/kernel.sh" || die "$2 does not build, see $log"
+	noted built "$1" || echo "$1 built" >>"$good"
+	[ "$3" = good ] || return 0
+	if has_option && [ -d "$wt/tools/testing/selftests/io_uring_bpf" ]; then
+		selftests || die "$2 fails its selftests, see $log"
+	else
+		comes_up || die "$2 does not boot, see $log"
+	fi
+	echo "$1 good" >>"$good"
 }
 
 main()
 {
-	local commit n=0
-	lock tree
-	git -C "$TREE" worktree prune
-	[ -d "$wt" ] || git -C "$TREE" worktree add -q --detach "$wt" base ||
-		die "cannot make a work tree for this"
-	while read -r commit; do
-		n=$((n + 1))
-		git -C "$wt" checkout -q -f --detach "$commit" || die "cannot check out $commit"
-		say "patch $n: $(git -C "$wt" log -1 --format=%s)"
-		build off || die "patch $n does not build with the option off"
-		! grep -q 'config IO_URING_BPF_PROG' "$wt/io_uring/Kconfig" || build on ||
-			die "patch $n does not build with the option on"
-	done < <(git -C "$TREE" rev-list --reverse base..series)
-	[ $n != 0 ] || die "there is no series, run: make series"
-	say "all $n patches build"
+	local what=good range from=base to=series all id name
+	if [ "${1:-}" = --build-only ]; then
+		what=built
+		shift
+	fi
+	range=${1:-..}
+	[[ $# -le 1 && $range == *..* ]] || die "usage: scripts/bisect.sh [--build-only] [FIRST..LAST]"
+	[ -z "${range%%..*}" ] || from=$(patch "${range%%..*}" ^)
+	[ -z "${range##*..}" ] || to=$(patch "${range##*..}")
+	lock bisect-run
+	mkdir -p "$out/log"
+	all=$(git -C "$TREE" rev-list --count base..series 2>/dev/null) ||
+		die "there is no series, run: make series"
+	while read -r id <&3; do
+		name="patch $(git -C "$TREE" rev-list --count "base..$id") of $all, $(git -C "$TREE" log -1 --format=%s "$id"),"
+		if noted $what "$id"; then
+			say "$name was $what"
+		else
+			say "$name is to be $what"
+			one "$id" "$name" $what
+		fi
+	done 3< <(git -C "$TREE" rev-list --reverse "$from..$to")
+	[ -n "${name:-}" ] || die "no patch is from ${range%%..*} to ${range##*..}"
+	say "all that was asked for is $what, up to ${name%,}"
 }
 
-main
+main "$@"

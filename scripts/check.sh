@@ -74,7 +74,7 @@ in_guest()
 		guest_of[$t]=$n
 		share[n]="${share[n]:-} $t"
 	done
-	say "booting the kernel ($(vm_accel)) in $nr guests, ${#tests[@]} test programs, log in build/log/console<N>"
+	say "booting the kernel ($(vm_accel)) in $nr guests, ${#tests[@]} test programs, log in ${BUILD#"$TOP/"}/log/console<N>"
 	for ((n = 1; n <= nr; n++)); do
 		# shellcheck disable=SC2086 # names of programs
 		guest $n ${share[n]} &
@@ -97,7 +97,7 @@ in_guest()
 of_guest()
 {
 	[ -f "$2/end" ] ||
-		fail "guest $1 did not come to its end (status $(cat "$2/status")), see build/log/console$1"
+		fail "guest $1 did not come to its end (status $(cat "$2/status")), see ${BUILD#"$TOP/"}/log/console$1"
 	silent splat.sh "$BUILD/log/console$1" 'the kernel complained'
 	[ -z "${IOU_BPF_LEAKS:-}" ] ||
 		silent leaks.sh "$2/kmemleak" 'memory is lost, or was not looked for'

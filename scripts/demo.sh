@@ -9,7 +9,6 @@
 . "$TOP/scripts/vm.sh"
 
 demo=$BUILD/demo
-dir=$BUILD/kselftest/io_uring_bpf
 archive=$CACHE/archive.tar.xz
 
 # runs in the guest
@@ -19,7 +18,7 @@ guest_command()
 		"mkdir -p /run/demo" \
 		"mount -t ext4 /dev/vda /run/demo" \
 		"echo selftest: running demo >/dev/kmsg" \
-		"$GUEST_BUILD/kselftest/io_uring_bpf/demo $1 --json $GUEST_BUILD/demo/result.json /run/demo/archive.tar.xz /run/demo/copy" \
+		"$GUEST_BUILD/tools-debug/demo $1 --json $GUEST_BUILD/demo/result.json /run/demo/archive.tar.xz /run/demo/copy" \
 		"echo \$? >$GUEST_BUILD/demo/status" \
 		"umount /run/demo"
 }
@@ -27,7 +26,7 @@ guest_command()
 main()
 {
 	local color=--no-color out
-	[ -x "$dir/demo" ] || die "the demonstration is not built, run: make kernel"
+	[ -x "$BUILD/tools-debug/demo" ] || die "the demonstration is not built, run: make kernel"
 	[ ! -t 1 ] || [ -n "${NO_COLOR:-}" ] || color=--color
 	rm -rf "$demo"
 	mkdir -p "$demo" "$BUILD/log"

@@ -4,7 +4,7 @@
 # Installs what building and booting the kernel takes: packages of the
 # machine's own Debian (12 or 13), and virtme-ng into the cache, as Debian 12
 # has none. Ends at once if everything is there. For the benchmark, with what
-# draws its plots.
+# draws its plots and makes its XFS.
 
 . "$(dirname "$0")/lib.sh"
 . "$TOP/scripts/apt-private.sh"
@@ -20,10 +20,10 @@ PACKAGES=(
 	qemu-system-x86 udev e2fsprogs busybox-static
 	python3 python3-argcomplete python3-requests python3-pkg-resources
 	# checks of the series
-	sparse perl codespell python3-ply python3-git
+	sparse perl codespell python3-ply python3-git python3-sphinx python3-yaml
 )
 
-[ "${1:-}" != bench ] || PACKAGES+=(python3-matplotlib)
+[ "${1:-}" != bench ] || PACKAGES+=(python3-matplotlib xfsprogs)
 
 missing()
 {

@@ -1,85 +1,38 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""usage: scripts/export.py [--upto SLUG] [--commits-only | --verify]
+"""usage: scripts/export.py [--verify]
 
 Makes the series of what the repository holds: commits on top of the pristine
 kernel, as branch "series" in the cache's git repository (and refs/patches/SLUG
 for each), and patches for git am in build/series/. Prints the id of the last
 commit. The same input gives the same commits and patches, byte for byte.
 
-  --upto SLUG      the series ends with this patch
-  --commits-only   no patches
-  --verify         prove that git am of the patches gives the same tree
+  --verify  prove that git am of the patches gives the same tree
+
+The repository holds the kernel's files as they are after the last patch, so
+the stack is made from its end: see serieslib/stack.py, and serieslib/manifest.py
+for the files in scripts/series/.
 
 Exit status 1, and lines "error: FILE: ..." that name the file of the
-repository, if: a hunk is malformed, or does not apply at exactly its line with
-exactly its context; a file or section is claimed by no patch, or by two; a
-slug is unknown; a whole file is in the kernel already, or an edited one is
-not; git am gives another tree. Nothing is changed then.
+repository, if: a .patch is not exactly what git diff gives; a .diff cannot be
+taken back from the files that its patch leaves; a file is listed by no patch,
+by two, or by one that does not touch it; a whole file is in the kernel already,
+or an edited one is not; a message is missing; git am gives another tree.
+Nothing is changed then.
 """
 import argparse
 import os
 import shutil
 import tempfile
 
-from serieslib import content, manifest
-from serieslib.util import (CACHE, IDENT, TOP, TREE, Error, git, git_id,
-                            hash_object, lock, need_base, rev, run, say)
-
-# fixed: the date of a patch must not make a difference
-DATE = 1700000000
-EXPORTED = 'refs/iou-bpf/exported'
+from serieslib import manifest, overlay, stack
+from serieslib.util import (CACHE, TOP, TREE, Error, git, lock, need_base, rev,
+                            run, say)
 
 
-def stamp(nr):
-    """Environment of the commit with this number."""
-    date = '%d +0000' % (DATE + 60 * nr)
-    return dict(IDENT, GIT_AUTHOR_DATE=date, GIT_COMMITTER_DATE=date)
-
-
-def commit_patches(patches, files):
-    """Makes the commits, returns [(patch, id)]."""
-    commits, parent = [], rev('base^{commit}')
-    with tempfile.TemporaryDirectory(prefix='series.', dir=CACHE) as tmp:
-        env = {'GIT_INDEX_FILE': os.path.join(tmp, 'index')}
-        git('read-tree', 'base', env=env)
-        for nr, patch in enumerate(patches, 1):
-            info = ''.join('%s %s\t%s\n' % (f.mode, hash_object(data), path)
-                           for path, f in sorted(files.items())
-                           for slug, data in f.states if slug == patch.slug)
-            if not info:
-                say('WARNING: patch "%s" is empty and left out' % patch.slug)
-                continue
-            git('update-index', '--add', '--index-info', env=env,
-                data=info.encode())
-            tree = git_id('write-tree', env=env)
-            parent = git_id('commit-tree', tree, '-p', parent, env=stamp(nr),
-                            data=patch.message.encode())
-            commits.append((patch, parent))
-    if not commits:
-        raise Error('%s: the series is empty' % manifest.DIR)
-    return commits
-
-
-def save_refs(commits):
-    """Points the refs to the commits, and keeps those that others made."""
-    old, tip = rev('refs/heads/series'), commits[-1][1]
-    if old and old not in (tip, rev(EXPORTED)):
-        git('update-ref', 'refs/saved/series-' + old[:12], old)
-        say('branch series was changed by hand, it is kept as '
-            'refs/saved/series-' + old[:12])
-    lines = ['delete ' + ref for ref in git(
-        'for-each-ref', '--format=%(refname)', 'refs/patches').decode().split()
-             if ref[13:] not in {p.slug for p, _ in commits}]
-    lines += ['update refs/patches/%s %s' % (p.slug, c) for p, c in commits]
-    lines += ['update refs/heads/series ' + tip, 'update %s %s' %
-              (EXPORTED, tip)]
-    git('update-ref', '--stdin', data='\n'.join(lines).encode() + b'\n')
-
-
-def write_cover(path):
+def write_cover(files, path):
     """Puts our text where git leaves room for it."""
-    subject, body = manifest.cover()
+    subject, body = manifest.cover(files)
     with open(path, encoding='utf-8') as f:
         text = f.read()
     for room, fill in (('*** SUBJECT HERE ***', subject),
@@ -91,14 +44,14 @@ def write_cover(path):
         f.write(text)
 
 
-def write_patches(out, tip):
+def write_patches(files, out, tip):
     """Writes the patches to a new folder."""
     # full ids: how far they are cut depends on what else is in the repository
     git('format-patch', '-q', '--cover-letter', '--numbered', '--base=base',
         '--no-signature', '--full-index', '--no-renames', '--no-color',
         '--no-ext-diff', '--no-textconv', '--no-thread', '--stat=72',
-        '-o', out, 'base..' + tip, env=stamp(0))
-    write_cover(os.path.join(out, '0000-cover-letter.patch'))
+        '-o', out, 'base..' + tip, env=stack.stamp(0))
+    write_cover(files, os.path.join(out, '0000-cover-letter.patch'))
 
 
 def verify(out, tip):
@@ -121,7 +74,7 @@ def verify(out, tip):
         git('update-ref', '--no-deref', 'HEAD', rev('base'), cwd=tmp)
         git('read-tree', '-m', '-u', 'HEAD', cwd=tmp)
         git('am', '-q', '--no-3way', '--whitespace=nowarn',
-            '--committer-date-is-author-date', *mails, cwd=tmp, env=stamp(0))
+            '--committer-date-is-author-date', *mails, cwd=tmp, env=stack.stamp(0))
         for what, form in (('tree', '%T'), ('messages', '%B')):
             have = git('log', '--format=' + form, rev('base') + '..HEAD',
                        cwd=tmp)
@@ -140,32 +93,23 @@ def replace(out, new):
 def main():
     """See the top of the file."""
     parser = argparse.ArgumentParser(usage=__doc__[7:])
-    parser.add_argument('--upto')
-    parser.add_argument('--commits-only', action='store_true')
     parser.add_argument('--verify', action='store_true')
     args = parser.parse_args()
     need_base()
     held = lock('series')
-    patches = manifest.patches()
-    files = content.load(patches, content.Base())
-    if args.upto:
-        slugs = [p.slug for p in patches]
-        if args.upto not in slugs:
-            raise Error('no patch of the series is called "%s"' % args.upto)
-        patches = patches[:slugs.index(args.upto) + 1]
-    commits = commit_patches(patches, files)
+    files = overlay.read()
+    commits = stack.make(files)
     tip = commits[-1][1]
-    if not args.commits_only:
-        build = os.path.join(TOP, 'build')
-        os.makedirs(build, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix='series.', dir=build) as tmp:
-            new = os.path.join(tmp, 'series')
-            write_patches(new, tip)
-            if args.verify:
-                verify(new, tip)
-            replace(os.path.join(build, 'series'), new)
-        say('%d patches are in build/series' % len(commits))
-    save_refs(commits)
+    build = os.path.join(TOP, 'build')
+    os.makedirs(build, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix='series.', dir=build) as tmp:
+        new = os.path.join(tmp, 'series')
+        write_patches(files, new, tip)
+        if args.verify:
+            verify(new, tip)
+        replace(os.path.join(build, 'series'), new)
+    say('%d patches are in build/series' % len(commits))
+    stack.save_refs(commits)
     held.close()
     print(tip)
     return 0

@@ -2,13 +2,15 @@
 # usage: scripts/kernel.sh [--config NAME] [TARGET...]
 #
 # Configures and builds the kernel in the cache's work tree, which
-# scripts/tree.sh has put the series on. Build folder: build/NAME in the cache.
+# scripts/tree.py has put the series on, or in that of IOU_BPF_TREE. Build folder:
+# build/NAME in the cache.
 #
 #   debug   (default) lockdep, KASAN and the like: what the tests boot
 #   bench   without them and with mitigations, for counting instructions
 #   bench-base  the same of the kernel without the series
 #   bench-off   like bench, with CONFIG_IO_URING_BPF_PROG off
-#   off     like debug without debugging, and with CONFIG_IO_URING_BPF_PROG off
+#   on      like debug without debugging
+#   off     the same, with CONFIG_IO_URING_BPF_PROG off
 
 . "$(dirname "$0")/lib.sh"
 
@@ -18,7 +20,7 @@ if [ "${1:-}" = --config ]; then
 	shift 2
 fi
 tree=$TREE
-out=$CACHE/build/$config
+out=$KBUILDS/$config
 log=$BUILD/log/kernel-$config
 
 fragments()
@@ -31,6 +33,7 @@ fragments()
 	bench-base | bench-off)
 		grep -vE '^CONFIG_(CPU_MITIGATIONS|IO_URING_BPF_PROG)' "$dir/kernel.config"
 		cat "$dir/bench.config" ;;
+	on)	cat "$dir/kernel.config" "$dir/types.config" ;;
 	off)	cat "$dir/kernel.config" "$dir/types.config"
 		echo 'CONFIG_IO_URING_BPF_PROG=n' ;;
 	*)	die "no such configuration: $config" ;;
@@ -47,9 +50,18 @@ base_tree()
 		die "cannot make a work tree of the kernel without the series"
 }
 
+# Is the option one that is not to be missed? In another work tree the series may
+# not have come to it yet.
+may_lack_option()
+{
+	[ "$config" = off ] || { [ -n "${IOU_BPF_TREE:-}" ] &&
+		! grep -q '^config IO_URING_BPF_PROG' "$tree/io_uring/Kconfig"; }
+}
+
 configure()
 {
-	local want
+	local want none='^$'
+	! may_lack_option || none=IO_URING_BPF_PROG
 	fragments >"$out/fragment"
 	kmake "$tree" "$out" -s KCONFIG_ALLCONFIG="$out/fragment" allnoconfig >"$log" 2>&1 ||
 		{ tail -n 25 "$log" >&2; die "cannot configure the kernel"; }
@@ -57,8 +69,7 @@ configure()
 	while read -r want; do
 		grep -qxF "$want" "$out/.config" ||
 			die "the kernel does not take $want"
-	done < <(grep -E '^CONFIG_.*=[^n]' "$out/fragment" |
-		 grep -v "$([ "$config" = off ] && echo IO_URING_BPF_PROG || echo '^$')")
+	done < <(grep -E '^CONFIG_.*=[^n]' "$out/fragment" | grep -v "$none")
 }
 
 # A line now and then, so that nobody takes a long build for a hang.
@@ -75,15 +86,15 @@ progress()
 
 main()
 {
-	lock tree
+	lock "${IOU_BPF_TREE:-tree}"
 	[ "$config" != bench-base ] || base_tree
 	mkdir -p "$out" "$BUILD/log" || die "cannot make $out"
 	configure
 	[ $# != 0 ] || set -- bzImage
-	say "building the kernel ($config), log in build/log/kernel-$config"
+	say "building the kernel ($config), log in ${log#"$TOP/"}"
 	if ! kmake "$tree" "$out" "$@" 2>&1 | progress >>"$log"; then
 		grep -E -m5 'error|Error|undefined' "$log" >&2 || tail -n 25 "$log" >&2
-		die "the kernel does not build, see build/log/kernel-$config"
+		die "the kernel does not build, see ${log#"$TOP/"}"
 	fi
 	say "the kernel is built"
 }

@@ -3,6 +3,8 @@
 # Environment:
 #   IOU_BPF_CACHE   downloads, the kernel's work tree, build folders and the
 #                   compiler cache (default: ~/.cache/io-uring-bpf)
+#   IOU_BPF_TREE    another work tree in the cache than "linux"; what is made of it
+#                   is in folders of that name below the usual ones
 #   IOU_BPF_MIRROR  a Debian mirror, if not the one of the machine's own apt
 #   JOBS            parallel jobs (default: number of processors)
 
@@ -11,8 +13,10 @@ set -euo pipefail
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 CACHE=${IOU_BPF_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/io-uring-bpf}
 JOBS=${JOBS:-$(nproc)}
-TREE=$CACHE/linux
-BUILD=$TOP/build
+TREE=$CACHE/${IOU_BPF_TREE:-linux}
+BUILD=$TOP/build${IOU_BPF_TREE:+/$IOU_BPF_TREE}
+# build folders of kernels
+KBUILDS=$CACHE/build${IOU_BPF_TREE:+/$IOU_BPF_TREE}
 PYTHON=/usr/bin/python3
 
 # Nothing of the user's git configuration may change a commit id or a patch.

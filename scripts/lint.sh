@@ -3,7 +3,8 @@
 #
 # What a maintainer's machine says first: checkpatch --strict on each patch (a
 # sign-off is the sender's), warnings of W=1 and of sparse in lines that the
-# series adds, with the option on and off, and kernel-doc. Ends in one line.
+# series adds, with the option on and off, kernel-doc, and warnings and errors of
+# Sphinx in what the series touches. Ends in one line.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -49,7 +50,7 @@ patches()
 	for p in "$BUILD"/series/*.patch; do
 		[[ $p != */0000-* ]] || continue
 		ignore=$IGNORE
-		! grep -q '^+++ b/tools/\(lib\|bpf\|testing\)/' "$p" || ignore=$IGNORE_USER
+		! grep -q '^+++ b/tools/\(lib\|bpf\|io_uring\|testing\)/' "$p" || ignore=$IGNORE_USER
 		(cd "$TREE" && perl scripts/checkpatch.pl --strict --terse --show-types \
 			--no-summary --codespell --ignore "$ignore" "$p" || [ $? = 1 ]) |
 			ours "$p" >"$log-checkpatch"
@@ -112,6 +113,18 @@ kernel_doc()
 		complain "kernel-doc:" "$log-doc"
 }
 
+# The whole folder, so that references to other documents are followed.
+documents()
+{
+	if ! (cd "$TREE/Documentation" && srctree=.. PYTHONDONTWRITEBYTECODE=1 \
+		$PYTHON -m sphinx -q -E -b dummy -c . bpf "$log-doctrees") >"$log-sphinx" 2>&1; then
+		complain "Sphinx:" "$log-sphinx"
+	elif git -C "$TREE" diff --name-only base series |
+		grep -F -f - "$log-sphinx" >"$log-new"; then
+		complain "Sphinx:" "$log-new"
+	fi
+}
+
 main()
 {
 	local config
@@ -120,6 +133,8 @@ main()
 	patches
 	say "kernel-doc"
 	kernel_doc
+	say "documents"
+	documents
 	for config in bench off; do
 		say "W=1 and sparse, configuration $config"
 		new_warnings W=1 $config W=1

@@ -1,288 +1,221 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""usage: scripts/refresh.py [--series SLUG] [--force] [--into SLUG FILE...]
+"""usage: scripts/refresh.py [--force]
 
-Carries what was edited in the kernel's work tree back to the repository: new
-files as a whole, edits of the kernel's files to the .patch beside where they
-land, deletions as such. Says what it has written.
+Carries the stack of commits base..HEAD of the kernel's work tree back to the
+repository: the files as HEAD has them, and in scripts/series/ the order, the
+messages and what each commit changes again. What is gone from the stack is
+deleted. Says what it has written. Branch "series" then is the stack as
+scripts/export.py makes it, so a second run has nothing to do.
 
-  --series SLUG  new files, and first edits of a kernel file, belong to this
-                 patch of the series, unless some patch claims them already
-  --into SLUG    the edits of these FILEs (paths in the kernel) go to this
-                 patch's section, which is made if there is none. Without it
-                 they go to the last section of their .patch.
-  --force        the work tree wins where the repository has changed as well,
-                 or where its .patch is broken
+A commit is the patch of scripts/series/ that has its subject. One that is new,
+or has another subject now, gets its name from a line "Slug: NAME" of its
+message, which is not carried, or else from the first words of its subject.
 
-New files are looked for where the series has some (see serieslib/worktree.py)
-and carried if they look like source; elsewhere, git add -f them first. Copies
-such as tools/include/uapi/linux/bpf.h are made from their originals.
+  --force  the work tree wins, also where the repository has changed since the
+           work tree was made of it
 
-Exit status 1, and lines "error: FILE: ...", if: no patch claims a file and
-there is no --series; a file has changed both in the repository and in the work
-tree since one was made of the other; an edit does not fit the section that it
-should go to. Nothing is changed then.
+Exit status 1, and lines "error: ...", if: the work tree has edits or new files
+that are not committed; HEAD is on no branch, as in a rebase; the stack has
+merges, empty commits, or such as git rebase --autosquash still has to put
+together; the repository cannot hold what a commit changes; the repository has
+changed since. Nothing is changed then.
 """
 import argparse
 import os
+import re
+import tempfile
 
-from serieslib import content, maintainers, manifest, udiff
-from serieslib.util import (APPLIED, CACHE, IDENT, TOP, Error, git,
-                            git_id, lock, need_base, rev, run, say, write_file)
-from serieslib.worktree import changes, merge, snapshot
+from serieslib import maintainers, manifest, overlay, stack
+from serieslib.overlay import COPIES, SERIES
+from serieslib.util import (APPLIED, CACHE, Error, fail_if, git, git_id, lock,
+                            need_base, rev, run, say)
+from serieslib.worktree import snapshot
 
-
-def numbers(path, old, new, tag):
-    """Numbers of the lines that go from old (b'-') or come with new (b'+')."""
-    text, found = udiff.make('x', path, old, new), set()
-    for hunk in udiff.parse(path, text)[0].hunks if text else []:
-        nr = hunk.old if tag == b'-' else hunk.new
-        for t, _ in hunk.body:
-            if t == tag:
-                found.add(nr)
-            nr += t in (b' ', tag)
-    return found
+COVER = SERIES + '/cover.txt'
 
 
-class Refresh:
-    """One run: what there is, and what is to be written."""
+class Commit:
+    """A commit of the stack."""
 
-    def __init__(self, args):
-        self.args = args
-        self.patches = manifest.patches()
-        self.slugs = [p.slug for p in self.patches]
-        self.base = content.Base()
-        self.broken = {}
-        self.files = content.load(self.patches, self.base, self.broken)
-        if self.broken and not args.force:
-            raise Error(*[a for e in self.broken.values() for a in e.args])
-        for slug in (args.series, args.into and args.into[0]):
-            if slug and slug not in self.slugs:
-                raise Error('no patch of the series is called "%s"' % slug)
-        # {file of the repository: (contents or None, mode)}
-        self.writes = {}
-        self.claims = []
+    def __init__(self, commit, parent):
+        self.id, self.parent = commit, parent
+        text = git('log', '-1', '--format=%B', commit).decode()
+        self.slugs = re.findall(r'^Slug: *(.*?) *$', text, re.M)
+        text = re.sub(r'^Slug:.*\n', '', text, flags=re.M).strip('\n')
+        self.subject, _, body = text.partition('\n')
+        self.message = '%s\n\n%s\n' % (self.subject, body.strip('\n'))
+        self.slug = None
 
-    # what to carry
+    def error(self, text):
+        """A failure that names the commit."""
+        return 'commit %s "%s": %s' % (self.id[:12], self.subject, text)
 
-    def differing(self, tree):
-        """Paths whose contents in the work tree the repository lacks."""
-        changed = changes(self.base.commit, tree)
-        self.work = content.Base(tree)
-        applied = content.Base(APPLIED if rev(APPLIED) else 'base')
-        paths = set(changed) | set(self.files)
-        for b in (self.base, self.work, applied):
-            b.prefetch(paths)
-        found, errors = [], []
-        for path in sorted(paths - set(content.MIRRORS.values())):
-            try:
-                if self.wanted(path, applied):
-                    found.append(path)
-            except Error as e:
-                errors += e.args
-        if errors:
-            raise Error(*errors)
-        return found
+    def errors(self):
+        """What is wrong with it."""
+        if re.match(r'(fixup|squash|amend)! ', self.subject):
+            yield self.error('run: git rebase -i --autosquash base')
+        if not overlay.names(self.parent, self.id):
+            yield self.error('it changes nothing')
+        if len(self.slugs) > 1:
+            yield self.error('more than one line "Slug:"')
+        for slug in self.slugs:
+            if not re.fullmatch(manifest.SLUG, slug):
+                yield self.error('"%s" is no name of a patch' % slug)
 
-    def in_repo(self, path):
-        """(mode, contents) that the repository gives a file."""
-        f = self.files.get(path)
-        if f:
-            return f.mode, f.data
-        entry = self.base.entry(path)
-        return entry and (entry[0], self.base.data(path))
 
-    def wanted(self, path, applied):
-        """Is a file to be carried? Fails if both sides have changed it."""
-        def side(b):
-            entry = b.entry(path)
-            return entry and (entry[0], b.data(path))
-        work, repo = side(self.work), self.in_repo(path)
-        if content.patch_file(path) in self.broken:
-            return work != side(self.base)
-        if work == repo:
-            return False
-        if work == side(applied):
-            say('%s: newer in the repository, left as it is' % path)
-            return False
-        if repo != side(applied) and not self.args.force:
-            raise Error('%s: changed in the repository and in the work tree, '
-                        'see --force' % path)
-        return True
+def check_clean(head):
+    """All there is in the work tree has to be committed."""
+    if not git_id('symbolic-ref', '-q', 'HEAD', fails=True):
+        raise Error('the work tree is on no branch: if a rebase is under way, '
+                    'finish it, else: git checkout series')
+    with tempfile.TemporaryDirectory(prefix='refresh.', dir=CACHE) as tmp:
+        tree = snapshot(os.path.join(tmp, 'index'))
+    paths = overlay.names(head, tree)
+    fail_if(['%s: not committed in the work tree (git add -f takes new files)' %
+             p for p in paths])
 
-    # how to carry it
 
-    def plan(self, path):
-        """Plans what carries one file."""
-        if not self.base.entry(path):
-            self.plan_whole(path)
-        elif not self.work.entry(path):
-            raise Error('%s: a file of the kernel is deleted, which a .patch '
-                        'cannot say' % path)
-        elif self.work.entry(path)[0] != self.base.entry(path)[0]:
-            raise Error('%s: the mode of a file of the kernel is changed, '
-                        'which a .patch cannot say' % path)
-        elif path == maintainers.FILE:
-            self.plan_maintainers(path)
-        else:
-            self.plan_edit(path)
+def read_stack(head):
+    """The commits base..HEAD."""
+    commits, last = [], rev('base^{commit}')
+    lines = git('rev-list', '--reverse', '--topo-order', '--parents',
+                'base..' + head).decode().splitlines()
+    for line in lines:
+        commit, *parents = line.split()
+        if parents != [last]:
+            raise Error('commit %s: the stack has to be linear, and begin at '
+                        'base' % commit[:12])
+        commits.append(Commit(commit, last))
+        last = commit
+    if not commits:
+        raise Error('there is no commit on base, run: make tree')
+    fail_if([e for c in commits for e in c.errors()])
+    return commits
 
-    def plan_claim(self, path):
-        """A patch has to claim a file of the repository."""
-        if any(p.globs.match(path) for p in self.patches):
-            return
-        if not self.args.series:
-            raise Error('%s: no patch of the series claims it, use --series' %
-                        path)
-        self.claims.append(path)
 
-    def plan_whole(self, path):
-        entry = self.work.entry(path)
-        if not entry:
-            self.writes[path] = (None, 0)
-            return
-        self.plan_claim(path)
-        self.writes[path] = (self.work.data(path),
-                             0o755 if entry[0] == '100755' else 0o644)
+def from_subject(subject, taken):
+    """A slug for a patch: three words behind the prefix."""
+    words = re.findall(r'[a-z0-9]+', subject.rpartition(': ')[2].lower())
+    slug = name = '-'.join(words[:3]) or 'patch'
+    nr = 1
+    while slug in taken or not re.fullmatch(manifest.SLUG, slug):
+        nr += 1
+        slug = '%s-%d' % (name, nr)
+    return slug
 
-    def plan_maintainers(self, path):
-        data = self.work.data(path)
-        if data == self.base.data(path):
-            self.writes[path] = (None, 0)
-            return
-        self.plan_claim(path)
-        self.writes[path] = (maintainers.extract(self.base.data(path), data),
-                             0o644)
 
-    def slug_for(self, path, states):
-        """The section that an edit goes to."""
-        if self.args.into and path in self.args.into[1:]:
-            return self.args.into[0]
-        if states:
-            return states[-1][0]
-        rel = content.patch_file(path)
-        if rel in self.broken:
-            text = content.read(rel)[1].decode(errors='replace')
-            slugs = [s[8:] for s in text.splitlines()
-                     if s.startswith('Series: ')]
-            if len(slugs) != 1 or slugs[0] not in self.slugs:
-                raise Error(*self.broken[rel].args)
-            return slugs[0]
-        if not self.args.series:
-            raise Error('%s: no patch of the series claims its edit, use '
-                        '--series' % path)
-        return self.args.series
+def name_commits(commits, files):
+    """Gives each commit its slug."""
+    known = {data.decode().split('\n')[0]: rel[len(SERIES) + 1:-4]
+             for rel, (_, data) in sorted(files.items())
+             if rel.startswith(SERIES) and rel.endswith('.txt') and rel != COVER}
+    for c in commits:
+        c.slug = c.slugs[0] if c.slugs else known.get(c.subject)
+    taken = {}
+    for c in commits:
+        c.slug = c.slug or from_subject(c.subject, set(taken) | {x.slug for x in commits})
+        if c.slug in taken:
+            raise Error(c.error('it would be patch "%s", as "%s" is' %
+                                (c.slug, taken[c.slug].subject)))
+        taken[c.slug] = c
 
-    def plan_edit(self, path):
-        """Recomputes the sections of a .patch from the one that changes on."""
-        rel, base = content.patch_file(path), self.base.data(path)
-        states = list(self.files[path].states) if path in self.files else []
-        old, new = self.in_repo(path)[1], self.work.data(path)
-        slug = self.slug_for(path, states)
-        text = b''
-        if new != base:
-            states = self.rebase(path, states, slug, old, new)
-            before = base
-            for s, data in states:
-                text += udiff.make(s, path, before, data)
-                before = data
-        self.writes[rel] = (text or None, 0o644)
 
-    def rebase(self, path, states, slug, old, new):
-        """Contents after each section, with the edit from slug's on."""
-        at = self.slugs.index(slug)
-        first = [i for i, (s, _) in enumerate(states)
-                 if self.slugs.index(s) >= at]
-        pos = first[0] if first else len(states)
-        if not first or states[pos][0] != slug:
-            before = states[pos - 1][1] if pos else self.base.data(path)
-            states.insert(pos, (slug, before))
-        if pos and pos == len(states) - 1:
-            self.check_last(path, states[pos - 1], old, new)
-        out = states[:pos]
-        for s, data in states[pos:-1]:
-            data = merge(old, data, new)
-            if data is None:
-                raise Error('%s: the edit does not fit section "%s", as it '
-                            'touches lines of a later one' % (path, s))
-            out.append((s, data))
-        return out + [(states[-1][0], new)]
+def order(slugs, old):
+    """Text of the file that has the order. Comments stay above their slug."""
+    notes, above = {}, ''
+    for line in old.splitlines(True):
+        above += line
+        if line[0] not in '#\n':
+            notes[line.strip()], above = above, ''
+    gone = [notes.pop(s).rpartition(s)[0] for s in list(notes) if s not in slugs]
+    return ''.join(gone + [notes.get(s, s + '\n') for s in slugs]) + above
 
-    def check_last(self, path, before, old, new):
-        """The last section must not rewrite what an earlier one adds."""
-        if self.args.into and path in self.args.into[1:]:
-            return
-        slug, data = before
-        added = numbers(path, self.base.data(path), data, b'+')
-        hit = added & (numbers(path, data, new, b'-') -
-                       numbers(path, data, old, b'-'))
-        if hit:
-            raise Error('%s: the edit changes what section "%s" adds: say '
-                        '--into with that section, or with the last one to '
-                        'have it there' % (path, slug))
 
-    def write(self):
-        """Does what was planned."""
-        if self.claims:
-            rel, data = manifest.claim(self.args.series, self.claims)
-            self.writes[rel] = (data.encode(), 0o644)
-        for rel, (data, mode) in sorted(self.writes.items()):
-            path = os.path.join(TOP, rel)
-            if data is None:
-                if os.path.exists(path):
-                    os.unlink(path)
-                say('deleted ' + rel)
-            else:
-                write_file(path, data, mode)
-                say('wrote ' + rel)
+def edit_of(path, head, base):
+    """(file of the repository, (mode, contents)) for a file of the series."""
+    if path == maintainers.FILE:
+        return path, ('100644', maintainers.extract(
+            overlay.blob('base', path), overlay.blob(head, path)))
+    if path in base:
+        return overlay.patch_file(path), ('100644', overlay.diff('base', head, [path]))
+    mode, _ = overlay.entries(head, [path])[path]
+    return path, (mode, overlay.blob(head, path))
 
-    def mirrors(self):
-        """Says if a copy is not as its original would have it."""
-        files = content.load(manifest.patches(), self.base)
-        for path in content.MIRRORS.values():
-            f = files.get(path)
-            have = f.data if f else self.base.data(path)
-            if self.work.data(path) != have:
-                say('WARNING: %s is not as its original, scripts/tree.sh '
-                    'makes it so' % path)
+
+def compose(commits, files):
+    """What the repository holds for these commits."""
+    new = {r: f for r, f in files.items() if r == COVER}
+    head, seen = commits[-1].id, set()
+    for c in commits:
+        changed = set(overlay.names(c.parent, c.id))
+        text = c.message + '---\n' + ''.join(p + '\n' for p in sorted(changed - seen))
+        new['%s/%s.txt' % (SERIES, c.slug)] = ('100644', text.encode())
+        if changed & seen:
+            new['%s/%s.diff' % (SERIES, c.slug)] = ('100644', overlay.diff(
+                c.parent, c.id, sorted(changed & seen)))
+        seen |= changed
+    old = files.get(SERIES + '/order', (None, b''))[1].decode()
+    new[SERIES + '/order'] = ('100644', order([c.slug for c in commits], old).encode())
+    paths = overlay.names('base', head)
+    base = overlay.entries('base', paths)
+    copies = list(map(overlay.copy_of, COPIES))
+    new.update(edit_of(p, head, base) for p in paths if p not in copies)
+    fail_if(['%s: the repository cannot hold it' % rel for rel, (mode, _)
+             in new.items() if not overlay.can_hold(rel, mode)])
+    return new
+
+
+def check(commits, new):
+    """What is to be written has to make the same trees. Returns its commits."""
+    made = stack.make(new, commits[-1].id)
+    for c, (_, commit) in zip(commits, made):
+        if overlay.names(c.id, commit):
+            raise Error(c.error('it does not come back as it is'))
+    return made
+
+
+def check_repository(files):
+    """The repository has to be what the work tree was made of."""
+    try:
+        tip = stack.make(files)[-1][1]
+    except Error as e:
+        raise Error(*e.args, 'the repository has changed and makes no series, '
+                    'see --force') from None
+    applied = rev(APPLIED)
+    if tip == applied:
+        return
+    paths = overlay.names(applied, tip) if applied else []
+    say('make tree takes what the repository has, and keeps the commits of the '
+        'work tree below refs/saved/; --force takes those of the work tree')
+    raise Error(*['%s: changed in the repository since the work tree was made '
+                  'of it' % p for p in paths or [SERIES]])
 
 
 def main():
     """See the top of the file."""
     parser = argparse.ArgumentParser(usage=__doc__[7:])
-    parser.add_argument('--series', metavar='SLUG')
     parser.add_argument('--force', action='store_true')
-    parser.add_argument('--into', nargs='+', metavar=('SLUG', 'FILE'))
     args = parser.parse_args()
     need_base()
-    held = lock('tree')
-    refresh = Refresh(args)
-    index = os.path.join(CACHE, 'refresh.index')
-    try:
-        tree = snapshot(index)
-    finally:
-        if os.path.exists(index):
-            os.unlink(index)
-    paths = refresh.differing(tree)
-    for path in args.into[1:] if args.into else []:
-        if path not in paths:
-            raise Error('%s: it has no edit to carry' % path)
-    errors = []
-    for path in paths:
-        try:
-            refresh.plan(path)
-        except Error as e:
-            errors += e.args
-    if errors:
-        raise Error(*errors)
-    refresh.write()
-    commit = git_id('commit-tree', tree, '-p', rev('base'), env=IDENT,
-                    data=b'Carried back to the repository\n')
-    git('update-ref', APPLIED, commit)
-    refresh.mirrors()
-    if not paths:
-        say('the repository has it all')
-    held.close()
+    held = lock('tree'), lock('series')
+    head = rev('HEAD')
+    check_clean(head)
+    commits = read_stack(head)
+    files = overlay.read()
+    if not args.force:
+        check_repository(files)
+    name_commits(commits, files)
+    new = compose(commits, files)
+    made = check(commits, new)
+    lines = overlay.write(files, new)
+    for line in lines or ['the repository has it all']:
+        say(line)
+    # the same trees, under the names that export.py gives them
+    stack.save_refs(made, head)
+    git('update-ref', APPLIED, made[-1][1])
+    for f in held:
+        f.close()
     return 0
 
 

@@ -1,19 +1,14 @@
 #!/usr/bin/env bash
-# usage: scripts/selftests.sh [--config NAME PROGRAM...]
+# usage: scripts/selftests.sh [CONFIG]
 #
-# Builds the selftests, and the programs that come with them, against the
-# kernel that scripts/kernel.sh has built. Result: build/kselftest. With a
-# configuration of that kernel (default: debug), only these programs, in
-# build/kselftest-NAME.
+# Builds the selftests and tools/io_uring against the kernel that scripts/kernel.sh
+# has built. Results: build/kselftest and build/tools-debug. With a configuration of
+# that kernel, only tools/io_uring, in build/tools-CONFIG.
 
 . "$(dirname "$0")/lib.sh"
 
-config=debug
-if [ "${1:-}" = --config ]; then
-	config=$2
-	shift 2
-fi
-out=$CACHE/build/$config
+config=${1:-debug}
+out=$KBUILDS/$config
 log=$BUILD/log/selftests-$config
 
 clang()
@@ -38,42 +33,39 @@ upstream()
 		-o "$BUILD/kselftest/io_uring_bpf/$1"
 }
 
-programs()
+tools()
 {
-	local dir=$out/kselftest/io_uring_bpf dest=$BUILD/kselftest-$config/io_uring_bpf p
-	mkdir -p "$dir" "$dest"
-	for p; do
-		quiet "$log" make -C "$TREE/tools/testing/selftests/io_uring_bpf" O="$out" \
-			OUTPUT="$dir" KHDR_INCLUDES="-isystem $out/usr/include" \
-			CLANG="$(clang)" -j"$JOBS" "$dir/$p" ||
-			die "$p does not build, see build/log/selftests-$config"
-		cp --remove-destination "$dir/$p" "$dest/"
-	done
+	local dir=$out/io_uring_tools
+	# the first patches of the series have none
+	[ -d "$TREE/tools/io_uring" ] || return 0
+	mkdir -p "$dir"
+	quiet "$log-tools" make -C "$TREE/tools/io_uring" O="$dir" VMLINUX_BTF="$out/vmlinux" \
+		CLANG="$(clang)" -j"$JOBS" ||
+		die "tools/io_uring does not build, see ${log#"$TOP/"}-tools"
+	rm -rf "$BUILD/tools-$config"
+	cp -r "$dir/build/bin" "$BUILD/tools-$config"
 }
 
-all()
+selftests()
 {
 	rm -rf "$BUILD/kselftest"
+	quiet "$log" make -C "$TREE" O="$out" -j"$JOBS" headers ||
+		die "cannot install the kernel's headers"
 	quiet "$log" make -C "$TREE/tools/testing/selftests" O="$out" \
-		TARGETS=io_uring_bpf CLANG="$(clang)" FORCE_TARGETS=1 \
+		TARGETS=io_uring_bpf SKIP_TARGETS= CLANG="$(clang)" FORCE_TARGETS=1 \
 		INSTALL_PATH="$BUILD/kselftest" -j"$JOBS" install ||
-		die "the selftests do not build, see build/log/selftests-$config"
+		die "the selftests do not build, see ${log#"$TOP/"}"
 	quiet "$log-upstream" upstream libbpf_str test_libbpf_str &&
 	quiet "$log-upstream" upstream libbpf_probes test_libbpf_probe_prog_types ||
-		die "the kernel tree's own tests do not build, see build/log/selftests-$config-upstream"
+		die "the kernel tree's own tests do not build, see ${log#"$TOP/"}-upstream"
 }
 
 main()
 {
-	lock tree
-	say "building the selftests ($config), log in build/log/selftests-$config"
-	quiet "$log" make -C "$TREE" O="$out" -j"$JOBS" headers ||
-		die "cannot install the kernel's headers"
-	if [ $# != 0 ]; then
-		programs "$@"
-	else
-		all
-	fi
+	lock "${IOU_BPF_TREE:-tree}"
+	say "building the selftests ($config), log in ${log#"$TOP/"}"
+	[ $# != 0 ] || selftests
+	tools
 }
 
 main "$@"

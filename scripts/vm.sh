@@ -5,7 +5,7 @@ VNG_DIR=$CACHE/vng
 # the folders that it puts an overlay on
 GUEST_BUILD=/tmp/iou-bpf-build
 # of the configuration in question, see scripts/kernel.sh
-IMAGE=$CACHE/build/${IOU_BPF_CONFIG:-debug}/arch/x86/boot/bzImage
+IMAGE=$KBUILDS/${IOU_BPF_CONFIG:-debug}/arch/x86/boot/bzImage
 
 # vng [timeout OPTION... LIMIT] OPTION...: the guest that all of this uses.
 # Nobody changes the host's files meanwhile, so the guest may keep what it has

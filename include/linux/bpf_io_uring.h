@@ -10,18 +10,19 @@ struct bpf_prog;
 
 /**
  * enum bpf_io_uring_event - why a program runs
- * @BPF_IO_URING_START: the flow was issued and no request stands before it;
- *	there is no completion, so the verdict has to be BPF_IO_URING_DEFAULT
- *	and anything else is taken for it
- * @BPF_IO_URING_COMPLETE: a child of the flow, or the request before it in its
- *	chain, has completed
- * @BPF_IO_URING_AUX: there is a CQE that is not the last of its request. With
- *	IORING_CQE_F_MORE in cflags a multishot request, or a bundle, goes on.
- *	With IORING_CQE_F_NOTIF it's the notification of a zero-copy send.
- * @BPF_IO_URING_CANCEL: the flow was cancelled by itself, not with its task, its
- *	ring or its program. The last event: nothing can be issued any more, the
- *	children are about to be cancelled, and the flow ends with -ECANCELED.
- *	There is no completion, the verdict is as for BPF_IO_URING_START.
+ * @BPF_IO_URING_START: the flow was issued, and no request precedes the flow in
+ *	its chain. There is no completion: only BPF_IO_URING_GO_ON and
+ *	BPF_IO_URING_CUT of the verdict have an effect.
+ * @BPF_IO_URING_COMPLETE: a child of the flow has completed, or the request
+ *	that precedes the flow in its chain.
+ * @BPF_IO_URING_AUX: a CQE other than the last one of its request. With
+ *	IORING_CQE_F_MORE in @cflags, the request continues: it is multishot or
+ *	a bundle. With IORING_CQE_F_NOTIF, the CQE is the notification of
+ *	a zero-copy send.
+ * @BPF_IO_URING_CANCEL: the flow was cancelled, but not because its task or
+ *	ring goes away, or because its program was detached. This is the last
+ *	event: the program cannot issue requests, its children are cancelled
+ *	afterwards, and the flow ends with -ECANCELED. The verdict is ignored.
  */
 enum bpf_io_uring_event {
 	BPF_IO_URING_START	= 0,
@@ -31,22 +32,26 @@ enum bpf_io_uring_event {
 };
 
 /**
- * enum bpf_io_uring_verdict - what becomes of the completion's own CQE, and of
- *	the chain
- * @BPF_IO_URING_DEFAULT: posted if the application issued the request, with
- *	IOSQE_CQE_SKIP_SUCCESS honoured; not posted if a program did
- * @BPF_IO_URING_POST: posted, with user_data, res and cflags of the context
- * @BPF_IO_URING_DROP: not posted
- * @BPF_IO_URING_DROP_BUF: not posted, and the program takes the provided buffer
- *	over whose id the CQE carries. A completion with IORING_CQE_F_BUFFER is
- *	posted under any other verdict, as nobody would learn the id otherwise.
- * @BPF_IO_URING_GO_ON: or'ed to one of these: a failure or a short result
- *	doesn't cut the chain. For a program that watches, this is the chain of
- *	the completed request, and for that of a flow it is the chain behind the
- *	flow, whatever the result that the flow ends with. The last event to say
- *	something of the chain counts.
- * @BPF_IO_URING_CUT: or'ed as well: the chain is cut as by a failure, even if it
- *	is linked by IOSQE_IO_HARDLINK. Not both.
+ * enum bpf_io_uring_verdict - return value: whether the CQE of the completion
+ *	is posted, and whether the chain continues
+ * @BPF_IO_URING_DEFAULT: the CQE of a child is not posted. The CQE of a request
+ *	of the application is posted, unless IOSQE_CQE_SKIP_SUCCESS prevents it.
+ * @BPF_IO_URING_POST: the CQE is posted. As under any verdict that posts the
+ *	CQE, user_data, res and cflags are those of the context.
+ * @BPF_IO_URING_DROP: the CQE is not posted.
+ * @BPF_IO_URING_DROP_BUF: the CQE is not posted, and the program takes over the
+ *	provided buffer whose id the CQE carries. Other verdicts do not drop
+ *	a CQE with IORING_CQE_F_BUFFER, because the application would not learn
+ *	the id of the buffer.
+ * @BPF_IO_URING_GO_ON: ORed with one of the above. For a flow, the chain behind
+ *	the flow continues when the flow ends, even if the flow fails. This holds
+ *	until a later event returns BPF_IO_URING_CUT, and has no effect if the
+ *	flow is cancelled. For a watching program, the chain of the completed
+ *	request continues, even after a failure or a short result.
+ * @BPF_IO_URING_CUT: ORed with one of the first four. The same chain is cut as
+ *	by a failure, even if it is linked with IOSQE_IO_HARDLINK. For a flow,
+ *	this holds until a later event returns BPF_IO_URING_GO_ON. The verifier
+ *	rejects both flags together.
  */
 enum bpf_io_uring_verdict {
 	BPF_IO_URING_DEFAULT	= 0,
@@ -60,7 +65,7 @@ enum bpf_io_uring_verdict {
 
 /**
  * enum bpf_io_uring_issue_flags - flags of bpf_io_uring_issue()
- * @BPF_IO_URING_ISSUE_APP: no child, but a request of the application
+ * @BPF_IO_URING_ISSUE_APP: issue a request of the application, not a child
  */
 enum bpf_io_uring_issue_flags {
 	BPF_IO_URING_ISSUE_APP		= 1U << 0,
@@ -68,15 +73,16 @@ enum bpf_io_uring_issue_flags {
 
 /**
  * enum bpf_io_uring_edit_flags - flags of bpf_io_uring_drop() and unlink()
- * @BPF_IO_URING_REST: the request, and all behind it in the chain
- * @BPF_IO_URING_POST_CANCELED: what is dropped posts -ECANCELED
+ * @BPF_IO_URING_REST: apply to the request and to all that follow in the chain
+ * @BPF_IO_URING_POST_CANCELED: drop() only: post a CQE with -ECANCELED for each
+ *	dropped request
  */
 enum bpf_io_uring_edit_flags {
 	BPF_IO_URING_REST		= 1U << 0,
 	BPF_IO_URING_POST_CANCELED	= 1U << 1,
 };
 
-/* above those of the SQE, in the flags of union bpf_io_uring_member */
+/* flags of union bpf_io_uring_member, in addition to IOSQE_* */
 enum bpf_io_uring_member_flags {
 	BPF_IO_URING_MEMBER_TIMEOUT	= 1U << 8,
 };
@@ -84,14 +90,15 @@ enum bpf_io_uring_member_flags {
 /**
  * union bpf_io_uring_member - a request that waits in a chain
  * @user_data: of the request
- * @index: its place in the chain, 0 is the one that is next
- * @flags: IOSQE_*, and BPF_IO_URING_MEMBER_TIMEOUT if IORING_OP_LINK_TIMEOUT
- *	stands behind it, which is no member by itself. Opcodes set IOSQE_ASYNC on
- *	their own account as well.
+ * @index: position in the chain; 0 is the request that runs next
+ * @flags: IOSQE_*, and BPF_IO_URING_MEMBER_TIMEOUT if the request has a linked
+ *	timeout, which is not a member of its own. The kernel sets IOSQE_ASYNC
+ *	for some opcodes.
  * @opcode: enum io_uring_op
  *
- * Returned by bpf_iter_io_uring_chain_next(). It is a union because a pointer to
- * a struct is one to an object of the kernel, which takes CAP_PERFMON to read.
+ * Returned by bpf_iter_io_uring_chain_next(). This is a union because the
+ * verifier treats a pointer to a struct as a pointer to a kernel object, and
+ * reading such an object requires CAP_PERFMON.
  */
 union bpf_io_uring_member {
 	struct {
@@ -105,12 +112,13 @@ union bpf_io_uring_member {
 };
 
 /**
- * enum bpf_io_uring_ctx_flags - what is known of the request
- * @BPF_IO_URING_F_CHILD: a program issued it for this flow. If clear on
- *	BPF_IO_URING_COMPLETE, it is the request before the flow in its chain.
- * @BPF_IO_URING_F_NEXT: requests wait behind the flow in its chain
- * @BPF_IO_URING_F_MATCH: the application has issued it, and the program watches.
- *	There is no flow.
+ * enum bpf_io_uring_ctx_flags - origin of the request, and state of the chain
+ * @BPF_IO_URING_F_CHILD: the request is a child of the flow. If this is clear
+ *	on BPF_IO_URING_COMPLETE of a flow, the request precedes the flow in its
+ *	chain.
+ * @BPF_IO_URING_F_NEXT: requests follow the flow in its chain
+ * @BPF_IO_URING_F_MATCH: the request is one of the application, and the program
+ *	watches. There is no flow.
  */
 enum bpf_io_uring_ctx_flags {
 	BPF_IO_URING_F_CHILD	= 1U << 0,
@@ -120,26 +128,29 @@ enum bpf_io_uring_ctx_flags {
 
 /**
  * struct bpf_io_uring_ctx - context of a BPF_PROG_TYPE_IOURING program
- * @user_data: of the request; on START and CANCEL, of the flow. Writable.
+ * @user_data: user_data of the request; on START and CANCEL, of the flow.
+ *	Writable.
  * @res: result of the request, a negative errno on failure; 0 on START,
  *	-ECANCELED on CANCEL. Writable.
  * @cflags: CQE flags (IORING_CQE_F_*) of the request; 0 on START and CANCEL.
- *	Writable, except for IORING_CQE_F_32 and IORING_CQE_F_SKIP, which are
- *	ignored.
+ *	Writable, but changes of IORING_CQE_F_32 and IORING_CQE_F_SKIP are
+ *	ignored, and with IORING_CQE_F_BUFFER also changes of the buffer id and
+ *	its flags.
  * @event: enum bpf_io_uring_event
- * @opcode: of the request, enum io_uring_op; IORING_OP_BPF on START and CANCEL.
- *	A notification has that of its send.
+ * @opcode: enum io_uring_op of the request; IORING_OP_BPF on START and CANCEL;
+ *	the opcode of the send for its notification
  * @flags: enum bpf_io_uring_ctx_flags
- * @nr_children: requests of the flow in flight, without the one just completed;
- *	with IORING_CQE_F_MORE on AUX, including the one that goes on
- * @state: the flow's memory. It starts as the SQE's off, addr, addr3 and
- *	bpf_arg, and lives until the flow has ended. Zero, and forgotten, if
- *	there is no flow. Writable.
+ * @nr_children: children of the flow in flight, including those that this run
+ *	has issued, and on AUX with IORING_CQE_F_MORE the one that continues, but
+ *	not the one that has completed
+ * @state: private state of the flow. The initial values are off, addr, addr3
+ *	and bpf_arg of the SQE. Preserved between events until the flow ends. Without
+ *	a flow, zero at each event. Writable.
  * @flow_user_data: user_data of the flow, 0 if there is none
  *
- * The gap is no part of it, the kernel has something of its own there.
- * A program may load whole fields only, naturally aligned, and store to those
- * said to be writable. It is described by BTF and is not UAPI.
+ * A program can load whole fields, and store to whole fields that are writable.
+ * The verifier rejects access to the unnamed words, where the kernel keeps
+ * other data. The layout is described by BTF and is not UAPI.
  */
 struct bpf_io_uring_ctx {
 	__u64	user_data;

@@ -2,9 +2,8 @@
 # sourced after lib.sh and vm.sh.
 
 BENCH=$BUILD/bench
-# the guest program, and where the guest sees the folder it is in
-BENCH_DIR=$BUILD/kselftest-bench/io_uring_bpf
-GUEST_BENCH=$GUEST_BUILD/kselftest-bench/io_uring_bpf
+# the guest program, in the folder of builds
+BENCH_PROGRAM=tools-bench/iou_bench
 
 # The interface for plugins that this QEMU has: see bench/qemu_api.h.
 plugin_api()
@@ -23,6 +22,24 @@ build_plugin()
 		die "the counter does not build, see build/log/bench-plugin"
 }
 
+# XFS on a disk of null_blk that keeps what is written, so that nobody waits for
+# the host. With lazytime: else the first write after each tick of the clock
+# sleeps, to log the file's new time. A kernel without XFS goes without.
+guest_xfs()
+{
+	local dev=/sys/kernel/config/nullb/iou_xfs
+	echo "xfs="
+	echo "if grep -qw xfs /proc/filesystems; then"
+	echo "	[ -d /sys/kernel/config/nullb ] || mount -t configfs none /sys/kernel/config"
+	echo "	mkdir -p $dev /run/bench-xfs"
+	printf '\techo %s >%s\n' 1 $dev/memory_backed 512 $dev/blocksize \
+		512 $dev/size 1 $dev/power
+	echo "	/sbin/mkfs.xfs -q /dev/iou_xfs &&"
+	echo "		mount -t xfs -o lazytime /dev/iou_xfs /run/bench-xfs &&"
+	echo "		xfs='--xfs /run/bench-xfs'"
+	echo "fi"
+}
+
 # guest_script NAME OPTIONS...: what runs in the guest, the program once for each
 # string of options. What it writes while it measures goes to memory: 9p would
 # be busy with it. The pause is for what a boot leaves behind.
@@ -32,10 +49,11 @@ guest_script()
 	shift
 	echo "mkdir -p /run/bench"
 	echo "mount -t ext4 /dev/vda /run/bench"
+	guest_xfs
 	echo "sleep 3"
 	echo "echo selftest: running bench >/dev/kmsg"
 	for options; do
-		printf '%s &&\n' "$GUEST_BENCH/iou_bench --output /run/rows --dir /run/bench $options 2>>$out.err"
+		printf '%s &&\n' "$GUEST_BUILD/$BENCH_PROGRAM --output /run/rows --dir /run/bench \$xfs $options 2>>$out.err"
 	done
 	echo "true"
 	echo "echo \$? >$out.status"
@@ -54,7 +72,8 @@ boot_bench()
 		shift
 	done
 	shift
-	[ -x "$BENCH_DIR/iou_bench" ] || die "the guest program is not built, run: make bench"
+	[ -x "$BUILD/$BENCH_PROGRAM" ] || die "the guest program is not built, run: make bench"
+	[ -x /sbin/mkfs.xfs ] || die "no mkfs.xfs, run: scripts/deps.sh bench"
 	rm -f "$BENCH/$name".{rows,status,err}
 	guest_script "$name" "$@" >"$BENCH/$name.sh"
 	say "booting the kernel of build/$folder, log in build/log/console-bench-$name"

@@ -7,16 +7,17 @@ Shows two result files side by side. Exit status 1 if a row of the new one falls
 behind: an event (system call, CQE, run of a program, work for io-wq) more than
 before, or, in a row without a program, over 1 per cent and over 3 instructions
 more; or if a row is gone. Only marked is a row with a program that takes over 2
-per cent more, and one whose work io-wq does: what happens there depends on who
-comes first.
+per cent more, and one that does not come out the same each time: because io-wq
+does its work, or because it waits for syncs.
 
-With --record, writes what is compared to a file.
+With --record, writes what is compared to a file, and the same of the kernel
+without the series.
 """
 import json
 import os
 import sys
 
-from rows import KEYS, Error, key, label
+from rows import KERNELS, KEYS, Error, key, label, steady
 
 EVENTS = ('enters', 'cqes', 'runs', 'iowq')
 INSN_PERCENT, INSN_MORE, PROGRAM_PERCENT = 1, 3, 2
@@ -24,14 +25,14 @@ RED, YELLOW, OFF = '\033[31m', '\033[33m', '\033[0m'
 FAIL, WARN, SAME = 'behind', 'more', ''
 
 
-def read(path):
-    """The rows of the kernel with the series."""
+def read(path, kernels=('patched',)):
+    """The rows of the kernel with the series, or of several kernels."""
     try:
         with open(path) as f:
             rows = json.load(f)
     except (OSError, ValueError) as e:
         raise Error('cannot read %s: %s' % (path, e))
-    return {key(r): r for r in rows if r['kernel'] == 'patched'}
+    return {(r['kernel'],) + key(r): r for r in rows if r['kernel'] in kernels}
 
 
 def has_program(row):
@@ -41,7 +42,7 @@ def has_program(row):
 
 def judge(old, new):
     """(verdict, why) of a row that is in both files."""
-    fail = WARN if old['iowq'] else FAIL
+    fail = FAIL if steady(old) else WARN
     for event in EVENTS:
         if new[event] > old[event]:
             return fail, '%s %g -> %g' % (event, old[event], new[event])
@@ -84,7 +85,7 @@ def compare(old, new):
 
 def record(rows, path):
     """Keeps what is compared."""
-    keep = [k for k in KEYS] + ['kernel', 'insn'] + list(EVENTS)
+    keep = KEYS + ('kernel', 'insn') + EVENTS
     lines = [json.dumps({k: row[k] for k in keep if k in row}) for row in rows.values()]
     with open(path, 'w') as f:
         f.write('[\n%s\n]\n' % ',\n'.join(lines))
@@ -99,7 +100,7 @@ def main():
         return 2
     try:
         if recording:
-            record(read(args[1]), args[2])
+            record(read(args[1], KERNELS), args[2])
             return 0
         return 1 if compare(read(args[0]), read(args[1])) else 0
     except Error as e:

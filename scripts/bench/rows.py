@@ -5,8 +5,11 @@ import json
 from counters import events
 
 # what tells one row from another
-KEYS = ('workload', 'arm', 'base', 'walks', 'length', 'flows')
+KEYS = ('workload', 'arm', 'base', 'length', 'flows')
 KERNELS = ('base', 'patched')
+
+# work for io-wq per operation
+IOWQ = 0.01
 
 
 class Error(Exception):
@@ -16,6 +19,12 @@ class Error(Exception):
 def key(row):
     """Identity of a row within one kernel."""
     return tuple(row.get(k) for k in KEYS)
+
+
+def steady(row):
+    """Does the row come out the same each time? Not if io-wq does the work, or if
+    it waits for syncs: what happens there depends on who comes first."""
+    return row['iowq'] < IOWQ and row['workload'].split('-')[0] != 'append'
 
 
 def label(row):

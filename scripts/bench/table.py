@@ -3,20 +3,17 @@
 """usage: scripts/bench/table.py FOLDER
 
 Prints tables of results.json and scaling.json: what an operation costs by
-workload and arm, what else happens meanwhile, and the bars. Exit status 1 if a
-bar is not reached.
-
-The column "model" is no measurement: nanoseconds of an operation if an
-instruction takes 0.31, a system call 130 more, and a switch of tasks 1200.
+workload and arm, what else happens meanwhile, what a ring without a program
+pays for the series, and the bars. Exit status 1 if a bar is not reached.
 """
 import json
 import os
 import sys
 
-from bars import all_bars
+from bars import NOISE_MORE, NOISE_PERCENT, above, all_bars
+from rows import steady
 
-MODEL = {'insn': 0.31, 'enters': 130, 'switches': 1200}
-WIDTHS = (15, 9, 9, 9, 9, 9, 8, 7, 7)
+WIDTHS = (18, 9, 9, 9, 9, 9, 8, 7, 7)
 
 
 def load(folder, name):
@@ -49,9 +46,7 @@ def line(cells):
 
 def name(row):
     """Of an arm, within its workload."""
-    extra = [row['base'].replace('loop-', '')] if row.get('base') else []
-    extra += ['x%d' % row['walks']] if row.get('walks') else []
-    return ' '.join([row['arm']] + extra)
+    return ' '.join(filter(None, (row['arm'], row.get('base'))))
 
 
 def by_workload(results):
@@ -62,30 +57,52 @@ def by_workload(results):
 
 def costs(results):
     """Instructions of each arm."""
-    line(['', 'insn', 'kernel', 'program', 'enters', 'CQEs', 'runs', 'ratio', 'model'])
+    line(['', 'insn', 'kernel', 'program', 'enters', 'CQEs', 'runs', 'ratio'])
     for workload, mine in by_workload(results):
         step = [r['insn'] for r in mine if r['arm'] == 'loop_step-qd1']
         print(workload)
         for row in mine:
-            model = sum(row[k] * v for k, v in MODEL.items())
             line([name(row)] +
                  [number(row[k]) for k in ('insn', 'insn_kernel', 'insn_jit',
                                            'enters', 'cqes', 'runs')] +
-                 ['%.2f' % (row['insn'] / step[0]) if step else '-', '%.0f' % model])
-    print('per operation; ratio: to loop_step-qd1; model: nanoseconds, not measured\n')
+                 ['%.2f' % (row['insn'] / step[0]) if step else '-'])
+    print('per operation; ratio: to loop_step-qd1\n')
 
 
-def happenings(results, base):
-    """Events, and the same arm on the kernel without the series."""
-    line(['', 'task wk', 'io-wq', 'switches', 'allocs', 'base', 'more'])
+def happenings(results):
+    """Events."""
+    line(['', 'task wk', 'io-wq', 'switches', 'allocs'])
     for workload, mine in by_workload(results):
         print(workload)
         for row in mine:
-            old = base.get((workload, name(row)))
             line([name(row)] +
-                 [number(row[k]) for k in ('taskwork', 'iowq', 'switches', 'allocs')] +
-                 [number(old), '-' if old is None else '%+.1f' % (row['insn'] - old)])
-    print('per operation; base: instructions on the kernel without the series\n')
+                 [number(row[k]) for k in ('taskwork', 'iowq', 'switches', 'allocs')])
+    print('per operation\n')
+
+
+def mark(row, old):
+    """What a reader of the tax has to know of a row."""
+    if not steady(row):
+        return '  varies'
+    return '  ABOVE' if above(row, old) > NOISE_PERCENT else ''
+
+
+def tax(results, base):
+    """What the series costs where none of its programs runs: the same arms on both
+    kernels."""
+    print('TAX: rings without a program, on the kernels without the series and with it')
+    line(['', 'base', 'patched', 'more', 'per cent'])
+    for workload, mine in by_workload(results):
+        pairs = [(row, base.get((workload, name(row)))) for row in mine]
+        pairs = [(row, old) for row, old in pairs if old]
+        if pairs:
+            print(workload)
+        for row, old in pairs:
+            more = row['insn'] - old['insn']
+            line([name(row), number(old['insn']), number(row['insn']), '%+.1f' % more,
+                  '%+.2f' % (100 * more / old['insn']), mark(row, old)])
+    print('instructions per operation; ABOVE: by over %g %% and over %g\n' %
+          (NOISE_PERCENT, NOISE_MORE))
 
 
 def series(scaling):
@@ -103,11 +120,11 @@ def series(scaling):
 
 def verdicts(bars):
     """The bars. How many are not reached?"""
-    print('  %-46s%10s%10s%10s  %s' % ('bar', 'measured', 'limit', 'goal', ''))
+    print('  %-52s%10s%10s%10s  %s' % ('bar', 'measured', 'limit', 'goal', ''))
     failed = 0
     for bar in bars:
         failed += bar.failed()
-        print('  %-46s%10s%10s%10s  %s' % (
+        print('  %-52s%10s%10s%10s  %s' % (
             bar.text, '-' if bar.measured is None else '%.2f' % bar.measured,
             '%.2f' % bar.limit, '' if bar.goal is None else '%g' % bar.goal, bar.verdict()))
     print('%s' % ('%d bars are not reached' % failed if failed else 'all bars are reached'))
@@ -131,11 +148,13 @@ def main():
     folder = sys.argv[1]
     results, scaling = load(folder, 'results.json'), load(folder, 'scaling.json')
     patched = [r for r in results if r['kernel'] == 'patched']
-    base = {(r['workload'], name(r)): r['insn'] for r in results if r['kernel'] == 'base'}
+    base = {(r['workload'], name(r)): r for r in results if r['kernel'] == 'base'}
+    recorded = load(os.path.dirname(os.path.abspath(__file__)), 'recorded.json')
     costs(patched)
-    happenings(patched, base)
+    happenings(patched)
     series(scaling)
-    return 1 if verdicts(all_bars(results, scaling, bloat_of(folder))) else 0
+    tax(patched, base)
+    return 1 if verdicts(all_bars(results, scaling, bloat_of(folder), recorded)) else 0
 
 
 if __name__ == '__main__':

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What export.py, refresh.py and snapshot.py share."""
+"""What export.py, tree.py and refresh.py share."""

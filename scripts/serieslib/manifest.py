@@ -1,86 +1,56 @@
 # SPDX-License-Identifier: GPL-2.0
 """What the series consists of: scripts/series/.
 
-  order       slugs of the patches, in their order
+  order       slugs of the patches, in their order; # starts a comment
   SLUG.txt    subject, empty line, message, then a line "---" and below it the
-              new files that the patch brings: a path or glob a line, where **
-              matches across folders, and "!" takes files out again. Edits of
-              kernel files say in their .patch which patch they belong to.
+              files that no earlier patch of the series touches, one a line
+  SLUG.diff   what the patch does to files that earlier ones touch, if it does
   cover.txt   subject, empty line, text of the cover letter
-  other       files of the repository that are not part of the series
 """
-import os
 import re
 
-from .util import TOP, Error
+from .overlay import SERIES
+from .util import Error, fail_if
 
-DIR = 'scripts/series'
+SLUG = r'(?!cover$)[a-z0-9][a-z0-9-]*'
 
-
-def _glob_re(glob):
-    out = ''
-    for part in re.split(r'(\*\*|\*|\?)', glob):
-        out += {'**': '.*', '*': '[^/]*', '?': '[^/]'}.get(part,
-                                                          re.escape(part))
-    return out
-
-
-class Globs:
-    """A list of globs. The last one that matches a path decides."""
-
-    def __init__(self, lines):
-        self.globs = []
-        for line in lines:
-            if line and not line.startswith('#'):
-                self.globs.append((not line.startswith('!'),
-                                   re.compile(_glob_re(line.lstrip('!')))))
-
-    def match(self, path):
-        """Is this path meant?"""
-        found = False
-        for take, pattern in self.globs:
-            if pattern.fullmatch(path):
-                found = take
-        return found
-
-
-def _read(name):
+def _text(files, name):
     try:
-        with open(os.path.join(TOP, DIR, name), encoding='utf-8') as f:
-            return f.read()
-    except FileNotFoundError:
-        raise Error('%s/%s: no such file' % (DIR, name)) from None
+        return files['%s/%s' % (SERIES, name)][1].decode()
+    except KeyError:
+        raise Error('%s/%s: no such file' % (SERIES, name)) from None
     except UnicodeDecodeError:
-        raise Error('%s/%s: not UTF-8' % (DIR, name)) from None
+        raise Error('%s/%s: not UTF-8' % (SERIES, name)) from None
 
 
 def _message(name, text):
     lines = text.splitlines()
     if not lines or not lines[0].strip():
-        raise Error('%s/%s: no subject in its first line' % (DIR, name))
+        raise Error('%s/%s: no subject in its first line' % (SERIES, name))
     if len(lines) < 3 or lines[1]:
-        raise Error('%s/%s: no empty line and text below the subject' %
-                    (DIR, name))
+        raise Error('%s/%s: no empty line and text below the subject' % (SERIES, name))
     for nr, line in enumerate(lines, 1):
         # git am takes such a line for the end of the message
         if re.match(r'(---|diff -|Index: )', line):
-            raise Error('%s/%s:%d: "%s" would end the message' %
-                        (DIR, name, nr, line))
+            raise Error('%s/%s:%d: "%s" would end the message' % (SERIES, name, nr, line))
     return lines[0], '\n'.join(lines[2:]).strip('\n') + '\n'
 
 
 class Patch:
-    """One patch of the series, without its contents."""
+    """One patch of the series. paths: the files that it is the first to touch."""
 
-    def __init__(self, slug):
+    def __init__(self, files, slug):
         self.slug = slug
-        self.file = '%s.txt' % slug
-        text, found, files = _read(self.file).partition('\n---\n')
+        self.txt = '%s/%s.txt' % (SERIES, slug)
+        self.rel = '%s/%s.diff' % (SERIES, slug)
+        text, found, paths = _text(files, slug + '.txt').partition('\n---\n')
         if not found:
-            raise Error('%s/%s: no line "---" and list of new files' %
-                        (DIR, self.file))
-        self.subject, self.body = _message(self.file, text)
-        self.globs = Globs(files.splitlines())
+            raise Error('%s: no line "---" and list of files' % self.txt)
+        self.subject, self.body = _message(slug + '.txt', text)
+        self.paths = paths.split()
+        self.diff = files.get(self.rel, (None, b''))[1]
+        if not self.paths and not self.diff:
+            raise Error('%s: the patch touches nothing' % self.txt)
 
     @property
     def message(self):
@@ -88,26 +58,39 @@ class Patch:
         return '%s\n\n%s' % (self.subject, self.body)
 
 
-def patches():
-    """All patches in order."""
-    slugs = [s for s in _read('order').split('\n') if s and s[0] != '#']
+def _errors(files, slugs):
+    """Files of scripts/series/ that no patch has."""
+    for rel in sorted(files):
+        name, _, end = rel[len(SERIES) + 1:].rpartition('.')
+        if (rel.startswith(SERIES) and end in ('txt', 'diff') and
+                name not in slugs + ['cover']):
+            yield '%s: no patch "%s" is in %s/order' % (rel, name, SERIES)
+
+
+def patches(files):
+    """The patches of the series, in their order."""
+    slugs = [s for s in _text(files, 'order').split('\n') if s and s[0] != '#']
+    errors = list(_errors(files, slugs))
+    errors += ['%s/order: "%s" is no name of a patch' % (SERIES, s)
+               for s in slugs if not re.fullmatch(SLUG, s)]
     if len(set(slugs)) != len(slugs):
-        raise Error('%s/order: a slug is there twice' % DIR)
-    return [Patch(s) for s in slugs]
+        errors.append('%s/order: a slug is there twice' % SERIES)
+    if not slugs:
+        errors.append('%s/order: the series is empty' % SERIES)
+    found, owner = [], {}
+    for slug in slugs:
+        try:
+            found.append(Patch(files, slug))
+            for path in found[-1].paths:
+                if owner.setdefault(path, slug) != slug:
+                    errors.append('%s: patch "%s" lists %s as well' % (
+                        found[-1].txt, owner[path], path))
+        except Error as e:
+            errors += e.args
+    fail_if(errors)
+    return found
 
 
-def cover():
+def cover(files):
     """Subject and text of the cover letter."""
-    return _message('cover.txt', _read('cover.txt'))
-
-
-def other():
-    """Globs of what is not part of the series."""
-    return Globs(_read('other').splitlines())
-
-
-def claim(slug, paths):
-    """Name and contents of SLUG.txt with more files claimed."""
-    name = slug + '.txt'
-    lines = _read(name).rstrip('\n').split('\n') + sorted(paths)
-    return '%s/%s' % (DIR, name), '\n'.join(lines) + '\n'
+    return _message('cover.txt', _text(files, 'cover.txt'))

@@ -18,7 +18,7 @@ TOP = os.environ.get('IOU_BPF_TOP') or os.path.dirname(os.path.dirname(
 # where a guest finds build/, as in scripts/vm.sh
 GUEST_BUILD = '/tmp/iou-bpf-build'
 
-# The commit that the work tree was last made to hold, by tree.sh or refresh.py
+# The commit that the work tree was last made to hold, by tree.py or refresh.py
 APPLIED = 'refs/iou-bpf/applied'
 
 IDENT = {
@@ -40,6 +40,20 @@ _OPTS = ['-c', 'core.quotePath=false', '-c', 'core.autocrlf=false',
 
 class Error(Exception):
     """A failure to tell the user; several messages are several failures."""
+
+
+class GitError(Error):
+    """A git command that failed. lines: what it said is wrong."""
+
+    def __init__(self, command, lines):
+        super().__init__('git %s: %s' % (command, lines[0]))
+        self.lines = lines
+
+
+def fail_if(errors):
+    """Fails if there are any."""
+    if errors:
+        raise Error(*errors)
 
 
 def say(text):
@@ -77,9 +91,8 @@ def git(*args, data=None, env=None, cwd=None, fails=False):
     if fails:
         return None
     text = r.stderr.decode(errors='replace').strip().splitlines()
-    text = [t for t in text if t.startswith(('error:', 'fatal:'))] + text
-    raise Error('git %s: %s' % (args[0], text[0] if text else
-                                'status %d' % r.returncode))
+    raise GitError(args[0], [t for t in text if t.startswith(
+        ('error:', 'fatal:'))] or text or ['status %d' % r.returncode])
 
 
 def git_id(*args, **kw):

@@ -6,32 +6,32 @@ import shutil
 
 from .util import TREE, git, git_id
 
-SELFTESTS = 'tools/testing/selftests/io_uring_bpf'
+# where a .gitignore of ours names what builds leave
+TOOLS = ['tools/io_uring', 'tools/testing/selftests/io_uring_bpf']
 # Where new files are looked for that git wasn't told of. Builds leave things
 # in the work tree, and Debian's .gitignore hides new files among them.
-FOLDERS = ['io_uring', 'include/linux', 'include/uapi', 'Documentation',
-           SELFTESTS]
+FOLDERS = ['io_uring', 'include/linux', 'include/uapi', 'Documentation'] + TOOLS
 _NAME = re.compile(r'(?!\.)(?!.*\.mod\.c$).*\.(c|h|S|rst|sh|py|txt|yaml)$|'
                    r'Makefile$|Kconfig$|Kbuild$|config$|settings$|README$|'
                    r'\.gitignore$')
 
 
-def _built():
-    """What the selftests' own .gitignore names, without the kernel's."""
-    top = os.path.join(TREE, SELFTESTS)
+def _built(folder):
+    """What the folder's own .gitignore names, without the kernel's."""
+    top = os.path.join(TREE, folder)
     if not os.path.isdir(top):
         return set()
     out = git('--git-dir=' + os.path.join(TREE, '.git'), '--work-tree=.',
               'ls-files', '-z', '--others', '--ignored',
               '--exclude-per-directory=.gitignore', cwd=top,
               env={'GIT_INDEX_FILE': os.path.join(TREE, '.git/iou-bpf.none')})
-    return {'%s/%s' % (SELFTESTS, p) for p in out.decode().split('\0') if p}
+    return {'%s/%s' % (folder, p) for p in out.decode().split('\0') if p}
 
 
 def own_files(env):
     """New files of ours that the index doesn't have."""
     out = git('ls-files', '-z', '--others', '--', *FOLDERS, env=env)
-    built = _built()
+    built = set().union(*map(_built, TOOLS))
     return [p for p in out.decode().split('\0') if p and p not in built
             and _NAME.match(os.path.basename(p))
             and not os.path.islink(os.path.join(TREE, p))]
@@ -52,30 +52,3 @@ def snapshot(index):
         git('update-index', '--add', '-z', '--stdin', env=env,
             data=b''.join(p.encode() + b'\0' for p in new))
     return git_id('write-tree', env=env)
-
-
-def changes(old, new):
-    """{path: (status, mode, blob)} of what differs between two trees."""
-    out = git('diff-tree', '-r', '-z', '--no-renames', '--raw', old, new)
-    fields = out.decode().split('\0')
-    found = {}
-    for info, path in zip(fields[0::2], fields[1::2]):
-        _, mode, _, blob, status = info.split()
-        found[path] = (status, mode, blob)
-    return found
-
-
-def merge(base, ours, theirs):
-    """Three-way merge of contents, None if there are conflicts."""
-    folder = os.path.join(TREE, '.git')
-    names = []
-    try:
-        for i, data in enumerate((ours, base, theirs)):
-            names.append(os.path.join(folder, 'iou-bpf.%d.%d' %
-                                      (os.getpid(), i)))
-            with open(names[-1], 'wb') as f:
-                f.write(data)
-        return git('merge-file', '-p', '-q', *names, fails=True)
-    finally:
-        for name in names:
-            os.unlink(name)

@@ -22,6 +22,7 @@ UAPI = ''.join('#define BPF_%d %d\n' % (i, i) for i in range(30))
 KERNEL = {
     '.gitignore': '*.o\n/*\n',
     'io_uring/core.c': CODE,
+    'io_uring/Makefile': 'obj-y += core.o \\\n\tloop.o\n',
     'io_uring/Kconfig': 'config IO_URING_BPF_OPS\n\tdef_bool y\n',
     'include/uapi/linux/bpf.h': UAPI,
     'tools/include/uapi/linux/bpf.h': UAPI,
@@ -31,65 +32,102 @@ KERNEL = {
 }
 
 SELFTESTS = 'tools/testing/selftests/io_uring_bpf/'
+# the file that patch "one" adds and patch "two" grows
+BPF = ''.join('int bpf%d;\n' % i for i in range(10))
 REPO = {
-    'scripts/series/order': 'one\ntwo\ntests\n',
-    'scripts/series/other': '.git/\nMakefile\nbuild/\nscripts/\n',
+    'scripts/series/order': '# a comment\none\ntwo\n# of tests\ntests\n',
     'scripts/series/cover.txt': 'a cover\n\nWhy all of it.\n',
     'scripts/series/one.txt': 'io_uring: one\n\nWhy one.\n---\n'
-                              'io_uring/bpf.c\nMAINTAINERS\n',
-    'scripts/series/two.txt': 'io_uring: two\n\nWhy two.\n---\n',
-    'scripts/series/tests.txt': 'selftests: tests\n\nWhy tests.\n---\n%s**\n' %
-                                SELFTESTS,
-    'Makefile': 'all:\n',
-    'MAINTAINERS': 'IO_URING BPF PROGRAMS\nS:\tx\n',
-    'io_uring/bpf.c': 'int bpf;\n',
-    'Kconfig.patch': '''Series: two
---- a/io_uring/Kconfig
-+++ b/io_uring/Kconfig
-@@ -1,2 +1,5 @@
- config IO_URING_BPF_OPS
- \tdef_bool y
-+
-+config OURS
-+\tbool
-''',
-    'io_uring/core.c.patch': '''Series: one
---- a/io_uring/core.c
-+++ b/io_uring/core.c
-@@ -20,7 +20,8 @@ int f3(void)
- 
- int f4(void)
- {
--\treturn 4;
-+\tint x = 40;
-+\treturn x;
- }
- 
- int f5(void)
-Series: two
+                              'MAINTAINERS\n'
+                              'include/uapi/linux/bpf.h\n'
+                              'io_uring/bpf.c\n'
+                              'io_uring/core.c\n'
+                              'tools/include/uapi/linux/bpf.h\n',
+    'scripts/series/two.txt': 'io_uring: two\n\nWhy two.\n---\n'
+                              'io_uring/Kconfig\nio_uring/Makefile\n',
+    'scripts/series/two.diff': """diff --git a/io_uring/bpf.c b/io_uring/bpf.c
+--- a/io_uring/bpf.c
++++ b/io_uring/bpf.c
+@@ -8,3 +8,4 @@ int bpf6;
+ int bpf7;
+ int bpf8;
+ int bpf9;
++int two;
+diff --git a/io_uring/core.c b/io_uring/core.c
 --- a/io_uring/core.c
 +++ b/io_uring/core.c
 @@ -51,7 +51,7 @@ int f9(void)
  
  int f10(void)
  {
--\treturn 10;
-+\treturn 100;
+-	return 10;
++	return 100;
  }
  
  int f11(void)
-''',
-    'include/uapi/linux/bpf.h.patch': '''Series: one
+""",
+    'scripts/series/tests.txt': 'selftests: tests\n\nWhy tests.\n---\n'
+                                '{0}.gitignore\n{0}Makefile\n{0}run.sh\n'
+                                .format(SELFTESTS),
+    'Makefile': 'all:\n',
+    'MAINTAINERS': 'IO_URING BPF PROGRAMS\nS:\tx\n',
+    'io_uring/bpf.c': BPF + 'int two;\n',
+    'Kconfig.patch': """diff --git a/io_uring/Kconfig b/io_uring/Kconfig
+--- a/io_uring/Kconfig
++++ b/io_uring/Kconfig
+@@ -1,2 +1,5 @@
+ config IO_URING_BPF_OPS
+ 	def_bool y
++
++config IO_URING_BPF_PROG
++	bool
+""",
+    'io_uring/Makefile.patch': """\
+diff --git a/io_uring/Makefile b/io_uring/Makefile
+--- a/io_uring/Makefile
++++ b/io_uring/Makefile
+@@ -1,2 +1,4 @@
+ obj-y += core.o \\
+ 	loop.o
++obj-$(CONFIG_IO_URING_BPF_PROG) += \\
++	bpf.o
+""",
+    'io_uring/core.c.patch': """diff --git a/io_uring/core.c b/io_uring/core.c
+--- a/io_uring/core.c
++++ b/io_uring/core.c
+@@ -20,7 +20,8 @@ int f3(void)
+ 
+ int f4(void)
+ {
+-	return 4;
++	int x = 40;
++	return x;
+ }
+ 
+ int f5(void)
+@@ -50,7 +51,7 @@ int f9(void)
+ 
+ int f10(void)
+ {
+-	return 10;
++	return 100;
+ }
+ 
+ int f11(void)
+""",
+    'include/uapi/linux/bpf.h.patch': """\
+diff --git a/include/uapi/linux/bpf.h b/include/uapi/linux/bpf.h
 --- a/include/uapi/linux/bpf.h
 +++ b/include/uapi/linux/bpf.h
-@@ -9,5 +9,6 @@
+@@ -9,6 +9,7 @@
  #define BPF_8 8
  #define BPF_9 9
  #define BPF_10 10
 +#define BPF_IOURING 99
  #define BPF_11 11
  #define BPF_12 12
-''',
+ #define BPF_13 13
+""",
     SELFTESTS + '.gitignore': '/build/\n/*_test\n/made.c\n',
     SELFTESTS + 'Makefile': 'all:\n',
     SELFTESTS + 'run.sh': '#!/bin/sh\n',

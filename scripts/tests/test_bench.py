@@ -89,10 +89,11 @@ class Compare(Folder):
         self.assertEqual(0, rc)
         self.assertIn('more', out)
 
-    def test_io_wq_is_only_marked(self):
-        rc, out, _ = self.compare([row(iowq=1)], [row(iowq=1.01, insn=900)])
-        self.assertEqual(0, rc)
-        self.assertIn('more', out)
+    def test_what_varies_is_only_marked(self):
+        for kind in {'iowq': 1}, {'workload': 'append-xfs'}:
+            rc, out, _ = self.compare([row(**kind)], [row(**dict(kind, insn=900, runs=1))])
+            self.assertEqual(0, rc)
+            self.assertIn('more', out)
 
     def test_gone_and_new(self):
         rc, out, _ = self.compare([row(), row(arm='link')], [row()])
@@ -109,7 +110,7 @@ class Compare(Folder):
                                         self.path('recorded'))[0])
         recorded = row()
         del recorded['switches']
-        self.assertEqual([recorded], self.read('recorded'))
+        self.assertEqual([recorded, dict(recorded, kernel='base')], self.read('recorded'))
         self.assertEqual(0, self.script('compare.py', self.path('recorded'), results)[0])
 
     def test_no_file(self):
@@ -192,21 +193,42 @@ class Symbols(unittest.TestCase):
 
 class Bars(unittest.TestCase):
 
-    def verdicts(self, *rows):
-        return {b.text: b for b in bars.all_bars(list(rows), [], 0)}
+    def verdicts(self, *rows, recorded=()):
+        return {b.text: b for b in bars.all_bars(list(rows), [], 0, recorded)}
+
+    def test_hops(self):
+        for arm, limit in ('flow', 320), ('flow-again', 222):
+            text = 'nop: %s, instructions' % arm
+            self.assertFalse(self.verdicts(row(arm=arm, insn=limit))[text].failed())
+            self.assertTrue(self.verdicts(row(arm=arm, insn=limit + 1))[text].failed())
+        self.assertTrue(self.verdicts()['read64: flow, instructions'].failed())
 
     def test_ratio(self):
-        text = 'nop: flow / loop_step-qd1'
-        step = row(arm='loop_step-qd1', insn=600)
+        text = 'nop: flow / loop_step-qd1-kept'
+        step = row(arm='loop_step-qd1-kept', insn=600)
         self.assertFalse(self.verdicts(row(arm='flow', insn=360), step)[text].failed())
         self.assertTrue(self.verdicts(row(arm='flow', insn=361), step)[text].failed())
         self.assertTrue(self.verdicts(step)[text].failed())
 
     def test_goal_does_not_fail(self):
-        text = 'nop: flow-again against loop_step-b32'
-        bar = self.verdicts(row(arm='flow-again', insn=250),
-                            row(arm='loop_step-b32', insn=284))[text]
-        self.assertEqual(('ok', False), (bar.verdict(), bar.failed()))
+        self.assertEqual(['goal', 'ok', 'FAILED'],
+                         [bars.Bar('', n, 2, goal=1).verdict() for n in (1, 2, 3)])
+
+    def test_what_varies_does_not_fail(self):
+        for workload, fails in ('append', False), ('proxy', True):
+            found = self.verdicts(row(workload=workload, arm='flow', insn=900),
+                                  row(workload=workload, arm='link'))
+            bar = found['%s: flow against link' % workload]
+            self.assertEqual(('FAILED' if fails else 'missed', fails),
+                             (bar.verdict(), bar.failed()))
+
+    def test_passthrough(self):
+        for arm, limit in ('loop-b32', 60), ('loop-qd1', 125):
+            text = 'passthrough: more per completion, ' + arm
+            for more, fails in (0, False), (1, True):
+                found = self.verdicts(row(workload='passthrough', arm=arm), row(
+                    workload='passthrough', arm='flow', base=arm, insn=800 + limit + more))
+                self.assertEqual(fails, found[text].failed())
 
     def test_no_program(self):
         both = [row(workload=w, arm=a, kernel=k, insn=n) for w, a, k, n in (
@@ -220,11 +242,35 @@ class Bars(unittest.TestCase):
         self.assertFalse(found['no program: instructions more per request'].failed())
         self.assertFalse(found['no program: instructions more per flush'].failed())
 
-    def test_worst_row(self):
+    def test_tax(self):
         found = self.verdicts(row(kernel='base', arm='link'), row(arm='link', insn=820),
-                              row(kernel='base'), row(insn=900, switches=1))
-        bar = found['no program: worst, nop/link, per cent']
+                              row(kernel='base'), row(insn=900, iowq=1))
+        bar = found['no program: nop/link, per cent']
         self.assertAlmostEqual(2.5, bar.measured)
+        self.assertTrue(bar.failed())
+        bar = found['no program: nop/loop-qd1, per cent (varies)']
+        self.assertEqual(('missed', False), (bar.verdict(), bar.failed()))
+
+    def test_tax_noise(self):
+        text = 'no program: worst, per cent'
+        # not over one instruction
+        found = self.verdicts(row(kernel='base', insn=100), row(insn=101))
+        self.assertEqual((0, False), (found[text].measured, found[text].failed()))
+        self.assertTrue(self.verdicts(row())[text].failed())
+
+    def test_recorded(self):
+        old = [row(), row(arm='link')]
+        found = self.verdicts(row(insn=841), row(arm='new', insn=9999), recorded=old)
+        self.assertTrue(found['recorded rows that are gone'].failed())
+        self.assertTrue(found['above recorded: nop/loop-qd1, per cent'].failed())
+        found = self.verdicts(row(insn=840), row(arm='link', insn=700), recorded=old)
+        self.assertFalse(found['recorded rows that are gone'].failed())
+        self.assertFalse(found['above recorded: nop/loop-qd1, per cent'].failed())
+
+    def test_recorded_that_varies(self):
+        kind = {'workload': 'append-direct'}
+        found = self.verdicts(row(**kind, insn=1600), recorded=[row(**kind)])
+        bar = found['above recorded: append-direct/loop-qd1, per cent (varies)']
         self.assertEqual(('missed', False), (bar.verdict(), bar.failed()))
 
     def test_flat(self):
@@ -242,5 +288,17 @@ class Bars(unittest.TestCase):
         self.assertAlmostEqual(10, bars.growth([654, 500, 550, 520]))
 
 
-if __name__ == '__main__':
-    unittest.main()
+class Table(Folder):
+
+    def test_tax(self):
+        more = dict.fromkeys(('insn_kernel', 'insn_jit', 'taskwork', 'allocs'), 0)
+        self.write('results.json', [
+            row(**more, kernel=kernel, arm=arm, insn=insn) for kernel, arm, insn in (
+                ('base', 'loop-qd1', 800), ('patched', 'loop-qd1', 806),
+                ('base', 'link', 500), ('patched', 'link', 502), ('patched', 'flow', 300))])
+        rc, out, _ = self.script('table.py', self.dir)
+        self.assertEqual(1, rc)
+        tax = out[out.index('TAX:'):out.index('ABOVE: by')]
+        self.assertRegex(tax, r'loop-qd1 +800.0 +806.0 +\+6.0 +\+0.75 +ABOVE')
+        self.assertRegex(tax, r'link +500.0 +502.0 +\+2.0 +\+0.40 *\n')
+        self.assertNotIn('flow', tax)

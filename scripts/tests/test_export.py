@@ -3,7 +3,7 @@
 import os
 import subprocess
 
-from fixture import ENV, SELFTESTS, UAPI, Case, git
+from fixture import BPF, ENV, SELFTESTS, UAPI, Case, git
 
 
 class Export(Case):
@@ -13,21 +13,22 @@ class Export(Case):
         return self.files(os.path.join(self.top, 'build/series'))
 
     def test_commits(self):
-        self.good('export.py', '--commits-only')
+        self.good('export.py')
         self.assertEqual(git(self.tree, 'log', '--format=%s', 'series'),
                          'selftests: tests\nio_uring: two\nio_uring: one\n'
                          'Linux\n')
         self.assertEqual(git(self.tree, 'log', '-1', '--format=%B',
                              'series~1'), 'io_uring: two\n\nWhy two.\n\n')
-        self.assertFalse(os.path.exists(os.path.join(self.top, 'build')))
 
-    def test_each_section_in_its_patch(self):
+    def test_states_of_a_file(self):
         self.good('export.py')
+        self.assertEqual(self.show('io_uring/bpf.c', 'refs/patches/one'), BPF)
+        self.assertEqual(self.show('io_uring/bpf.c'), BPF + 'int two;\n')
         one = self.show('io_uring/core.c', 'refs/patches/one')
         self.assertIn('int x = 40;', one)
         self.assertNotIn('return 100;', one)
         self.assertIn('return 100;', self.show('io_uring/core.c'))
-        self.assertIn('OURS', self.show('io_uring/Kconfig'))
+        self.assertIn('config IO_URING_BPF_PROG', self.show('io_uring/Kconfig'))
 
     def test_copy_of_uapi(self):
         self.good('export.py')
@@ -81,13 +82,6 @@ class Export(Case):
                                  for n in mails])
         self.assertEqual(git(where, 'rev-parse', 'HEAD^{tree}'),
                          git(self.tree, 'rev-parse', 'series^{tree}'))
-
-    def test_upto(self):
-        self.good('export.py', '--upto', 'two')
-        self.assertEqual(git(self.tree, 'log', '-1', '--format=%s', 'series'),
-                         'io_uring: two\n')
-        self.assertEqual(len(self.patches()), 3)
-        self.bad('export.py', '--upto', 'four', says='no patch')
 
     def test_branch_changed_by_hand(self):
         self.good('export.py')

@@ -503,7 +503,3 @@ class Coverage(Folder):
             self.counters('build/fuzz/1/gcda.1', 'x', 'y')
             self.assertEqual(3, len(coverage.report()))
         self.assertEqual('io_uring/bpf.c:6: return 2;\n', self.get('build/fuzz/unreached.txt'))
-
-
-if __name__ == '__main__':
-    unittest.main()

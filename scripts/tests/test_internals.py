@@ -46,14 +46,14 @@ class Internals(unittest.TestCase):
         ours = [x[:-2] for x in literals() if re.fullmatch(r'io_bpf_\w+\(\)', x)]
         self.assertGreater(len(ours), 50)
         for name in ours:
-            self.assertIn(name + '(', code)
+            self.assertTrue(name + '(' in code, name)
 
     def test_each_trap_has_a_test(self):
-        text = ''.join(read(p) for p in
-                       glob.glob(os.path.join(TESTS, '*_test.c')))
-        for name in ['trap_%02d_' % n for n in range(1, 21)] + \
-                    ['rule_b%d_' % n for n in range(1, 10)]:
-            self.assertIn(', ' + name, text)
+        text = re.search(r'\nTraps\n=+\n(.*?)\n[^\n]+\n=+\n', read(DOC), re.S)[1]
+        items = re.findall(r'^(\S.*)\n((?:    .*\n|\n(?=    ))+)', text, re.M)
+        self.assertGreater(len(items), 15)
+        for name, body in items:
+            self.assertRegex(body, r'_test\b', name)
 
 
 if __name__ == '__main__':

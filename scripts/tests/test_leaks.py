@@ -49,7 +49,3 @@ class Leaks(unittest.TestCase):
         p = subprocess.run([os.path.join(SCRIPTS, 'leaks.sh'), '/nonexistent'],
                            capture_output=True, check=False)
         self.assertEqual(2, p.returncode)
-
-
-if __name__ == '__main__':
-    unittest.main()

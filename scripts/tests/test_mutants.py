@@ -145,7 +145,3 @@ class Mutants(unittest.TestCase):
                     r'^TEST(?:_F(?:_TIMEOUT)?)?\((?:\w+, )?(\w+)', f.read(), re.M)}
         self.assertEqual(set(), tests - named)
         self.assertEqual(set(), named - tests)
-
-
-if __name__ == '__main__':
-    unittest.main()

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Edits in the work tree come back to the repository."""
+"""The stack of the work tree comes back to the repository."""
 import os
 
-from fixture import REPO, SELFTESTS, Case, git, write
+from fixture import BPF, REPO, SELFTESTS, Case, git, write
 
 CORE = 'io_uring/core.c'
+SERIES = 'scripts/series/'
+NEW = {'io_uring/new.c': 'int n;\n'}
 
 
 class Refresh(Case):
@@ -12,163 +14,257 @@ class Refresh(Case):
 
     def setUp(self):
         super().setUp()
-        self.good('tree.sh')
+        self.good('tree.py')
+        self.first = git(self.tree, 'rev-parse', 'series').strip()
 
-    def round_trip(self):
-        """What came back makes the tree that it came from."""
-        self.good('export.py', '--verify')
-        tip = git(self.tree, 'rev-parse', 'series^{tree}')
-        index = os.path.join(self.tmp, 'index')
-        rc, tree, err = self.script('snapshot.py', index)
-        self.assertEqual(rc, 0, err)
-        self.assertEqual(git(self.tree, 'diff-tree', '-r', tip.strip(),
-                             tree.strip()), '')
+    def commit(self, message, files=None):
+        """A commit of all there is."""
+        write(self.tree, files or {})
+        git(self.tree, 'add', '-f', *(files or []))
+        git(self.tree, 'commit', '-q', '-a', '-m', message)
+
+    def rebase(self, *edits):
+        """git rebase -i --autosquash, with these edits of what is to be done."""
+        editor = 'sed -i ' + ' '.join("-e '%s'" % e for e in edits)
+        git(self.tree, '-c', 'sequence.editor=' + editor, 'rebase', '-q', '-i',
+            '--autosquash', 'base')
 
     def repo(self):
         return {k: v.decode() for k, v in self.files(self.top).items()
                 if not k.startswith('build/')}
 
+    def round_trip(self):
+        """What came back makes the trees that it came from, and stays."""
+        head = git(self.tree, 'log', '--format=%T %s', 'base..HEAD')
+        self.good('export.py', '--verify')
+        self.assertEqual(git(self.tree, 'log', '--format=%T %s', 'base..series'), head)
+        self.assertEqual(git(self.tree, 'status', '--porcelain'), '')
+        repo = self.repo()
+        self.assertNotIn('keep', self.good('tree.py'))
+        self.assertIn('the repository has it all', self.good('refresh.py'))
+        self.assertEqual(self.repo(), repo)
+        self.assertEqual(git(self.tree, 'for-each-ref', 'refs/saved'), '')
+
     def test_nothing(self):
         self.assertIn('the repository has it all', self.good('refresh.py'))
         self.assertEqual(self.repo(), REPO)
+        self.round_trip()
+        self.assertEqual(git(self.tree, 'rev-parse', 'series').strip(), self.first)
 
-    def test_round_trip(self):
-        self.edit(CORE, 'return 15;', 'return 150;')
-        self.edit('include/uapi/linux/bpf.h', '#define BPF_20 20\n',
-                  '#define BPF_20 20\n#define BPF_MORE 1\n')
-        self.edit('tools/include/uapi/linux/bpf.h', '#define BPF_20 20\n',
-                  '#define BPF_20 20\n#define BPF_MORE 1\n')
-        self.edit('io_uring/Kconfig', 'OURS', 'MINE')
-        self.edit('io_uring/bpf.c', 'int bpf;', 'int more;')
+    def test_new_commits(self):
+        """Files that are new, edited, edited again, and gone; a copy; modes."""
+        for folder in '', 'tools/':
+            self.edit(folder + 'include/uapi/linux/bpf.h', '#define BPF_20 20\n',
+                      '#define BPF_20 20\n#define BPF_MORE 1\n')
         self.edit('MAINTAINERS', 'BPF PROGRAMS\nS:\tx', 'BPF PROGRAMS\nS:\ty')
+        self.edit('io_uring/bpf.c', 'int two;', 'int three;')
+        os.unlink(os.path.join(self.tree, SELFTESTS + 'Makefile'))
+        os.chmod(os.path.join(self.tree, SELFTESTS + 'run.sh'), 0o644)
+        self.commit('io_uring: The 3rd, and last, patch\n\nWhy.', NEW)
+        self.edit('kernel/other.c', 'return 3;', 'return 30;')
+        self.commit('io_uring: the 3rd and last: other\n\nWhy.')
+        err = self.good('refresh.py')
+        self.assertIn('wrote scripts/series/the-3rd-and.diff', err)
+        self.assertIn('deleted %sMakefile' % SELFTESTS, err)
+        text = self.get(SERIES + 'the-3rd-and.diff')
+        self.assertNotIn('\nindex ', text)
+        for part in ('-int two;\n+int three;\n', 'old mode 100755\nnew mode 100644\n',
+                     '--- a/tools/include/uapi/linux/bpf.h\n'):
+            self.assertIn('\n' + part, text)
+        for rel, want in (
+                (SERIES + 'order', REPO[SERIES + 'order'] + 'the-3rd-and\nother\n'),
+                (SERIES + 'the-3rd-and.txt', 'io_uring: The 3rd, and last, patch\n\n'
+                 'Why.\n---\nio_uring/new.c\n'),
+                ('MAINTAINERS', 'IO_URING BPF PROGRAMS\nS:\ty\n'),
+                ('io_uring/new.c', NEW['io_uring/new.c'])):
+            self.assertEqual(self.get(rel), want)
+        self.assertIn('+#define BPF_MORE', self.get('include/uapi/linux/bpf.h.patch'))
+        self.assertIn('+\treturn 30;', self.get('kernel/other.c.patch'))
+        self.round_trip()
+
+    def test_fixup(self):
+        """An edit of the first patch moves lines of the second."""
+        self.edit(CORE, 'int x = 40;', 'int y = 1;\n\tint x = 41;')
+        self.edit('io_uring/bpf.c', 'int bpf7;', 'int more;')
+        git(self.tree, 'commit', '-q', '-a', '--fixup', 'refs/patches/one')
+        self.bad('refresh.py', says='commit ')
+        self.assertEqual(self.repo(), REPO)
+        self.rebase('s/^$//')
+        self.good('refresh.py')
+        self.assertEqual(git(self.tree, 'log', '--format=%s', 'base..series'),
+                         'selftests: tests\nio_uring: two\nio_uring: one\n')
+        self.assertIn('@@ -52,7 +52,7 @@', self.get(SERIES + 'two.diff'))
+        self.assertIn(' int more;\n int bpf8;', self.get(SERIES + 'two.diff'))
+        self.assertEqual(self.show('io_uring/bpf.c', 'refs/patches/one'),
+                         BPF.replace('bpf7', 'more'))
+        self.assertEqual(self.get(SERIES + 'order'), REPO[SERIES + 'order'])
+        self.round_trip()
+
+    def test_dropped_and_moved(self):
+        """What is gone is deleted, and comments move with their patch."""
+        self.rebase('/two/d', '1{h;d}', '3G')
+        self.good('refresh.py')
+        self.assertEqual(self.get(SERIES + 'order'),
+                         '# of tests\ntests\n# a comment\none\n')
+        self.assertEqual(set(REPO) - set(self.repo()), {
+            SERIES + 'two.txt', SERIES + 'two.diff', 'Kconfig.patch',
+            'io_uring/Makefile.patch'})
+        self.round_trip()
+
+    def test_first_to_touch(self):
+        """Of two patches that change places the other one lists the file."""
+        texts = {'three': 'int x;\n', 'four': 'int x;\n' * 9}
+        for first, second in ('three', 'four'), ('four', 'three'):
+            git(self.tree, 'reset', '-q', '--hard', self.first)
+            for name in first, second:
+                self.commit(name + '\n\nWhy.', {'kernel/other.c': texts[name]})
+            self.good('refresh.py')
+            self.assertIn('kernel/other.c', self.get(SERIES + first + '.txt'))
+            self.assertTrue(self.get(SERIES + second + '.diff'))
+            self.assertNotIn(SERIES + first + '.diff', self.repo())
+        self.round_trip()
+
+    def test_deleted(self):
+        """A file of the kernel, and one that is in no repository, but in diffs."""
+        self.commit('io_uring: three\n\nWhy.', NEW)
+        os.unlink(os.path.join(self.tree, 'io_uring/new.c'))
+        os.unlink(os.path.join(self.tree, 'kernel/other.c'))
+        self.commit('io_uring: four\n\nWhy.')
+        self.good('refresh.py')
+        self.assertNotIn('io_uring/new.c', self.repo())
+        self.assertIn('\ndeleted file', self.get('kernel/other.c.patch'))
+        self.round_trip()
+
+    def test_slug(self):
+        self.commit('io_uring: three\n\nWhy.\n\nSlug: third\nCc: x', NEW)
+        self.good('refresh.py')
+        self.assertEqual(self.get(SERIES + 'third.txt'), 'io_uring: three\n\n'
+                         'Why.\n\nCc: x\n---\nio_uring/new.c\n')
+        self.round_trip()
+        git(self.tree, 'commit', '-q', '--amend', '-m', 'io_uring: 3\n\nWhy.')
+        self.good('refresh.py')
+        self.assertNotIn(SERIES + 'third.txt', self.repo())
+        self.assertTrue(self.get(SERIES + '3.txt'))
+        self.round_trip()
+
+    def test_slug_derived(self):
+        self.commit('io_uring: two: two\n\nWhy.', NEW)
+        self.edit(CORE, 'return 15;', 'return 150;')
+        self.commit('cover\n\nWhy.')
+        self.put(SERIES + 'cover.txt', 'cover\n\nNot of a patch.\n')
+        self.good('refresh.py')
+        self.assertTrue(self.get(SERIES + 'order').endswith('two-2\ncover-2\n'))
+        self.round_trip()
+
+    # what cannot be carried
+
+    def refuses(self, says):
+        """Nothing is written."""
+        err = self.bad('refresh.py', says=says)
+        self.assertEqual(self.repo(), REPO)
+        git(self.tree, 'reset', '-q', '--hard', self.first)
+        return err
+
+    def test_slug_bad(self):
+        for line, says in (('Slug: A b', '"A b" is no name'),
+                           ('Slug: cover', '"cover" is no name'),
+                           ('Slug: a\nSlug: b', 'more than one line "Slug:"'),
+                           ('Slug: two', 'it would be patch "two", as "io_uring: two" is')):
+            self.commit('io_uring: three\n\nWhy.\n\n' + line, NEW)
+            self.assertIn('"io_uring: three": ' + says, self.refuses('commit '))
+        self.commit('io_uring: two\n\nWhy.', NEW)
+        self.refuses('commit ')
+        self.commit('three', NEW)
+        self.refuses('scripts/series/three.txt: no empty line')
+
+    def test_not_committed(self):
+        self.edit(CORE, 'return 15;', 'return 150;')
         write(self.tree, {SELFTESTS + 'new.h': 'int n;\n'})
         os.unlink(os.path.join(self.tree, SELFTESTS + 'run.sh'))
-        self.good('refresh.py')
-        self.assertEqual(self.get('MAINTAINERS'),
-                         'IO_URING BPF PROGRAMS\nS:\ty\n')
-        self.assertEqual(self.get('io_uring/bpf.c'), 'int more;\n')
-        self.assertEqual(self.get(SELFTESTS + 'new.h'), 'int n;\n')
-        self.assertNotIn(SELFTESTS + 'run.sh', self.repo())
-        self.assertIn('+config MINE', self.get('Kconfig.patch'))
-        self.round_trip()
-        repo = self.repo()
-        self.good('tree.sh')
-        self.good('refresh.py')
-        self.assertEqual(self.repo(), repo)
-
-    def test_last_section_gets_it(self):
-        self.edit(CORE, 'return 2;', 'return 20;')
-        self.good('refresh.py')
-        one, two = self.get(CORE + '.patch').split('Series: two')
-        self.assertEqual(one, REPO[CORE + '.patch'].split('Series: two')[0])
-        self.assertIn('+\treturn 20;', two)
-        self.round_trip()
-
-    def test_last_section_must_not(self):
-        self.edit(CORE, 'int x = 40;', 'int x = 41;')
-        self.bad('refresh.py', says=CORE + ': the edit changes what section '
-                                           '"one" adds')
-        self.assertEqual(self.repo(), REPO)
-
-    def test_into_first_section(self):
-        self.edit(CORE, 'int x = 40;', 'int y = 1;\n\tint x = 41;')
-        self.good('refresh.py', '--into', 'one', CORE)
-        one, two = self.get(CORE + '.patch').split('Series: two')
-        self.assertIn('+\tint x = 41;', one)
-        self.assertIn('@@ -52,7 +52,7 @@', two)
-        self.assertNotIn('41', two)
-        self.round_trip()
-
-    def test_into_conflict(self):
-        self.edit(CORE, 'return 100;', 'return 101;')
-        self.bad('refresh.py', '--into', 'one', CORE,
-                 says=CORE + ': the edit does not fit section "one"')
-
-    def test_into_new_section(self):
-        self.edit(CORE, 'return 15;', 'return 150;')
-        self.good('refresh.py', '--into', 'tests', CORE)
-        self.assertTrue(self.get(CORE + '.patch').startswith(
-            REPO[CORE + '.patch'] + 'Series: tests\n'))
-        self.round_trip()
-
-    def test_edit_taken_back(self):
-        write(self.tree, {'io_uring/Kconfig': 'config IO_URING_BPF_OPS\n'
-                                              '\tdef_bool y\n'})
-        self.good('refresh.py')
-        self.assertNotIn('Kconfig.patch', self.repo())
-        self.round_trip()
-
-    def test_series_claims(self):
-        self.edit('kernel/other.c', 'return 3;', 'return 30;')
-        write(self.tree, {'io_uring/new.c': 'int n;\n'})
-        err = self.bad('refresh.py', says='io_uring/new.c: no patch')
-        self.assertIn('error: kernel/other.c: no patch', err)
-        self.assertEqual(self.repo(), REPO)
-        self.bad('refresh.py', '--series', 'tow', says='no patch of the series')
-        self.good('refresh.py', '--series', 'two')
-        self.assertTrue(self.get('scripts/series/two.txt').endswith(
-            '---\nio_uring/new.c\n'))
-        self.assertTrue(self.get('kernel/other.c.patch').startswith(
-            'Series: two\n'))
-        self.round_trip()
+        err = self.refuses(CORE + ': not committed')
+        self.assertIn('error: %snew.h: not committed' % SELFTESTS, err)
+        self.assertIn('error: %srun.sh: not committed' % SELFTESTS, err)
 
     def test_build_products(self):
-        write(self.tree, {'io_uring/bpf.o': 'x', 'io_uring/.bpf.o.cmd': 'x',
-                          'io_uring/bpf.mod.c': 'x', 'include/linux/x.s': 'x',
-                          'include/generated/x.h': 'x', 'vmlinux.h': 'x',
-                          SELFTESTS + 'flow_test': 'x',
-                          SELFTESTS + 'build/skel.h': 'x',
-                          SELFTESTS + 'made.c': 'x'})
+        write(self.tree, {rel: 'x' for rel in (
+            'io_uring/bpf.o', 'io_uring/.bpf.o.cmd', 'io_uring/bpf.mod.c',
+            'include/linux/x.s', 'include/generated/x.h', 'vmlinux.h',
+            SELFTESTS + 'flow_test', SELFTESTS + 'build/skel.h', SELFTESTS + 'made.c')})
         self.assertIn('the repository has it all', self.good('refresh.py'))
         self.assertEqual(self.repo(), REPO)
 
-    def test_both_changed(self):
-        self.put('io_uring/bpf.c', 'int theirs;\n')
-        self.edit('io_uring/bpf.c', 'int bpf;', 'int mine;')
-        self.bad('refresh.py', says='io_uring/bpf.c: changed in the repository '
-                                    'and in the work tree')
-        self.assertEqual(self.get('io_uring/bpf.c'), 'int theirs;\n')
-        self.good('refresh.py', '--force')
-        self.assertEqual(self.get('io_uring/bpf.c'), 'int mine;\n')
+    def test_bad_stacks(self):
+        """A rebase under way, an empty commit, a merge, no base."""
+        git(self.tree, 'checkout', '-q', '--detach', 'series~')
+        self.bad('refresh.py', says='the work tree is on no branch')
+        git(self.tree, 'checkout', '-q', 'series')
+        git(self.tree, 'commit', '-q', '--allow-empty', '-m', 'none\n\nNone.')
+        self.assertIn('"none": it changes nothing', self.refuses('commit '))
+        git(self.tree, 'checkout', '-q', '-b', 'side', 'series~')
+        self.commit('three\n\nWhy.', NEW)
+        git(self.tree, 'checkout', '-q', 'series')
+        git(self.tree, 'merge', '-q', '-m', 'merge', 'side')
+        self.assertIn('the stack has to be linear', self.refuses('commit '))
+        git(self.tree, 'checkout', '-q', '--orphan', 'other')
+        self.commit('root\n\nWhy.')
+        self.assertIn('and begin at base', self.refuses('commit '))
 
-    def test_repository_newer(self):
-        self.put('io_uring/bpf.c', 'int theirs;\n')
-        self.put(SELFTESTS + 'theirs.h', 'x\n')
-        self.edit(CORE, 'return 15;', 'return 150;')
-        self.good('refresh.py')
-        self.assertEqual(self.get('io_uring/bpf.c'), 'int theirs;\n')
-        self.assertEqual(self.get(SELFTESTS + 'theirs.h'), 'x\n')
-        self.assertIn('150', self.get(CORE + '.patch'))
-
-    def test_broken_patch(self):
-        self.put('Kconfig.patch', REPO['Kconfig.patch'].replace('@@ -1,2',
-                                                                '@@ -1,3'))
-        self.bad('refresh.py', says='Kconfig.patch')
-        self.good('refresh.py', '--force')
-        self.assertEqual(self.get('Kconfig.patch'), REPO['Kconfig.patch'])
-
-    def test_kernel_file_deleted(self):
-        os.unlink(os.path.join(self.tree, 'kernel/other.c'))
-        self.bad('refresh.py', says='kernel/other.c: a file of the kernel is '
-                                    'deleted')
-
-    def test_second_stanza(self):
+    def test_cannot_hold(self):
+        """A script, a link, a copy that differs, a second stanza."""
+        self.commit('three\n\nWhy.', {'scripts/x.c': 'x\n'})
+        self.refuses('scripts/x.c: the repository cannot hold it')
+        os.symlink('x', os.path.join(self.tree, 'link'))
+        git(self.tree, 'add', '-f', 'link')
+        self.commit('three\n\nWhy.')
+        self.refuses('link: the repository cannot hold it')
+        self.edit('include/uapi/linux/bpf.h', '20 20\n', '20 21\n')
+        self.commit('uapi\n\nWhy.')
+        self.refuses('tools/include/uapi/linux/bpf.h: the repository would make '
+                     'another file')
         self.edit('MAINTAINERS', 'IPMI\n', 'IPMI\nS:\tme\n\nIPMJ\n')
-        self.bad('refresh.py', says='MAINTAINERS: ')
-        self.assertEqual(self.repo(), REPO)
+        self.commit('maintainers\n\nWhy.')
+        self.refuses('MAINTAINERS: ')
+
+    def test_repository_changed(self):
+        """As well as the work tree: a file, a message, or it is broken."""
+        two = SERIES + 'two.txt'
+        for rel, text, says in (('io_uring/bpf.c', 'int theirs;\n' + REPO['io_uring/bpf.c'],
+                 'io_uring/bpf.c: changed in the repository since'),
+                (two, REPO[two].replace('Why', 'Y'), 'scripts/series: changed in'),
+                ('Kconfig.patch', REPO['Kconfig.patch'].replace('+', '-', 2),
+                 'Kconfig.patch: ')):
+            git(self.tree, 'reset', '-q', '--hard', self.first)
+            self.good('refresh.py', '--force')
+            self.put(rel, text)
+            repo = self.repo()
+            self.commit('three\n\nWhy.', NEW)
+            self.bad('refresh.py', says=says)
+            self.assertEqual(self.repo(), repo)
+            self.good('refresh.py', '--force')
+            self.assertEqual(self.get(rel), REPO[rel])
+            self.round_trip()
+
+    def test_other_branch(self):
+        """Its commits come back, and the cover letter stays as it is here."""
+        self.put(SERIES + 'cover.txt', 'c\n\nNew.\n')
+        git(self.tree, 'checkout', '-q', '-b', 'try')
+        self.commit('three\n\nWhy.', NEW)
+        self.good('refresh.py')
+        self.assertEqual(self.get(SERIES + 'cover.txt'), 'c\n\nNew.\n')
+        self.assertEqual(git(self.tree, 'log', '-1', '--format=%s', 'series'), 'three\n')
+        self.round_trip()
 
 
 class First(Case):
-    """The work tree has edits, and never held the series."""
+    """The work tree never held the series."""
 
-    def test_import(self):
-        for rel in list(REPO):
-            if 'core' in rel or 'bpf.c' in rel:
-                os.unlink(os.path.join(self.top, rel))
-        self.edit(CORE, 'return 15;', 'return 150;')
-        write(self.tree, {'io_uring/bpf.c': 'int bpf;\n'})
-        self.good('refresh.py', '--series', 'one')
-        self.assertTrue(self.get(CORE + '.patch').startswith('Series: one\n'))
-        # what the work tree never had is not deleted
-        self.assertEqual(self.get('Kconfig.patch'), REPO['Kconfig.patch'])
+    def test_not_of_this_repository(self):
+        self.bad('refresh.py', says='there is no commit on base')
+        write(self.tree, NEW)
+        git(self.tree, 'checkout', '-q', '-b', 'series')
+        git(self.tree, 'add', '-f', *NEW)
+        git(self.tree, 'commit', '-q', '-m', 'three\n\nWhy.')
+        self.bad('refresh.py', says='scripts/series: changed in the repository')
+        self.good('refresh.py', '--force')
+        self.assertEqual(self.get(SERIES + 'order'), '# a comment\n# of tests\nthree\n')
         self.good('export.py', '--verify')

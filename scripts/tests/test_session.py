@@ -66,7 +66,3 @@ class Session(unittest.TestCase):
     def test_killed(self):
         self.assertEqual((137, ''), self.run_program(SPIN + 'kill -9 $$'))
         self.assert_gone()
-
-
-if __name__ == '__main__':
-    unittest.main()

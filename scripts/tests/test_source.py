@@ -19,7 +19,3 @@ class Source(unittest.TestCase):
             with open(name, encoding='utf-8') as f:
                 flags.update(re.findall(r'\bGFP_\w+', f.read()))
         self.assertEqual({'GFP_KERNEL_ACCOUNT'}, flags)
-
-
-if __name__ == '__main__':
-    unittest.main()

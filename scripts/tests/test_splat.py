@@ -38,7 +38,3 @@ class Splat(unittest.TestCase):
             p = subprocess.run([os.path.join(SCRIPTS, 'splat.sh'), f.name],
                                capture_output=True, text=True)
         return p.returncode, p.stdout
-
-
-if __name__ == '__main__':
-    unittest.main()

@@ -44,7 +44,3 @@ class Tap(unittest.TestCase):
 
     def test_diagnostics_do_not_count(self):
         self.assertEqual(['1 0 0'], self.counts('1..1\n# not ok 1\nok 1 a\n'))
-
-
-if __name__ == '__main__':
-    unittest.main()

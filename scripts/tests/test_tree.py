@@ -2,7 +2,7 @@
 """The series goes on the work tree, and nothing gets lost."""
 import os
 
-from fixture import SELFTESTS, Case, git, write
+from fixture import REPO, SELFTESTS, Case, git, write
 
 CORE = 'io_uring/core.c'
 
@@ -32,19 +32,19 @@ class Tree(Case):
         return found
 
     def test_from_base(self):
-        self.good('tree.sh')
+        self.good('tree.py')
         self.clean()
         self.assertEqual(self.saved(), [])
 
     def test_only_changed_files_touched(self):
         before = self.times()
-        self.good('tree.sh')
+        self.good('tree.py')
         first = self.times()
         self.assertEqual(first['kernel/other.c'], before['kernel/other.c'])
-        self.good('tree.sh')
+        self.good('tree.py')
         self.assertEqual(self.times(), first)
-        self.put('io_uring/bpf.c', 'int more;\n')
-        self.good('tree.sh')
+        self.put('io_uring/bpf.c', 'int more;\n' + REPO['io_uring/bpf.c'])
+        self.good('tree.py')
         self.clean()
         last = self.times()
         self.assertEqual([r for r in first if last[r] != first[r]],
@@ -52,11 +52,11 @@ class Tree(Case):
         self.assertEqual(self.saved(), [])
 
     def test_edits_saved(self):
-        self.good('tree.sh')
+        self.good('tree.py')
         self.edit(CORE, 'return 15;', 'return 150;')
         write(self.tree, {SELFTESTS + 'mine.h': 'int mine;\n',
                           'io_uring/bpf.o': 'x'})
-        err = self.good('tree.sh')
+        err = self.good('tree.py')
         self.clean()
         ref, = self.saved()
         self.assertIn(ref, err)
@@ -68,55 +68,66 @@ class Tree(Case):
 
     def test_edits_on_base_saved(self):
         write(self.tree, {'io_uring/bpf.c': 'int mine;\n'})
-        self.good('tree.sh')
+        self.good('tree.py')
         self.clean()
         ref, = self.saved()
         self.assertEqual(self.show('io_uring/bpf.c', ref), 'int mine;\n')
 
     def test_refreshed_edits_stay(self):
-        self.good('tree.sh')
+        self.good('tree.py')
         self.edit(CORE, 'return 15;', 'return 150;')
+        git(self.tree, 'commit', '-q', '-a', '-m', 'io_uring: more\n\nWhy.')
         self.good('refresh.py')
         before = self.times()
-        self.good('tree.sh')
+        self.good('tree.py')
         self.clean()
         self.assertEqual(self.times(), before)
         self.assertEqual(self.saved(), [])
 
     def test_commit_on_the_branch_saved(self):
-        self.good('tree.sh')
+        self.good('tree.py')
         self.edit(CORE, 'return 15;', 'return 150;')
         git(self.tree, 'commit', '-q', '-a', '-m', 'mine')
         mine = git(self.tree, 'rev-parse', 'HEAD').strip()
-        self.good('tree.sh')
+        self.good('tree.py')
         self.clean()
-        self.assertTrue(any(
-            git(self.tree, 'merge-base', ref, mine).strip() == mine
-            for ref in self.saved()))
+        # as it is, and once only
+        self.assertEqual(self.saved(), ['refs/saved/series-' + mine[:12]])
 
-    def test_upto_and_back(self):
-        self.good('tree.sh', '--upto', 'one')
-        self.clean('refs/patches/one')
-        self.assertFalse(os.path.exists(os.path.join(self.tree, SELFTESTS,
-                                                     'run.sh')))
-        # a part of the series does not count as edits
-        self.assertNotIn('wrote', self.good('refresh.py'))
-        self.good('tree.sh')
+    def test_edits_on_a_commit_saved(self):
+        self.good('tree.py')
+        git(self.tree, 'checkout', '-q', '--detach')
+        self.edit(CORE, 'return 15;', 'return 150;')
+        git(self.tree, 'commit', '-q', '-a', '-m', 'mine')
+        mine = git(self.tree, 'rev-parse', 'HEAD').strip()
+        self.good('tree.py')
         self.clean()
-        self.assertTrue(os.access(os.path.join(self.tree, SELFTESTS, 'run.sh'),
-                                  os.X_OK))
-        self.assertEqual(self.saved(), [])
+        ref, = self.saved()
+        self.assertEqual(git(self.tree, 'rev-parse', ref + '~').strip(), mine)
+
+    def test_rebase_under_way(self):
+        self.good('tree.py')
+        os.mkdir(os.path.join(self.tree, '.git/rebase-merge'))
+        self.bad('tree.py', says='a rebase is under way in ' + self.tree)
 
     def test_foreign_file_in_the_way(self):
         write(self.tree, {SELFTESTS + 'flow_test': 'built\n'})
         self.put(SELFTESTS + 'flow_test', 'x\n')
-        self.bad('tree.sh', says='in the way of the series')
+        rel = 'scripts/series/tests.txt'
+        self.put(rel, REPO[rel] + SELFTESTS + 'flow_test\n')
+        self.bad('tree.py', says='in the way of the series')
         with open(os.path.join(self.tree, SELFTESTS, 'flow_test'),
                   encoding='utf-8') as f:
             self.assertEqual(f.read(), 'built\n')
 
+    def test_edit_of_what_two_patches_touch(self):
+        self.put('io_uring/bpf.c', REPO['io_uring/bpf.c'].replace('9', '99'))
+        err = self.bad('tree.py', says='scripts/series/two.diff: patch "two" '
+                                       'cannot be taken back: io_uring/bpf.c')
+        self.assertIn('git commit --fixup', err)
+
     def test_broken_series(self):
         before = self.times()
         self.put('Kconfig.patch', 'x\n')
-        self.bad('tree.sh', says='Kconfig.patch:1: malformed')
+        self.bad('tree.py', says='Kconfig.patch: it changes nothing')
         self.assertEqual(self.times(), before)

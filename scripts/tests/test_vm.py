@@ -125,7 +125,3 @@ class Vm(unittest.TestCase):
         p = self.run_vm('good')
         self.assertEqual(1, p.returncode)
         self.assertIn('there is no kernel', p.stderr)
-
-
-if __name__ == '__main__':
-    unittest.main()

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* A flow whose program issues the same child again and again */
+/* Flows whose program reissues the same child */
 #ifndef IOU_AGAIN_H
 #define IOU_AGAIN_H
 
@@ -27,7 +27,7 @@ FIXTURE(again) {
 	struct bpf_link *watch;
 	int pipe[2];
 	int sock[2];
-	/* has SIZE bytes, which are in data as well */
+	/* has SIZE bytes, which are also in data */
 	int fd;
 	char path[128];
 	char *data;
@@ -59,7 +59,7 @@ FIXTURE_SETUP(again)
 	ASSERT_EQ(0, iou_ring_init(&self->ring, variant->setup));
 	ASSERT_EQ(0, pipe(self->pipe));
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, self->sock));
-	/* O_DIRECT wants it aligned */
+	/* O_DIRECT requires alignment */
 	self->data = aligned_alloc(BLOCK, SIZE);
 	self->got = aligned_alloc(BLOCK, SIZE);
 	ASSERT_TRUE(self->data && self->got);
@@ -85,7 +85,7 @@ FIXTURE_TEARDOWN(again)
 	free(self->got);
 }
 
-/* The SQE that the program issues next, to be filled in. */
+/* Return the SQE that the program issues next, for the caller to fill in. */
 static inline struct io_uring_sqe *again_add_child(FIXTURE_DATA(again) *self)
 {
 	__u32 n = self->skel->bss->nr_sqes++;
@@ -114,7 +114,7 @@ static inline struct io_uring_sqe *again_add_read(FIXTURE_DATA(again) *self,
 	return sqe;
 }
 
-/* What the program calls again() with at one more completion. */
+/* Add the arguments of bpf_io_uring_again() for one more completion. */
 static inline struct again_step *again_add_step(FIXTURE_DATA(again) *self,
 						__u64 off, const void *addr,
 						__u32 len)
@@ -126,7 +126,7 @@ static inline struct again_step *again_add_step(FIXTURE_DATA(again) *self,
 		.off	= off,
 		.addr	= (unsigned long)addr,
 		.len	= len,
-		/* it has not been called */
+		/* not called yet */
 		.ret	= 1,
 	};
 	return step;
@@ -145,14 +145,14 @@ static inline __u32 again_nr_events(FIXTURE_DATA(again) *self)
 	return IO_URING_READ_ONCE(self->skel->bss->nr_events);
 }
 
-/* Lets the kernel work until the program has run @nr times. */
+/* Let the kernel work until the program has run @nr times. */
 static inline bool again_until(FIXTURE_DATA(again) *self, __u32 nr)
 {
 	return iou_until(&self->ring, again_nr_events(self) >= nr) &&
 	       again_nr_events(self) == nr;
 }
 
-/* A child's completion, the first one is 0. START is not counted. */
+/* Return the event of child completion @n, counted from 0 and without START. */
 static inline struct iou_event *again_event(FIXTURE_DATA(again) *self, int n)
 {
 	return &self->skel->bss->events[1 + n];
@@ -161,18 +161,21 @@ static inline struct iou_event *again_event(FIXTURE_DATA(again) *self, int n)
 #define again_attach(prog)						\
 	(self->link = IOU_ATTACH(self->skel->progs.prog, &self->ring, 0))
 
-/* Starts a flow, and returns its SQE for arguments. */
+/* Start a flow, and return its SQE for arguments. */
 #define again_start()							\
 	iou_queue_bpf(&self->ring, 0, FLOW)
 
-/* Runs a flow to its end. */
+/* Run a flow to its end. */
 #define again_run(_res) do {						\
 	again_start();							\
 	ASSERT_EQ(1, iou_submit(&self->ring));				\
 	ASSERT_CQE(&self->ring, FLOW, _res);				\
 } while (0)
 
-/* All steps have been taken, and the last child was not called again. */
+/*
+ * Check that all steps were performed, and that the last child was not
+ * reissued.
+ */
 #define again_expect_steps() do {					\
 	int __nr = self->skel->bss->nr_steps;				\
 									\

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Cancelling flows, and children, that have been issued again and wait. */
+/* Cancellation of flows and children after a reissue */
 #include "again.h"
 
 #include <poll.h>
 
-/* the second user_data that the child has */
+/* the second user_data of the child */
 #define SECOND	0x2222ULL
 
 /*
- * A read of the pipe that has been issued again, once or twice, and waits. How
- * it came there differs: polled, or out of a worker.
+ * A read of the pipe that was reissued once or twice and waits, either polled
+ * or after a worker.
  */
 static void start_waiting(struct __test_metadata *_metadata,
 			  FIXTURE_DATA(again) *self, unsigned int flags)
@@ -28,7 +28,7 @@ static void start_waiting(struct __test_metadata *_metadata,
 	ASSERT_EQ(3, self->skel->bss->nr_events);
 }
 
-/* What is written now stays there: nobody reads from the pipe any more. */
+/* Written data stays in the pipe if no request reads any more. */
 #define ASSERT_UNUSED() do {						\
 	char __buf[8] = {};						\
 									\
@@ -45,7 +45,7 @@ static void start_waiting(struct __test_metadata *_metadata,
 	ASSERT_HAS_CQE(__cqes, 3, FLOW, -ECANCELED);			\
 	ASSERT_HAS_CQE(__cqes, 3, OTHER, -ECANCELED);			\
 	ASSERT_HAS_CQE(__cqes, 3, CANCEL, 0);				\
-	/* its program has been told, and could do nothing about it */	\
+	/* the program got CANCEL, where it cannot reissue */		\
 	ASSERT_EQ(4, self->skel->bss->nr_events);			\
 	ASSERT_EQ(BPF_IO_URING_CANCEL, self->skel->bss->events[3].event);\
 	ASSERT_UNUSED();						\
@@ -67,7 +67,7 @@ TEST_F(again, flow_in_io_wq)
 	ASSERT_CANCELLED();
 }
 
-/* It is found by what it is called now. */
+/* The child is found by its current user_data. */
 TEST_F(again, child_by_user_data)
 {
 	struct io_uring_cqe cqes[2];
@@ -78,7 +78,7 @@ TEST_F(again, child_by_user_data)
 	ASSERT_CQE(&self->ring, CANCEL, -ENOENT);
 	ASSERT_NO_CQE(&self->ring);
 
-	/* the program goes on, with the last step that it has */
+	/* the program continues with its last step */
 	iou_queue_cancel(&self->ring, SECOND, CANCEL);
 	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, CANCEL, 0);
@@ -153,7 +153,7 @@ static __u64 nr_runs(FIXTURE_DATA(again) *self)
 	return IO_URING_READ_ONCE(self->skel->bss->nr_runs);
 }
 
-/* A program that calls again() for ever is cancelled like any. */
+/* A program that reissues endlessly can be cancelled. */
 static void cancel_spin(struct __test_metadata *_metadata,
 			FIXTURE_DATA(again) *self, unsigned int nop_flags)
 {
@@ -183,7 +183,7 @@ TEST_F(again, spinning_task_work)
 	cancel_spin(_metadata, self, IORING_NOP_TW);
 }
 
-/* Whoever waits with a limit gets out when it's over. */
+/* A wait with a time limit ends in time. */
 TEST_F(again, wait_times_out)
 {
 	struct __kernel_timespec ts = { .tv_nsec = 50000000 };
@@ -199,7 +199,7 @@ TEST_F(again, wait_times_out)
 	ASSERT_GT(5000, iou_now_ms() - start);
 }
 
-/* The ring's last reference is gone, which ends what waits. */
+/* Closing the last reference to the ring ends waiting requests. */
 TEST_F(again, ring_closed)
 {
 	struct pollfd pfd = { .fd = self->pipe[1] };

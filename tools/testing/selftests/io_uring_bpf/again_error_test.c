@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What can't be issued again. */
+/* Children that cannot be reissued */
 #include "again.h"
 
 #include <sys/stat.h>
 
 #define GROUP	5
 
-/* how often the program has run if the child has completed once */
+/* number of runs if the child completes once */
 #define CHILD_DONE	2
 
-/* Runs a flow that ends with whatever its last child has ended with. */
+/* Run a flow that ends with the result of its last child. */
 #define again_run_any() do {						\
 	struct io_uring_cqe __cqe = {};					\
 									\
@@ -37,7 +37,7 @@ TEST_F(again, at_start)
 	ASSERT_EQ(BPF_IO_URING_START, self->skel->bss->events[0].event);
 }
 
-/* The request before the flow is the application's. */
+/* The request before the flow is not a child. */
 TEST_F(again, request_before)
 {
 	struct io_uring_sqe *sqe;
@@ -88,8 +88,8 @@ static void prep_kind(FIXTURE_DATA(again) *self, struct io_uring_sqe *sqe,
 }
 
 /*
- * What the opcode has no use for, or can't be. That is a completion like any
- * other, and the request is none the worse for it.
+ * Arguments that the opcode does not use or does not accept. The failure is an
+ * ordinary completion, and the child can be reissued afterwards.
  */
 TEST_F(again, bad_arguments)
 {
@@ -125,7 +125,7 @@ static struct iovec iov;
 static struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 static struct statx statx_buf;
 
-/* Prepares the @n-th request with an opcode that has no again. */
+/* Prepare request @n with an opcode that does not support a reissue. */
 static bool again_prep_other(FIXTURE_DATA(again) *self,
 			     struct io_uring_sqe *sqe, int n)
 {
@@ -189,7 +189,7 @@ TEST_F(again, other_opcodes)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* Its buffer is the kernel's choice, and the next would have to be as well. */
+/* The kernel selects the buffer, and would have to select another one. */
 TEST_F(again, buffer_select)
 {
 	struct io_uring_sqe *sqe;
@@ -204,7 +204,7 @@ TEST_F(again, buffer_select)
 	again_add_step(self, 16, self->got, 16);
 	again_start();
 	ASSERT_EQ(1, iou_submit(&self->ring));
-	/* nobody else would tell where the data is */
+	/* only the CQE has the id of the buffer */
 	ASSERT_CQE_FLAGS(&self->ring, CHILD, 16, IORING_CQE_F_BUFFER |
 			 again_event(self, 0)->cflags);
 	ASSERT_CQE(&self->ring, FLOW, 0);
@@ -213,10 +213,7 @@ TEST_F(again, buffer_select)
 	ASSERT_EQ(-EOPNOTSUPP, self->skel->bss->steps[0].ret);
 }
 
-/*
- * Requests that never were: what is wrong with them stays wrong, and nothing is
- * ever done in their name.
- */
+/* Refused requests stay refused, and are never issued. */
 TEST_F(again, failed_preparation)
 {
 	ASSERT_EQ(4, write(self->pipe[1], "data", 4));
@@ -236,9 +233,9 @@ TEST_F(again, failed_preparation)
 			sqe->ioprio = 0xffff;
 		if (i == 4)
 			iou_prep_nop(sqe, 0, 1U << 31, CHILD);
-		/* whatever is taken for the fd */
+		/* an arbitrary value in place of the fd */
 		again_add_step(self, 0, self->got, self->pipe[0]);
-		/* were it issued again, this would not come to an end */
+		/* a reissue would not end */
 		again_run_any();
 		ASSERT_EQ(CHILD_DONE, self->skel->bss->nr_events);
 		ASSERT_GT(0, again_event(self, 0)->res);
@@ -250,7 +247,7 @@ TEST_F(again, failed_preparation)
 	ASSERT_EQ(4, read(self->pipe[0], self->got, 16));
 }
 
-/* There is no file, now as before. */
+/* There was no file, and there still is none. */
 TEST_F(again, bad_fd)
 {
 	ASSERT_EQ(4, write(self->pipe[1], "data", 4));

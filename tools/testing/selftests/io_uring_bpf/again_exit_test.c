@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A process with a child that is issued again for ever, and what ends it. */
+/*
+ * A process with a child that is reissued endlessly, and the end of the process
+ */
 #include "process.h"
 
 #include <poll.h>
@@ -39,7 +41,7 @@ static void run_process(FIXTURE_DATA(again) *self,
 	struct io_uring_cqe *cqe;
 	struct io_uring ring;
 
-	/* if the test fails it would go on */
+	/* do not continue after a failure of the test */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGUSR1, handler);
 	if (iou_ring_init(&ring, variant->setup) ||
@@ -54,7 +56,7 @@ static void run_process(FIXTURE_DATA(again) *self,
 	_exit(GOT_CQE);
 }
 
-/* Runs a process, disturbs it, and kills it. */
+/* Run a process, disturb it, and kill it. */
 static void kill_process(struct __test_metadata *_metadata,
 			 FIXTURE_DATA(again) *self,
 			 const FIXTURE_VARIANT(again) *variant, int sig)
@@ -81,7 +83,7 @@ static void kill_process(struct __test_metadata *_metadata,
 	ASSERT_TRUE(until(is_quiet(self)));
 }
 
-/* Each hop in place, by task work, by reading a file, and by a worker. */
+/* Hops in place, by task work, by reading a file, and by a worker */
 TEST_F_TIMEOUT(again, nop, 60)
 {
 	again_add_nop(self, 0, 0);
@@ -123,7 +125,7 @@ TEST_F_TIMEOUT(again, read_direct, 60)
 	close(fd);
 }
 
-/* It has been issued again and waits. */
+/* The child was reissued and waits. */
 TEST_F(again, waiting)
 {
 	struct pollfd pfd = { .fd = self->pipe[1] };
@@ -143,7 +145,7 @@ TEST_F(again, waiting)
 	ASSERT_EQ(0, kill(pid, SIGKILL));
 	ASSERT_TRUE(wait_for(pid, &status, 0));
 	ASSERT_TRUE(WIFSIGNALED(status)) TH_LOG("status %#x", status);
-	/* nobody reads there any more */
+	/* no request reads from the pipe any more */
 	ASSERT_EQ(1, poll(&pfd, 1, LIMIT_MS));
 	ASSERT_TRUE(pfd.revents & POLLERR);
 	ASSERT_EQ(11, nr_runs(self));

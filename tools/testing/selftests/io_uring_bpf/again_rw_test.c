@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Reads and writes of a file that are issued again elsewhere in it. */
+/* Reissued reads and writes at other places of a file */
 #include "again.h"
 
 static bool same(FIXTURE_DATA(again) *self, int at, int from, int len)
@@ -7,7 +7,7 @@ static bool same(FIXTURE_DATA(again) *self, int at, int from, int len)
 	return !memcmp(self->got + at, self->data + from, len);
 }
 
-/* What the file has now. */
+/* Return the current contents of the file. */
 static bool file_has(FIXTURE_DATA(again) *self, const void *data, int len,
 		     off_t off)
 {
@@ -17,8 +17,8 @@ static bool file_has(FIXTURE_DATA(again) *self, const void *data, int len,
 }
 
 /*
- * Reads the file to its end, which comes as a result of 0, or, as that would be
- * beyond a registered buffer, until there is nothing more to be read.
+ * Read the file to its end: to a result of 0, or with a registered buffer,
+ * whose end must not be exceeded, until all data was read.
  */
 static void read_all(struct __test_metadata *_metadata,
 		     FIXTURE_DATA(again) *self, struct io_uring_sqe *sqe,
@@ -54,7 +54,7 @@ TEST_F(again, read)
 	}
 }
 
-/* Each time by way of a worker. */
+/* Each reissue uses a worker. */
 TEST_F(again, read_in_io_wq)
 {
 	struct io_uring_sqe *sqe;
@@ -64,7 +64,7 @@ TEST_F(again, read_in_io_wq)
 	read_all(_metadata, self, sqe, 2000);
 }
 
-/* Completes in interrupt context, on most file systems. */
+/* Completes in interrupt context on most file systems. */
 TEST_F(again, read_direct)
 {
 	int fd = open(self->path, O_RDONLY | O_DIRECT);
@@ -91,12 +91,12 @@ TEST_F(again, read_fixed)
 		sqe->flags = i ? IOSQE_ASYNC : 0;
 		read_all(_metadata, self, sqe, BLOCK);
 	}
-	/* nobody uses it any more */
+	/* the slot was the last other reference */
 	ASSERT_EQ(0, io_uring_unregister_buffers(&self->ring));
 	ASSERT_CQE(&self->ring, OTHER, 0);
 }
 
-/* The buffer has an end, whatever the range was when it was issued first. */
+/* The end of the buffer limits each range, whatever the first range was. */
 TEST_F(again, read_fixed_out_of_range)
 {
 	struct iovec iov = { self->got, BLOCK };
@@ -108,7 +108,7 @@ TEST_F(again, read_fixed_out_of_range)
 	io_uring_prep_read_fixed(sqe, self->fd, self->got, 16, 0, 0);
 	again_add_step(self, 0, self->got + BLOCK - 16, 16);
 	again_add_step(self, 0, self->got + BLOCK - 15, 16);
-	/* the one before has left no iterator to start from */
+	/* the failed reissue has left no iterator */
 	again_add_step(self, 0, self->got + BLOCK - 15, 16);
 	again_add_step(self, 0, self->got - 1, 16);
 	again_add_step(self, 0, self->got, BLOCK + 1);
@@ -126,7 +126,10 @@ TEST_F(again, read_fixed_out_of_range)
 	ASSERT_EQ(0, self->got[BLOCK]);
 }
 
-/* The buffer that it started with, though another has its place now. */
+/*
+ * A reissue uses the original buffer after another one has replaced it in the
+ * table.
+ */
 TEST_F(again, read_fixed_buffer_replaced)
 {
 	struct iovec iov = { self->got, BLOCK };
@@ -165,11 +168,13 @@ TEST_F(again, write)
 	ASSERT_TRUE(file_has(self, "third", 5, SIZE));
 }
 
-/* Whatever a worker holds on to for a write is let go of each time. */
+/*
+ * The freeze protection that a worker holds for a write is released each time.
+ */
 TEST_F(again, write_in_io_wq)
 {
 	struct io_uring_sqe *sqe = again_add_child(self);
-	/* what the file has elsewhere */
+	/* the contents of another block */
 	const char *data = self->data + BLOCK;
 
 	again_attach(again_steps);
@@ -202,7 +207,7 @@ TEST_F(again, write_fixed)
 	ASSERT_TRUE(file_has(self, self->got + 50, 100, 1000));
 }
 
-/* A read across the end does part of its work, and leaves none of it behind. */
+/* A read across the end of the file is short, and leaves no state behind. */
 TEST_F(again, after_short_read)
 {
 	again_attach(again_steps);
@@ -223,7 +228,7 @@ TEST_F(again, after_short_read)
 	ASSERT_TRUE(same(self, 200, 7, BLOCK));
 }
 
-/* Offset -1 is the file's own position, any other leaves that alone. */
+/* Offset -1 is the file position. Other offsets do not change it. */
 TEST_F(again, file_position)
 {
 	again_attach(again_steps);
@@ -242,7 +247,7 @@ TEST_F(again, file_position)
 	ASSERT_EQ(30, lseek(self->fd, 0, SEEK_CUR));
 }
 
-/* Memory that isn't there is a result like any other. */
+/* Unmapped memory is an ordinary failure. */
 TEST_F(again, bad_address)
 {
 	again_attach(again_steps);

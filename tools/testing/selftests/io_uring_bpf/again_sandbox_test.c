@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A request that is issued again is no way around what applies to the first. */
+/* A reissue cannot bypass the checks of the first issue. */
 #include "again.h"
 
 #include <linux/filter.h>
@@ -31,14 +31,14 @@ static int add_filter(FIXTURE_DATA(again) *self, unsigned int op,
 	ASSERT_EQ(0, __ret);						\
 } while (0)
 
-/* How much is in the pipe. */
+/* Return the number of bytes in the pipe. */
 static int pipe_bytes(FIXTURE_DATA(again) *self)
 {
 	fcntl(self->pipe[0], F_SETFL, O_NONBLOCK);
 	return read(self->pipe[0], self->got, BLOCK);
 }
 
-/* A child that was refused has not become a good one by having completed. */
+/* A refused child cannot be reissued after its completion. */
 TEST_F(again, refused_by_restriction)
 {
 	struct io_uring_restriction rules[] = {
@@ -47,7 +47,7 @@ TEST_F(again, refused_by_restriction)
 	};
 
 	io_uring_queue_exit(&self->ring);
-	/* the shapes ask for being enabled first */
+	/* a shape requires that the ring is enabled */
 	ASSERT_EQ(0, iou_ring_init(&self->ring,
 				   (variant->setup & ~IOU_SHAPED) |
 				   IORING_SETUP_R_DISABLED));
@@ -57,7 +57,7 @@ TEST_F(again, refused_by_restriction)
 	ASSERT_EQ(0, iou_enable_ring(&self->ring));
 	ASSERT_EQ(4, write(self->pipe[1], "data", 4));
 	again_add_read(self, self->pipe[0], self->got, 16, 0);
-	/* whatever is taken for the fd */
+	/* an arbitrary value in place of the fd */
 	again_add_step(self, 0, self->got, self->pipe[0]);
 	again_run(-EACCES);
 	ASSERT_NO_CQE(&self->ring);
@@ -72,7 +72,7 @@ TEST_F(again, refused_by_filter)
 	again_attach(again_steps);
 	ASSERT_EQ(4, write(self->pipe[1], "data", 4));
 	again_add_read(self, self->pipe[0], self->got, 16, 0);
-	/* whatever is taken for the fd */
+	/* an arbitrary value in place of the fd */
 	again_add_step(self, 0, self->got, self->pipe[0]);
 	again_run(-EACCES);
 	ASSERT_NO_CQE(&self->ring);
@@ -81,14 +81,14 @@ TEST_F(again, refused_by_filter)
 	ASSERT_EQ(4, pipe_bytes(self));
 }
 
-/* Submits a flow whose child has to wait, until it does. */
+/* Submit a flow, and wait until its child waits. */
 #define again_submit_waiting() do {					\
 	again_start();							\
 	ASSERT_EQ(1, iou_submit(&self->ring));				\
 	ASSERT_TRUE(again_until(self, 1));				\
 } while (0)
 
-/* A filter that came after the first issue counts for all that follow. */
+/* A filter that is added after the first issue applies to all later issues. */
 TEST_F(again, filter_added_later)
 {
 	again_attach(again_steps);
@@ -106,7 +106,7 @@ TEST_F(again, filter_added_later)
 	again_expect_res(1, -EACCES);
 }
 
-/* The one thing that a filter looks at and that changes. */
+/* A filter can check the one argument that changes. */
 TEST_F(again, filter_user_data)
 {
 	FILTER(IORING_OP_NOP,
@@ -127,7 +127,7 @@ TEST_F(again, filter_user_data)
 	again_expect_res(2, -EACCES);
 }
 
-/* Who has sent the message, as the kernel says. -1 if nobody knows. */
+/* Return the sender of the message, or -1 if unknown. */
 static int sender_uid(int fd)
 {
 	char control[CMSG_SPACE(sizeof(struct ucred))], byte;
@@ -158,7 +158,7 @@ static void run_personality(struct __test_metadata *_metadata,
 
 	ASSERT_EQ(0, setsockopt(self->sock[1], SOL_SOCKET, SO_PASSCRED, &one,
 				sizeof(one)));
-	/* the real one is what a message carries */
+	/* messages carry the real uid */
 	ASSERT_EQ(0, setresuid(NOBODY, NOBODY, 0));
 	nobody = io_uring_register_personality(&self->ring);
 	ASSERT_EQ(0, setresuid(0, 0, 0));
@@ -184,7 +184,7 @@ static void run_personality(struct __test_metadata *_metadata,
 	ASSERT_EQ(0, getuid());
 }
 
-/* Those of the child hold, however often and when it is issued. */
+/* The credentials of a personality hold for all reissues. */
 TEST_F(again, personality)
 {
 	run_personality(_metadata, self, 0);
@@ -196,9 +196,9 @@ TEST_F(again, personality_io_wq)
 }
 
 /*
- * A message that has to wait, and is followed by another one. The task has other
- * rights by then, and the child, which has none of its own, has those. It has the
- * ring's where an SQ thread issues it.
+ * A message that waits and is followed by another one. The task has changed its
+ * credentials in between, and a child without a personality uses the new ones,
+ * or those of the ring in an SQ thread.
  */
 static void run_other_rights(struct __test_metadata *_metadata,
 			     FIXTURE_DATA(again) *self, unsigned int flags)
@@ -244,8 +244,8 @@ TEST_F(again, rights_of_the_task_io_wq)
 }
 
 /*
- * A member of a chain has the credentials of the time of the submission, as another
- * member is in a worker. Issued again, the member has those of the task.
+ * A member of a chain with a worker stores the credentials of the submission.
+ * Its reissue uses those of the task.
  */
 TEST_F(again, rights_of_the_task_in_chain)
 {
@@ -254,7 +254,7 @@ TEST_F(again, rights_of_the_task_in_chain)
 	int sock[2], one = 1;
 
 	if (!(variant->setup & IORING_SETUP_DEFER_TASKRUN))
-		SKIP(return, "takes a ring that defers its work");
+		SKIP(return, "requires IORING_SETUP_DEFER_TASKRUN");
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_DGRAM, 0, sock));
 	ASSERT_EQ(0, setsockopt(sock[1], SOL_SOCKET, SO_PASSCRED, &one,
 				sizeof(one)));
@@ -263,7 +263,7 @@ TEST_F(again, rights_of_the_task_in_chain)
 	bss->sqes[0].flags = IOSQE_ASYNC | IOSQE_IO_LINK;
 	sqe = again_add_child(self);
 	io_uring_prep_send(sqe, sock[0], self->data, 1, 0);
-	/* the NOP is linked to another request, and not issued again */
+	/* the NOP is linked to another request, and not reissued */
 	again_add_step(self, 0, NULL, 0);
 	again_add_step(self, 0, self->data, 1);
 	again_start();
@@ -281,7 +281,7 @@ TEST_F(again, rights_of_the_task_in_chain)
 	close(sock[1]);
 }
 
-/* It is gone from the ring, but not from the request. */
+/* The file was removed from the table, but not from the request. */
 TEST_F(again, personality_unregistered)
 {
 	struct io_uring_sqe *sqe;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Children that are issued again: what the program sees, what is posted. */
+/* Reissued children: events and posted CQEs */
 #include "again.h"
 
-/* several times what is issued before others get their turn */
+/* a multiple of the slice after which others run */
 #define NR_NOPS	5000
 
 static const unsigned int nop_flags[] = { 0, IORING_NOP_TW };
 
-/* Each has the result that the call before it said. */
+/* Each completion has the result that the previous call requested. */
 TEST_F(again, results)
 {
 	again_attach(again_steps);
@@ -34,7 +34,7 @@ TEST_F(again, results)
 	}
 }
 
-/* A failure leaves nothing behind. */
+/* A failure leaves no state behind. */
 TEST_F(again, retry)
 {
 	again_attach(again_steps);
@@ -91,7 +91,7 @@ TEST_F_TIMEOUT(again, long_sequence_of_task_work, 120)
 	again_run_sum(_metadata, self, IORING_NOP_TW, NR_NOPS / 2);
 }
 
-/* Several children and several flows, all of them more than once. */
+/* Several children and several flows, each with several reissues */
 TEST_F(again, in_parallel)
 {
 	const int nr = 8, flows = 4;
@@ -132,7 +132,7 @@ TEST_F(again, user_data)
 	EXPECT_EQ(~0ULL, again_event(self, 4)->user_data);
 }
 
-/* Each verdict is one about its own step, whatever the one before was. */
+/* Each verdict applies to its own step. */
 TEST_F(again, verdicts)
 {
 	static const __u32 verdicts[] = {
@@ -159,7 +159,9 @@ TEST_F(again, verdicts)
 	}
 }
 
-/* What the program posts comes before the step's own, and steps in order. */
+/*
+ * CQEs of the program precede the CQE of the step, and steps keep their order.
+ */
 TEST_F(again, cqes_in_order)
 {
 	const int nr = 6;
@@ -184,7 +186,7 @@ TEST_F(again, cqes_in_order)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* The change is in that CQE, the request does not keep it. */
+/* A change applies to this CQE, not to the request. */
 TEST_F(again, changed_cflags)
 {
 	struct again_step *step;
@@ -216,7 +218,7 @@ static void again_run_verbs(struct __test_metadata *_metadata,
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* The flow has one child more, and goes on until both are through. */
+/* The flow has one more child, and continues until both have completed. */
 TEST_F(again, with_issue)
 {
 	const __u32 verbs[] = {
@@ -229,7 +231,7 @@ TEST_F(again, with_issue)
 		ASSERT_EQ(4, self->skel->bss->nr_events);
 		ASSERT_EQ(0, self->skel->bss->verb_rets[i ? 4 : 1]);
 		ASSERT_EQ(0, self->skel->bss->verb_rets[2]);
-		/* both took the same way, which has no order of its own */
+		/* both used task work, without a fixed order */
 		ASSERT_EQ(5, again_event(self, 1)->res +
 			     again_event(self, 2)->res);
 		ASSERT_EQ(1, again_event(self, 1)->nr_children);
@@ -239,7 +241,7 @@ TEST_F(again, with_issue)
 	}
 }
 
-/* The end is the end. */
+/* No reissue after bpf_io_uring_complete(). */
 TEST_F(again, then_complete)
 {
 	again_run_verbs(_metadata, self, AGAIN_AGAIN | AGAIN_COMPLETE, 42);
@@ -273,7 +275,7 @@ TEST_F(again, twice)
 	again_expect_res(1, 3);
 }
 
-/* As many children as the CQ has entries: those that go on are no more. */
+/* The number of children is the CQ size: a reissue does not add to it. */
 TEST_F(again, with_all_children_there_can_be)
 {
 	const int nr = 4;

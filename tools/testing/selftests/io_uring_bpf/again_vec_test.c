@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Arrays of buffers, and what a request keeps when it is issued again. */
+/* Reissues with arrays of buffers, and the state that a request keeps */
 #include "again.h"
 
 #include <poll.h>
 
-/* the kernel has room for so many without an allocation, and no more at all */
+/* segments that need no allocation, and the limit */
 #define FAST_IOV	8
 #define MAX_IOV		1024
 
 static struct iovec iovs[MAX_IOV + 1];
 
-/* A slice of @buf for each of @nr, one after the other, all @len long. */
+/* Fill in @nr segments of @buf, one after the other, each @len long. */
 static struct iovec *slices(struct iovec *iov, char *buf, int nr, int len)
 {
 	for (int i = 0; i < nr; i++)
@@ -24,7 +24,7 @@ static const int counts[] = {
 
 #define NR_COUNTS	((int)ARRAY_SIZE(counts))
 
-/* Has @iov[n] and those behind it for call @n, which has counts[n] of them. */
+/* Store @iov for call @n, which has counts[n] segments. */
 static struct iovec **make_vecs(char *buf, int len)
 {
 	struct iovec **vecs = calloc(NR_COUNTS, sizeof(*vecs));
@@ -43,7 +43,7 @@ static void free_vecs(struct iovec **vecs)
 	free(vecs);
 }
 
-/* Each call reads a place of its own into as many buffers as counts[] says. */
+/* Each call reads another part of the file, into counts[] segments. */
 TEST_F(again, readv)
 {
 	const int len = 16;
@@ -69,7 +69,7 @@ TEST_F(again, readv)
 		ASSERT_EQ(0, memcmp(self->got, self->data +
 				    100 * (NR_COUNTS - 1),
 				    counts[NR_COUNTS - 1] * len));
-		/* what is behind that is of the longest */
+		/* the remainder is that of the longest call */
 		ASSERT_EQ(0, memcmp(self->got + 200, self->data + 600 + 200,
 				    MAX_IOV * len - 200));
 		free_vecs(vecs);
@@ -82,7 +82,7 @@ TEST_F(again, writev)
 	struct iovec **vecs;
 
 	again_attach(again_steps);
-	/* each slice of it is another */
+	/* each segment differs */
 	memcpy(self->got, self->data, SIZE);
 	vecs = make_vecs(self->data, len);
 	ASSERT_NE(NULL, vecs);
@@ -101,7 +101,7 @@ TEST_F(again, writev)
 	free_vecs(vecs);
 }
 
-/* The array is looked at when the call is made good, not before. */
+/* The array is read at the time of the reissue. */
 TEST_F(again, readv_same_array_changes)
 {
 	again_attach(again_steps);
@@ -114,7 +114,7 @@ TEST_F(again, readv_same_array_changes)
 	ASSERT_EQ(4, write(self->pipe[1], "1234", 4));
 	ASSERT_TRUE(again_until(self, 2));
 	ASSERT_NO_CQE(&self->ring);
-	/* it's copied by now */
+	/* the array has been copied */
 	slices(iovs, self->got + 200, 2, 2);
 	ASSERT_EQ(4, write(self->pipe[1], "5678", 4));
 	ASSERT_CQE(&self->ring, FLOW, 0);
@@ -145,7 +145,10 @@ TEST_F(again, readv_errors)
 	ASSERT_EQ(0, memcmp(self->got, self->data, 29));
 }
 
-/* The file that it started with, though another has its place now. */
+/*
+ * A reissue uses the original file after another one has replaced it in the
+ * table.
+ */
 TEST_F(again, fixed_file_replaced)
 {
 	int other[2];
@@ -182,7 +185,7 @@ TEST_F(again, fixed_file_in_io_wq)
 	ASSERT_EQ(0, io_uring_unregister_files(&self->ring));
 }
 
-/* An fd that is closed, or another's by now, is still that of the request. */
+/* A reissue uses the original file after its fd was closed or reused. */
 TEST_F(again, fd_closed)
 {
 	int copy = dup(self->pipe[0]);
@@ -201,7 +204,7 @@ TEST_F(again, fd_closed)
 	close(copy);
 }
 
-/* Does a file that nobody has an fd of any more go away? */
+/* Return true if a file without an fd is released. */
 static bool writer_is_gone(FIXTURE_DATA(again) *self)
 {
 	struct pollfd pfd = { .fd = self->pipe[0] };
@@ -209,7 +212,7 @@ static bool writer_is_gone(FIXTURE_DATA(again) *self)
 	return poll(&pfd, 1, IOU_WAIT_MS) == 1 && (pfd.revents & POLLHUP);
 }
 
-/* A NOP that has taken a file does so only once, and puts it. */
+/* A NOP with a file takes the file once, and puts it. */
 TEST_F(again, nop_with_file)
 {
 	again_attach(again_steps);
@@ -244,7 +247,7 @@ TEST_F(again, nop_with_fixed_buffer)
 	ASSERT_CQE(&self->ring, OTHER, 0);
 }
 
-/* Vectors within a registered buffer. */
+/* Segments within a registered buffer */
 TEST_F(again, readv_fixed)
 {
 	struct iovec iov = { self->got, BLOCK };

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Requests that wait for a pipe or a socket, and do so again. */
+/* Requests that wait for a pipe or a socket, and wait again after a reissue */
 #include "again.h"
 
 #include <pthread.h>
 #include <sys/ioctl.h>
 #include <sys/un.h>
 
-/* more than the number of times that a request may wait to no avail */
+/* above the limit of poll retries without progress */
 #define HOPS	300
 
 #define LARGE	(1 << 20)
@@ -22,7 +22,7 @@ static void add_recv(FIXTURE_DATA(again) *self, unsigned int len, int flags,
 	self->skel->bss->stream = 1;
 }
 
-/* Starts a flow that reads @total bytes, @len in one go. */
+/* Start a flow that reads @total bytes, @len at a time. */
 static void start_read_all(struct __test_metadata *_metadata,
 			   FIXTURE_DATA(again) *self, unsigned int len,
 			   unsigned int total)
@@ -38,8 +38,8 @@ static void start_read_all(struct __test_metadata *_metadata,
 }
 
 /*
- * One byte at a time, with nothing there when the request is issued again. The
- * next one goes out when the program has seen the one before.
+ * One byte at a time, with an empty pipe at each reissue. The test writes the
+ * next byte when the program has seen the last one.
  */
 static void hop_and_wait(struct __test_metadata *_metadata,
 			 FIXTURE_DATA(again) *self, int fd)
@@ -84,7 +84,7 @@ static void attach_watcher(struct __test_metadata *_metadata,
 	ASSERT_NE(NULL, self->watch);
 }
 
-/* What it was when it waited is freed, which isn't for programs that watch. */
+/* The state of a wait is freed, which watching programs do not see. */
 TEST_F(again, unwatched)
 {
 	attach_watcher(_metadata, self);
@@ -104,7 +104,7 @@ TEST_F(again, unwatched)
 	ASSERT_EQ(0, self->skel->bss->nr_watched);
 }
 
-/* The same if a worker is the last to refer to it. */
+/* The same if a worker holds the last reference. */
 TEST_F(again, unwatched_in_worker)
 {
 	attach_watcher(_metadata, self);
@@ -120,7 +120,7 @@ TEST_F(again, unwatched_in_worker)
 	ASSERT_EQ(0, self->skel->bss->nr_watched);
 }
 
-/* Nobody wanted it to wait. */
+/* A non-blocking request does not wait. */
 TEST_F(again, nonblocking)
 {
 	again_attach(again_steps);
@@ -133,7 +133,7 @@ TEST_F(again, nonblocking)
 		again_expect_res(i, -EAGAIN);
 }
 
-/* A worker waits, or gives it back to be waited for. */
+/* A worker waits, or passes the request to poll. */
 TEST_F(again, pipe_in_io_wq)
 {
 	again_add_read(self, self->pipe[0], self->got, 4, 0)->flags =
@@ -148,7 +148,7 @@ TEST_F(again, pipe_in_io_wq)
 	ASSERT_EQ(0, memcmp(self->got, self->data, 40));
 }
 
-/* All of it is there: nobody waits, and the flow goes on to its end. */
+/* With all data available, nothing waits, and the flow runs to its end. */
 TEST_F(again, data_is_there)
 {
 	ASSERT_EQ(1000, write(self->sock[0], self->data, 1000));
@@ -159,7 +159,7 @@ TEST_F(again, data_is_there)
 	ASSERT_EQ(0, memcmp(self->got, self->data, 1000));
 }
 
-/* Has the request got hold of what there was? */
+/* Return true if the request has read the available data. */
 static bool all_taken(FIXTURE_DATA(again) *self)
 {
 	int left = 1;
@@ -167,7 +167,10 @@ static bool all_taken(FIXTURE_DATA(again) *self)
 	return !ioctl(self->sock[1], FIONREAD, &left) && !left;
 }
 
-/* Each comes in two halves. Neither counts for the request that follows. */
+/*
+ * Each message arrives in two halves. A partial result does not affect the next
+ * request.
+ */
 TEST_F(again, recv_waitall)
 {
 	add_recv(self, 8, MSG_WAITALL, 0);
@@ -186,7 +189,7 @@ TEST_F(again, recv_waitall)
 	ASSERT_EQ(0, memcmp(self->got, self->data, 40));
 }
 
-/* The other side is gone: an end like any other. */
+/* The other end is closed: an ordinary end of data. */
 TEST_F(again, recv_end)
 {
 	ASSERT_EQ(10, write(self->sock[0], self->data, 10));
@@ -206,7 +209,7 @@ struct sink {
 	size_t left;
 };
 
-/* Takes what comes in, a bit at a time and not at once. */
+/* Read the data in pieces, with delays. */
 static void *sink_fn(void *arg)
 {
 	struct sink *sink = arg;
@@ -226,7 +229,7 @@ static void *sink_fn(void *arg)
 	return NULL;
 }
 
-/* More than the other side takes, so it goes out in pieces, each by itself. */
+/* The receiver has less room than requested, so each send is partial. */
 static void send_all(struct __test_metadata *_metadata,
 		     FIXTURE_DATA(again) *self, struct io_uring_sqe *sqe,
 		     int reader)
@@ -250,7 +253,7 @@ static void send_all(struct __test_metadata *_metadata,
 	ASSERT_NO_CQE(&self->ring);
 	ASSERT_EQ(0, pthread_join(sink.thread, NULL));
 	ASSERT_EQ(0, sink.left);
-	/* it was worth it */
+	/* there was more than one piece */
 	ASSERT_LT(2, again_nr_events(self));
 	free(large);
 }
@@ -271,7 +274,7 @@ TEST_F_TIMEOUT(again, write_to_pipe_in_pieces, 60)
 	send_all(_metadata, self, sqe, self->pipe[0]);
 }
 
-/* Nobody reads any more. */
+/* All readers are gone. */
 TEST_F(again, send_fails)
 {
 	again_attach(again_steps);
@@ -286,7 +289,7 @@ TEST_F(again, send_fails)
 	again_expect_res(1, -EPIPE);
 }
 
-/* The address is not known any more, and must not be left out. */
+/* The address is no longer known, and must not be omitted. */
 TEST_F(again, send_to_address)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* How many requests of the application there may be that programs have issued. */
+/* Limits on requests of the application that programs issue */
 #include "group.h"
 #include "process.h"
 
@@ -21,7 +21,9 @@
 	__link;								\
 })
 
-/* Each NOP of the application is followed by two, which nobody watches. */
+/*
+ * Each NOP of the application is followed by two NOPs, which are not watched.
+ */
 TEST_F(group, watch)
 {
 	group_nop(self, AS_APP, 5, LINK, APP + 1);
@@ -38,7 +40,7 @@ TEST_F(group, watch)
 	}
 }
 
-/* In place of the request that it watches: a short read is made up for. */
+/* Issue the rest of a short read in place of the watched request. */
 TEST_F(group, watch_instead)
 {
 	group_read(self, AS_APP, 0, APP);
@@ -52,7 +54,7 @@ TEST_F(group, watch_instead)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* It has no flow for children, and a chain with one is broken. */
+/* A watching program cannot issue children, and a chain with one is broken. */
 TEST_F(group, watch_refused)
 {
 	group_nop(self, 0, 1, 0, CHILD);
@@ -73,7 +75,7 @@ TEST_F(group, watch_refused)
 	}
 }
 
-/* As many as the CQ has entries may be in flight, on the ring. */
+/* Requests in flight are limited to the CQ size, for the whole ring. */
 static void run_limit(struct __test_metadata *_metadata,
 		      FIXTURE_DATA(group) *self, struct io_uring *ring)
 {
@@ -84,7 +86,7 @@ static void run_limit(struct __test_metadata *_metadata,
 	for (int i = 0; i < NR; i++)
 		ASSERT_EQ(0, self->skel->bss->rets[i]);
 	ASSERT_EQ(-EAGAIN, self->skel->bss->rets[NR]);
-	/* for other flows as well */
+	/* the limit includes other flows */
 	iou_queue_bpf(ring, 0, FLOW);
 	ASSERT_EQ(1, iou_submit(ring));
 	ASSERT_CQE(ring, FLOW, 0);
@@ -99,7 +101,7 @@ TEST_F(group, limit)
 	ASSERT_EQ(0, iou_ring_init_size(&ring, variant->setup, NR, NR));
 	for (int i = 0; i <= NR; i++)
 		group_read(self, AS_APP, 0, APP);
-	/* they are counted while there is no program either */
+	/* the requests are counted while no program is attached */
 	for (int round = 0; round < 3; round++) {
 		link = IOU_ATTACH(self->skel->progs.group_as_told, &ring, 0);
 		run_limit(_metadata, self, &ring);
@@ -113,7 +115,7 @@ TEST_F(group, limit)
 	io_uring_queue_exit(&ring);
 }
 
-/* What was issued has a CQE, in the CQ or when there is room in it. */
+/* Each issued request has a CQE, in the CQ or when there is room. */
 TEST_F(group, overflow)
 {
 	unsigned int nr_flows = 0, nr_apps = 0;
@@ -136,7 +138,7 @@ TEST_F(group, overflow)
 	}
 	ASSERT_EQ(20, nr_flows);
 	ASSERT_EQ(self->skel->bss->nr_issued, nr_apps);
-	/* programs have stopped, the application has not */
+	/* programs wait, the application does not */
 	ASSERT_LT(0, self->skel->bss->nr_busy);
 	ASSERT_EQ(3 * 20, nr_apps + self->skel->bss->nr_busy);
 	ASSERT_GE(NR + 3, nr_apps);

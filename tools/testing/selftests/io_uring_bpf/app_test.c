@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Requests of the application that a program issues. */
+/* Requests of the application that a program issues */
 #include "group.h"
 
 #define LINK	IOSQE_IO_LINK
 #define AS_APP	BPF_IO_URING_ISSUE_APP
 
-/* There are these CQEs, in whatever order. */
+/* Check for these CQEs in any order. */
 #define expect_two(user_data1, res1, user_data2, res2) do {		\
 	struct io_uring_cqe __cqes[2];					\
 									\
@@ -15,7 +15,7 @@
 	ASSERT_NO_CQE(&self->ring);					\
 } while (0)
 
-/* Its CQE is posted and no event, and the flow does not wait for it. */
+/* Its CQE is posted, it causes no event, and the flow does not wait for it. */
 TEST_F(group, ordinary)
 {
 	group_read(self, AS_APP, 0, APP);
@@ -36,7 +36,7 @@ TEST_F(group, ordinary)
 	ASSERT_EQ(0, memcmp(self->buf, "data", 4));
 }
 
-/* A flow that issues nothing else is over. */
+/* A flow without children has ended. */
 TEST_F(group, alone)
 {
 	group_nop(self, AS_APP, 5, 0, APP);
@@ -45,7 +45,7 @@ TEST_F(group, alone)
 	ASSERT_EQ(1, group_nr_events(self));
 }
 
-/* In a hop, and then the flow goes on. */
+/* Issued in a hop, after which the flow continues. */
 TEST_F(group, in_a_hop)
 {
 	group_nop(self, 0, 0, 0, CHILD);
@@ -62,7 +62,7 @@ TEST_F(group, in_a_hop)
 	group_expect(2, CHILD + 1, 1);
 }
 
-/* What is wrong with it is told by its CQE, as with any SQE. */
+/* Errors are reported by its CQE, as for any SQE. */
 TEST_F(group, failed)
 {
 	group_nop(self, AS_APP, 0, 0, APP)->nop_flags = ~0U;
@@ -91,13 +91,13 @@ TEST_F(group, skip_success)
 	group_sqe(self, AS_APP)->opcode = IORING_OP_BPF;
 	self->skel->bss->sqes[3].fd = -1;
 	group_start();
-	ASSERT_CQE(&self->ring, FLOW, 0);
 	ASSERT_CQE(&self->ring, APP + 1, -EIO);
+	ASSERT_CQE(&self->ring, FLOW, 0);
 	ASSERT_NO_CQE(&self->ring);
 	group_rets(0, 0, -EOPNOTSUPP, -EOPNOTSUPP);
 }
 
-/* A chain, one that is cut, and one that its timeout ends. */
+/* A chain, a chain that is cut, and a chain that a timeout ends */
 TEST_F(group, chain)
 {
 	group_nop(self, AS_APP, -EIO, LINK, APP);
@@ -136,7 +136,7 @@ TEST_F(group, chain)
 	ASSERT_EQ(1, group_nr_events(self));
 }
 
-/* It was issued, whatever the program says of its flow afterwards. */
+/* The request is issued, even if the flow ends in the same run. */
 TEST_F(group, flow_ends)
 {
 	group_nop(self, AS_APP, 5, 0, APP);
@@ -147,7 +147,7 @@ TEST_F(group, flow_ends)
 	ASSERT_EQ(-ECANCELED, self->skel->bss->late_ret);
 }
 
-/* A chain that was not complete by then is no chain at all. */
+/* A chain that is incomplete at the end of the run is no chain. */
 TEST_F(group, flow_ends_in_chain)
 {
 	group_nop(self, AS_APP, 5, LINK, APP);
@@ -167,13 +167,13 @@ TEST_F(group, restricted)
 	group_nop(self, AS_APP, 1, 0, APP);
 	iou_queue_bpf(&ring, 0, FLOW);
 	ASSERT_EQ(1, iou_submit(&ring));
-	ASSERT_CQE(&ring, FLOW, 0);
 	ASSERT_CQE(&ring, APP, -EACCES);
+	ASSERT_CQE(&ring, FLOW, 0);
 	bpf_link__destroy(link);
 	io_uring_queue_exit(&ring);
 }
 
-/* A drain that waits for the flow holds up neither it nor the children. */
+/* A drain that waits for the flow delays neither the request nor children. */
 TEST_F(group, drain)
 {
 	struct io_uring_sqe *sqe;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What a program issues is audited as the application's own requests are. */
+/* Requests of programs are audited like those of the application. */
 #include "iou_bpf.h"
 
 #include <linux/audit.h>
@@ -20,13 +20,15 @@ FIXTURE(audit) {
 	struct audit_rule_data rule;
 	bool enabled;
 	int netlink;
-	/* hears the records, as a daemon would */
+	/* receives the records, like a daemon */
 	int log;
 };
 
 IOU_MODE_VARIANTS(audit);
 
-/* Returns 0 or an error. What comes before the confirmation goes to @reply. */
+/*
+ * Return 0 or an error. Store the message before the acknowledgement in @reply.
+ */
 static int audit_request(int fd, unsigned int type, const void *data,
 			 size_t len, void *reply, size_t reply_len)
 {
@@ -75,7 +77,7 @@ static int audit_enable(FIXTURE_DATA(audit) *self, bool enable)
 			     NULL, 0);
 }
 
-/* Without it all tasks to come would be audited, in a way, once that was on. */
+/* Without this rule, enabling audit would affect all future tasks. */
 static int audit_never(FIXTURE_DATA(audit) *self, unsigned int type)
 {
 	struct audit_rule_data never = {
@@ -105,13 +107,13 @@ FIXTURE_SETUP(audit)
 	setsockopt(self->netlink, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
 	if (audit_request(self->netlink, AUDIT_GET, NULL, 0, &status,
 			  sizeof(status)))
-		SKIP(return, "can't ask for the state of audit");
+		SKIP(return, "cannot query the state of audit");
 	if (status.enabled || status.pid)
 		SKIP(return, "audit is in use");
 	self->log = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK, NETLINK_AUDIT);
 	if (self->log < 0 || bind(self->log, (struct sockaddr *)&group,
 				  sizeof(group)))
-		SKIP(return, "no log of audit to listen to");
+		SKIP(return, "cannot join the multicast group of audit");
 	self->skel = flow_get();
 	ASSERT_NE(NULL, self->skel);
 
@@ -119,7 +121,7 @@ FIXTURE_SETUP(audit)
 	self->rule.action = AUDIT_ALWAYS;
 	self->rule.mask[AUDIT_WORD(IORING_OP_OPENAT)] |=
 		AUDIT_BIT(IORING_OP_OPENAT);
-	/* of the test before this one */
+	/* records of the previous test */
 	audit_never(self, AUDIT_DEL_RULE);
 	ASSERT_EQ(0, audit_enable(self, true));
 	self->enabled = true;
@@ -137,7 +139,7 @@ FIXTURE_TEARDOWN(audit)
 	audit_enable(self, false);
 }
 
-/* In a process that was born with audit on. */
+/* Run in a process that was forked with audit enabled. */
 static void audit_run(FIXTURE_DATA(audit) *self, unsigned int setup, bool flow)
 {
 	struct io_uring_sqe *sqe;
@@ -162,7 +164,7 @@ static void audit_run(FIXTURE_DATA(audit) *self, unsigned int setup, bool flow)
 	_exit(0);
 }
 
-/* Returns how many records there are of the request, up to now. */
+/* Return the number of records of the request so far. */
 static int audit_records(FIXTURE_DATA(audit) *self)
 {
 	struct {
@@ -202,7 +204,7 @@ TEST_F(audit, child)
 			audit_run(self, variant->setup, flow);
 		ASSERT_EQ(pid, waitpid(pid, &status, 0));
 		ASSERT_EQ(0, status);
-		/* a kernel thread writes them */
+		/* a kernel thread writes the records */
 		while (!nr && iou_now_ms() < end) {
 			usleep(20000);
 			nr += audit_records(self);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Requests of a flow that post more than one CQE */
+/* Flows with requests that post more than one CQE */
 #ifndef IOU_AUX_H
 #define IOU_AUX_H
 
@@ -24,7 +24,7 @@ FIXTURE(aux) {
 	struct bpf_link *link;
 	int pair[2];
 	int pipe[2];
-	/* what aux_connect() connects to */
+	/* the listener of aux_connect() */
 	int listen;
 	struct sockaddr_un addr;
 	socklen_t addr_len;
@@ -43,7 +43,7 @@ FIXTURE_SETUP(aux)
 	ASSERT_EQ(0, pipe(self->pipe));
 	self->listen = socket(AF_UNIX, SOCK_STREAM, 0);
 	ASSERT_LE(0, self->listen);
-	/* under a name that the kernel makes up */
+	/* the kernel chooses the name */
 	ASSERT_EQ(0, bind(self->listen, (void *)&any, sizeof(any.sun_family)));
 	self->addr_len = sizeof(self->addr);
 	ASSERT_EQ(0, getsockname(self->listen, (void *)&self->addr,
@@ -81,14 +81,16 @@ static inline __u32 aux_nr_events(FIXTURE_DATA(aux) *self)
 	return IO_URING_READ_ONCE(self->skel->bss->nr_events);
 }
 
-/* Lets task work run until there are @nr events, START included. */
+/*
+ * Let task work run until there are @nr events, including START, and no more.
+ */
 static inline bool aux_until(FIXTURE_DATA(aux) *self, __u32 nr)
 {
 	return iou_until(&self->ring, aux_nr_events(self) >= nr) &&
 	       aux_nr_events(self) == nr;
 }
 
-/* Returns a socket, or -1. */
+/* Return a connected socket, or -1. */
 static inline int aux_connect(FIXTURE_DATA(aux) *self)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -136,7 +138,7 @@ static inline struct io_uring_sqe *aux_queue_cancel(FIXTURE_DATA(aux) *self,
 	return sqe;
 }
 
-/* Attaches, and submits a flow. */
+/* Attach the program, and submit a flow. */
 #define aux_start_prog(prog) do {					\
 	self->link = IOU_ATTACH(self->skel->progs.prog, &self->ring, 0);\
 	iou_queue_bpf(&self->ring, 0, FLOW);				\
@@ -145,7 +147,7 @@ static inline struct io_uring_sqe *aux_queue_cancel(FIXTURE_DATA(aux) *self,
 
 #define aux_start()	aux_start_prog(aux_flow)
 
-/* The event is of a request that goes on. */
+/* Check that the event belongs to a request that continues. */
 #define ASSERT_AUX(n, _opcode, _res) do {				\
 	struct iou_event *__ev = aux_event(self, n);			\
 									\
@@ -158,7 +160,7 @@ static inline struct io_uring_sqe *aux_queue_cancel(FIXTURE_DATA(aux) *self,
 	ASSERT_EQ((__s32)(_res), __ev->res);				\
 } while (0)
 
-/* The event is a request's last. */
+/* Check that the event is the last one of its request. */
 #define ASSERT_LAST(n, _res) do {					\
 	struct iou_event *__ev = aux_event(self, n);			\
 									\
@@ -169,7 +171,7 @@ static inline struct io_uring_sqe *aux_queue_cancel(FIXTURE_DATA(aux) *self,
 	ASSERT_EQ(0, __ev->cflags & IORING_CQE_F_MORE);			\
 } while (0)
 
-/* Cancels the flow, and with it what it has in flight. */
+/* Cancel the flow, and thereby its requests in flight. */
 #define aux_cancel_flow() do {						\
 	struct io_uring_cqe __cqes[2];					\
 									\

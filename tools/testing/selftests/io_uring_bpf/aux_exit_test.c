@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The end of a process, or of its ring, while requests of a flow go on: none of
- * them keeps the file that it's about.
+ * Exit of a process, or the end of its ring, with multishot children: none of
+ * them keeps its file open.
  */
 #include <signal.h>
 #include <sys/wait.h>
 
 #include "aux.h"
 
-/* within which all has to be gone */
+/* time limit for the cleanup */
 #define LIMIT_MS	5000
 
-/* Is the other end of the pipe or socket gone? */
+/* Return true if the other end of the pipe or socket is closed. */
 static bool is_hung_up(int fd)
 {
 	return iou_fd_gets(fd, POLLERR | POLLHUP, LIMIT_MS);
 }
 
-/* The process: waits for CQEs that do not come. */
+/* Body of the process: wait for CQEs that never arrive. */
 static void child_run(FIXTURE_DATA(aux) *self, unsigned int setup)
 {
 	struct io_uring_cqe *cqe;
@@ -36,7 +36,7 @@ static void child_run(FIXTURE_DATA(aux) *self, unsigned int setup)
 		io_uring_wait_cqe(&ring, &cqe);
 }
 
-/* Starts it, and has it see an event of what it waits for. */
+/* Start the process, and let it see one event. */
 static pid_t child_start(FIXTURE_DATA(aux) *self, unsigned int setup, int fd)
 {
 	__u64 end = iou_now_ms() + LIMIT_MS;
@@ -77,11 +77,13 @@ TEST_F(aux, kill_poll)
 	ASSERT_AUX(1, IORING_OP_POLL_ADD, POLLIN);
 	child_kill(pid);
 	ASSERT_TRUE(is_hung_up(self->pipe[1]));
-	/* nobody tells a program about that */
+	/* no program sees the end */
 	ASSERT_EQ(2, aux_nr_events(self));
 }
 
-/* Without buffers each is its last, and the program does not give up. */
+/*
+ * Without buffers, each receive ends at once, and the program issues it again.
+ */
 TEST_F(aux, kill_receiver)
 {
 	struct io_uring_sqe *sqe = aux_sqe(self, 0, CHILD);
@@ -105,7 +107,7 @@ TEST_F(aux, kill_receiver)
 	ASSERT_EQ(nr, aux_nr_events(self));
 }
 
-/* Many at once, one of which has just posted. */
+/* Many requests, one of which has just posted */
 TEST_F(aux, kill_many)
 {
 	pid_t pid;
@@ -125,14 +127,14 @@ TEST_F(aux, kill_many)
 	ASSERT_TRUE(is_hung_up(self->pipe[1]));
 	close(self->listen);
 	self->listen = -1;
-	/* the socket is gone as well */
+	/* the socket is closed as well */
 	for (int i = 0; i < LIMIT_MS && aux_connect(self) >= 0; i++)
 		usleep(1000);
 	ASSERT_GT(0, aux_connect(self));
 	ASSERT_EQ(ECONNREFUSED, errno);
 }
 
-/* The program issues something whenever it runs, and is kept busy. */
+/* The program issues a request in each run, and is kept busy. */
 TEST_F(aux, kill_while_busy)
 {
 	__u64 end;
@@ -170,7 +172,7 @@ TEST_F(aux, close_ring)
 	ASSERT_EQ(2, aux_nr_events(self));
 }
 
-/* The flow goes with its program, and takes along what it has in flight. */
+/* Detaching the program cancels the flow and its children. */
 TEST_F(aux, detach)
 {
 	aux_prep_poll(self, self->pipe[0]);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A flow that receives into provided buffers, with one request. */
+/* A flow that receives into provided buffers with one request */
 #include "aux.h"
 
 #define GROUP		5
 #define NR_BUFS		4
 #define BUF_LEN		16
-/* of the first one, the others follow */
+/* address of the first buffer, the others follow */
 #define BUF_ID		20
 
 #define BUF_CFLAGS(n)	(IORING_CQE_F_BUFFER |				\
@@ -52,14 +52,14 @@ static bool send_to(FIXTURE_DATA(aux) *self, const char *msg)
 	return write(self->pair[1], msg, strlen(msg)) == strlen(msg);
 }
 
-/* Nobody else would tell the application where its data is. */
-TEST_F(aux, rule_b7_buffer_id)
+/* Only the CQE has the id of the buffer. */
+TEST_F(aux, buffer_id)
 {
 	prep_recv(self, IORING_OP_RECV);
 	ASSERT_EQ(0, provide(self, NR_BUFS));
 	for (int i = 0; i <= BPF_IO_URING_DROP_BUF; i++) {
 		aux_step(self, 1 + i)->verdict = i;
-		/* the id is not for the program to take away */
+		/* the program cannot change the id */
 		aux_step(self, 1 + i)->change = i == BPF_IO_URING_DROP;
 	}
 	aux_start();
@@ -78,8 +78,10 @@ TEST_F(aux, rule_b7_buffer_id)
 	aux_cancel_flow();
 }
 
-/* The program keeps account of what it takes over, and the flow goes on. */
-TEST_F(aux, trap_13_provided_buffer)
+/*
+ * The program manages the buffers that it takes over, and the flow continues.
+ */
+TEST_F(aux, provided_buffer)
 {
 	prep_recv(self, IORING_OP_RECV);
 	ASSERT_EQ(0, provide(self, NR_BUFS));
@@ -102,14 +104,14 @@ TEST_F(aux, trap_13_provided_buffer)
 	ASSERT_EQ(2 * NR_BUFS * 4, self->skel->bss->sum);
 }
 
-/* It ends when there are no more, and is issued again when there are. */
+/* The request ends when the buffers are used up, and is issued again later. */
 TEST_F(aux, recv_out_of_buffers)
 {
 	prep_recv(self, IORING_OP_RECV);
 	self->skel->bss->sqes[1] = self->skel->bss->sqes[0];
 	ASSERT_EQ(0, provide(self, 1));
 	self->skel->bss->verdict = BPF_IO_URING_DROP_BUF;
-	/* a read from the pipe gives the test time to provide another one */
+	/* a read of the pipe gives the test time to provide a buffer */
 	aux_step(self, 2)->issue = 2;
 	aux_step(self, 3)->issue = 1;
 	iou_prep_read(aux_sqe(self, 2, 0), self->pipe[0], bufs[3], 1, 0, OTHER);
@@ -143,7 +145,7 @@ TEST_F(aux, recv_end_of_file)
 	ASSERT_LAST(2, 0);
 }
 
-/* Several buffers at once. */
+/* Several buffers in one bundle */
 TEST_F(aux, recv_bundle)
 {
 	prep_recv(self, IORING_OP_RECV);
@@ -160,7 +162,7 @@ TEST_F(aux, recv_bundle)
 	aux_cancel_flow();
 }
 
-/* What the flow does not live to see is not lost to the application. */
+/* The application gets the CQEs that the flow does not see. */
 TEST_F(aux, recv_ends_flow)
 {
 	struct io_uring_cqe cqes[2], *cqe;
@@ -181,9 +183,10 @@ TEST_F(aux, recv_ends_flow)
 	ASSERT_EQ(2, aux_nr_events(self));
 }
 
-/* Of what overflows nothing is lost either: each message makes a CQE. */
+/* No overflowed CQE is lost: each message has one. */
 TEST_F(aux, recv_overflow)
 {
+	struct pollfd pfd = { .fd = self->pair[0], .events = POLLIN };
 	const int nr = 4;
 
 	io_uring_queue_exit(&self->ring);
@@ -194,19 +197,24 @@ TEST_F(aux, recv_overflow)
 	aux_start();
 	for (int i = 0; i < nr; i++) {
 		ASSERT_TRUE(send_to(self, "data"));
-		ASSERT_TRUE(aux_until(self, 2 + i));
+		ASSERT_TRUE(aux_until(self, i < 3 ? 2 + i : nr));
 	}
-	/* the fourth found the third waiting, and was the last */
+	/*
+	 * the third one waits for room, so the fourth one is the last, and
+	 * waits as well
+	 */
+	ASSERT_TRUE(iou_until(&self->ring, !poll(&pfd, 1, 0)));
+	ASSERT_EQ(nr, aux_nr_events(self));
 	ASSERT_AUX(3, IORING_OP_RECV, 4);
-	ASSERT_LAST(4, 4);
 	for (int i = 0; i < nr; i++)
 		ASSERT_CQE_FLAGS(&self->ring, CHILD, 4,
 				 i < 3 ? AUX_CFLAGS(i) : BUF_CFLAGS(i));
+	ASSERT_LAST(4, 4);
 	ASSERT_CQE(&self->ring, FLOW, 0);
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* What comes in goes out at the other end, by requests staged in between. */
+/* Forward received data by requests that are staged in between. */
 TEST_F(aux, recv_and_send)
 {
 	char msg[NR_BUFS * BUF_LEN + 1] = {}, got[sizeof(msg)] = {};
@@ -230,7 +238,7 @@ TEST_F(aux, recv_and_send)
 	aux_cancel_flow();
 }
 
-/* A bundle goes on until there is nothing left, and isn't issued again. */
+/* A bundle continues until no data is left, and cannot be reissued. */
 TEST_F(aux, send_bundle)
 {
 	struct io_uring_sqe *sqe = aux_sqe(self, 0, CHILD);

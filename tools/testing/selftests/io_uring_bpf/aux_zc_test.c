@@ -1,76 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Zero-copy sends of a flow, and their notifications. */
-#include <linux/sockios.h>
-#include <net/if.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
+/* Zero-copy sends of a flow, and their notifications */
 #include <pthread.h>
-#include <sys/ioctl.h>
 #include <sys/uio.h>
 
-#include "aux.h"
-
-#define LEN	4096
-
-/* a connection over the loopback device */
-static int sender, receiver;
-static char data[LEN];
-
-static int loopback_up(int fd)
-{
-	struct ifreq ifr = { .ifr_name = "lo" };
-
-	if (ioctl(fd, SIOCGIFFLAGS, &ifr))
-		return -errno;
-	ifr.ifr_flags |= IFF_UP;
-	return ioctl(fd, SIOCSIFFLAGS, &ifr) ? -errno : 0;
-}
-
-static int tcp_connect(void)
-{
-	struct sockaddr_in addr = {
-		.sin_family	= AF_INET,
-		.sin_addr	= { htonl(INADDR_LOOPBACK) },
-	};
-	int fd = socket(AF_INET, SOCK_STREAM, 0), size = 16384, one = 1;
-	socklen_t len = sizeof(addr);
-
-	sender = socket(AF_INET, SOCK_STREAM, 0);
-	if (fd < 0 || sender < 0 || loopback_up(fd))
-		return -errno;
-	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-	/* what is not sent finds no room, and doesn't just wait for more */
-	setsockopt(sender, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	if (bind(fd, (void *)&addr, len) || listen(fd, 1) ||
-	    getsockname(fd, (void *)&addr, &len) ||
-	    connect(sender, (void *)&addr, len))
-		return -errno;
-	receiver = accept(fd, NULL, NULL);
-	close(fd);
-	return receiver < 0 ? -errno : 0;
-}
-
-static struct io_uring_sqe *prep_send(FIXTURE_DATA(aux) *self)
-{
-	struct io_uring_sqe *sqe = aux_sqe(self, 0, CHILD);
-
-	sqe->opcode = IORING_OP_SEND_ZC;
-	sqe->fd = sender;
-	sqe->addr = (unsigned long)data;
-	sqe->len = LEN;
-	return sqe;
-}
-
-#define ASSERT_SENT(n, _opcode, _res) do {				\
-	struct iou_event *__ev = aux_event(self, n);			\
-									\
-	ASSERT_EQ(BPF_IO_URING_COMPLETE, __ev->event);			\
-	ASSERT_EQ(_opcode, __ev->opcode);				\
-	ASSERT_EQ(_res, __ev->res);					\
-	ASSERT_EQ(IORING_CQE_F_MORE, __ev->cflags);			\
-	/* the notification is in flight, and counted */		\
-	ASSERT_EQ(1, __ev->nr_children);				\
-} while (0)
+#include "aux_tcp.h"
 
 #define ASSERT_NOTIFIED(n, _opcode) do {				\
 	ASSERT_AUX(n, _opcode, 0);					\
@@ -78,7 +11,7 @@ static struct io_uring_sqe *prep_send(FIXTURE_DATA(aux) *self)
 	ASSERT_EQ(0, aux_event(self, n)->nr_children);			\
 } while (0)
 
-/* The flow lives until it has come. Neither of the two posts a CQE. */
+/* The flow waits for the notification. Neither completion posts a CQE. */
 static void send_and_check(struct __test_metadata *_metadata,
 			   FIXTURE_DATA(aux) *self, __u8 opcode)
 {
@@ -94,7 +27,7 @@ static void send_and_check(struct __test_metadata *_metadata,
 	ASSERT_EQ(0, memcmp(got, data, LEN));
 }
 
-TEST_F(aux, trap_12_send_zc_notification)
+TEST_F(aux, send_zc_notification)
 {
 	ASSERT_EQ(0, tcp_connect());
 	memset(data, 'z', LEN);
@@ -116,7 +49,7 @@ TEST_F(aux, sendmsg_zc)
 	send_and_check(_metadata, self, IORING_OP_SENDMSG_ZC);
 }
 
-/* What it reports in the uppermost bit, that there was a copy, is no failure. */
+/* The uppermost bit, which reports a copy, is not a failure. */
 TEST_F(aux, copied_is_no_failure)
 {
 	ASSERT_EQ(0, tcp_connect());
@@ -129,7 +62,7 @@ TEST_F(aux, copied_is_no_failure)
 	ASSERT_AUX(2, IORING_OP_SEND_ZC, (int)IORING_NOTIF_USAGE_ZC_COPIED);
 }
 
-/* One that its chain was cut before: it isn't sent, and its memory is free. */
+/* The chain is cut before the send, so the notification comes at once. */
 TEST_F(aux, send_zc_in_cut_chain)
 {
 	struct io_uring_sqe *sqe;
@@ -171,7 +104,7 @@ TEST_F(aux, send_zc_in_io_wq)
 	send_and_check(_metadata, self, IORING_OP_SEND_ZC);
 }
 
-/* As the application would see them. */
+/* Post both, like an application's send. */
 TEST_F(aux, send_zc_posted)
 {
 	ASSERT_EQ(0, tcp_connect());
@@ -186,7 +119,10 @@ TEST_F(aux, send_zc_posted)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* The notification came with the preparation, and goes without the send. */
+/*
+ * The preparation has allocated a notification, which completes without the
+ * send.
+ */
 TEST_F(aux, send_zc_refused)
 {
 	ASSERT_EQ(0, tcp_connect());
@@ -199,7 +135,7 @@ TEST_F(aux, send_zc_refused)
 	ASSERT_NOTIFIED(2, IORING_OP_SEND_ZC);
 }
 
-/* There has never been one. */
+/* The preparation failed before the allocation. */
 TEST_F(aux, send_zc_not_prepared)
 {
 	prep_send(self)->flags = 1U << 7;
@@ -221,7 +157,7 @@ TEST_F(aux, send_zc_without_file)
 	ASSERT_NOTIFIED(2, IORING_OP_SEND_ZC);
 }
 
-/* A notification isn't a NOP, and is not issued again as one. */
+/* A notification cannot be reissued. */
 TEST_F(aux, notification_is_not_issued_again)
 {
 	ASSERT_EQ(0, tcp_connect());
@@ -229,21 +165,6 @@ TEST_F(aux, notification_is_not_issued_again)
 	aux_step(self, 2)->again = 1;
 	send_and_check(_metadata, self, IORING_OP_SEND_ZC);
 	ASSERT_EQ(-EOPNOTSUPP, self->skel->bss->again_ret);
-}
-
-/* Sends until the receiver has room for no more, while the sender still has. */
-static bool fill(void)
-{
-	for (int i = 0; i < 100; i++) {
-		int unsent = 0;
-
-		if (send(sender, data, LEN, MSG_DONTWAIT) < 0)
-			return false;
-		usleep(20000);
-		if (!ioctl(sender, SIOCOUTQNSD, &unsent) && unsent >= LEN)
-			return true;
-	}
-	return false;
 }
 
 static void *drain_fn(void *arg)
@@ -257,15 +178,15 @@ static void *drain_fn(void *arg)
 }
 
 /*
- * Who waits for several CQEs sleeps until there may be as many. Here all of them
- * are for the program to post, when the notification has come.
+ * A wait for several CQEs sleeps until as many completions are possible. Here
+ * the program posts all of them, after the notification.
  */
-TEST_F(aux, trap_01_lazy_wake)
+TEST_F(aux, lazy_wake)
 {
 	pthread_t thread;
 
 	ASSERT_EQ(0, tcp_connect());
-	ASSERT_TRUE(fill());
+	ASSERT_TRUE(tcp_fill());
 	prep_send(self);
 	aux_step(self, 2)->cqes = 3;
 	aux_start();
@@ -280,14 +201,14 @@ TEST_F(aux, trap_01_lazy_wake)
 	ASSERT_EQ(0, pthread_join(thread, NULL));
 }
 
-/* The memory is the kernel's until it says so, whoever ends the flow. */
+/* The kernel uses the memory until the notification, however the flow ends. */
 static void end_early(struct __test_metadata *_metadata,
 		      FIXTURE_DATA(aux) *self, bool cancel)
 {
 	pthread_t thread;
 
 	ASSERT_EQ(0, tcp_connect());
-	ASSERT_TRUE(fill());
+	ASSERT_TRUE(tcp_fill());
 	prep_send(self);
 	aux_step(self, 1)->end = cancel ? 0 : 7;
 	aux_start();

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What bpftool shows of a program and of its link to a ring */
+/* Output of bpftool for a program and its link to a ring */
 #include "iou_bpf.h"
 #include "kselftest_harness.h"
 #include "flow.skel.h"
 
 #define SLOT	3
-/* in seconds, for a tool that is large on a machine that is emulated */
+/* in seconds, for a large program on an emulated machine */
 #define LIMIT	180
 
 FIXTURE(bpftool) {
@@ -18,7 +18,7 @@ FIXTURE(bpftool) {
 	__u32 link_id;
 };
 
-/* The one beside the test, or that of $BPFTOOL. */
+/* Return the bpftool beside the test, or that of $BPFTOOL. */
 static bool find_bpftool(FIXTURE_DATA(bpftool) *self)
 {
 	const char *env = getenv("BPFTOOL");
@@ -65,8 +65,8 @@ FIXTURE_TEARDOWN(bpftool)
 }
 
 /*
- * Runs bpftool. Its exit status is no help: "link show id" ends with an error
- * whatever the link.
+ * Run bpftool. Ignore the exit status: "link show id" ends with an error for
+ * any link.
  */
 static void run(FIXTURE_DATA(bpftool) *self, const char *what, __u32 id)
 {
@@ -107,7 +107,7 @@ TEST_F_TIMEOUT(bpftool, link_json, LIMIT)
 	ASSERT_SHOWS("\"slot\":3");
 }
 
-/* Detached, it is still there to be looked at. */
+/* A detached link is still shown. */
 TEST_F_TIMEOUT(bpftool, detach, LIMIT)
 {
 	struct bpf_link *again;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Registered buffers, and a program that looks into them */
+/* Registered buffers, and programs that access them */
 #ifndef IOU_BUF_H
 #define IOU_BUF_H
 
@@ -18,7 +18,7 @@
 #define PAGE	4096
 #define PAGES	4
 #define SIZE	(PAGE * PAGES)
-/* an index that has no buffer, and one behind the end of the table */
+/* an index without a buffer, and one beyond the end of the table */
 #define SPARSE	1
 #define NR_BUFS	2
 
@@ -27,7 +27,7 @@ FIXTURE(buf) {
 	struct buf *skel;
 	struct bpf_link *link;
 	int pipe[2];
-	/* buffer 0, its byte n is buf_byte(n) */
+	/* memory of buffer 0: byte n is buf_byte(n) */
 	__u8 *mem;
 	char in[16];
 };
@@ -53,7 +53,7 @@ FIXTURE_VARIANT_ADD(buf, defer_sleepable) {
 	.sleepable = true,
 };
 
-/* The product alone is the same in each huge page. */
+/* The product alone is the same in each huge page, hence the second term. */
 static inline __u8 buf_byte(unsigned int n)
 {
 	return ((n * 2654435761U) >> 13) + (n >> 21);
@@ -72,7 +72,7 @@ static inline int buf_register(FIXTURE_DATA(buf) *self, void *base, size_t len)
 	return io_uring_register_buffers(&self->ring, iovs, NR_BUFS);
 }
 
-/* Puts other memory into a place of the table. */
+/* Replace a buffer of the table. */
 static inline int buf_update(FIXTURE_DATA(buf) *self, unsigned int index,
 			     void *base, size_t len)
 {
@@ -93,7 +93,7 @@ FIXTURE_SETUP(buf)
 	self->mem = mmap(NULL, SIZE, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, self->mem);
-	/* huge ones have a test of their own */
+	/* huge pages have a test of their own */
 	madvise(self->mem, SIZE, MADV_NOHUGEPAGE);
 	buf_fill(self->mem, SIZE);
 	self->skel = buf_get();
@@ -109,7 +109,7 @@ FIXTURE_TEARDOWN(buf)
 	munmap(self->mem, SIZE);
 }
 
-/* The program of that name that does what the variant is about. */
+/* Return the program of that name for the variant. */
 static inline struct bpf_program *buf_prog(FIXTURE_DATA(buf) *self,
 					   const FIXTURE_VARIANT(buf) *variant,
 					   const char *name)
@@ -143,7 +143,7 @@ static inline struct buf_copy *buf_add_copy(FIXTURE_DATA(buf) *self,
 	return c;
 }
 
-/* A child that stays in flight until the test writes to the pipe. */
+/* Add a child that stays in flight until the test writes to the pipe. */
 static inline void buf_add_read(FIXTURE_DATA(buf) *self)
 {
 	iou_prep_read(&self->skel->bss->sqes[0], self->pipe[0], self->in,
@@ -151,7 +151,7 @@ static inline void buf_add_read(FIXTURE_DATA(buf) *self)
 	self->skel->bss->nr_sqes = 1;
 }
 
-/* Another program than the last one. */
+/* Attach another program in place of the last one. */
 #define buf_attach(name) do {						\
 	struct bpf_program *__prog = buf_prog(self, variant, name);	\
 									\
@@ -162,7 +162,7 @@ static inline void buf_add_read(FIXTURE_DATA(buf) *self)
 	self->link = IOU_ATTACH(__prog, &self->ring, 0);		\
 } while (0)
 
-/* Runs the program once, at the start of a flow that ends with it. */
+/* Run the program once, at the start of a flow that it ends. */
 #define buf_run() do {							\
 	self->skel->bss->nr_events = 0;					\
 	iou_queue_bpf(&self->ring, 0, FLOW);				\
@@ -171,7 +171,7 @@ static inline void buf_add_read(FIXTURE_DATA(buf) *self)
 	ASSERT_EQ(1, self->skel->bss->nr_events);			\
 } while (0)
 
-/* The @n-th case came upon these two bytes, or upon NULL. */
+/* Check that case @n found these two bytes, or NULL. */
 #define buf_expect(n, _first, _last) do {				\
 	struct buf_case *__c = &self->skel->bss->cases[n];		\
 									\

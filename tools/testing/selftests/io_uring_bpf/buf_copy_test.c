@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Copies out of registered buffers and into them. */
+/* Copies from and to registered buffers */
 #include "buf.h"
 
 #define COPY	BUF_COPY_SIZE
@@ -14,7 +14,7 @@ static __u32 nr_copies(FIXTURE_DATA(buf) *self)
 	return self->skel->bss->nr_copies;
 }
 
-/* Runs the program for one range, and returns what the kfunc did. */
+/* Run the program for one range, and return the result of the kfunc. */
 static int copy(struct __test_metadata *_metadata, FIXTURE_DATA(buf) *self,
 		__u64 offset, __u32 size)
 {
@@ -24,7 +24,7 @@ static int copy(struct __test_metadata *_metadata, FIXTURE_DATA(buf) *self,
 	return self->skel->bss->copies[0].ret;
 }
 
-/* Wherever it begins, and however many pages it touches. */
+/* Ranges with any offset, across any number of pages */
 static const struct {
 	__u64 offset;
 	__u32 size;
@@ -48,7 +48,7 @@ TEST_F(buf, out)
 		}
 		ASSERT_EQ(0, memcmp(copy_data(self),
 				    self->mem + ranges[i].offset, size));
-		/* and no more than that */
+		/* bytes beyond the range do not change */
 		for (__u32 n = size; n < COPY; n++)
 			ASSERT_EQ(0xee, copy_data(self)[n]);
 	}
@@ -130,13 +130,13 @@ TEST_F(buf, no_buffer)
 				       self->skel->bss->copies[n].index);
 			}
 		}
-		/* the same without a table, and with one */
+		/* without a table, and with one */
 		if (i == 1)
 			ASSERT_EQ(0, buf_register(self, self->mem, SIZE));
 	}
 }
 
-/* A buffer that begins and ends within a page. */
+/* A buffer that begins and ends within a page */
 TEST_F(buf, part_of_page)
 {
 	const __u32 size = PAGE + 50;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Buffers of huge pages, which the kernel takes for few large pieces. */
+/* Buffers of huge pages, which the kernel stores as few large segments */
 #include "buf.h"
 
 #define HUGE	(2 << 20)
 #define LARGE	65536
 
-/* Is there a huge page at @mem, says the kernel? */
+/* Return true if the kernel reports a huge page at @mem. */
 static bool is_huge(void *mem)
 {
 	unsigned long start, end, kb = 0;
@@ -52,7 +52,7 @@ static __u8 *map_transparent(void)
 	return is_huge((void *)addr) ? (void *)addr : NULL;
 }
 
-/* Has the administrator's part done for as long as it takes. */
+/* Enable transparent huge pages during the test. */
 static __u8 *map_reserved(void)
 {
 	const char *path = "/proc/sys/vm/nr_hugepages";
@@ -74,7 +74,7 @@ static __u8 *map_reserved(void)
 	return mem;
 }
 
-/* Two huge pages, or NULL. */
+/* Map two huge pages, or return NULL. */
 static __u8 *map_huge(void)
 {
 	return map_hugetlb() ?: map_transparent() ?: map_reserved();
@@ -126,7 +126,7 @@ TEST_F(buf, put)
 	ASSERT_EQ(buf_byte(PAGE + LARGE + 1), mem[PAGE + LARGE + 1]);
 }
 
-/* Two of them need not be neighbours. */
+/* Two huge pages need not be contiguous. */
 TEST_F(buf, across)
 {
 	__u8 *mem;
@@ -144,7 +144,7 @@ TEST_F(buf, across)
 		buf_expect_null(n);
 }
 
-/* A buffer may begin and end anywhere in a huge page. */
+/* A buffer can begin and end anywhere in a huge page. */
 TEST_F(buf, part)
 {
 	const __u64 start = 5 * PAGE + 123, len = HUGE + 3 * LARGE;
@@ -157,7 +157,10 @@ TEST_F(buf, part)
 	buf_add_case(self, 0, HUGE - start - LARGE);
 	buf_add_case(self, 0, HUGE - start);
 	buf_add_case(self, 0, len - LARGE);
-	/* across, or past the end, in memory that is not the buffer's */
+	/*
+	 * across the boundary, or past the end of the buffer but within the
+	 * mapping
+	 */
 	buf_add_case(self, 0, HUGE - start - LARGE + 1);
 	buf_add_case(self, 0, HUGE - start - 1);
 	buf_add_case(self, 0, len - LARGE + 1);
@@ -172,7 +175,7 @@ TEST_F(buf, part)
 		buf_expect_null(n);
 }
 
-/* Within one huge page, not at its beginning. */
+/* Within one huge page, not at its beginning */
 TEST_F(buf, middle)
 {
 	const __u64 start = 7 * PAGE, len = 2 * LARGE;

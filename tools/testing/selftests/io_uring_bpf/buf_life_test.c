@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Buffers that come and go while programs look at them. */
+/* Buffers that are replaced or removed between two runs */
 #include "buf.h"
 
-/* Attaches a program that looks at byte 5 to 20 of buffer @index at each event. */
+/* Attach a program that reads bytes 5 to 20 of buffer @index at each event. */
 #define attach_look(index) do {						\
 	buf_attach("buf_look_16");					\
 	buf_add_case(self, index, 5);					\
 } while (0)
 
-/* The flow's child is in flight now, the program has run once. */
+/* Check that the child is in flight and that the program has run once. */
 #define start_flow() do {						\
 	buf_add_read(self);						\
 	iou_queue_bpf(&self->ring, 0, FLOW);				\
@@ -16,7 +16,7 @@
 	ASSERT_EQ(1, self->skel->bss->nr_events);			\
 } while (0)
 
-/* The child completes, and the program runs once more. */
+/* Let the child complete, and check the second run. */
 #define end_flow() do {							\
 	ASSERT_EQ(4, write(self->pipe[1], "data", 4));			\
 	ASSERT_CQE(&self->ring, FLOW, 0);				\
@@ -32,7 +32,7 @@ TEST_F(buf, replaced_between_runs)
 	ASSERT_EQ(1, buf_update(self, 0, self->mem + PAGE, PAGE));
 	buf_run();
 	buf_expect(0, buf_byte(PAGE + 5), buf_byte(PAGE + 20));
-	/* by one that is too small, by none, and by the first */
+	/* by a buffer that is too small, by none, and by the first one */
 	ASSERT_EQ(1, buf_update(self, 0, self->mem, 20));
 	buf_run();
 	buf_expect_null(0);
@@ -78,7 +78,7 @@ TEST_F(buf, copy_of_unregistered)
 	ASSERT_EQ(-ENOENT, self->skel->bss->copies[0].ret);
 }
 
-/* The buffer is the memory that there was, whatever is at its address now. */
+/* The buffer is the pinned memory, not the current mapping of its address. */
 TEST_F(buf, unmapped)
 {
 	ASSERT_EQ(0, buf_register(self, self->mem, PAGE));
@@ -93,7 +93,7 @@ TEST_F(buf, unmapped)
 	buf_expect(0, 0x99, 0x99);
 }
 
-/* The child that is done with it was the last one who used it. */
+/* The completed child held the last reference to the buffer. */
 TEST_F(buf, unregistered_while_child_waits)
 {
 	struct iovec iov = { self->mem, SIZE };
@@ -123,8 +123,8 @@ TEST_F(buf, unregistered_while_child_waits)
 }
 
 /*
- * The table of such a buffer's pages is vmalloc()ed, as few are, and whoever frees
- * that may sleep. Programs that run in a row for several completions may not.
+ * The table of such a buffer is vmalloc()ed, and its release can sleep. A
+ * program that runs for several completions in a row must not sleep.
  */
 TEST_F_TIMEOUT(buf, large_unregistered_while_children_wait, 120)
 {
@@ -133,11 +133,11 @@ TEST_F_TIMEOUT(buf, large_unregistered_while_children_wait, 120)
 	int fd;
 
 	if (!variant->setup || variant->sleepable)
-		SKIP(return, "one is enough, it takes long");
+		SKIP(return, "slow, one variant suffices");
 	fd = memfd_create("buf", 0);
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, ftruncate(fd, piece));
-	/* as many pages, but not as much memory */
+	/* the same number of pages, with less memory */
 	mem = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, mem);
 	for (size_t off = 0; off < size; off += piece)
@@ -160,7 +160,7 @@ TEST_F_TIMEOUT(buf, large_unregistered_while_children_wait, 120)
 	close(fd);
 }
 
-/* Of another ring, which may be gone by now. */
+/* A buffer from another ring, which may have been closed. */
 TEST_F(buf, cloned)
 {
 	struct io_uring_clone_buffers clone = {};
@@ -178,7 +178,7 @@ TEST_F(buf, cloned)
 	buf_expect(0, buf_byte(5), buf_byte(20));
 }
 
-/* The application and the program share it, there is no copy to go stale. */
+/* The application and the program share the memory, without a copy. */
 TEST_F(buf, contents_change)
 {
 	ASSERT_EQ(0, buf_register(self, self->mem, PAGE));
@@ -191,7 +191,7 @@ TEST_F(buf, contents_change)
 	}
 }
 
-/* What a child reads is there when its completion runs the program. */
+/* Data that a child reads is there when its completion runs the program. */
 TEST_F(buf, child_fills_it)
 {
 	struct io_uring_sqe *sqe = &self->skel->bss->sqes[0];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Slices of registered buffers. */
+/* Slices of registered buffers */
 #include "buf.h"
 
 static const struct {
@@ -33,7 +33,7 @@ TEST_F(buf, look)
 	}
 }
 
-/* What one writes the other one sees, both ways, and nothing else is changed. */
+/* Both sides see each other's writes, and no other byte changes. */
 TEST_F(buf, put)
 {
 	__u8 *copy = malloc(SIZE);
@@ -64,7 +64,7 @@ TEST_F(buf, put)
 	free(copy);
 }
 
-/* Those that reach beyond a page of memory that has pages, or the buffer. */
+/* Ranges beyond a page, or beyond the buffer */
 static void add_bad_offsets(FIXTURE_DATA(buf) *self, __u64 size)
 {
 	if (size > 1) {
@@ -83,7 +83,7 @@ static void add_bad_offsets(FIXTURE_DATA(buf) *self, __u64 size)
 	buf_add_case(self, 0, -size - 1);
 	buf_add_case(self, 0, -size);
 	buf_add_case(self, 0, ~0ULL);
-	/* once more through another door: address, not offset */
+	/* the same by the address instead of the offset */
 	buf_add_case(self, 0, (unsigned long)self->mem);
 }
 
@@ -109,7 +109,10 @@ TEST_F(buf, out_of_range)
 		ASSERT_EQ(buf_byte(i), self->mem[i]);
 }
 
-/* It need not begin or end with a page: what is around it is not part of it. */
+/*
+ * A buffer that does not begin or end at a page boundary excludes the rest of
+ * the page.
+ */
 TEST_F(buf, part_of_page)
 {
 	ASSERT_EQ(0, buf_register(self, self->mem + 100, PAGE));
@@ -118,7 +121,9 @@ TEST_F(buf, part_of_page)
 	buf_add_case(self, 0, PAGE - 100 - 16);
 	buf_add_case(self, 0, PAGE - 100);
 	buf_add_case(self, 0, PAGE - 16);
-	/* across two pages, and past the end, though there is memory */
+	/*
+	 * across two pages, and past the end of the buffer within the mapping
+	 */
 	buf_add_case(self, 0, PAGE - 100 - 15);
 	buf_add_case(self, 0, PAGE - 100 - 1);
 	buf_add_case(self, 0, PAGE - 15);
@@ -185,7 +190,7 @@ TEST_F(buf, no_table)
 	buf_expect_null(0);
 }
 
-/* The last of many. */
+/* The last of many buffers */
 TEST_F(buf, large_index)
 {
 	const int nr = 1000;
@@ -202,7 +207,7 @@ TEST_F(buf, large_index)
 	buf_expect_null(2);
 }
 
-/* Any event will do, not only the first. */
+/* Slices are available on any event. */
 TEST_F(buf, events)
 {
 	struct io_uring_sqe *sqe;
@@ -229,7 +234,7 @@ TEST_F(buf, events)
 	buf_expect(0, 1, buf_byte(22));
 }
 
-/* A program on two rings sees the buffers of the one that it runs for. */
+/* A program on two rings sees the buffers of the ring that it runs for. */
 TEST_F(buf, two_rings)
 {
 	struct bpf_link *link;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What the verifier lets a program do with slices, copies and again(). */
+/* Verifier checks of slices, copies and bpf_io_uring_again() */
 #include "iou_bpf.h"
 #include "kselftest_harness.h"
 #include "iou_caps.h"
@@ -13,7 +13,7 @@ static const char * const good[] = {
 	"good", "good_sleepable", "good_variable_offset",
 };
 
-/* The programs of progs/buf_verifier.bpf.c, and why each of them is rejected. */
+/* The programs of progs/buf_verifier.bpf.c, and the expected messages */
 static const struct {
 	const char *prog;
 	const char *msg;
@@ -42,7 +42,7 @@ static const struct {
 	  "calling kernel function bpf_io_uring_buf_read is not allowed" },
 };
 
-/* Loads one program of the skeleton. */
+/* Load one program of the skeleton. */
 static int load(const char *name)
 {
 	struct buf_verifier *skel = buf_verifier__open();
@@ -98,7 +98,7 @@ TEST_F_TIMEOUT(buf_verifier, rejected, 120)
 	}
 }
 
-/* Addresses are no data: one can be stored only by whoever may see them. */
+/* Only a user who may see kernel addresses can store one. */
 TEST_F(buf_verifier, pointer_leak)
 {
 	ASSERT_EQ(0, load("slice_in_context")) {

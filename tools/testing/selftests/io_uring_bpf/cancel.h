@@ -19,7 +19,7 @@ FIXTURE(cancel) {
 	struct io_uring ring;
 	struct cancel *skel;
 	struct bpf_link *link;
-	/* sqes[0] reads from it */
+	/* sqes[0] reads from this pipe */
 	int pipe[2];
 	char buf[LEN];
 	struct __kernel_timespec ts;
@@ -33,7 +33,9 @@ FIXTURE_SETUP(cancel)
 	IOU_REQUIRE();
 	ASSERT_EQ(0, iou_ring_init(&self->ring, variant->setup));
 	ASSERT_EQ(0, pipe2(self->pipe, O_NONBLOCK));
-	/* the file must not be, or reads fail instead of waiting */
+	/*
+	 * the file must not be non-blocking, or reads fail instead of waiting
+	 */
 	ASSERT_EQ(0, fcntl(self->pipe[0], F_SETFL, 0));
 	self->skel = cancel_get();
 	ASSERT_NE(NULL, self->skel);
@@ -72,24 +74,24 @@ cancel_queue_timeout(FIXTURE_DATA(cancel) *self, unsigned int ms)
 	return sqe;
 }
 
-/* What is looked for, and what is to become of it. */
+/* What a cancellation searches for, and its expected effect */
 struct cancel_case {
 	const char	*name;
 	unsigned int	flags;
 	__u64		user_data;
 	__u8		opcode;
-	/* an index into a table of the test's */
+	/* index into a table of the test */
 	unsigned int	fd;
-	/* what whoever cancels is told */
+	/* result of the cancellation */
 	int		ret;
-	/* as many of these are found, be they counted or not */
+	/* number of matching requests, returned or not */
 	int		nr;
 	unsigned int	of;
 };
 
 /*
- * Cancels by a system call, or by a request, whose CQE is the first that comes:
- * that of a flow takes its task work. Returns what that says.
+ * Cancel by a system call, or by a request, whose CQE is the first one: the CQE
+ * of a flow requires its task work. Return the result of the cancellation.
  */
 static inline int cancel_now(FIXTURE_DATA(cancel) *self,
 			     const struct cancel_case *c, int fd, bool sync)
@@ -111,7 +113,7 @@ static inline int cancel_now(FIXTURE_DATA(cancel) *self,
 	return cqe.user_data == CANCEL ? cqe.res : -EPROTO;
 }
 
-/* Nobody waits for the pipe any more: what is written to it stays there. */
+/* Return true if no request reads from the pipe: written data stays there. */
 static inline bool cancel_pipe_unused(FIXTURE_DATA(cancel) *self)
 {
 	char buf[LEN];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A child that is cancelled alone, by the application or the flow itself. */
+/* Cancellation of a single child, by the application or by the flow */
 #include "cancel.h"
 #include "iou_until.h"
 
@@ -12,7 +12,7 @@ static struct iou_event *find_event(FIXTURE_DATA(cancel) *self, __u64 user_data)
 	return NULL;
 }
 
-/* The program learns of it, and may go on as if nothing had happened. */
+/* The program sees the cancellation, and the flow can continue. */
 TEST_F(cancel, program_goes_on)
 {
 	struct iou_event *ev = self->skel->bss->events;
@@ -38,7 +38,7 @@ TEST_F(cancel, program_goes_on)
 	ASSERT_EQ(4, ev[4].res);
 }
 
-/* By its file: the flow has none, and is not meant. */
+/* A cancellation by file matches the child: a flow has no file. */
 TEST_F(cancel, child_by_fd)
 {
 	struct io_uring_sqe *sqe;
@@ -78,14 +78,14 @@ TEST_F(cancel, child_sync)
 #define USER_DATA	IORING_ASYNC_CANCEL_USERDATA
 #define OPCODE		IORING_ASYNC_CANCEL_OP
 
-/* children, as a mask */
+/* expected children, as a mask */
 #define READ_ONE	1U
 #define POLL_ONE	2U
 #define READ_TWO	4U
 #define TIMER		8U
 #define NR_CHILDREN	4
 
-/* files: none, those of the two pipes, and the first of the table */
+/* no file, the two pipes, and fixed file 0 */
 enum { NO_FILE, PIPE_ONE, PIPE_TWO, SLOT };
 
 static const struct cancel_case child_cases[] = {
@@ -116,7 +116,7 @@ static const struct cancel_case child_cases[] = {
 	{ "no such user_data", 0, CHILD + 3, .ret = -ENOENT },
 	{ "no such opcode", OPCODE, .opcode = IORING_OP_WRITE, .ret = -ENOENT },
 	{ "none of that opcode", OPCODE | ALL, .opcode = IORING_OP_WRITE },
-	/* what a flow's SQE has there is not to be found */
+	/* the unused fields of a flow's SQE must not match */
 	{ "no fd", FD, .fd = NO_FILE, .ret = -EBADF },
 	{ "fd of a flow", FD | OPCODE, .opcode = IORING_OP_BPF, .fd = PIPE_ONE,
 	  .ret = -ENOENT },
@@ -128,7 +128,7 @@ static void prep_children(FIXTURE_DATA(cancel) *self, int fd)
 {
 	struct io_uring_sqe *sqes = self->skel->bss->sqes;
 
-	/* the first one is there */
+	/* the first child is in flight */
 	io_uring_prep_poll_add(&sqes[1], self->pipe[0], POLLIN);
 	sqes[1].user_data = CHILD;
 	iou_prep_read(&sqes[2], fd, self->buf, LEN, 0, CHILD + 1);
@@ -146,7 +146,7 @@ static void start_children(struct __test_metadata *_metadata,
 	ASSERT_EQ(1, iou_submit(&self->ring));
 }
 
-/* Those among the first @nr events that have been cancelled. */
+/* Return the children among the first @nr events that were cancelled. */
 static unsigned int cancelled_children(FIXTURE_DATA(cancel) *self, int nr)
 {
 	const struct io_uring_sqe *sqe = self->skel->bss->sqes;
@@ -165,7 +165,9 @@ static unsigned int cancelled_children(FIXTURE_DATA(cancel) *self, int nr)
 	return found;
 }
 
-/* They are events of the flow, which lives on, with the others. */
+/*
+ * A cancelled child is an event of the flow, which continues with the others.
+ */
 static void cancel_children(struct __test_metadata *_metadata,
 			    FIXTURE_DATA(cancel) *self,
 			    const struct cancel_case *c, int fd, bool sync)
@@ -200,8 +202,8 @@ static void cancel_children(struct __test_metadata *_metadata,
 }
 
 /*
- * By all that a request has. These are fewer children than an SQ thread issues
- * in one go: they are there when the flow has been submitted.
+ * Cancellation by each attribute of a request. An SQ thread issues this number
+ * of children at once, so they are in flight after the submission.
  */
 static void find_children(struct __test_metadata *_metadata,
 			  FIXTURE_DATA(cancel) *self, bool sync)
@@ -233,7 +235,10 @@ TEST_F(cancel, children_found_sync)
 	find_children(_metadata, self, true);
 }
 
-/* Any request is the flow as well, which comes first: they are no events then. */
+/*
+ * IORING_ASYNC_CANCEL_ANY matches the flow first, so its children are no
+ * events.
+ */
 TEST_F(cancel, any_child_is_any_flow)
 {
 	static const struct cancel_case cases[] = {
@@ -260,7 +265,7 @@ TEST_F(cancel, any_child_is_any_flow)
 	close(other[1]);
 }
 
-/* One child cancels the other. None of that is seen outside. */
+/* One child cancels another, without any CQE. */
 TEST_F(cancel, child_by_child)
 {
 	struct io_uring_sqe *sqe = &self->skel->bss->sqes[1];
@@ -274,7 +279,7 @@ TEST_F(cancel, child_by_child)
 	iou_prep_nop(iou_get_sqe(&self->ring), 0, 0, OTHER);
 	ASSERT_EQ(2, iou_submit(&self->ring));
 
-	/* of the flow that depends on which of the two comes last */
+	/* the result of the flow depends on the order of the two */
 	for (int i = 0; i < 2; i++) {
 		struct io_uring_cqe cqe = {};
 
@@ -291,7 +296,7 @@ TEST_F(cancel, child_by_child)
 	ASSERT_EQ(0, ev->res);
 }
 
-/* A child cancels the flow that it is part of. */
+/* A child cancels its own flow. */
 TEST_F(cancel, flow_by_child)
 {
 	struct io_uring_sqe *sqe = &self->skel->bss->sqes[1];
@@ -313,7 +318,7 @@ TEST_F(cancel, flow_by_child)
 	ASSERT_TRUE(cancel_pipe_unused(self));
 }
 
-/* One flow cancels another, which knows nothing of it. */
+/* One flow cancels another one. */
 TEST_F(cancel, flow_by_other_flow)
 {
 	struct io_uring_sqe *sqe = &self->skel->bss->sqes[0];
@@ -333,11 +338,11 @@ TEST_F(cancel, flow_by_other_flow)
 		ASSERT_EQ(cqe.user_data == FLOW ? -ECANCELED : 0, cqe.res);
 	}
 	ASSERT_NO_CQE(&self->ring);
-	/* two that start, a child that completes, and the flow that is told */
+	/* START of both, the completion of the child, and CANCEL */
 	ASSERT_EQ(4, self->skel->bss->nr_events);
 }
 
-/* A cancelled flow issues nothing, though its program asks for it. */
+/* A cancelled flow issues nothing. */
 TEST_F(cancel, nothing_is_issued_afterwards)
 {
 	struct io_uring_cqe cqes[2];
@@ -357,7 +362,7 @@ TEST_F(cancel, nothing_is_issued_afterwards)
 	ASSERT_EQ(BPF_IO_URING_CANCEL, self->skel->bss->events[1].event);
 }
 
-/* The ring is as good as new. */
+/* The ring is usable afterwards. */
 TEST_F(cancel, again_and_again)
 {
 	self->link = IOU_ATTACH(self->skel->progs.cancel_issue, &self->ring, 0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The last event of a flow that is cancelled. */
+/* The last event of a cancelled flow */
 #include "iou_bpf.h"
 #include "kselftest_harness.h"
 #include "cancel_event.skel.h"
@@ -9,7 +9,7 @@
 #define CANCEL	0xca4cULL
 #define OTHER	0x07e4ULL
 
-/* what one run may post */
+/* limit of CQEs per run */
 #define MAX_CQES	16
 #define NR_FLOWS	6
 
@@ -17,7 +17,7 @@ FIXTURE(cancel_event) {
 	struct io_uring ring;
 	struct cancel_event *skel;
 	struct bpf_link *link;
-	/* the flow's child reads from it */
+	/* the child of the flow reads from this pipe */
 	int pipe[2];
 	char buf[4];
 };
@@ -65,7 +65,10 @@ static void start(struct __test_metadata *_metadata,
 	ASSERT_EQ(1, self->skel->bss->nr_events);
 }
 
-/* Event @n is that of a flow with one child, which has not been cancelled yet. */
+/*
+ * Check that event @n belongs to a flow with one child that is not cancelled
+ * yet.
+ */
 #define ASSERT_CANCEL_EVENT(n) do {					\
 	struct iou_event *__ev = &self->skel->bss->events[n];		\
 									\
@@ -90,7 +93,7 @@ static void start(struct __test_metadata *_metadata,
 	ASSERT_CANCEL_EVENT(1);						\
 } while (0)
 
-/* Nothing can be started, and the end is not for the program to decide. */
+/* Issuing and ending the flow fail during CANCEL. */
 TEST_F(cancel_event, what_is_refused)
 {
 	self->skel->bss->nr_cqes = 1;
@@ -101,7 +104,7 @@ TEST_F(cancel_event, what_is_refused)
 		struct io_uring_cqe cqe = {};
 
 		ASSERT_EQ(0, iou_wait_cqe(&self->ring, &cqe));
-		/* the state is that of the flow: START was 1 */
+		/* the state is preserved: START has set 1 */
 		ASSERT_EQ(cqe.user_data == FLOW + 1 ? 2 :
 			  cqe.user_data == FLOW ? -ECANCELED : 0, cqe.res);
 	}
@@ -113,7 +116,7 @@ TEST_F(cancel_event, what_is_refused)
 	ASSERT_EQ(0, self->skel->bss->post_ret);
 }
 
-/* There is no completion that a verdict could be about. */
+/* The verdict is ignored, as there is no completion. */
 TEST_F(cancel_event, verdict_is_ignored)
 {
 	for (int i = 0; i <= BPF_IO_URING_DROP_BUF; i++) {
@@ -167,10 +170,10 @@ TEST_F(cancel_event, link_timeout)
 }
 
 /*
- * It's found once, what is behind it fails at once, and it ends when nothing of it
- * is left, after the program has been told.
+ * The flow is found once, its chain fails at once, and it ends after CANCEL,
+ * when nothing of it is in flight.
  */
-TEST_F(cancel_event, rule_b3_cancel_in_three_steps)
+TEST_F(cancel_event, cancel_in_three_steps)
 {
 	struct io_uring_cqe cqes[4];
 
@@ -189,12 +192,12 @@ TEST_F(cancel_event, rule_b3_cancel_in_three_steps)
 	ASSERT_NO_CQE(&self->ring);
 	ASSERT_EQ(2, self->skel->bss->nr_events);
 	ASSERT_CANCEL_EVENT(1);
-	/* nobody reads from the pipe any more */
+	/* no request reads from the pipe any more */
 	ASSERT_EQ(4, write(self->pipe[1], "left", 4));
 	ASSERT_EQ(4, read(self->pipe[0], self->buf, 4));
 }
 
-/* Its program has never run, and doesn't know of it. */
+/* There is no CANCEL for a flow whose program has not run. */
 TEST_F(cancel_event, not_started)
 {
 	struct io_uring_cqe cqes[2];
@@ -208,8 +211,9 @@ TEST_F(cancel_event, not_started)
 }
 
 /*
- * A child that comes to its end by itself now is no event any more. On a ring that
- * does not defer the flow is done by then, and an SQ thread begins with either.
+ * A completion of the child after the cancellation is no event. Without
+ * DEFER_TASKRUN, the flow has ended by then. An SQ thread handles these in any
+ * order.
  */
 TEST_F(cancel_event, child_has_completed)
 {
@@ -232,6 +236,67 @@ TEST_F(cancel_event, child_has_completed)
 	ASSERT_EQ(2, self->skel->bss->nr_events);
 }
 
+/*
+ * Let the program end the flow at @event, and cancel the flow in the same run, by a
+ * request of the application. The flow keeps its result, and there is no CANCEL.
+ */
+static void complete_and_cancel(struct __test_metadata *_metadata,
+				FIXTURE_DATA(cancel_event) *self, __u32 event, int res)
+{
+	struct cancel_event__bss *bss = self->skel->bss;
+	struct io_uring_cqe cqes[3];
+
+	bss->end_at = event;
+	bss->end_res = res;
+	bss->cancel_ud = CANCEL;
+	ASSERT_EQ(0, bpf_link__update_program(self->link,
+					      self->skel->progs.cancel_completed));
+	iou_queue_bpf(&self->ring, 0, FLOW)->flags = IOSQE_IO_LINK;
+	iou_prep_nop(iou_get_sqe(&self->ring), 0, 0, OTHER);
+	ASSERT_EQ(2, iou_submit(&self->ring));
+	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 3));
+	ASSERT_EQ(0, bss->issue_ret);
+	ASSERT_EQ(0, bss->complete_ret);
+	ASSERT_HAS_CQE(cqes, 3, FLOW, res);
+	ASSERT_HAS_CQE(cqes, 3, CANCEL, -ENOENT);
+	/* the result decides about the chain */
+	ASSERT_HAS_CQE(cqes, 3, OTHER, res < 0 ? -ECANCELED : 0);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(0, bss->nr_cancel);
+	ASSERT_EQ(event == BPF_IO_URING_START ? 1 : 2, bss->nr_events);
+	/* nobody reads from the pipe any more */
+	ASSERT_EQ(4, write(self->pipe[1], "left", 4));
+	ASSERT_EQ(4, read(self->pipe[0], self->buf, 4));
+}
+
+TEST_F(cancel_event, completed_at_start)
+{
+	self->skel->bss->nr_sqes = 0;
+	complete_and_cancel(_metadata, self, BPF_IO_URING_START, 5);
+}
+
+/* The staged child is not issued. */
+TEST_F(cancel_event, completed_at_start_with_child)
+{
+	complete_and_cancel(_metadata, self, BPF_IO_URING_START, 5);
+}
+
+/* The end of the flow cancels the other child, which is in flight. */
+TEST_F(cancel_event, completed_with_child_in_flight)
+{
+	iou_prep_nop(&self->skel->bss->sqes[1], 0, 0, CHILD + 1);
+	self->skel->bss->nr_sqes = 2;
+	complete_and_cancel(_metadata, self, BPF_IO_URING_COMPLETE, 5);
+}
+
+/* The cancellation does not replace an error that the program has chosen. */
+TEST_F(cancel_event, completed_with_error)
+{
+	iou_prep_nop(&self->skel->bss->sqes[1], 0, 0, CHILD + 1);
+	self->skel->bss->nr_sqes = 2;
+	complete_and_cancel(_metadata, self, BPF_IO_URING_COMPLETE, -EIO);
+}
+
 TEST_F(cancel_event, detach)
 {
 	start(_metadata, self);
@@ -241,11 +306,11 @@ TEST_F(cancel_event, detach)
 	ASSERT_EQ(1, self->skel->bss->nr_events);
 }
 
-/* The next program of the slot has nothing to do with a flow of the last one. */
+/* The next program of the slot does not see the flow of the previous one. */
 TEST_F(cancel_event, replaced_meanwhile)
 {
 	if (!(variant->setup & IORING_SETUP_DEFER_TASKRUN))
-		SKIP(return, "task work doesn't wait on such a ring");
+		SKIP(return, "requires IORING_SETUP_DEFER_TASKRUN");
 	start(_metadata, self);
 	ASSERT_EQ(0, iou_sync_cancel(&self->ring, FLOW, 0, -1, 0));
 	bpf_link__destroy(self->link);
@@ -259,14 +324,16 @@ TEST_F(cancel_event, close_ring)
 	start(_metadata, self);
 	io_uring_queue_exit(&self->ring);
 	self->ring.ring_fd = -1;
-	/* that the child reads from it is over when nobody else does */
+	/* the pipe has no reader when the child is gone */
 	close(self->pipe[0]);
 	self->pipe[0] = -1;
 	ASSERT_TRUE(iou_fd_gets(self->pipe[1], POLLERR, IOU_WAIT_MS));
 	ASSERT_EQ(1, self->skel->bss->nr_events);
 }
 
-/* More of them at once than there is room for what their programs post. */
+/*
+ * More flows than there is room in the CQ for the CQEs that their programs post
+ */
 TEST_F(cancel_event, many)
 {
 	const int nr = NR_FLOWS;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A flow is cancelled that has just been given a file: it's not lost. */
+/*
+ * A flow is cancelled after its child has opened a file: the file is not lost.
+ */
 #include <sys/socket.h>
 
 #include "cancel.h"
 
-/* ends when all else has */
+/* EOF when all writers are closed */
 static int other_end;
 
 static void prep_openat(struct io_uring_sqe *sqe)
@@ -24,8 +26,8 @@ static void prep_socket(struct io_uring_sqe *sqe)
 }
 
 /*
- * The child completes in a worker. The task doesn't take note before the flow is
- * cancelled, as it's what asks for events.
+ * The child completes in a worker. The task does not handle the completion
+ * before the flow is cancelled, since the same task requests events.
  */
 static void run(struct __test_metadata *_metadata, FIXTURE_DATA(cancel) *self,
 		struct io_uring_cqe *cqes, int nr)
@@ -58,7 +60,7 @@ static void run_fd(struct __test_metadata *_metadata, FIXTURE_DATA(cancel) *self
 
 #define NEEDS_DEFER() do {						\
 	if (!(variant->setup & IORING_SETUP_DEFER_TASKRUN))		\
-		SKIP(return, "task work doesn't wait on such a ring");	\
+		SKIP(return, "requires IORING_SETUP_DEFER_TASKRUN");	\
 } while (0)
 
 TEST_F(cancel, openat)
@@ -95,7 +97,9 @@ TEST_F(cancel, accept)
 	close(fd);
 }
 
-/* It's in a table, at a place that the application has chosen or has to learn. */
+/*
+ * A direct descriptor: the application has chosen the slot, or must learn it.
+ */
 TEST_F(cancel, direct_descriptor)
 {
 	struct io_uring_cqe cqes[3];
@@ -114,7 +118,7 @@ TEST_F(cancel, direct_descriptor)
 	ASSERT_HAS_CQE(cqes, 3, CHILD, 1);
 }
 
-/* A failure has brought nothing that could be lost. */
+/* A failed request has opened nothing. */
 TEST_F(cancel, failed)
 {
 	struct io_uring_cqe cqes[2];

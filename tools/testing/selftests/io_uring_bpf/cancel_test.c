@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The application cancels flows, in all the ways there are. */
+/* Cancellation of flows by the application */
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -7,7 +7,7 @@
 
 #include "cancel.h"
 
-/* What stands behind the flow goes with it, at once. */
+/* The chain behind the flow is cancelled at once. */
 TEST_F(cancel, flow_with_chain)
 {
 	struct io_uring_cqe cqes[4];
@@ -35,7 +35,7 @@ TEST_F(cancel, flow_with_chain)
 	ASSERT_EQ(BPF_IO_URING_CANCEL, self->skel->bss->events[1].event);
 }
 
-/* It is found once. */
+/* A flow is found once. */
 TEST_F(cancel, twice)
 {
 	struct io_uring_cqe cqes[3];
@@ -68,7 +68,7 @@ TEST_F(cancel, unknown)
 	ASSERT_CQE(&self->ring, FLOW, 0);
 }
 
-/* With the same user_data it is the flow that is meant, not its child. */
+/* With equal user_data, the flow is found before its child. */
 TEST_F(cancel, child_of_the_same_name)
 {
 	struct io_uring_cqe cqes[2];
@@ -87,7 +87,7 @@ TEST_F(cancel, child_of_the_same_name)
 	ASSERT_TRUE(cancel_pipe_unused(self));
 }
 
-/* Cancels @nr of three flows and a read of the application, which comes last. */
+/* Cancel @nr of three flows and a read of the application, which is last. */
 static void cancel_many(struct __test_metadata *_metadata,
 			FIXTURE_DATA(cancel) *self, unsigned int flags,
 			int nr)
@@ -117,7 +117,7 @@ static void cancel_many(struct __test_metadata *_metadata,
 	}
 	ASSERT_EQ(nr == 4, !!iou_find_cqe(cqes, nr + 1, OTHER));
 	ASSERT_NO_CQE(&self->ring);
-	/* three that start, and that are told of their end */
+	/* three STARTs, and the CANCEL events */
 	ASSERT_EQ(6, self->skel->bss->nr_events);
 	if (nr == 4)
 		return;
@@ -192,12 +192,12 @@ static const struct cancel_case flow_cases[] = {
 	  .ret = 2, .nr = 2 },
 	{ "another opcode", OPCODE | USER_DATA, FLOW, IORING_OP_NOP,
 	  .ret = -ENOENT },
-	/* each of them has a child */
+	/* each flow has a child */
 	{ "any", ANY, .ret = 6, .nr = 3 },
 	{ "all and any", ALL | ANY, .ret = 6, .nr = 3 },
 };
 
-/* Two flows of one name and one of another. The rest of them ends as ever. */
+/* Two flows with the same user_data, and one with another. All of them end. */
 static void cancel_flows(struct __test_metadata *_metadata,
 			 FIXTURE_DATA(cancel) *self,
 			 const struct cancel_case *c, bool sync)
@@ -224,7 +224,9 @@ static void cancel_flows(struct __test_metadata *_metadata,
 	ASSERT_EQ(6, self->skel->bss->nr_events);
 }
 
-/* By all that they have, which is no file, and in either way. */
+/*
+ * Cancellation by each attribute except the file, by request and by system call
+ */
 TEST_F(cancel, flows_found)
 {
 	self->link = IOU_ATTACH(self->skel->progs.cancel_issue, &self->ring, 0);
@@ -236,7 +238,7 @@ TEST_F(cancel, flows_found)
 	ASSERT_TRUE(cancel_pipe_unused(self));
 }
 
-/* A deadline for all that the flow does. */
+/* A linked timeout limits the whole flow. */
 TEST_F(cancel, linked_timeout)
 {
 	struct io_uring_cqe cqes[3];
@@ -252,7 +254,7 @@ TEST_F(cancel, linked_timeout)
 	ASSERT_HAS_CQE(cqes, 3, OTHER, -ECANCELED);
 	ASSERT_NO_CQE(&self->ring);
 	ASSERT_TRUE(cancel_pipe_unused(self));
-	/* it would have issued its read again */
+	/* the program would have issued the read again */
 	ASSERT_EQ(2, self->skel->bss->nr_events);
 	ASSERT_EQ(BPF_IO_URING_CANCEL, self->skel->bss->events[1].event);
 	ASSERT_EQ(-ECANCELED, self->skel->bss->rets[0]);
@@ -275,7 +277,9 @@ TEST_F(cancel, linked_timeout_in_time)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* A linked timeout ends its flow, and no other flow with the same user_data. */
+/*
+ * A linked timeout cancels its flow, and no other flow with the same user_data.
+ */
 TEST_F(cancel, linked_timeout_same_user_data)
 {
 	struct io_uring_cqe cqes[2];
@@ -284,7 +288,10 @@ TEST_F(cancel, linked_timeout_same_user_data)
 	iou_queue_bpf(&self->ring, 0, FLOW)->flags = IOSQE_IO_LINK;
 	cancel_queue_timeout(self, 300);
 	ASSERT_EQ(2, iou_submit(&self->ring));
-	/* the request behind the second flow tells the flows apart */
+	/*
+	 * the user_data of the request behind the second flow distinguishes the
+	 * flows
+	 */
 	iou_queue_bpf(&self->ring, 0, FLOW)->flags = IOSQE_IO_LINK;
 	iou_prep_nop(iou_get_sqe(&self->ring), 0, 0, OTHER);
 	ASSERT_EQ(2, iou_submit(&self->ring));
@@ -299,7 +306,7 @@ TEST_F(cancel, linked_timeout_same_user_data)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* A request behind the first of a chain is not there yet, as ever. */
+/* A request behind the head of a chain is not found, as without BPF. */
 TEST_F(cancel, flow_that_waits_in_a_chain)
 {
 	struct io_uring_cqe cqes[3];
@@ -314,7 +321,7 @@ TEST_F(cancel, flow_that_waits_in_a_chain)
 	ASSERT_EQ(3, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, CANCEL, -ENOENT);
 
-	/* that of the request before it is the flow's first event */
+	/* the completion of the request before the flow is its first event */
 	cancel_queue(self, OTHER, 0);
 	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 3));
@@ -328,7 +335,7 @@ TEST_F(cancel, flow_that_waits_in_a_chain)
 	ASSERT_EQ(0, self->skel->bss->events[0].flags);
 }
 
-/* One that waits for data, for time, for a futex, for a process, and in a worker. */
+/* Children that wait for data, time, a futex, a process, and in a worker */
 static void children_of_all_kinds(FIXTURE_DATA(cancel) *self, const char *fifo,
 				  pid_t pid, __u32 *futex)
 {
@@ -336,7 +343,7 @@ static void children_of_all_kinds(FIXTURE_DATA(cancel) *self, const char *fifo,
 
 	self->ts.tv_sec = 3600;
 	io_uring_prep_timeout(&sqes[1], &self->ts, 0, 0);
-	/* FUTEX2_SIZE_U32, private, and any bit */
+	/* FUTEX2_SIZE_U32, private, any bit */
 	memset(&sqes[2], 0, sizeof(sqes[2]));
 	sqes[2].opcode = IORING_OP_FUTEX_WAIT;
 	sqes[2].fd = 0x02 | 128;
@@ -373,7 +380,7 @@ TEST_F(cancel, wherever_children_wait)
 	for (int i = 0; i < 2; i++) {
 		iou_queue_bpf(&self->ring, 0, FLOW);
 		ASSERT_EQ(1, iou_submit(&self->ring));
-		/* all of them are there, and wait */
+		/* all of them are in flight and wait */
 		ASSERT_NO_CQE(&self->ring);
 		ASSERT_EQ(1 + 2 * i, self->skel->bss->nr_events);
 		iou_queue_cancel(&self->ring, FLOW, CANCEL);

@@ -22,7 +22,7 @@ FIXTURE(chain) {
 	struct chain *skel;
 	struct bpf_link *link;
 	struct bpf_link *link1;
-	/* the chain reads from in[0] and writes to out[1] */
+	/* the chain reads from in[0], and writes to out[1] */
 	int in[2];
 	int out[2];
 	char buf[LEN];
@@ -95,7 +95,7 @@ chain_queue_timeout(FIXTURE_DATA(chain) *self, unsigned int ms,
 	return sqe;
 }
 
-/* The whole of it: a read, a flow for slot 0 and a write. */
+/* Queue the whole chain: a read, a flow for slot 0, and a write. */
 static inline void chain_queue(FIXTURE_DATA(chain) *self)
 {
 	chain_queue_read(self, IOSQE_IO_LINK);
@@ -103,7 +103,7 @@ static inline void chain_queue(FIXTURE_DATA(chain) *self)
 	chain_queue_write(self);
 }
 
-/* Did the write at the end of the chain run? */
+/* Return true if the write at the end of the chain has run. */
 static inline bool chain_has_written(FIXTURE_DATA(chain) *self)
 {
 	char buf[LEN];

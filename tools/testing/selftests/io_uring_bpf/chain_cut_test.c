@@ -86,7 +86,7 @@ TEST_F(chain, read_in_time)
 	ASSERT_EQ(1, self->skel->bss->nr_events);
 }
 
-/* A timeout behind the flow is one for all that it does. */
+/* A timeout behind the flow limits the whole flow. */
 TEST_F(chain, timeout_of_the_flow)
 {
 	struct io_uring_cqe cqes[4];
@@ -187,7 +187,7 @@ TEST_F(chain, unprepared_flow_cuts)
 	ASSERT_EQ(0, self->skel->bss->nr_events);
 }
 
-/* With a program, and a flow that is alive, behind the read in flight. */
+/* The program is attached, and a flow is alive behind the read in flight. */
 TEST_F(chain, detached_while_read_is_in_flight)
 {
 	struct io_uring_cqe cqes[3];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Dropping requests of the chain behind a flow. */
+/* Removal of requests from the chain behind a flow */
 #include "edit.h"
 #include "process.h"
 
@@ -40,7 +40,7 @@ TEST_F(edit, all_in_silence)
 	EDIT_ASSERT_DONE();
 }
 
-/* The flow's end is its program's, whatever became of the chain. */
+/* The result of the flow does not depend on the chain. */
 TEST_F(edit, rest_with_cqe)
 {
 	edit_step(self, 0, EDIT_DROP, 1,
@@ -49,7 +49,7 @@ TEST_F(edit, rest_with_cqe)
 	edit_queue_flow(self, 0, IOSQE_IO_LINK);
 	edit_queue_nop(self, MEMBER, 0, IOSQE_IO_LINK);
 	edit_queue_nop(self, MEMBER + 1, 1, IOSQE_IO_LINK);
-	/* as with any failure, this one speaks up */
+	/* a failure overrides IOSQE_CQE_SKIP_SUCCESS */
 	edit_queue_nop(self, MEMBER + 2, 2, IOSQE_CQE_SKIP_SUCCESS);
 	EDIT_SUBMIT(4);
 	ASSERT_CQE(&self->ring, MEMBER + 1, -ECANCELED);
@@ -59,7 +59,9 @@ TEST_F(edit, rest_with_cqe)
 	EDIT_ASSERT_DONE();
 }
 
-/* Those that are named are none of the rest, and the first word counts. */
+/*
+ * Requests that are named are not part of the rest, and the first call counts.
+ */
 TEST_F(edit, combined)
 {
 	struct edit_step *s[6];
@@ -125,7 +127,7 @@ TEST_F(edit, nothing_to_drop)
 	ASSERT_EQ(-ENOENT, s->ret);
 }
 
-/* In the event of a child, in place and by task work, and of what is before it. */
+/* On events of a child, in place and by task work, and of the request before */
 TEST_F(edit, later_events)
 {
 	for (int tw = 0; tw < 2; tw++) {
@@ -166,7 +168,7 @@ TEST_F(edit, flow)
 	ASSERT_EQ(1, self->skel->bss->nr_events);
 }
 
-/* The flow behind it begins with the completion of who is before it now. */
+/* The flow behind it starts with the completion of its new predecessor. */
 TEST_F(edit, member_before_flow)
 {
 	for (int before = 0; before < 2; before++) {
@@ -196,7 +198,7 @@ TEST_F(edit, member_before_flow)
 	EDIT_ASSERT_DONE();
 }
 
-/* Who was before the flow is not any more. */
+/* A flow whose predecessor was dropped */
 TEST_F(edit, flow_behind_member)
 {
 	edit_step(self, 0, EDIT_DROP, 1, 0);
@@ -212,7 +214,10 @@ TEST_F(edit, flow_behind_member)
 	ASSERT_EQ(1, self->skel->bss->nr_events);
 }
 
-/* That of the flow still limits it, those of members go with them. */
+/*
+ * The timeout of the flow still limits it, those of members are dropped with
+ * them.
+ */
 TEST_F(edit, timeouts)
 {
 	EDIT_NEEDS_WAITING();
@@ -237,7 +242,7 @@ TEST_F(edit, timeouts)
 	EDIT_ASSERT_DONE();
 }
 
-/* Dropped flows give their numbers back: there are not that many. */
+/* Dropped flows release their indexes, of which there are fewer. */
 TEST_F_TIMEOUT(edit, flows_are_no_more, 300)
 {
 	unsigned int i, n, nr = 1023, chains = 65536 / nr + 2;
@@ -257,8 +262,8 @@ TEST_F_TIMEOUT(edit, flows_are_no_more, 300)
 }
 
 /*
- * A wait for a private futex is counted from its preparation, till it's gone. Who
- * exits waits for such ones, and not for other requests if there are none.
+ * A wait for a private futex is tracked from its preparation to its end. An
+ * exiting task waits for tracked requests only.
  */
 TEST_F(edit, tracked_member_and_exit)
 {
@@ -292,7 +297,9 @@ TEST_F(edit, tracked_member_and_exit)
 		_exit(iou_submit(&ring) != 3 || iou_wait_cqe(&ring, &cqe));
 	}
 	gone = wait_for(pid, &status, 0);
-	/* else it can't be killed, but has nothing to wait for without the read */
+	/*
+	 * without the read, the process cannot be killed but waits for nothing
+	 */
 	ASSERT_TRUE(gone || edit_let_go(self));
 	ASSERT_TRUE(gone);
 	ASSERT_EQ(0, status);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Verdicts about the chain: a failure doesn't cut it, or a success does. */
+/* Verdicts on the chain: a failure does not cut it, or a success does. */
 #include "edit.h"
 
 #define SKIP_SUCCESS	IOSQE_CQE_SKIP_SUCCESS
@@ -33,7 +33,7 @@ TEST_F(edit, flow_cuts)
 	EDIT_ASSERT_DONE();
 }
 
-/* Said in any event, of a child as well, and the last word counts. */
+/* On any event, including those of children. The last verdict counts. */
 TEST_F(edit, last_word)
 {
 	static const unsigned int said[][3] = {
@@ -67,7 +67,10 @@ TEST_F(edit, last_word)
 	EDIT_ASSERT_DONE();
 }
 
-/* Without a word its result decides, if nobody has ended it by hand as well. */
+/*
+ * Without a verdict, the result decides, including that of
+ * bpf_io_uring_complete().
+ */
 TEST_F(edit, child_failed)
 {
 	for (int go_on = 0; go_on < 2; go_on++) {
@@ -86,7 +89,7 @@ TEST_F(edit, child_failed)
 	EDIT_ASSERT_DONE();
 }
 
-/* A flow that is cancelled has no say. */
+/* A verdict has no effect on a cancelled flow. */
 TEST_F(edit, cancelled_flow)
 {
 	struct io_uring_cqe cqes[3];
@@ -106,8 +109,8 @@ TEST_F(edit, cancelled_flow)
 	EDIT_ASSERT_DONE();
 }
 
-/* Whatever becomes of the one before it, the flow has left that chain. */
-TEST_F(edit, rule_b2_leaves_chain)
+/* The flow has left the chain of the request before, whatever its result. */
+TEST_F(edit, leaves_chain)
 {
 	static const unsigned int flags[] = {
 		IOSQE_IO_LINK, IOSQE_IO_HARDLINK, IOSQE_IO_LINK | IOSQE_ASYNC,
@@ -133,8 +136,11 @@ TEST_F(edit, rule_b2_leaves_chain)
 	EDIT_ASSERT_DONE();
 }
 
-/* What is silent in success: a flow that fails or cuts speaks, the rest doesn't. */
-TEST_F(edit, trap_11_fail_skip)
+/*
+ * IOSQE_CQE_SKIP_SUCCESS: a flow that fails or cuts posts its CQE, others do
+ * not.
+ */
+TEST_F(edit, fail_skip)
 {
 	static const struct {
 		int res;

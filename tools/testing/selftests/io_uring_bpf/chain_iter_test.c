@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Looking at the chain behind a flow, or behind a watched request. */
+/* Iteration over the chain behind a flow, or behind a watched request */
 #include "edit.h"
 #include "iou_caps.h"
 
@@ -50,7 +50,10 @@ TEST_F(edit, members)
 	ASSERT_MEMBER(3, 0, 3, MEMBER + 3, IORING_OP_NOP, last);
 }
 
-/* It belongs to the request before it, and that of the flow to the flow. */
+/*
+ * A linked timeout belongs to the request before it, and that of the flow to
+ * the flow.
+ */
 TEST_F(edit, timeout_is_no_member)
 {
 	struct io_uring_cqe cqes[5];
@@ -70,7 +73,7 @@ TEST_F(edit, timeout_is_no_member)
 	ASSERT_MEMBER(1, 0, 1, MEMBER + 1, IORING_OP_NOP, 0);
 }
 
-/* The flow behind it sees what is left, in the event of the one before. */
+/* The flow behind it sees the rest, on the completion of the member before. */
 TEST_F(edit, flow_is_a_member)
 {
 	edit_queue_nop(self, HEAD, 0, IOSQE_IO_LINK);
@@ -89,7 +92,7 @@ TEST_F(edit, flow_is_a_member)
 	ASSERT_MEMBER(2, 1, 0, MEMBER, IORING_OP_NOP, 0);
 }
 
-/* The chain is the same for all of a run, and edited by the next one. */
+/* The chain is constant during a run, and edited for the next one. */
 TEST_F(edit, edits_come_after_the_run)
 {
 	edit_step(self, 0, EDIT_DROP, 0, 0);
@@ -106,8 +109,8 @@ TEST_F(edit, edits_come_after_the_run)
 	ASSERT_MEMBER(2, 1, 0, MEMBER + 1, IORING_OP_NOP, 0);
 }
 
-/* What is in place of the result and flags of a CQE is the file, till it has one. */
-TEST_F(edit, trap_14_member_cqe_flags)
+/* Before a member completes, its fd is in place of the result and flags. */
+TEST_F(edit, member_cqe_flags)
 {
 	edit_queue_flow(self, 0, IOSQE_IO_LINK);
 	edit_queue_read(self, MEMBER, IOSQE_IO_LINK);
@@ -125,7 +128,7 @@ TEST_F(edit, trap_14_member_cqe_flags)
 	ASSERT_MEMBER(0, 0, 0, MEMBER, IORING_OP_READ, IOSQE_IO_LINK);
 }
 
-/* All of it is shown, also those whose index is too large for what edits it. */
+/* All members are shown, including those whose index is too large for edits. */
 TEST_F(edit, long_chain)
 {
 	int nr = 100;
@@ -142,7 +145,7 @@ TEST_F(edit, long_chain)
 			      i < nr - 1 ? IOSQE_IO_LINK : 0);
 }
 
-/* Who watches may look at what is behind the request, and only look. */
+/* A watching program can iterate but not edit. */
 TEST_F(edit, watching)
 {
 	LIBBPF_OPTS(bpf_iouring_opts, opts, .slot = 2,
@@ -191,7 +194,7 @@ TEST_F(edit, sleepable)
 	ASSERT_EQ(3, self->skel->bss->nr_members);
 }
 
-/* None of it takes more than loading a program does. */
+/* The iterator requires no further capability. */
 TEST(cap_bpf_is_enough)
 {
 	struct edit *skel;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Linking behind a flow: limits, errors, checks, workers, drains, many flows. */
+/*
+ * Requests linked behind a flow: limits, errors, checks, workers, drains, many
+ * flows
+ */
 #include "edit.h"
 
 #include <sys/poll.h>
@@ -51,7 +54,7 @@ TEST_F(edit, size)
 	ASSERT_EQ(-EINVAL, self->skel->bss->rets[1]);
 }
 
-/* Eight in a run, and 128 behind a flow. All of them run. */
+/* Eight requests per run, and 128 behind a flow. All of them run. */
 TEST_F(edit, limits)
 {
 	int i, nr;
@@ -97,7 +100,7 @@ TEST_F(edit, limit_together)
 	ASSERT_EQ(-ENOBUFS, self->skel->bss->rets[0]);
 }
 
-/* The memory of a request whose CQE had more words comes back for another one. */
+/* The memory of a request with extra words is reused for another one. */
 TEST_F(edit, no_words_of_others)
 {
 	struct io_uring_sqe *sqe;
@@ -109,7 +112,7 @@ TEST_F(edit, no_words_of_others)
 		edit_next_round(self);
 		for (int i = 0; i < 2; i++) {
 			sqe = edit_sqe(self, i, CHILD, 0);
-			/* both are there before any of them retires */
+			/* both are allocated before the first one is freed */
 			sqe->nop_flags |= IORING_NOP_CQE32 | IORING_NOP_TW;
 			sqe->off = 0x1111;
 			sqe->addr = 0x2222;
@@ -119,7 +122,7 @@ TEST_F(edit, no_words_of_others)
 		}
 		edit_sqe(self, 2, CHILD, 0)->nop_flags |= IORING_NOP_TW;
 		edit_step(self, 0, EDIT_ISSUE, 2, 0);
-		/* can't be prepared, and the other one goes with it */
+		/* fails its preparation, so the other one is cancelled */
 		if (bad)
 			self->skel->bss->sqes[3].nop_flags = 1U << 31;
 		edit_queue_flow(self, 0, 0);
@@ -137,7 +140,7 @@ TEST_F(edit, no_words_of_others)
 	EDIT_ASSERT_DONE();
 }
 
-/* It passes what the application's requests pass, or doesn't. */
+/* A linked request undergoes the checks of the application's requests. */
 TEST_F(edit, restricted)
 {
 	const __u8 ops[] = { IORING_OP_BPF, IORING_OP_READ };
@@ -185,7 +188,7 @@ TEST_F(edit, personality)
 	EDIT_ASSERT_DONE();
 }
 
-/* Let the program watch NOPs as well, which counts as events. */
+/* Let the program watch NOPs as well, which it counts as events. */
 static struct bpf_link *watch_nops(FIXTURE_DATA(edit) *self)
 {
 	LIBBPF_OPTS(bpf_iouring_opts, opts, .slot = 2,
@@ -196,7 +199,7 @@ static struct bpf_link *watch_nops(FIXTURE_DATA(edit) *self)
 					   self->ring.ring_fd, &opts);
 }
 
-/* No program watches it, be it that it's never issued. */
+/* No program watches a linked request, even if it is never issued. */
 TEST_F(edit, unwatched)
 {
 	struct bpf_link *watch = watch_nops(self);
@@ -227,8 +230,8 @@ TEST_F(edit, unwatched)
 }
 
 /*
- * A request that a program linked is not watched either if the flow behind it leaves
- * the chain, or if the request itself does.
+ * A linked request is not watched either after the flow behind it, or the
+ * request itself, has left the chain.
  */
 TEST_F(edit, unwatched_after_edit)
 {
@@ -256,13 +259,16 @@ TEST_F(edit, unwatched_after_edit)
 		ASSERT_HAS_CQE(cqes, 3, LINKED, 10);
 		ASSERT_NO_CQE(&self->ring);
 		EDIT_ASSERT_STEPS();
-		/* of the first flow, and with "unlink" that of the second one */
+		/* of the first flow, and with "unlink" of the second one */
 		ASSERT_EQ(2 + unlink, self->skel->bss->nr_events);
 	}
 	bpf_link__destroy(watch);
 }
 
-/* A drain waits for the flow and all behind it, none of those for the drain. */
+/*
+ * A drain waits for the flow and its chain, and these do not wait for the
+ * drain.
+ */
 TEST_F(edit, drain)
 {
 	EDIT_NEEDS_WAITING();
@@ -283,10 +289,11 @@ TEST_F(edit, drain)
 }
 
 /*
- * A flow that a worker has issued, as a drain was before it. If that is the last
- * to leave it, it runs what is behind the flow, and has not seen it before.
+ * A worker has issued the flow, because of a drain before it. If the worker
+ * holds the last reference, it runs the request behind the flow, which was
+ * linked later.
  */
-TEST_F_TIMEOUT(edit, trap_09_iowq_successor, 120)
+TEST_F_TIMEOUT(edit, iowq_successor, 120)
 {
 	for (int i = 0; i < 40; i++) {
 		edit_next_round(self);
@@ -307,8 +314,8 @@ TEST_F_TIMEOUT(edit, trap_09_iowq_successor, 120)
 }
 
 /*
- * On one of the rings, in a flush from within the handler of another request. What
- * leaves the chain is what the run has seen there, and the rest is the flow's.
+ * On one of the rings, the flush runs within the handler of another request.
+ * The edits apply to the chain that the run has seen.
  */
 TEST_F(edit, nested)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Requests that a program puts into the chain behind its flow. */
+/* Requests that a program links behind its flow */
 #include "edit.h"
 
 TEST_F(edit, before_the_rest)
@@ -13,7 +13,7 @@ TEST_F(edit, before_the_rest)
 	ASSERT_CQE(&self->ring, LINKED, 10);
 	ASSERT_MEMBERS(0, 2);
 	EDIT_ASSERT_DONE();
-	/* it is no child */
+	/* the request is no child */
 	ASSERT_EQ(1, self->skel->bss->nr_events);
 }
 
@@ -28,7 +28,7 @@ TEST_F(edit, nothing_behind)
 	EDIT_ASSERT_DONE();
 }
 
-/* A request that is linked is no child, also in events before it is linked. */
+/* A linked request is no child, even on events before it is linked. */
 TEST_F(edit, linked_is_no_child)
 {
 	edit_sqe(self, 0, LINKED, 10);
@@ -47,7 +47,7 @@ TEST_F(edit, linked_is_no_child)
 	ASSERT_EQ(0, self->skel->bss->events[2].nr_children);
 }
 
-/* In the order of the calls, of all runs, and not before the flow has ended. */
+/* Linked requests run in order of the calls, after the end of the flow. */
 TEST_F(edit, order)
 {
 	EDIT_NEEDS_WAITING();
@@ -82,7 +82,9 @@ TEST_F(edit, order)
 	EDIT_ASSERT_DONE();
 }
 
-/* Edits of the same run are about what was there before, later ones are not. */
+/*
+ * Edits of the same run apply to the chain before the run, later ones do not.
+ */
 TEST_F(edit, with_other_edits)
 {
 	for (int i = 0; i < 4; i++)
@@ -106,8 +108,9 @@ TEST_F(edit, with_other_edits)
 }
 
 /*
- * Of those that were linked the first stays, or none. One goes by its index, from
- * where the others go as the rest: what is linked next runs behind what stays.
+ * The first linked request stays, or none. One is removed by its index, and the
+ * others as the rest from an index. A request that is linked next runs behind
+ * those that stay.
  */
 TEST_F(edit, rest_and_named)
 {
@@ -158,7 +161,7 @@ TEST_F(edit, linked_and_unlinked)
 	EDIT_ASSERT_DONE();
 }
 
-/* A failure cuts what is behind it, unless that is linked hard. */
+/* A failure cuts the chain, except with IOSQE_IO_HARDLINK. */
 TEST_F(edit, failure)
 {
 	for (int hard = 0; hard < 2; hard++) {
@@ -207,8 +210,8 @@ TEST_F(edit, silent)
 	EDIT_ASSERT_DONE();
 }
 
-/* It's cut at once, those that were linked by the same run included. */
-TEST_F(edit, rule_b1_failed_prep)
+/* The chain is cut at once, including requests linked by the same run. */
+TEST_F(edit, failed_prep)
 {
 	EDIT_NEEDS_WAITING();
 	for (int i = 0; i < 3; i++) {
@@ -233,7 +236,7 @@ TEST_F(edit, rule_b1_failed_prep)
 	ASSERT_EQ(2, self->skel->bss->nr_events);
 }
 
-/* The flow behind it begins with its completion. */
+/* The flow behind it starts with its completion. */
 TEST_F(edit, before_a_flow)
 {
 	edit_sqe(self, 0, LINKED, -EIO);
@@ -253,7 +256,7 @@ TEST_F(edit, before_a_flow)
 	EXPECT_EQ(-EIO, self->skel->bss->events[1].res);
 }
 
-/* Behind the timeout that limits the flow. */
+/* Behind the linked timeout of the flow */
 TEST_F(edit, timeout_of_the_flow)
 {
 	EDIT_NEEDS_WAITING();

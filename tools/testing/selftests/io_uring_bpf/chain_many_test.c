@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Many flows on one ring, all of which edit their chains, and many members. */
+/*
+ * Many flows on one ring that edit their chains, and chains with many members
+ */
 #include "edit.h"
 #include "process.h"
 
 #define NR_FLOWS	1000
 #define NR_SQES		4
-/* what has a CQE: the flow, and the members from the second on */
+/* members with a CQE: the flow, and those from the second one on */
 #define NR_CQES		4
 
 #define KIND_FLOW	0
@@ -13,7 +15,7 @@
 #define KIND_LAST	2
 #define KIND_LINKED	3
 
-/* the last index that can be used, and a chain that is longer */
+/* the last valid index, and a longer chain */
 #define LAST_INDEX	63
 #define NR_MEMBERS	70
 
@@ -24,15 +26,16 @@ static void queue_chain(struct io_uring *ring, __u64 i)
 	sqe->flags = IOSQE_IO_LINK;
 	for (int kind = 0; kind < 3; kind++) {
 		sqe = iou_get_sqe(ring);
-		/* the first one is dropped, no matter what */
+		/* the first one is dropped in any case */
 		iou_prep_nop(sqe, 0, 0, kind ? i * 8 + kind : ~0ULL);
 		sqe->flags = kind < 2 ? IOSQE_IO_LINK : 0;
 	}
 }
 
 /*
- * Each chain: drops one, lets one run, puts one before what is left. Chains of
- * four SQEs are not torn apart by an SQ thread that takes eight at a time.
+ * Each flow drops one member, unlinks one, and links one before the rest.
+ * Chains of four SQEs are not split by an SQ thread, which takes eight at a
+ * time.
  */
 TEST_F(edit, flows)
 {
@@ -60,7 +63,7 @@ TEST_F(edit, flows)
 			continue;
 		}
 		ASSERT_GT(NR_FLOWS, cqe.user_data / 8);
-		/* each one once, and what is left after the flow */
+		/* each one once, and the rest after the flow */
 		ASSERT_FALSE(last[cqe.user_data / 8] & 1 << kind);
 		last[cqe.user_data / 8] |= 1 << kind;
 		if (kind == KIND_LAST)
@@ -74,7 +77,7 @@ TEST_F(edit, flows)
 	io_uring_queue_exit(&ring);
 }
 
-/* The ring goes while all of that waits. */
+/* Close the ring while all of this waits. */
 TEST_F(edit, exit)
 {
 	struct io_uring ring;
@@ -101,7 +104,7 @@ TEST_F(edit, exit)
 	EDIT_ASSERT_STEPS();
 }
 
-/* A flow, and more behind it than can be named, of which one may fail. */
+/* A flow with more members than valid indexes, one of which may fail. */
 static void queue_long_chain(FIXTURE_DATA(edit) *self, int fails)
 {
 	edit_queue_flow(self, 0, IOSQE_IO_LINK);
@@ -110,7 +113,7 @@ static void queue_long_chain(FIXTURE_DATA(edit) *self, int fails)
 			       i < NR_MEMBERS - 1 ? IOSQE_IO_LINK : 0);
 }
 
-/* Those behind it are there, but can't be named, and stay. */
+/* Members with larger indexes stay. */
 TEST_F(edit, last_index)
 {
 	static const struct {
@@ -141,7 +144,7 @@ TEST_F(edit, last_index)
 	ASSERT_EQ(0, last->ret);
 }
 
-/* It runs on its own, its failure is not that of what was behind it. */
+/* An unlinked member runs alone, so its failure does not cut the chain. */
 TEST_F(edit, last_index_unlinked)
 {
 	struct io_uring_cqe cqes[1 + NR_MEMBERS];
@@ -158,7 +161,10 @@ TEST_F(edit, last_index_unlinked)
 	EDIT_ASSERT_DONE();
 }
 
-/* The rest is all behind it as well. What is unlinked does not fail with the flow. */
+/*
+ * BPF_IO_URING_REST covers all members. Unlinked ones do not fail with the
+ * flow.
+ */
 TEST_F(edit, rest_from_last_index)
 {
 	struct io_uring_cqe cqes[1 + NR_MEMBERS];

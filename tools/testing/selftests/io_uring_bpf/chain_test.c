@@ -41,7 +41,7 @@ TEST_F(chain, event_when_data_comes_later)
 	ASSERT_EQ(1, self->skel->bss->nr_events);
 }
 
-/* A worker's completion, which takes another way to the program. */
+/* A completion of a worker takes another path to the program. */
 TEST_F(chain, event_from_io_wq)
 {
 	self->link = IOU_ATTACH(self->skel->progs.chain_pass, &self->ring, 0);
@@ -71,7 +71,7 @@ TEST_F(chain, last_member_has_no_next)
 	ASSERT_EQ(0, self->skel->bss->events[0].flags);
 }
 
-/* As head of a chain the flow starts by itself. */
+/* A flow at the head of a chain gets START. */
 TEST_F(chain, head_gets_start)
 {
 	self->link = IOU_ATTACH(self->skel->progs.chain_pass, &self->ring, 0);
@@ -113,7 +113,7 @@ TEST_F(chain, failure_does_not_cut)
 	ASSERT_EQ(-EBADF, self->skel->bss->events[0].res);
 }
 
-/* Nobody says otherwise, so the failure is the flow's as well. */
+/* The program returns no verdict, so the failure becomes that of the flow. */
 TEST_F(chain, failure_is_passed_on)
 {
 	self->link = IOU_ATTACH(self->skel->progs.chain_pass, &self->ring, 0);
@@ -156,7 +156,7 @@ TEST_F(chain, short_read_is_continued)
 	ASSERT_EQ(4, write(self->in[1], "5678", 4));
 	ASSERT_NO_CQE(&self->ring);
 	ASSERT_EQ(7, write(self->in[1], "9abcdef", 7));
-	/* that of the read itself was dropped */
+	/* the CQE of the read was dropped */
 	ASSERT_CQE(&self->ring, FLOW, LEN);
 	ASSERT_CQE(&self->ring, WRITE, LEN);
 	ASSERT_NO_CQE(&self->ring);
@@ -215,7 +215,10 @@ TEST_F(chain, flow_behind_flow)
 	EXPECT_EQ(7, ev[1].res);
 }
 
-/* Those behind a flow that failed are cut, but another flow gets its event. */
+/*
+ * Members behind a failed flow are cancelled, but a flow among them gets its
+ * event.
+ */
 TEST_F(chain, flow_behind_failed_flow)
 {
 	self->link = IOU_ATTACH(self->skel->progs.chain_end, &self->ring, 0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Members of the chain behind a flow that leave it and run at once. */
+/* Members that leave the chain behind a flow, and run at once */
 #include "edit.h"
 
 TEST_F(edit, one)
@@ -19,7 +19,7 @@ TEST_F(edit, one)
 	EDIT_ASSERT_DONE();
 }
 
-/* As a chain of its own, which is cut where it fails. */
+/* The rest becomes a chain of its own, which is cut by its own failures. */
 TEST_F(edit, rest)
 {
 	EDIT_NEEDS_WAITING();
@@ -58,7 +58,7 @@ TEST_F(edit, all_of_several)
 	EDIT_ASSERT_DONE();
 }
 
-/* On its own its failure is nobody else's. */
+/* A failure of an unlinked member affects no other member. */
 TEST_F(edit, failure_cuts_nothing)
 {
 	edit_step(self, 0, EDIT_UNLINK, 0, 0);
@@ -72,7 +72,7 @@ TEST_F(edit, failure_cuts_nothing)
 	EDIT_ASSERT_DONE();
 }
 
-/* Nor is the flow's its own. */
+/* A failure of the flow does not affect an unlinked member. */
 TEST_F(edit, failed_flow)
 {
 	struct io_uring_cqe cqes[4];
@@ -107,7 +107,7 @@ TEST_F(edit, by_io_wq)
 	EDIT_ASSERT_DONE();
 }
 
-/* It has nothing before it any more. */
+/* An unlinked flow has no predecessor. */
 TEST_F(edit, flow)
 {
 	EDIT_NEEDS_WAITING();
@@ -138,7 +138,7 @@ TEST_F(edit, flow)
 	EDIT_ASSERT_DONE();
 }
 
-/* The flow that stays begins with the completion of the one before it now. */
+/* A flow that stays starts with the completion of its new predecessor. */
 TEST_F(edit, member_before_flow)
 {
 	EDIT_NEEDS_WAITING();
@@ -160,7 +160,7 @@ TEST_F(edit, member_before_flow)
 	EXPECT_EQ(BPF_IO_URING_COMPLETE, self->skel->bss->events[2].event);
 }
 
-/* As a chain that leaves has its own. */
+/* A flow in a chain that leaves has its own predecessor. */
 TEST_F(edit, flow_in_the_rest)
 {
 	EDIT_NEEDS_WAITING();
@@ -179,8 +179,10 @@ TEST_F(edit, flow_in_the_rest)
 	EXPECT_EQ(MEMBER, self->skel->bss->events[1].user_data);
 }
 
-/* Timeouts of the flow, of one that leaves, and of one that stays. */
-TEST_F(edit, trap_10_linked_timeout)
+/*
+ * Linked timeouts of the flow, of a member that leaves, and of one that stays
+ */
+TEST_F(edit, linked_timeout)
 {
 	struct io_uring_cqe cqes[3];
 	int other[2];
@@ -212,7 +214,7 @@ TEST_F(edit, trap_10_linked_timeout)
 	close(other[1]);
 }
 
-/* What has left the chain in time is not the business of the flow's limit. */
+/* The time limit of the flow does not apply to an unlinked member. */
 TEST_F(edit, timeout_of_the_flow)
 {
 	struct io_uring_cqe cqes[4];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* CQEs that a program posts. */
+/* CQEs that a program posts */
 #include "iou_until.h"
 #include "kselftest_harness.h"
 #include "cqe.skel.h"
@@ -11,7 +11,7 @@
 #define NOP	0x909ULL
 
 #define CQ_ENTRIES	32U
-/* what one run of a program may stage */
+/* limit of CQEs per run */
 #define MAX_CQES	16
 #define MAX_SQES	32
 
@@ -40,7 +40,7 @@ FIXTURE_TEARDOWN(cqe)
 	io_uring_queue_exit(&self->ring);
 }
 
-/* Puts CQEs on the ring that nobody takes. */
+/* Fill the CQ with CQEs that are not reaped. */
 static int cqe_fill(struct io_uring *ring, unsigned int nr)
 {
 	int ret;
@@ -52,7 +52,7 @@ static int cqe_fill(struct io_uring *ring, unsigned int nr)
 	return ret;
 }
 
-TEST_F(cqe, trap_17_cqe_order)
+TEST_F(cqe, cqe_order)
 {
 	self->link = IOU_ATTACH(self->skel->progs.cqe_post, &self->ring, 0);
 	self->skel->bss->nr_posts = 2;
@@ -61,7 +61,7 @@ TEST_F(cqe, trap_17_cqe_order)
 	iou_prep_nop(&self->skel->bss->sqes[1], 12, 0, CHILD + 1);
 	iou_queue_bpf(&self->ring, 0, FLOW);
 	ASSERT_EQ(1, iou_submit(&self->ring));
-	/* START has none of its own */
+	/* START has no CQE of its own */
 	ASSERT_CQE_FLAGS(&self->ring, MARKER, 0, 0);
 	ASSERT_CQE_FLAGS(&self->ring, MARKER + 1, 1, 1 << 16);
 	for (int i = 1; i <= 2; i++) {
@@ -73,7 +73,7 @@ TEST_F(cqe, trap_17_cqe_order)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* Others in the same batch keep their places. */
+/* CQEs of other requests in the batch keep their order. */
 TEST_F(cqe, before_watched_request)
 {
 	struct io_uring_sqe *sqe;
@@ -127,8 +127,8 @@ TEST_F(cqe, too_many_in_one_run)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* The quota is per run, however many run in one batch, and at whatever event. */
-TEST_F(cqe, rule_b6_full_quota)
+/* The limit is per run, on any event, with any number of runs in a batch. */
+TEST_F(cqe, full_quota)
 {
 	const unsigned int nr = 8, runs = nr * (1 + MAX_SQES);
 	unsigned int markers = 0, flows = 0;
@@ -173,14 +173,14 @@ TEST_F(cqe, full_cq)
 	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_EQ(1, self->skel->bss->nr_events);
 	EXPECT_EQ(-EBUSY, self->skel->bss->post_rets[0]);
-	/* the flow's own has overflowed like any other, and is not lost */
+	/* the CQE of the flow overflows, and is not lost */
 	for (unsigned int i = 0; i < CQ_ENTRIES; i++)
 		ASSERT_CQE(&self->ring, NOP + i, 0);
 	ASSERT_CQE(&self->ring, FLOW, 0);
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* What was accepted is posted, to the last place in the CQ. */
+/* All accepted CQEs are posted, up to the last entry of the CQ. */
 TEST_F(cqe, almost_full_cq)
 {
 	const unsigned int nr = CQ_ENTRIES - 2;
@@ -204,7 +204,7 @@ TEST_F(cqe, almost_full_cq)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* No CQE of a program's goes to the overflow list, nor past it. */
+/* CQEs of a program neither overflow nor overtake overflowed ones. */
 TEST_F(cqe, overflow_pending)
 {
 	self->link = IOU_ATTACH(self->skel->progs.cqe_post_at_start,
@@ -213,7 +213,7 @@ TEST_F(cqe, overflow_pending)
 	ASSERT_EQ(CQ_ENTRIES, cqe_fill(&self->ring, CQ_ENTRIES));
 	ASSERT_EQ(1, cqe_fill(&self->ring, 1));
 	ASSERT_TRUE(io_uring_cq_has_overflow(&self->ring));
-	/* room, but one that others are waiting for */
+	/* room that overflowed CQEs wait for */
 	io_uring_cq_advance(&self->ring, 1);
 	iou_queue_bpf(&self->ring, 0, FLOW);
 	ASSERT_EQ(1, iou_submit(&self->ring));
@@ -227,8 +227,8 @@ TEST_F(cqe, overflow_pending)
 }
 
 /*
- * Nobody looks, and there is not nearly enough room: nothing is lost. Flows of a
- * ring that defers its work are under way at the same time.
+ * With far too little room and no reaping, no CQE is lost. Flows of a ring with
+ * DEFER_TASKRUN run at the same time.
  */
 TEST_F(cqe, overflow_loses_nothing)
 {
@@ -248,7 +248,7 @@ TEST_F(cqe, overflow_loses_nothing)
 		ASSERT_EQ(1, iou_submit(&self->ring));
 	}
 	ASSERT_TRUE(iou_until(&self->ring, io_uring_cq_has_overflow(&self->ring)));
-	/* the CQEs of a flow come before that of its end */
+	/* the CQEs of a flow precede the CQE of its end */
 	while (flows < nr) {
 		ASSERT_EQ(0, iou_wait_cqe(&self->ring, &cqe));
 		if (cqe.user_data == FLOW) {

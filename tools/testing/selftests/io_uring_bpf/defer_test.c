@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Who waits for CQEs, in all modes of task work: silent completions of a flow
- * neither end the wait nor keep it from ending.
+ * Waits for CQEs in all modes of task work: completions of a flow without CQEs
+ * neither end a wait nor prevent its end.
  */
 #include "iou_bpf.h"
 
@@ -21,7 +21,10 @@ FIXTURE(defer) {
 	struct defer *skel;
 	struct bpf_link *link;
 	pthread_t thread;
-	/* a flow reads from the first and writes to the second, a byte each */
+	/*
+	 * a flow reads from the first pipe and writes to the second, one byte
+	 * at a time
+	 */
 	int ping[2];
 	int pong[2];
 	/* of requests beside the flow, if there are any */
@@ -102,7 +105,7 @@ static void set_timeout(FIXTURE_DATA(defer) *self, unsigned int ms)
 	self->skel->bss->nr_sqes = 1;
 }
 
-/* Has the flow do half of HOPS reads, which never find anything to read. */
+/* Let the flow perform half of HOPS reads, each from an empty pipe. */
 static void *ping_fn(void *data)
 {
 	FIXTURE_DATA(defer) *self = data;
@@ -133,14 +136,17 @@ TEST_F(defer, wait_for_one)
 }
 
 /*
- * Completions that are not counted as CQEs must not make up for those that are,
- * and the flow has to go on though the waiter wants more than it brings.
+ * Completions without CQEs must not count as CQEs, and the flow has to continue
+ * although the waiter waits for more than the flow posts.
  */
 TEST_F(defer, wait_for_several)
 {
 	struct io_uring_cqe cqes[3];
 
-	/* they get their bytes last, so the flow alone has to wake the waiter */
+	/*
+	 * the other requests complete last, so the flow alone has to wake the
+	 * waiter
+	 */
 	ASSERT_EQ(0, pipe(self->other));
 	queue_hops(self, HOPS);
 	queue_read(self, self->other[0]);
@@ -179,7 +185,7 @@ TEST_F(defer, several_flows)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* More than any budget, so that the flow is parked and taken up again. */
+/* More hops than the budget, so that the flow waits and resumes. */
 TEST_F(defer, long_flow)
 {
 	const int nr = 5000;
@@ -198,7 +204,7 @@ TEST_F(defer, long_flow)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* One system call, which does not come back before there is a CQE. */
+/* One system call, which does not return before there is a CQE */
 TEST_F(defer, timeout_does_not_end_wait)
 {
 	set_timeout(self, 20);
@@ -209,7 +215,7 @@ TEST_F(defer, timeout_does_not_end_wait)
 	ASSERT_EQ(6, self->skel->bss->nr_events);
 }
 
-/* Timeouts that count CQEs count those that there are. */
+/* Timeouts with a sequence count only posted CQEs. */
 TEST_F(defer, timeout_sequence)
 {
 	struct __kernel_timespec ts = { .tv_sec = 60 };
@@ -231,7 +237,7 @@ TEST_F(defer, timeout_sequence)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* A wait with a time limit keeps to it, however busy a flow is. */
+/* A wait with a time limit ends in time while a flow is busy. */
 static void wait_times_out(struct __test_metadata *_metadata,
 			   FIXTURE_DATA(defer) *self, unsigned int nop_flags)
 {
@@ -241,7 +247,7 @@ static void wait_times_out(struct __test_metadata *_metadata,
 
 	iou_prep_nop(&self->skel->bss->sqes[0], 0, nop_flags, CHILD);
 	self->skel->bss->nr_sqes = 1;
-	/* for ever and ever */
+	/* endless */
 	iou_queue_bpf(&self->ring, 0, FLOW)->off = ~0ULL;
 	ASSERT_EQ(1, io_uring_submit(&self->ring));
 	ASSERT_EQ(-ETIME, io_uring_wait_cqe_timeout(&self->ring, &cqe, &ts));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Flows with children as the test says, for the tests of IOSQE_IO_DRAIN */
+/* Flows with given children, for the tests of IOSQE_IO_DRAIN */
 #ifndef IOU_DRAIN_H
 #define IOU_DRAIN_H
 
@@ -16,14 +16,14 @@
 #define TIMEOUT	0x71e0ULL
 
 #define LEN	4
-/* of a NOP */
+/* result of a NOP */
 #define RES	7
 
 FIXTURE(drain) {
 	struct io_uring ring;
 	struct drain *skel;
 	struct bpf_link *link;
-	/* for what has to wait until the test says so */
+	/* for requests that wait until the test writes */
 	int pipe[2];
 	int other[2];
 	char buf[LEN];
@@ -54,7 +54,7 @@ FIXTURE_TEARDOWN(drain)
 		io_uring_queue_exit(&self->ring);
 }
 
-/* sqes[n], as a NOP or as a read from a pipe that is empty */
+/* Fill in sqes[n], as a NOP or as a read from an empty pipe. */
 static inline struct io_uring_sqe *drain_prep_nop(FIXTURE_DATA(drain) *self,
 						  unsigned int n)
 {
@@ -73,7 +73,10 @@ static inline struct io_uring_sqe *drain_prep_read(FIXTURE_DATA(drain) *self,
 	return sqe;
 }
 
-/* A flow that issues @nr SQEs, @from on, and @more when one has completed. */
+/*
+ * Queue a flow that issues @nr SQEs from @from on, and @more after a
+ * completion.
+ */
 static inline struct io_uring_sqe *
 drain_queue_flow(FIXTURE_DATA(drain) *self, __u64 user_data, unsigned int from,
 		 unsigned int nr, unsigned int more)
@@ -112,7 +115,7 @@ static inline __u32 drain_nr_events(FIXTURE_DATA(drain) *self)
 	return IO_URING_READ_ONCE(self->skel->bss->nr_events);
 }
 
-/* Programs have run that often. */
+/* Check that programs have run this number of times. */
 #define ASSERT_EVENTS(nr)						\
 	ASSERT_TRUE(iou_until(&self->ring, drain_nr_events(self) >= (nr)))
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* IOSQE_CQE_SKIP_SUCCESS rules out IOSQE_IO_DRAIN, whoever uses it. */
+/* IOSQE_CQE_SKIP_SUCCESS disables IOSQE_IO_DRAIN on the ring */
 #include "drain.h"
 
-/* One that skips its CQE has come before, so no drain is taken any more. */
+/* After a request that skips its CQE, drains are refused. */
 #define ASSERT_NO_DRAIN() do {						\
 	__u32 __nr = drain_nr_events(self);				\
 									\
@@ -45,7 +45,7 @@ TEST_F(drain, issued_skips_success)
 	ASSERT_NO_DRAIN();
 }
 
-/* That it's linked while a drain waits makes no difference to this one. */
+/* Linking such a request while a drain waits does not affect this drain. */
 TEST_F(drain, linked_skips_success)
 {
 	drain_prep_read(self, 0, self->pipe[0]);
@@ -63,7 +63,7 @@ TEST_F(drain, linked_skips_success)
 	ASSERT_NO_DRAIN();
 }
 
-/* CQEs that a program drops don't matter, nor do those of its children. */
+/* CQEs that a program drops do not count, nor do those of its children. */
 TEST_F(drain, program_skips_success)
 {
 	drain_prep_nop(self, 0);

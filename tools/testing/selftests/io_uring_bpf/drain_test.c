@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * IOSQE_IO_DRAIN before, behind and on flows: a drain waits for a flow and all
- * that it issues, and none of that waits for a drain.
+ * IOSQE_IO_DRAIN before, behind and on flows: a drain waits for a flow and its
+ * children, and these do not wait for a drain.
  */
 #include "drain.h"
 
-/* A flow behind a drain waits as any request does, and may be one itself. */
+/* A flow behind a drain waits like any request, and can itself be a drain. */
 TEST_F(drain, flows_and_drains)
 {
 	drain_prep_read(self, 0, self->pipe[0]);
@@ -38,7 +38,10 @@ TEST_F(drain, flows_and_drains)
 	ASSERT_EQ(8, drain_nr_events(self));
 }
 
-/* One that is a drain runs alone. What it issues passes by, all else waits. */
+/*
+ * A flow that is a drain runs alone. Its children pass, all other requests
+ * wait.
+ */
 TEST_F(drain, flow_is_drain)
 {
 	drain_prep_nop(self, 0)->nop_flags |= IORING_NOP_TW;
@@ -57,7 +60,7 @@ TEST_F(drain, flow_is_drain)
 	ASSERT_TRUE(drain_let_go(self->pipe));
 	ASSERT_CQE(&self->ring, OTHER, LEN);
 	ASSERT_CQE(&self->ring, APP, RES);
-	/* START, and the children but for the one that reads */
+	/* START, and the children except for the read */
 	ASSERT_EVENTS(5);
 	drain_queue_nop(self, OTHER + 1, 0);
 	ASSERT_EQ(1, iou_submit(&self->ring));
@@ -69,7 +72,7 @@ TEST_F(drain, flow_is_drain)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* What a program issues for the application comes before what is held back. */
+/* A request for the application precedes the requests that wait. */
 TEST_F(drain, issued_for_application)
 {
 	drain_prep_read(self, 0, self->pipe[0]);
@@ -88,7 +91,7 @@ TEST_F(drain, issued_for_application)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* A drain within a chain holds back all of it, and what is behind the chain. */
+/* A drain within a chain delays the whole chain, and all requests behind it. */
 TEST_F(drain, flow_in_chain_is_drain)
 {
 	drain_prep_read(self, 0, self->pipe[0]);
@@ -114,7 +117,7 @@ TEST_F(drain, flow_in_chain_is_drain)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* A request that is to cancel it waits for it, and a system call doesn't. */
+/* A cancel request waits for the drain, a system call does not. */
 TEST_F(drain, endless_flow)
 {
 	bpf_link__destroy(self->link);
@@ -138,7 +141,9 @@ TEST_F(drain, endless_flow)
 	ASSERT_EQ(7, drain_nr_events(self));
 }
 
-/* What is held back is nowhere that a cancellation looks, as ever. */
+/*
+ * A cancellation does not find requests that wait for a drain, as without BPF.
+ */
 TEST_F(drain, held_back_is_not_found)
 {
 	drain_prep_read(self, 0, self->pipe[0]);
@@ -155,11 +160,11 @@ TEST_F(drain, held_back_is_not_found)
 	ASSERT_CQE(&self->ring, FLOW, -ECANCELED);
 	ASSERT_CQE(&self->ring, DRAIN, RES);
 	ASSERT_CQE(&self->ring, FLOW + 1, 0);
-	/* two that start, and one that is told */
+	/* two STARTs, and one CANCEL */
 	ASSERT_EQ(3, drain_nr_events(self));
 }
 
-/* That of a program passes by the drain. */
+/* A cancel request of a program passes the drain. */
 TEST_F(drain, child_cancels_flow)
 {
 	struct io_uring_cqe cqes[3];
@@ -179,7 +184,7 @@ TEST_F(drain, child_cancels_flow)
 	ASSERT_EQ(DRAIN, cqes[2].user_data);
 }
 
-/* A time limit of the flow is one for the drain as well. */
+/* A time limit of the flow also ends the wait of the drain. */
 TEST_F(drain, time_limit)
 {
 	struct __kernel_timespec ts = { .tv_nsec = 20000000 };
@@ -188,7 +193,7 @@ TEST_F(drain, time_limit)
 
 	drain_prep_read(self, 0, self->pipe[0]);
 	for (int i = 0; i < 2; i++) {
-		/* which may be a drain itself */
+		/* which can itself be a drain */
 		drain_queue_flow(self, FLOW, 0, 1, 0)->flags =
 			IOSQE_IO_LINK | (i ? IOSQE_IO_DRAIN : 0);
 		sqe = iou_get_sqe(&self->ring);
@@ -204,7 +209,7 @@ TEST_F(drain, time_limit)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* Its program is gone by the time that a flow is let go. */
+/* The program is detached before the drain lets the flow start. */
 TEST_F(drain, detached)
 {
 	drain_prep_read(self, 0, self->pipe[0]);
@@ -231,7 +236,7 @@ TEST_F(drain, ring_closed)
 	ASSERT_NO_CQE(&self->ring);
 	io_uring_queue_exit(&self->ring);
 	self->ring.ring_fd = -1;
-	/* nobody has the other end any more, once the requests are gone */
+	/* all requests with the other end are gone */
 	close(self->pipe[0]);
 	self->pipe[0] = -1;
 	ASSERT_TRUE(iou_fd_gets(self->pipe[1], POLLERR, IOU_WAIT_MS));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Chains of NOPs behind a flow whose program edits them, as the test says */
+/* Chains of NOPs behind a flow whose program performs given edits */
 #ifndef IOU_EDIT_H
 #define IOU_EDIT_H
 
@@ -23,7 +23,7 @@ FIXTURE(edit) {
 	struct edit *skel;
 	struct bpf_link *link;
 	struct bpf_link *link1;
-	/* for what has to wait until the test says so */
+	/* for requests that wait until the test writes */
 	int pipe[2];
 	char buf[LEN];
 	struct __kernel_timespec ts[2];
@@ -62,8 +62,9 @@ FIXTURE_TEARDOWN(edit)
 }
 
 /*
- * In place of the ring, one for a chain of @entries SQEs. An SQ thread that has
- * several rings takes eight at a time, and a chain ends there: this one has not.
+ * Replace the ring by one for a chain of @entries SQEs. An SQ thread that
+ * serves several rings takes eight SQEs at a time, and a chain ends there. The
+ * thread of this ring serves no other ring.
  */
 static inline void edit_new_ring(struct __test_metadata *_metadata,
 				 FIXTURE_DATA(edit) *self, unsigned int setup,
@@ -77,7 +78,7 @@ static inline void edit_new_ring(struct __test_metadata *_metadata,
 	edit_attach(_metadata, self);
 }
 
-/* Forgets what the program has seen, and was to do. */
+/* Reset the log and the steps of the program. */
 static inline void edit_next_round(FIXTURE_DATA(edit) *self)
 {
 	self->skel->bss->nr_events = 0;
@@ -85,7 +86,7 @@ static inline void edit_next_round(FIXTURE_DATA(edit) *self)
 	self->skel->bss->nr_members = 0;
 }
 
-/* In the run with the number @event, of any flow. Returns the step. */
+/* Add a step for the run with number @event of any flow. Return the step. */
 static inline struct edit_step *edit_step(FIXTURE_DATA(edit) *self, __u32 event,
 					  __u32 verb, __u32 arg, __u64 flags)
 {
@@ -122,7 +123,7 @@ static inline struct io_uring_sqe *edit_queue_nop(FIXTURE_DATA(edit) *self,
 	return sqe;
 }
 
-/* A request that waits until there is something to read. */
+/* Queue a request that waits until there is data to read. */
 static inline struct io_uring_sqe *edit_queue_read(FIXTURE_DATA(edit) *self,
 						   __u64 user_data,
 						   unsigned int flags)
@@ -134,7 +135,7 @@ static inline struct io_uring_sqe *edit_queue_read(FIXTURE_DATA(edit) *self,
 	return sqe;
 }
 
-/* A short one, or an hour. */
+/* Queue a timeout that is short, or an hour long. */
 static inline struct io_uring_sqe *edit_queue_timeout(FIXTURE_DATA(edit) *self,
 						      bool expires,
 						      __u64 user_data,
@@ -148,14 +149,14 @@ static inline struct io_uring_sqe *edit_queue_timeout(FIXTURE_DATA(edit) *self,
 	return sqe;
 }
 
-/* The end of a chain: @nr NOPs, whose results are their numbers. */
+/* Queue the end of a chain: @nr NOPs, whose results are their numbers. */
 static inline void edit_queue_members(FIXTURE_DATA(edit) *self, int nr)
 {
 	for (int i = 0; i < nr; i++)
 		edit_queue_nop(self, MEMBER + i, i, i < nr - 1 ? IOSQE_IO_LINK : 0);
 }
 
-/* sqes[n], as a NOP to be linked or issued */
+/* Fill in sqes[n] as a NOP to be linked or issued. */
 static inline struct io_uring_sqe *edit_sqe(FIXTURE_DATA(edit) *self, int n,
 					    __u64 user_data, int res)
 {
@@ -165,7 +166,7 @@ static inline struct io_uring_sqe *edit_sqe(FIXTURE_DATA(edit) *self, int n,
 	return sqe;
 }
 
-/* sqes[n], as a child that keeps the flow waiting for the pipe */
+/* Fill in sqes[n] as a child that makes the flow wait for the pipe. */
 static inline void edit_wait_in(FIXTURE_DATA(edit) *self, __u32 event, int n)
 {
 	iou_prep_read(&self->skel->bss->sqes[n], self->pipe[0], self->buf, LEN,
@@ -178,21 +179,24 @@ static inline bool edit_let_go(FIXTURE_DATA(edit) *self)
 	return write(self->pipe[1], "data", LEN) == LEN;
 }
 
-/* Such a ring has neither timeouts nor files that can't be polled, as pipes. */
+/*
+ * Such a ring supports neither timeouts nor files without polling, such as
+ * pipes.
+ */
 #define EDIT_POLLS	(variant->setup & IORING_SETUP_IOPOLL)
 
 #define EDIT_NEEDS_WAITING() do {					\
 	if (EDIT_POLLS)							\
-		SKIP(return, "what waits can't be polled for");		\
+		SKIP(return, "IOPOLL does not support waiting requests");\
 } while (0)
 
-/* of edit_queue_read() when there is something */
+/* result of edit_queue_read() when there is data */
 #define EDIT_READ_RES	(EDIT_POLLS ? -EOPNOTSUPP : LEN)
 
-/* What was submitted is all of it. */
+/* Submit, and check that all SQEs were submitted. */
 #define EDIT_SUBMIT(nr) ASSERT_EQ(nr, iou_submit(&self->ring))
 
-/* No step has failed. If a CQE is left, the next round comes across it. */
+/* Check that no step has failed. The next round would find a remaining CQE. */
 #define EDIT_ASSERT_STEPS() do {					\
 	for (__u32 __i = 0; __i < self->skel->bss->nr_steps; __i++) {	\
 		struct edit_step *__s = &self->skel->bss->steps[__i];	\
@@ -202,7 +206,7 @@ static inline bool edit_let_go(FIXTURE_DATA(edit) *self)
 	}								\
 } while (0)
 
-/* The same at the end. */
+/* Check the steps, and that no CQE is left at the end. */
 #define EDIT_ASSERT_DONE() do {						\
 	ASSERT_NO_CQE(&self->ring);					\
 	EDIT_ASSERT_STEPS();						\

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* A process with a flow that never ends by itself, for the tests of its end */
+/* A process with an endless flow, for the tests of process exit */
 #ifndef IOU_EXIT_H
 #define IOU_EXIT_H
 
@@ -10,7 +10,7 @@
 
 #define FLOW		0xf10aULL
 
-/* what the process tells the test */
+/* what the process reports to the test */
 struct exit_shared {
 	int submitted;
 	int handled;
@@ -21,7 +21,7 @@ struct exit_shared {
 FIXTURE(exit_flow) {
 	struct exit *skel;
 	struct exit_shared *shared;
-	/* the flow's child reads from it, and waits for ever */
+	/* the child of the flow reads from this pipe, and waits forever */
 	int pipe[2];
 	char buf[16];
 	pid_t pid;
@@ -29,7 +29,7 @@ FIXTURE(exit_flow) {
 
 FIXTURE_VARIANT(exit_flow) {
 	unsigned int setup;
-	/* spins if set, or else waits for the pipe */
+	/* the flow spins if set, otherwise it waits for the pipe */
 	bool spins;
 	unsigned int nop_flags;
 };
@@ -40,7 +40,7 @@ FIXTURE_VARIANT_ADD(exit_flow, mode##_##name) {				\
 	__VA_ARGS__							\
 }
 
-/* what a ring that polls can have as well */
+/* variants that also apply to a ring that polls */
 #define EXIT_POLLED(mode, setup)					\
 EXIT_VARIANT(mode, setup, spin, .spins = true);				\
 EXIT_VARIANT(mode, setup, spin_tw, .spins = true,			\
@@ -53,7 +53,7 @@ EXIT_VARIANT(mode, setup, wait)
 EXIT_MODE(plain, 0);
 EXIT_MODE(defer, IOU_DEFER);
 EXIT_MODE(coop, IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG);
-/* the SQ thread goes on with another ring when this one is closed */
+/* the SQ thread continues with another ring when this one is closed */
 EXIT_MODE(sqpoll, IORING_SETUP_SQPOLL | IOU_SHAPED);
 EXIT_POLLED(iopoll, IORING_SETUP_IOPOLL);
 
@@ -65,7 +65,7 @@ FIXTURE_SETUP(exit_flow)
 	self->shared = shared_alloc(sizeof(*self->shared));
 	ASSERT_NE(MAP_FAILED, self->shared);
 	ASSERT_EQ(0, pipe(self->pipe));
-	/* for the children of those that get killed */
+	/* become the parent of the children of killed processes */
 	ASSERT_EQ(0, prctl(PR_SET_CHILD_SUBREAPER, 1));
 	self->skel = exit_get();
 	ASSERT_NE(NULL, self->skel);
@@ -78,7 +78,7 @@ FIXTURE_SETUP(exit_flow)
 
 FIXTURE_TEARDOWN(exit_flow)
 {
-	/* of a test that has failed: what spins would slow down the next one */
+	/* after a failure: a spinning flow would slow down the next test */
 	if (self->pid > 0)
 		kill(self->pid, SIGKILL);
 	munmap(self->shared, sizeof(*self->shared));
@@ -89,10 +89,10 @@ static inline __u64 exit_runs(FIXTURE_DATA(exit_flow) *self)
 	return IO_URING_READ_ONCE(self->skel->bss->nr_runs);
 }
 
-/* What the process has told so far. */
+/* What the process has reported so far */
 #define exit_told(self, field)	IO_URING_READ_ONCE((self)->shared->field)
 
-/* No program has run for quite a while. */
+/* Return true if no program has run for IOU_IDLE_MS. */
 static inline bool exit_is_quiet(FIXTURE_DATA(exit_flow) *self)
 {
 	__u64 runs = exit_runs(self);
@@ -101,7 +101,7 @@ static inline bool exit_is_quiet(FIXTURE_DATA(exit_flow) *self)
 	return runs == exit_runs(self);
 }
 
-/* The flow is none the worse for what happened to its task. */
+/* Return true if the flow continues after the event for its task. */
 static inline bool exit_goes_on(FIXTURE_DATA(exit_flow) *self,
 				const FIXTURE_VARIANT(exit_flow) *variant)
 {
@@ -110,13 +110,15 @@ static inline bool exit_goes_on(FIXTURE_DATA(exit_flow) *self,
 	return !variant->spins || until(exit_runs(self) > runs + 1000);
 }
 
-/* Nobody reads from the pipe any more, so the flow's child is gone. */
+/*
+ * Return true if the child of the flow is gone: no request reads from the pipe.
+ */
 static inline bool exit_pipe_released(FIXTURE_DATA(exit_flow) *self)
 {
 	return iou_fd_gets(self->pipe[1], POLLERR, 0);
 }
 
-/* Nothing of the flow is left, or won't be soon. */
+/* Return true if nothing of the flow is left, or will be left soon. */
 static inline bool exit_is_gone(FIXTURE_DATA(exit_flow) *self,
 				const FIXTURE_VARIANT(exit_flow) *variant)
 {
@@ -125,7 +127,7 @@ static inline bool exit_is_gone(FIXTURE_DATA(exit_flow) *self,
 	return until(exit_pipe_released(self));
 }
 
-/* The process: a ring with a flow on it, and then @act. */
+/* Body of the process: start a flow on a ring, then call @act. */
 static inline void exit_child(FIXTURE_DATA(exit_flow) *self,
 			      const FIXTURE_VARIANT(exit_flow) *variant,
 			      void (*before)(FIXTURE_DATA(exit_flow) *self),
@@ -151,7 +153,7 @@ static inline void exit_child(FIXTURE_DATA(exit_flow) *self,
 	_exit(0);
 }
 
-/* Waits for the CQE that does not come, whatever interrupts it. */
+/* Wait for a CQE that never arrives, in spite of interruptions. */
 static inline void exit_act_wait(FIXTURE_DATA(exit_flow) *self,
 				 struct io_uring *ring)
 {
@@ -164,25 +166,25 @@ static inline void exit_act_wait(FIXTURE_DATA(exit_flow) *self,
 	_exit(GOT_CQE);
 }
 
-/* Forks the process and waits until its flow is under way. */
+/* Fork the process, and wait until its flow runs. */
 #define exit_start(before, act) do {					\
 	self->pid = fork();						\
 	ASSERT_LE(0, self->pid);					\
 	if (!self->pid)							\
 		exit_child(self, variant, before, act);			\
-	/* so that the flow's child is the last to keep it open */	\
+	/* the flow's child is to hold the last reference */		\
 	close(self->pipe[0]);						\
 	ASSERT_TRUE(until(exit_told(self, submitted)));			\
 	ASSERT_TRUE(until(exit_runs(self) > 0));			\
 } while (0)
 
-/* Dead by @sig within the limit. */
+/* Check that the process is dead by @sig within the limit. */
 #define exit_kill(sig) do {						\
 	int __status = 0;						\
 									\
 	ASSERT_EQ(0, kill(self->pid, sig));				\
 	ASSERT_TRUE(wait_for(self->pid, &__status, 0)) {		\
-		TH_LOG("process %d can't be killed", self->pid);	\
+		TH_LOG("process %d cannot be killed", self->pid);	\
 	}								\
 	ASSERT_TRUE(WIFSIGNALED(__status)) {				\
 		TH_LOG("status %#x", __status);				\
@@ -190,7 +192,7 @@ static inline void exit_act_wait(FIXTURE_DATA(exit_flow) *self,
 	ASSERT_EQ(sig, WTERMSIG(__status));				\
 } while (0)
 
-/* Ended by itself within the limit. */
+/* Check that the process exits by itself within the limit. */
 #define exit_expect(code) do {						\
 	int __status = 0;						\
 									\

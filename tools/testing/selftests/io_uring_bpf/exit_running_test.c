@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Things happen while a thread runs a flow, or has thousands of them. */
+/* Events while a thread runs a flow, or has thousands of flows */
 #include "process.h"
 
 #include <pthread.h>
@@ -11,7 +11,7 @@ IOU_LOAD_ONCE(exit);
 
 #define FLOW		0xf10aULL
 #define MANY		4096
-/* with a program that does a lot, so many make for seconds where it's emulated */
+/* for a slow program, whose flows take seconds in an emulator */
 #define HEAVY		1024
 #define KILL_MS		1000
 
@@ -25,7 +25,7 @@ FIXTURE(running) {
 	struct io_uring ring;
 	int pipe[2];
 	char buf[16];
-	/* by the thread: an error, or what the flows have ended with */
+	/* set by the thread: an error, or the result of the flows */
 	bool ready;
 	int err;
 	unsigned int nr_cqes;
@@ -34,7 +34,7 @@ FIXTURE(running) {
 
 IOU_RING_VARIANTS(running);
 IOU_MODE(running, coop, IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG);
-/* not IOU_SHAPED: thousands of SQEs take long with a thread that is shared */
+/* not IOU_SHAPED: thousands of SQEs take long with a shared SQ thread */
 IOU_MODE(running, sqpoll, IORING_SETUP_SQPOLL);
 IOU_MODE(running, iopoll, IORING_SETUP_IOPOLL);
 
@@ -64,7 +64,7 @@ static __u64 nr_runs(FIXTURE_DATA(running) *self)
 	return IO_URING_READ_ONCE(self->skel->bss->nr_runs);
 }
 
-/* Such a ring doesn't wait for a pipe: its flows in flight are those that spin. */
+/* Such a ring cannot wait for a pipe: its flows spin. */
 static bool is_polled(FIXTURE_DATA(running) *self)
 {
 	return self->setup & IORING_SETUP_IOPOLL;
@@ -77,7 +77,7 @@ static bool goes_on(FIXTURE_DATA(running) *self)
 	return until(nr_runs(self) > runs + 1000);
 }
 
-/* Returns 0 or an error. */
+/* Return 0 or an error. */
 static int start_flows(FIXTURE_DATA(running) *self)
 {
 	int ret;
@@ -96,7 +96,7 @@ static int start_flows(FIXTURE_DATA(running) *self)
 	return ret < 0 ? ret : 0;
 }
 
-/* Starts flows, and waits until they are all over. */
+/* Start flows, and wait until all have ended. */
 static void *thread_fn(void *data)
 {
 	FIXTURE_DATA(running) *self = data;
@@ -123,7 +123,7 @@ static void *thread_fn(void *data)
 			     IOU_WAIT_MS));				\
 } while (0)
 
-/* All flows are over, with that result. */
+/* Check that all flows have ended with this result. */
 #define end_thread(_res) do {						\
 	ASSERT_EQ(0, pthread_join(self->thread, NULL));			\
 	ASSERT_EQ(0, self->err);					\
@@ -146,7 +146,7 @@ TEST_F(running, update)
 		ASSERT_EQ(0, bpf_link__update_program(self->link, self->prog));
 		ASSERT_TRUE(goes_on(self));
 	}
-	/* that one leaves nothing to be waited for */
+	/* otherwise, nothing is in flight */
 	ASSERT_EQ(0, bpf_link__update_program(self->link,
 					      self->skel->progs.exit_wait));
 	end_thread(0);
@@ -171,7 +171,10 @@ TEST_F(running, fork)
 	end_thread(-ECANCELED);
 }
 
-/* What thousands of flows have in flight is to be looked for once, not by each. */
+/*
+ * The children of thousands of flows are found by one search, not one for each
+ * flow.
+ */
 static void detach_many(struct __test_metadata *_metadata,
 			FIXTURE_DATA(running) *self)
 {
@@ -189,7 +192,7 @@ static void detach_many(struct __test_metadata *_metadata,
 TEST_F(running, detach_many)
 {
 	if (is_polled(self))
-		SKIP(return, "such a ring does not wait for a pipe");
+		SKIP(return, "IORING_SETUP_IOPOLL does not support pipes");
 	self->prog = self->skel->progs.exit_wait;
 	detach_many(_metadata, self);
 	ASSERT_EQ(MANY, nr_runs(self));
@@ -215,7 +218,7 @@ static void exit_process(FIXTURE_DATA(running) *self, int how)
 	_exit(0);
 }
 
-/* No program has run for quite a while. */
+/* Return true if no program has run for IOU_IDLE_MS. */
 static bool is_quiet(FIXTURE_DATA(running) *self)
 {
 	__u64 runs = nr_runs(self);
@@ -224,7 +227,10 @@ static bool is_quiet(FIXTURE_DATA(running) *self)
 	return runs == nr_runs(self);
 }
 
-/* A process with thousands of flows: @how is a signal, or what it does itself. */
+/*
+ * A process with thousands of flows. @how is a signal, or an action of the
+ * process.
+ */
 static void exit_with_many(struct __test_metadata *_metadata,
 			   FIXTURE_DATA(running) *self, int how)
 {
@@ -248,7 +254,7 @@ static void exit_with_many(struct __test_metadata *_metadata,
 	TH_LOG("gone after %llu ms",
 	       (unsigned long long)(iou_now_ms() - start));
 	ASSERT_EQ(how == SIGKILL ? SIGKILL : how << 8, status);
-	/* what they have in flight goes too, and no program gets to see that */
+	/* the children end as well, and no program sees that */
 	close(self->pipe[0]);
 	self->pipe[0] = -1;
 	ASSERT_TRUE(iou_fd_gets(self->pipe[1], POLLERR, IOU_WAIT_MS));
@@ -270,7 +276,7 @@ TEST_F(running, kill_with_many)
 	exit_with_many(_metadata, self, SIGKILL);
 }
 
-/* All of them complete at once, and it takes long to run their programs. */
+/* All children complete at once, and their programs take long. */
 TEST_F(running, kill_heavy)
 {
 	__u64 start;
@@ -284,7 +290,7 @@ TEST_F(running, kill_heavy)
 	ASSERT_LE(0, pid);
 	if (!pid)
 		exit_process(self, SIGKILL);
-	/* it's in the midst of that */
+	/* the process runs the programs */
 	ASSERT_TRUE(until_ms(nr_runs(self) >= HEAVY + 10, IOU_WAIT_MS));
 	start = iou_now_ms();
 	kill(pid, SIGKILL);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A process ends, or lets go of the ring, while a flow is in flight. */
+/* A process exits, or closes the ring, while a flow is in flight. */
 #include "exit.h"
 
 #define FORKS	3
@@ -11,7 +11,7 @@ static void act_exit(FIXTURE_DATA(exit_flow) *self, struct io_uring *ring)
 
 static void act_exec(FIXTURE_DATA(exit_flow) *self, struct io_uring *ring)
 {
-	/* it would keep the pipe open */
+	/* the child process would keep the pipe open */
 	close(self->pipe[0]);
 	execl("/bin/sh", "sh", "-c", "exit 9", NULL);
 	_exit(GONE_WRONG);
@@ -21,12 +21,12 @@ static void act_close(FIXTURE_DATA(exit_flow) *self, struct io_uring *ring)
 {
 	close(self->pipe[0]);
 	io_uring_queue_exit(ring);
-	/* the test looks whether the flow is gone, and ends us */
+	/* the test checks whether the flow is gone, and kills the process */
 	for (;;)
 		pause();
 }
 
-/* Closes nothing and ends by itself, with the ring in use up to then. */
+/* Close nothing, and exit while the ring is in use. */
 static void act_return(FIXTURE_DATA(exit_flow) *self, struct io_uring *ring)
 {
 	struct __kernel_timespec ts = { .tv_nsec = 50000000 };
@@ -37,7 +37,7 @@ static void act_return(FIXTURE_DATA(exit_flow) *self, struct io_uring *ring)
 	exit(8);
 }
 
-/* Goes on as the parent of others, which have the ring and end. */
+/* Continue as the parent of processes that have the ring and exit. */
 static void act_fork(FIXTURE_DATA(exit_flow) *self, struct io_uring *ring)
 {
 	for (int i = 1; i <= FORKS; i++) {
@@ -54,7 +54,7 @@ static void act_fork(FIXTURE_DATA(exit_flow) *self, struct io_uring *ring)
 	exit_act_wait(self, ring);
 }
 
-/* Another process that has all the fds, and does nothing with them. */
+/* Fork a process that has all fds, and does nothing with them. */
 static void before_share(FIXTURE_DATA(exit_flow) *self)
 {
 	pid_t pid = fork();
@@ -77,7 +77,7 @@ TEST_F(exit_flow, kill)
 	ASSERT_TRUE(exit_is_gone(self, variant));
 }
 
-/* Not all that kills is a SIGKILL. */
+/* Signals other than SIGKILL also kill. */
 TEST_F(exit_flow, terminate)
 {
 	exit_start(NULL, exit_act_wait);
@@ -99,7 +99,7 @@ TEST_F(exit_flow, exit_after_wait)
 	ASSERT_TRUE(exit_is_gone(self, variant));
 }
 
-/* The ring is closed by that, and the pipe by us before it. */
+/* exec closes the ring, and the process has closed the pipe before. */
 TEST_F(exit_flow, exec)
 {
 	exit_start(NULL, act_exec);
@@ -107,7 +107,7 @@ TEST_F(exit_flow, exec)
 	ASSERT_TRUE(exit_is_gone(self, variant));
 }
 
-/* The flow stays with the task that has it. */
+/* The flow belongs to the task that has submitted it. */
 TEST_F(exit_flow, fork)
 {
 	exit_start(NULL, act_fork);
@@ -125,8 +125,8 @@ TEST_F(exit_flow, close_ring)
 }
 
 /*
- * No program runs any more when the process that issued the flow is gone. But
- * like any request, one that waits for something stays as long as the ring.
+ * No program runs after the exit of the process that has submitted the flow. A
+ * request that waits remains until the ring is closed, like any request.
  */
 TEST_F(exit_flow, other_process_keeps_ring)
 {

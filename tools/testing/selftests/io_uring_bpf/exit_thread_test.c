@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A thread ends with a flow in flight. Its process goes on, the ring may too. */
+/*
+ * A thread exits with a flow in flight. Its process continues, and possibly the
+ * ring.
+ */
 #include "iou_bpf.h"
 
 #include <linux/futex.h>
@@ -12,7 +15,7 @@
 #define FUTEX		0xf07eULL
 #define LIMIT_MS	5000
 
-/* newer than some C libraries' headers */
+/* missing from the headers of some C libraries */
 #ifndef FUTEX2_SIZE_U32
 #define FUTEX2_SIZE_U32		0x02
 #endif
@@ -77,7 +80,7 @@ static __u64 nr_runs(FIXTURE_DATA(exit_thread) *self)
 	return IO_URING_READ_ONCE(self->skel->bss->nr_runs);
 }
 
-/* It creates the ring, and so is the only one who may submit to it. */
+/* The thread creates the ring, and so is its single issuer. */
 static void *thread_fn(void *data)
 {
 	FIXTURE_DATA(exit_thread) *self = data;
@@ -102,7 +105,7 @@ static void *thread_fn(void *data)
 	return NULL;
 }
 
-/* Runs the thread, which has to end within the limit. Returns 0 or an error. */
+/* Run the thread, which has to exit within the limit. Return 0 or an error. */
 static int run_thread(FIXTURE_DATA(exit_thread) *self)
 {
 	struct timespec ts;
@@ -116,7 +119,8 @@ static int run_thread(FIXTURE_DATA(exit_thread) *self)
 
 /*
  * A wait for a private futex is tracked from its preparation, and an exiting
- * thread waits for all that is. Here only the flow can bring it about.
+ * thread waits for tracked requests. Only the cancellation of the flow ends
+ * this one.
  */
 TEST_F(exit_thread, futex_behind_flow)
 {
@@ -127,7 +131,7 @@ TEST_F(exit_thread, futex_behind_flow)
 	ASSERT_EQ(2, self->err);
 	ASSERT_EQ(1, nr_runs(self));
 
-	/* nobody is left who could take them off the other kind of ring */
+	/* no task is left to take CQEs off a ring with DEFER_TASKRUN */
 	if (variant->setup)
 		return;
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));
@@ -136,7 +140,9 @@ TEST_F(exit_thread, futex_behind_flow)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* The child is not tracked, and outlives the thread that its program ran in. */
+/*
+ * The child is not tracked, and outlives the thread whose flow it belongs to.
+ */
 TEST_F(exit_thread, child_completes_later)
 {
 	ASSERT_EQ(0, run_thread(self)) TH_LOG("the thread does not end");
@@ -150,7 +156,7 @@ TEST_F(exit_thread, child_completes_later)
 	ASSERT_EQ(1, nr_runs(self));
 }
 
-/* Each of the flows has something parked most of the time. */
+/* Most of the time, each flow has waiting completions. */
 TEST_F(exit_thread, spinning)
 {
 	__u64 runs;
@@ -188,16 +194,16 @@ TEST_F(exit_thread, spinning_in_front_of_futex)
 }
 
 /*
- * One child ends by itself when nobody is left to run the program. The flow is
- * over then, and the other child, which waits for ever, has to go with it.
+ * One child completes after the exit of the thread, when no program can run.
+ * This ends the flow, and the other child, which waits forever, is cancelled.
  */
 TEST_F(exit_thread, children_complete_one_by_one)
 {
 	struct __kernel_timespec ts = { .tv_nsec = 100 * 1000 * 1000 };
 
-	/* nobody could take the CQE off the other kind of ring */
+	/* no task can take the CQE off a ring with DEFER_TASKRUN */
 	if (variant->setup)
-		SKIP(return, "the ring is of no use without its thread");
+		SKIP(return, "the ring requires its thread");
 	io_uring_prep_timeout(&self->skel->bss->sqes[1], &ts, 0, 0);
 	self->skel->bss->nr_sqes = 2;
 	ASSERT_EQ(0, run_thread(self)) TH_LOG("the thread does not end");
@@ -207,7 +213,9 @@ TEST_F(exit_thread, children_complete_one_by_one)
 	ASSERT_EQ(1, nr_runs(self));
 }
 
-/* The link goes with its last fd, be the thread there or not. */
+/*
+ * The link is closed with its last fd, after the exit of the thread or before.
+ */
 TEST_F(exit_thread, detach_after_end)
 {
 	ASSERT_EQ(0, run_thread(self));

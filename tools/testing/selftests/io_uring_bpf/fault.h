@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Allocations that fail when they are told to */
+/* Injected allocation failures */
 #ifndef IOU_FAULT_H
 #define IOU_FAULT_H
 
@@ -19,7 +19,7 @@
 
 #define FAULT_DEBUGFS	"/sys/kernel/debug"
 
-/* Returns 0 or an error. */
+/* Return 0 or an error. */
 static inline int fault_write(const char *name, const char *value)
 {
 	int fd = open(name, O_WRONLY);
@@ -33,10 +33,10 @@ static inline int fault_write(const char *name, const char *value)
 	return ret;
 }
 
-/* of this thread, open all the time: when they are needed that may fail */
+/* of this thread, kept open: to open them later could fail */
 static int fault_nth_fd = -1, fault_task_fd = -1;
 
-/* For the thread that calls it, and no other from then on. */
+/* Open the files for the calling thread, and no other one afterwards. */
 static inline bool fault_open(void)
 {
 	close(fault_nth_fd);
@@ -46,10 +46,10 @@ static inline bool fault_open(void)
 	return fault_nth_fd >= 0 && fault_task_fd >= 0;
 }
 
-/* allocations that have failed as they were told to */
+/* injected failures so far */
 static unsigned int fault_failed;
 
-/* The @nth allocation of this thread from now on fails, 0 for none. */
+/* Let the @nth allocation of this thread from now on fail, none if 0. */
 static inline void fault_nth(unsigned int nth)
 {
 	char value[16];
@@ -60,7 +60,7 @@ static inline void fault_nth(unsigned int nth)
 		abort();
 }
 
-/* Ends that. Returns true if it has come to a failure. */
+/* Disable the injection. Return true if an allocation has failed. */
 static inline bool fault_end(void)
 {
 	char value[16] = "";
@@ -72,7 +72,7 @@ static inline bool fault_end(void)
 	return !atoi(value);
 }
 
-/* Until nothing fails any more: each of the allocations is the one, in turn. */
+/* Let each allocation fail in turn, until none is left to fail. */
 #define for_each_fault(nth)						\
 	for (unsigned int nth = 1, __more = 1; __more; nth++)
 
@@ -85,10 +85,12 @@ static inline bool fault_end(void)
 	__ret;								\
 })
 
-/* more than there are, and what is left of it counts them */
+/* more than there are; the rest is the counter */
 #define FAULT_TIMES	1000000
 
-/* All allocations of this thread fail from now on, but for the first @bytes. */
+/*
+ * Let all allocations of this thread fail from now on, except the first @bytes.
+ */
 static inline void fault_all(unsigned int bytes)
 {
 	char value[16], times[16];
@@ -101,7 +103,7 @@ static inline void fault_all(unsigned int bytes)
 		abort();
 }
 
-/* Ends that. */
+/* Disable fault_all(). */
 static inline void fault_all_end(void)
 {
 	char left[16] = "";
@@ -117,7 +119,7 @@ static inline void fault_all_end(void)
 	fault_failed += FAULT_TIMES - atoi(left);
 }
 
-/* What the kernel lacks, or NULL. */
+/* Prepare the injection. Return the missing feature of the kernel, or NULL. */
 static inline const char *fault_prepare(void)
 {
 	static const char * const kinds[] = { "failslab", "fail_page_alloc" };
@@ -127,7 +129,7 @@ static inline const char *fault_prepare(void)
 		return "no fail-nth, is CONFIG_FAULT_INJECTION set?";
 	mount("debugfs", FAULT_DEBUGFS, "debugfs", 0, NULL);
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
-		/* those that may sleep as well, and without a word */
+		/* include allocations that can sleep, and do not log */
 		snprintf(name, sizeof(name), FAULT_DEBUGFS
 			 "/%s/ignore-gfp-wait", kinds[i]);
 		if (fault_write(name, "N"))
@@ -138,7 +140,7 @@ static inline const char *fault_prepare(void)
 	}
 	fault_write(FAULT_DEBUGFS "/fail_page_alloc/ignore-gfp-highmem", "N");
 	fault_write(FAULT_DEBUGFS "/fail_page_alloc/min-order", "0");
-	/* for fault_all(), which is over slabs only */
+	/* for fault_all(), which applies only to slabs */
 	fault_write(FAULT_DEBUGFS "/failslab/task-filter", "Y");
 	fault_write(FAULT_DEBUGFS "/failslab/times", "0");
 	fault_write(FAULT_DEBUGFS "/failslab/probability", "100");
@@ -166,7 +168,7 @@ FIXTURE_SETUP(fault)
 	const char *why;
 
 	IOU_REQUIRE();
-	/* no page fault needs memory when there is none */
+	/* avoid page faults, which need memory */
 	ASSERT_EQ(0, mlockall(MCL_CURRENT | MCL_FUTURE));
 	why = fault_prepare();
 	if (why)
@@ -199,7 +201,7 @@ FIXTURE_TEARDOWN(fault)
 	close_ring(self);
 }
 
-/* A ring that has nothing in its caches. */
+/* Set up a ring with empty caches. */
 static inline int fresh_ring_size(FIXTURE_DATA(fault) *self, unsigned int setup,
 				  unsigned int entries, struct bpf_program *prog)
 {
@@ -220,7 +222,7 @@ static inline int fresh_ring(FIXTURE_DATA(fault) *self, unsigned int setup,
 	return fresh_ring_size(self, setup, IOU_ENTRIES, prog);
 }
 
-/* Those that were issued. */
+/* Return the number of issued SQEs. */
 static inline unsigned int nr_issued(FIXTURE_DATA(fault) *self)
 {
 	unsigned int nr = 0;
@@ -230,17 +232,17 @@ static inline unsigned int nr_issued(FIXTURE_DATA(fault) *self)
 	return nr;
 }
 
-/* What may come of an allocation that has failed, and of a timeout. */
+/* Return true for results of a failed allocation or a timeout. */
 static inline bool no_memory(int res)
 {
-	/* -ECANCELED: there is no worker for it, and none can be made */
+	/* -ECANCELED: there is no worker, and none can be created */
 	return res == -ENOMEM || res == -ENOBUFS || res == -EAGAIN ||
 	       res == -ECANCELED || res == -ETIME;
 }
 
 /*
- * What nobody has received keeps the socket from being ready to send, once it's
- * a quarter of what may be on its way.
+ * Receive pending data: the socket is not ready to send once this exceeds a
+ * quarter of the buffer.
  */
 static inline void fault_drain(FIXTURE_DATA(fault) *self)
 {
@@ -250,7 +252,7 @@ static inline void fault_drain(FIXTURE_DATA(fault) *self)
 		;
 }
 
-/* Submits a flow and waits for it, as far as that gets. */
+/* Submit a flow and wait for it, as far as this succeeds. */
 static inline int run_flow(FIXTURE_DATA(fault) *self, struct io_uring_cqe *cqe)
 {
 	int ret;
@@ -262,7 +264,9 @@ static inline int run_flow(FIXTURE_DATA(fault) *self, struct io_uring_cqe *cqe)
 	return ret;
 }
 
-/* Does the rest, with memory there. Returns 0 if the flow has ended, and once. */
+/*
+ * Complete the rest with memory available. Return 0 if the flow has ended once.
+ */
 static inline int end_flow(FIXTURE_DATA(fault) *self, int submitted,
 			   struct io_uring_cqe *cqe)
 {

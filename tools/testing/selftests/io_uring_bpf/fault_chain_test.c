@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Memory runs out for what a program links, to each other or behind its flow, and
- * for what it issues for the application. Each of them ends, and once.
+ * Failing allocations of linked children, requests behind the flow, and
+ * requests of the application. Each of them completes exactly once.
  */
 #include "fault.h"
 
-/* user_data, and a bit each */
+/* user_data, one bit each */
 enum { PRED, MEMBER, NEXT, APP0, APP1, LINKED };
 
 static struct io_uring_sqe *prep_sendmsg(FIXTURE_DATA(fault) *self, int n,
@@ -19,7 +19,7 @@ static struct io_uring_sqe *prep_sendmsg(FIXTURE_DATA(fault) *self, int n,
 	return sqe;
 }
 
-/* Of those that bring something along the preparation may fail. */
+/* Opcodes with further allocations can fail their preparation. */
 static void prep_chain(FIXTURE_DATA(fault) *self)
 {
 	struct fault__bss *bss = self->skel->bss;
@@ -44,7 +44,7 @@ static void queue_chain(struct io_uring *ring)
 	iou_prep_nop(iou_get_sqe(ring), 0, 0, NEXT);
 }
 
-/* What follows in the chain comes by way of task work. */
+/* Later members of the chain complete by task work. */
 static int run_chain(struct io_uring *ring)
 {
 	int ret = io_uring_submit(ring);
@@ -54,7 +54,7 @@ static int run_chain(struct io_uring *ring)
 	return ret;
 }
 
-/* CQEs that there are to be. */
+/* The expected CQEs */
 static unsigned int nr_cqes(FIXTURE_DATA(fault) *self)
 {
 	const __s32 *rets = self->skel->bss->rets;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Memory runs out, at each place where some is asked for in turn. That is an error
- * or an event, and nothing hangs or gets lost. Whether memory does is for kmemleak
- * to say.
+ * Each allocation fails in turn. The result is an error or an event, and
+ * nothing hangs or is lost. kmemleak detects memory leaks.
  */
 #include "fault.h"
 
@@ -14,7 +13,7 @@ static int create_link(FIXTURE_DATA(fault) *self)
 			       self->ring.ring_fd, BPF_IOURING, NULL);
 }
 
-/* A failed attempt leaves nothing behind that would be in the way of others. */
+/* A failed attempt does not affect later ones. */
 TEST_F_TIMEOUT(fault, attach, 300)
 {
 	unsigned int failed = 0;
@@ -36,7 +35,7 @@ TEST_F_TIMEOUT(fault, attach, 300)
 		ASSERT_CQE(&self->ring, FLOW, 0);
 		close(fd);
 	}
-	/* the link, what the ring gets, the link's id, file, ... */
+	/* the link, the state of the ring, the id of the link, its file, ... */
 	ASSERT_LT(2, failed);
 }
 
@@ -49,7 +48,7 @@ static struct io_uring_sqe *add_child(FIXTURE_DATA(fault) *self)
 	return sqe;
 }
 
-/* Children that have something allocated for them, and end by themselves. */
+/* Children with further allocations, which complete on their own */
 static void add_children(FIXTURE_DATA(fault) *self)
 {
 	struct io_uring_sqe *sqe;
@@ -83,7 +82,7 @@ TEST_F_TIMEOUT(fault, flow, 600)
 		bss->nr_events = 0;
 		memset(bss->rets, 0xff, sizeof(bss->rets));
 		ret = FAULT(run_flow(self, &cqe));
-		/* for the one that waits for what has failed */
+		/* for a child that waits for data of a failed one */
 		send(self->sock[0], self->buf, 16, MSG_DONTWAIT);
 		ASSERT_EQ(0, end_flow(self, ret, &cqe));
 		fault_drain(self);
@@ -105,8 +104,8 @@ TEST_F_TIMEOUT(fault, flow, 600)
 }
 
 /*
- * A child that brings another request along, which ends after it. Such a socket
- * has no use for it.
+ * A child with a notification, which completes later. Such a socket does not
+ * support zero-copy.
  */
 TEST_F_TIMEOUT(fault, zero_copy, 300)
 {
@@ -140,7 +139,7 @@ static void prep_again(FIXTURE_DATA(fault) *self, bool vector)
 	sqe->user_data = CHILD;
 }
 
-/* Children that were polled for, and so are issued again as another request. */
+/* Polled children, which are reissued as a copy */
 static void issue_again(struct __test_metadata *_metadata,
 			FIXTURE_DATA(fault) *self, unsigned int setup,
 			bool vector)
@@ -159,7 +158,7 @@ static void issue_again(struct __test_metadata *_metadata,
 		iou_queue_bpf(&self->ring, 0, FLOW);
 		ASSERT_EQ(1, io_uring_submit(&self->ring));
 		ASSERT_EQ(1, bss->nr_events);
-		/* that runs the program already, on rings that don't defer it */
+		/* this also runs the program on rings without DEFER_TASKRUN */
 		fault_nth(nth);
 		write(self->sock[1], self->buf, 16);
 		iou_wait_cqe_ms(&self->ring, &cqe, IOU_IDLE_MS);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A child that takes a worker of io-wq, in a task that has none yet. If none can
- * be forked then the child fails, and its flow goes on.
+ * A child that needs a worker of io-wq, in a task without workers. If no worker
+ * can be created, the child fails, and the flow continues.
  */
 #include "fault.h"
 
@@ -11,13 +11,13 @@ struct pass {
 	FIXTURE_DATA(fault) *self;
 	unsigned int setup;
 	unsigned int nth;
-	/* out: what the test has to do with, and whether anything has failed */
+	/* input and output of a try, and whether an allocation has failed */
 	int ret;
 	struct io_uring_cqe cqe;
 	bool more;
 };
 
-/* A task from its beginning to its end, with one flow. */
+/* The whole life of a task with one flow */
 static void *run_pass(void *arg)
 {
 	struct pass *pass = arg;

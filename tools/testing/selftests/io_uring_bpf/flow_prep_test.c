@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What makes an SQE of IORING_OP_BPF invalid. */
+/* Invalid SQEs of IORING_OP_BPF */
 #include "iou_bpf.h"
 #include "kselftest_harness.h"
 #include "flow.skel.h"
@@ -13,7 +13,7 @@ FIXTURE(flow_prep) {
 };
 
 FIXTURE_VARIANT(flow_prep) {
-	/* changes a good SQE for slot 0 */
+	/* modifies a valid SQE for slot 0 */
 	void (*spoil)(struct io_uring_sqe *sqe);
 	int res;
 };
@@ -75,7 +75,7 @@ TEST_F(flow_prep, sqe)
 	ASSERT_EQ(variant->res ? 0 : 1, self->skel->bss->nr_events);
 }
 
-/* A ring that never saw a program is no different. */
+/* The same on a ring that never had a program. */
 TEST_F(flow_prep, fresh_ring)
 {
 	struct io_uring_sqe *sqe;

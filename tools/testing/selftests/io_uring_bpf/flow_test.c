@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The life of a flow: its events, its memory, its end. */
+/* The life of a flow: its events, state and end */
 #include "iou_bpf.h"
 
 #include <sys/socket.h>
@@ -45,7 +45,7 @@ static void flow_add_nop(struct flow *skel, int res, unsigned int nop_flags)
 	iou_prep_nop(sqe, res, nop_flags, CHILD + skel->bss->nr_sqes++);
 }
 
-/* A child that stays in flight until the test writes to the pipe. */
+/* Add a child that stays in flight until the test writes to the pipe. */
 static void flow_add_read(struct flow *skel, int fd, void *buf, unsigned int len)
 {
 	struct io_uring_sqe *sqe = &skel->bss->sqes[skel->bss->nr_sqes];
@@ -63,7 +63,7 @@ TEST_F(flow, start_event)
 	iou_prep_bpf(sqe, 0, 1, ~0ULL, 0x123456789abcdefULL, 4);
 	sqe->user_data = FLOW;
 	ASSERT_EQ(1, iou_submit(&self->ring));
-	/* nothing in flight when the program has returned: that ends it */
+	/* no child is in flight after the run, so the flow ends */
 	ASSERT_CQE(&self->ring, FLOW, 0);
 	ASSERT_NO_CQE(&self->ring);
 
@@ -139,7 +139,7 @@ TEST_F(flow, children_are_counted)
 		EXPECT_EQ(ev[1 + i].user_data - CHILD, ev[1 + i].res - 10);
 		EXPECT_EQ(nr - 1 - i, ev[1 + i].nr_children);
 	}
-	/* the one that took the way of task work came last */
+	/* the child with task work completed last */
 	EXPECT_EQ(11, ev[nr].res);
 }
 
@@ -211,7 +211,7 @@ TEST_F(flow, complete_at_start)
 	EXPECT_EQ(0, self->skel->bss->end_rets[0]);
 	EXPECT_EQ(-EALREADY, self->skel->bss->end_rets[1]);
 	EXPECT_EQ(-ECANCELED, self->skel->bss->issue_after_end);
-	/* no program runs for it any more */
+	/* no program runs for the flow any more */
 	EXPECT_EQ(1, self->skel->bss->nr_events);
 }
 
@@ -228,15 +228,15 @@ TEST_F(flow, complete_cancels_children)
 	ASSERT_NO_CQE(&self->ring);
 	EXPECT_EQ(2, self->skel->bss->nr_events);
 
-	/* nobody reads there any more */
+	/* no request reads from the pipe any more */
 	ASSERT_EQ(4, write(self->pipe[1], "left", 4));
 	ASSERT_EQ(4, read(self->pipe[0], self->buf, sizeof(self->buf)));
 }
 
 /*
- * The receive finds its poll ready, so it is in task work when the flow is
- * ended by the other child, where no cancellation finds it. One byte of four is
- * there, so it would wait for ever afterwards.
+ * The poll of the receive is ready, so the receive is in task work when the
+ * other child ends the flow, and no cancellation finds it there. Only one of
+ * four bytes is available, so the receive would wait forever afterwards.
  */
 TEST_F(flow, complete_with_child_in_task_work)
 {
@@ -317,11 +317,11 @@ TEST_F(flow, cancelled)
 	ASSERT_HAS_CQE(cqes, 2, FLOW, -ECANCELED);
 	ASSERT_HAS_CQE(cqes, 2, 1, 0);
 	ASSERT_NO_CQE(&self->ring);
-	/* its child was found with it, and that is no event of it */
+	/* the child was found as well, which is no event of the flow */
 	EXPECT_EQ(2, self->skel->bss->nr_events);
 }
 
-/* The child alone is a request like any other. */
+/* A child alone is found like any request. */
 TEST_F(flow, child_cancelled)
 {
 	struct io_uring_cqe cqes[2];
@@ -344,8 +344,11 @@ TEST_F(flow, child_cancelled)
 	EXPECT_EQ(-ECANCELED, self->skel->bss->events[1].res);
 }
 
-/* A drain waits for the flow and all it issues, which does not wait for it. */
-TEST_F(flow, trap_16_drain)
+/*
+ * A drain waits for the flow and its children, and these do not wait for the
+ * drain.
+ */
+TEST_F(flow, drain)
 {
 	struct io_uring_sqe *sqe;
 
@@ -355,7 +358,7 @@ TEST_F(flow, trap_16_drain)
 	sqe = iou_get_sqe(&self->ring);
 	iou_prep_nop(sqe, 0, 0, 1);
 	sqe->flags = IOSQE_IO_DRAIN;
-	/* the flow itself waits for those before it */
+	/* the flow itself waits for the requests before it */
 	sqe = iou_queue_bpf(&self->ring, 0, FLOW + 1);
 	sqe->off = 2;
 	sqe->flags = IOSQE_IO_DRAIN;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Requests that a program links, and those that it issues for the application */
+/*
+ * Requests that a program links, and requests that it issues for the
+ * application
+ */
 #ifndef IOU_GROUP_H
 #define IOU_GROUP_H
 
@@ -13,7 +16,7 @@
 #define CANCEL		0xca4cULL
 #define TIMEOUT		0x71e0ULL
 
-/* what one run of a program may issue */
+/* limit of requests per run */
 #define MAX_SQES	32
 
 FIXTURE(group) {
@@ -49,7 +52,7 @@ FIXTURE_TEARDOWN(group)
 	io_uring_queue_exit(&self->ring);
 }
 
-/* The SQE that the program is to issue next, with @flags of its own. */
+/* Return the next SQE for the program, issued with @flags of the kfunc. */
 static inline struct io_uring_sqe *group_sqe(FIXTURE_DATA(group) *self,
 					     __u64 flags)
 {
@@ -70,7 +73,7 @@ group_nop(FIXTURE_DATA(group) *self, __u64 flags, __s32 res, __u8 sqe_flags,
 	return sqe;
 }
 
-/* Four bytes from the pipe, which is empty. */
+/* Add a read of four bytes from the empty pipe. */
 static inline struct io_uring_sqe *
 group_read(FIXTURE_DATA(group) *self, __u64 flags, __u8 sqe_flags,
 	   __u64 user_data)
@@ -101,7 +104,7 @@ static inline __u32 group_nr_events(FIXTURE_DATA(group) *self)
 	return IO_URING_READ_ONCE(self->skel->bss->nr_events);
 }
 
-/* Has a flow started, whose program issues what there is. */
+/* Start a flow whose program issues all added SQEs. */
 #define group_start() do {						\
 	if (!self->link)						\
 		self->link = IOU_ATTACH(self->skel->progs.group_as_told,\
@@ -123,7 +126,7 @@ static inline __u32 group_nr_events(FIXTURE_DATA(group) *self)
 	ASSERT_EQ(BPF_IO_URING_F_CHILD, __ev->flags);			\
 } while (0)
 
-/* One of the events is this one, in whatever order they come. */
+/* Find an event, in any order. */
 static inline struct iou_event *group_find(FIXTURE_DATA(group) *self,
 					   __u64 user_data)
 {

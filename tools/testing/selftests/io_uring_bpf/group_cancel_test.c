@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Flows, rings and processes that end while linked requests are in flight. */
+/* Flows, rings and processes that end while linked requests are in flight */
 #include "group.h"
 #include "process.h"
 
@@ -7,7 +7,7 @@
 #define LINK	IOSQE_IO_LINK
 #define ASYNC	IOSQE_ASYNC
 
-/* A read that waits, with a time limit, and two behind it. */
+/* A read that waits, with a time limit, and two requests behind it */
 static void queue_group(FIXTURE_DATA(group) *self, __u64 flags, __u8 sqe_flags)
 {
 	group_read(self, flags, LINK | sqe_flags, CHILD);
@@ -16,7 +16,7 @@ static void queue_group(FIXTURE_DATA(group) *self, __u64 flags, __u8 sqe_flags)
 	group_read(self, flags, 0, CHILD + 2);
 }
 
-/* Nobody waits for the pipe any more: what is written to it stays there. */
+/* Return true if no request reads from the pipe: written data stays there. */
 static bool pipe_unused(FIXTURE_DATA(group) *self)
 {
 	char buf[8];
@@ -38,7 +38,7 @@ TEST_F(group, flow_cancelled)
 		ASSERT_HAS_CQE(cqes, 2, CANCEL, 0);
 		ASSERT_HAS_CQE(cqes, 2, FLOW, -ECANCELED);
 		ASSERT_NO_CQE(&self->ring);
-		/* it has started, and is told */
+		/* START and CANCEL */
 		ASSERT_EQ(2 * (i + 1), group_nr_events(self));
 	}
 	ASSERT_TRUE(pipe_unused(self));
@@ -55,7 +55,7 @@ TEST_F(group, program_detached)
 	ASSERT_TRUE(pipe_unused(self));
 }
 
-/* A member alone, by its user_data: the rest of the chain goes with it. */
+/* Cancellation of a member by its user_data cuts its chain. */
 TEST_F(group, member_cancelled)
 {
 	struct io_uring_cqe cqes[2];
@@ -74,7 +74,10 @@ TEST_F(group, member_cancelled)
 	ASSERT_TRUE(pipe_unused(self));
 }
 
-/* The flow ends by itself as a member completes, and the next one would wait. */
+/*
+ * The flow ends with the completion of a member, and the next member would
+ * wait.
+ */
 static void run_ended(struct __test_metadata *_metadata,
 		      FIXTURE_DATA(group) *self, __u8 sqe_flags)
 {
@@ -96,13 +99,16 @@ TEST_F(group, flow_ended)
 	run_ended(_metadata, self, 0);
 }
 
-/* A worker goes on with the chain by itself, but not past the end of the flow. */
+/* A worker continues with a chain, but not after the end of the flow. */
 TEST_F(group, flow_ended_in_worker)
 {
 	run_ended(_metadata, self, ASYNC);
 }
 
-/* What is staged as the flow ends never was, in a chain as well. */
+/*
+ * Requests that are staged at the end of a flow are discarded, including
+ * chains.
+ */
 TEST_F(group, ended_as_it_starts)
 {
 	queue_group(self, 0, 0);
@@ -129,20 +135,20 @@ TEST_F(group, ring_closed)
 	ASSERT_NO_CQE(&ring);
 	io_uring_queue_exit(&ring);
 	bpf_link__destroy(link);
-	/* nobody has the other end any more, once the requests are gone */
+	/* all requests with the other end are gone */
 	close(self->pipe[0]);
 	ASSERT_TRUE(iou_fd_gets(self->pipe[1], POLLERR, LIMIT_MS));
 	self->pipe[0] = -1;
 }
 
-/* A process with a ring of its own, for the test to end. */
+/* A process with its own ring, for the test to kill */
 static void process(FIXTURE_DATA(group) *self, struct bpf_program *prog,
 		    unsigned int setup, bool wait)
 {
 	struct io_uring_cqe *cqe;
 	struct io_uring ring;
 
-	/* not to go on when the test has failed */
+	/* do not continue after a failure of the test */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (iou_ring_init(&ring, setup) ||
 	    !bpf_program__attach_iouring(prog, ring.ring_fd, NULL))
@@ -174,7 +180,7 @@ static void process(FIXTURE_DATA(group) *self, struct bpf_program *prog,
 	ASSERT_TRUE(iou_fd_gets(self->pipe[1], POLLERR, LIMIT_MS));	\
 } while (0)
 
-/* With a chain in flight, and requests of the application. */
+/* With a chain in flight, and requests of the application */
 TEST_F(group, killed)
 {
 	queue_group(self, 0, 0);
@@ -196,7 +202,7 @@ TEST_F(group, exits)
 	run_process(group_as_told, false, false, 1);
 }
 
-/* One that issues chains without end, and requests of the application. */
+/* A flow that issues chains endlessly, and requests of the application */
 TEST_F(group, endless_killed)
 {
 	group_nop(self, 0, 0, LINK, CHILD);

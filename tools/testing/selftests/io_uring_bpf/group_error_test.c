@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Chains of children that are not to be: none of them runs in part. */
+/* Invalid chains of children, which do not run in part */
 #include "group.h"
 
 #define LINK	IOSQE_IO_LINK
 
-/* One that is refused takes along those before it, and those behind. */
+/* A refused member fails the members before and after it. */
 TEST_F(group, refused_member)
 {
 	group_read(self, 0, LINK, CHILD);
 	group_nop(self, 0, 1, LINK | IOSQE_IO_DRAIN, CHILD + 1);
 	group_nop(self, 0, 2, LINK, CHILD + 2);
 	group_nop(self, 0, 3, 0, CHILD + 3);
-	/* the next one has nothing to do with that */
+	/* the next chain is not affected */
 	group_nop(self, 0, 4, 0, CHILD + 4);
 	group_start();
 	ASSERT_CQE(&self->ring, FLOW, 0);
@@ -40,7 +40,7 @@ TEST_F(group, refused_head)
 	group_expect(2, CHILD + 3, 3);
 }
 
-/* The last one of a chain, so that the next SQE begins another. */
+/* Stage the last member of a chain, so that the next SQE starts a new one. */
 TEST_F(group, refused_end)
 {
 	group_read(self, 0, LINK, CHILD);
@@ -57,7 +57,7 @@ TEST_F(group, refused_end)
 	group_has(CHILD + 4, 4);
 }
 
-/* A chain belongs to the flow as a whole, or to the application. */
+/* A chain consists either of children or of requests of the application. */
 TEST_F(group, not_of_a_kind)
 {
 	group_read(self, 0, LINK, CHILD);
@@ -78,7 +78,7 @@ TEST_F(group, timeout_of_nothing)
 	group_timeout(self, 0, 10, TIMEOUT);
 	group_nop(self, 0, 1, LINK, CHILD + 1);
 	group_timeout(self, 0, 10, TIMEOUT)->flags = LINK;
-	/* there is one already */
+	/* a request of the application exists already */
 	group_timeout(self, 0, 10, TIMEOUT + 1);
 	group_start();
 	ASSERT_CQE(&self->ring, FLOW, 0);
@@ -89,7 +89,7 @@ TEST_F(group, timeout_of_nothing)
 	group_has(TIMEOUT + 1, -EINVAL);
 }
 
-/* A chain that is too long for one run isn't cut to what fits in. */
+/* A chain that exceeds the limit of a run is not truncated. */
 TEST_F(group, too_long)
 {
 	group_read(self, 0, LINK, CHILD);
@@ -105,7 +105,7 @@ TEST_F(group, too_long)
 	ASSERT_EQ(1 + MAX_SQES, group_nr_events(self));
 }
 
-/* One that fits in to the last request. */
+/* A chain that fits exactly */
 TEST_F(group, long_enough)
 {
 	for (int i = 0; i < MAX_SQES; i++)
@@ -142,7 +142,7 @@ TEST_F(group, too_many_children)
 	io_uring_queue_exit(&ring);
 }
 
-/* What stands before something can't go on by itself. The last one can. */
+/* A linked child cannot be reissued. The last one of the chain can. */
 TEST_F(group, again)
 {
 	for (int i = 0; i < 2; i++) {
@@ -163,7 +163,7 @@ TEST_F(group, again)
 	}
 }
 
-/* Nor one that was refused. */
+/* A refused child cannot be reissued either. */
 TEST_F(group, again_refused)
 {
 	group_nop(self, 0, 1, LINK, CHILD);
@@ -175,10 +175,10 @@ TEST_F(group, again_refused)
 	ASSERT_EQ(3, group_nr_events(self));
 }
 
-/* What the ring forbids to the application, it forbids to each of them. */
+/* Restrictions of the ring apply to each member. */
 TEST_F(group, restricted)
 {
-	/* alone, but not with IOSQE_IO_LINK */
+	/* permitted alone, but not with IOSQE_IO_LINK */
 	const __u8 ops[] = { IORING_OP_BPF, IORING_OP_NOP };
 	struct bpf_link *link;
 	struct io_uring ring;

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Children that are linked to each other. */
+/* Children that are linked to each other */
 #include "group.h"
 
 #define LINK	IOSQE_IO_LINK
 #define HARD	IOSQE_IO_HARDLINK
 
-/* What comes behind waits, be it that it could run at once. */
+/* Later members wait, even if they could run at once. */
 TEST_F(group, one_after_the_other)
 {
 	group_read(self, 0, LINK, CHILD);
 	group_nop(self, 0, 1, LINK, CHILD + 1);
 	group_nop(self, 0, 2, 0, CHILD + 2);
-	/* no part of it */
+	/* not linked */
 	group_nop(self, 0, 3, 0, CHILD + 3);
 	group_start();
 	ASSERT_NO_CQE(&self->ring);
@@ -30,7 +30,7 @@ TEST_F(group, one_after_the_other)
 	ASSERT_EQ(0, memcmp(self->buf, "data", 4));
 }
 
-/* What is staged as a hop goes from one request to the next, and beside others. */
+/* A chain is staged by a hop, alone or beside other requests. */
 TEST_F(group, in_a_hop)
 {
 	group_nop(self, 0, 0, 0, CHILD);
@@ -53,7 +53,7 @@ TEST_F(group, in_a_hop)
 	group_expect(5, CHILD + 3, 3);
 }
 
-/* Runs three NOPs as a chain, of which the @failing one is set up to fail. */
+/* Run three NOPs as a chain. The one with index @failing fails. */
 static void run_chain(struct __test_metadata *_metadata,
 		      FIXTURE_DATA(group) *self, unsigned int link, int failing)
 {
@@ -85,7 +85,7 @@ TEST_F(group, failure_cuts)
 	}
 }
 
-/* None of them runs, as in a chain of the application. */
+/* None of them runs, as for a chain of the application. */
 TEST_F(group, failed_preparation)
 {
 	group_read(self, 0, LINK, CHILD);
@@ -103,7 +103,7 @@ TEST_F(group, failed_preparation)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* The first one is what it would be in any other place. */
+/* The first member is handled like a single child. */
 TEST_F(group, failed_head)
 {
 	group_nop(self, 0, 0, HARD, CHILD)->personality = 77;
@@ -115,12 +115,12 @@ TEST_F(group, failed_head)
 	group_expect(2, CHILD + 1, -ECANCELED);
 }
 
-/* With the run its chain ends as well. */
+/* A chain ends with the run. */
 TEST_F(group, open_end)
 {
 	group_read(self, 0, LINK, CHILD);
 	group_nop(self, 0, 1, 0, CHILD + 1);
-	/* the first of the two is issued as the flow starts */
+	/* START issues the first of the two */
 	self->skel->bss->nr_first = 1;
 	group_start();
 	ASSERT_NO_CQE(&self->ring);
@@ -132,7 +132,7 @@ TEST_F(group, open_end)
 	group_expect(2, CHILD + 1, 1);
 }
 
-/* What its verdict says of the CQE holds for a linked child too. */
+/* The verdict on the CQE applies to linked children as well. */
 TEST_F(group, posted)
 {
 	group_nop(self, 0, 5, LINK, CHILD);
@@ -147,7 +147,7 @@ TEST_F(group, posted)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* In time, and not. The timeout is a child like the others. */
+/* Before and after the limit. The timeout is a child like any other. */
 TEST_F(group, link_timeout)
 {
 	for (int late = 0; late < 2; late++) {
@@ -172,7 +172,10 @@ TEST_F(group, link_timeout)
 	}
 }
 
-/* It ends the request that it is linked to, whatever else has its user_data. */
+/*
+ * A timeout cancels the request that it is linked to, not others with its
+ * user_data.
+ */
 TEST_F(group, link_timeout_is_exact)
 {
 	struct io_uring_sqe *sqe;
@@ -187,7 +190,7 @@ TEST_F(group, link_timeout_is_exact)
 	ASSERT_EQ(3, group_nr_events(self));
 	group_has(CHILD, -ECANCELED);
 	group_has(TIMEOUT, -ETIME);
-	/* nobody waits for that any more, the other two go on */
+	/* no request waits for the pipe any more, the other two continue */
 	ASSERT_EQ(4, write(self->other[1], "left", 4));
 	ASSERT_NO_CQE(&self->ring);
 	ASSERT_EQ(3, group_nr_events(self));
@@ -196,7 +199,7 @@ TEST_F(group, link_timeout_is_exact)
 	ASSERT_EQ(5, group_nr_events(self));
 }
 
-/* Many chains, whose members go through task work and workers. */
+/* Many chains, whose members use task work and workers */
 TEST_F(group, many)
 {
 	const int rounds = 30, nr = 8;
@@ -229,19 +232,19 @@ TEST_F(group, many)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* Each member counts, so that the task gets out of there in time. */
+/* Each member is charged to the slice, so that the task returns in time. */
 TEST_F(group, budget)
 {
 	if (variant->setup & IORING_SETUP_SQPOLL)
-		SKIP(return, "there is nothing to get out of");
+		SKIP(return, "an SQ thread does not return to user space");
 	for (int i = 0; i < MAX_SQES; i++)
 		group_nop(self, 0, 0, i < MAX_SQES - 1 ? IOSQE_IO_LINK : 0, CHILD);
 	self->link = IOU_ATTACH(self->skel->progs.group_endless, &self->ring, 0);
-	/* of two flows, as a completion that comes alone counts once more */
+	/* per flow, as a completion that comes alone is charged as well */
 	iou_queue_bpf(&self->ring, 0, FLOW);
 	iou_queue_bpf(&self->ring, 0, FLOW);
 	ASSERT_EQ(2, iou_submit(&self->ring));
-	/* 1024, and what it may be called back for meanwhile */
+	/* 1024, plus the completions of resumed flows */
 	TH_LOG("%u events", group_nr_events(self));
 	ASSERT_GT(10 * 1024, group_nr_events(self));
 }

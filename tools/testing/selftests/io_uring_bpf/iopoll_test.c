@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Programs on rings that poll for completions, of a null_blk that can be polled. */
+/* Programs on rings that poll for completions, using null_blk */
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -48,7 +48,7 @@ static int iopoll_set(const char *name, const char *value)
 	return ret;
 }
 
-/* The node may take a moment to appear. */
+/* The device node can appear later. */
 static int iopoll_open(void)
 {
 	int fd = -1;
@@ -67,7 +67,7 @@ static void iopoll_remove(void)
 	rmdir(NULLB);
 }
 
-/* One with a queue to be polled and memory behind it, or why there is none. */
+/* Return a null_blk device with poll queues and memory, or an error. */
 static int iopoll_create(void)
 {
 	static const char * const attrs[][2] = {
@@ -115,7 +115,7 @@ FIXTURE_TEARDOWN(iopoll)
 	free(self->buf);
 }
 
-/* A child that reads the first block, into the @i-th of the buffer. */
+/* Add a child that reads the first block into part @i of the buffer. */
 static void iopoll_add_read(FIXTURE_DATA(iopoll) *self, int i)
 {
 	iou_prep_read(mode_add_sqe(self->skel), self->fd,
@@ -184,10 +184,10 @@ TEST_F(iopoll, chain)
 	iou_prep_read(sqe, self->fd, self->buf + SIZE, BLOCK, 0, NOP);
 	sqe->flags = IOSQE_IO_LINK;
 	iou_queue_bpf(&self->ring, 0, FLOW)->flags = IOSQE_IO_LINK;
-	/* state[0] counts the read before the flow, too */
+	/* state[0] includes the read before the flow */
 	self->skel->bss->sqes[1] = self->skel->bss->sqes[0];
 	self->skel->bss->nr_sqes = 2;
-	/* memory for a block that has none is not to be had while polling */
+	/* memory for a new block cannot be allocated while polling */
 	iou_prep_write(iou_get_sqe(&self->ring), self->fd, self->buf, BLOCK,
 		       SIZE - BLOCK, NOP + 1);
 	ASSERT_EQ(3, iou_submit(&self->ring));
@@ -197,7 +197,7 @@ TEST_F(iopoll, chain)
 	ASSERT_EQ(2, self->skel->bss->nr_events);
 }
 
-/* Each of them is polled for when the one before it is through. */
+/* Each one is polled for after the previous one has completed. */
 TEST_F(iopoll, linked)
 {
 	const int nr = 4;
@@ -218,7 +218,7 @@ TEST_F(iopoll, linked)
 	}
 }
 
-/* io_uring has opcodes and files that it doesn't poll for. */
+/* io_uring refuses opcodes and files that it cannot poll for. */
 TEST_F(iopoll, not_to_be_polled)
 {
 	struct io_uring_sqe *sqe;
@@ -247,7 +247,7 @@ TEST_F(iopoll, not_to_be_polled)
 	close(fds[1]);
 }
 
-/* The loops that poll until nothing is left find an end. */
+/* Loops that poll until no request is left come to an end. */
 TEST_F(iopoll, killed)
 {
 	int status;
@@ -260,7 +260,7 @@ TEST_F(iopoll, killed)
 		struct io_uring_cqe cqe;
 		struct io_uring ring;
 
-		/* not to go on when the test has failed */
+		/* do not continue after a failure of the test */
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (iou_ring_init(&ring, variant->setup) ||
 		    !bpf_program__attach_iouring(self->skel->progs.mode_endless,
@@ -304,11 +304,11 @@ static void *iopoll_thread_fn(void *arg)
 }
 
 /*
- * Another thread polls, one that has submitted nothing, and finds completions of
- * a child, of a request before a flow, and of one that is watched. Their programs
- * run where they have been submitted all the same.
+ * Another thread, which has submitted nothing, polls and finds completions of a
+ * child, of a request before a flow, and of a watched request. Their programs
+ * run in the task that has submitted them.
  */
-TEST_F(iopoll, trap_06_foreign_context)
+TEST_F(iopoll, foreign_context)
 {
 	LIBBPF_OPTS(bpf_iouring_opts, opts, .slot = 1,
 		    .flags = BPF_F_IOURING_MATCH, .user_data = NOP + 1,
@@ -333,7 +333,7 @@ TEST_F(iopoll, trap_06_foreign_context)
 	ASSERT_HAS_CQE(cqes, 4, FLOW + 1, 0);
 	ASSERT_HAS_CQE(cqes, 4, NOP, BLOCK);
 	ASSERT_HAS_CQE(cqes, 4, NOP + 1, BLOCK);
-	/* START, two children, the read before the flow, the watched one */
+	/* START, two children, the read before the flow, the watched request */
 	ASSERT_EQ(5, self->skel->bss->nr_events);
 	for (int i = 0; i < 5; i++)
 		ASSERT_EQ(thread.tid, self->skel->bss->tids[i]);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Helpers of the io_uring BPF tests
- *
- * The IOU_* and *_CQE macros need kselftest_harness.h, all else stands alone.
+ * Helpers of the io_uring BPF tests. The IOU_* and *_CQE macros require
+ * kselftest_harness.h.
  */
 #ifndef IOU_BPF_H
 #define IOU_BPF_H
@@ -10,7 +9,10 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
-/* of this kernel, and first: liburing brings an older one with the same guard */
+/*
+ * header of this kernel, and first: liburing has an older one with the same
+ * guard
+ */
 #include <linux/io_uring.h>
 #include <linux/bpf.h>
 
@@ -33,7 +35,7 @@
 
 #include "progs/iou_bpf_event.h"
 
-/* the kernel's are not UAPI, programs get them from BTF */
+/* the definitions of the kernel are not UAPI, programs get them from BTF */
 enum {
 	BPF_IO_URING_START	= 0,
 	BPF_IO_URING_COMPLETE	= 1,
@@ -59,22 +61,10 @@ enum {
 
 #define IOU_MAX_SLOTS		16
 #define IOU_ENTRIES		64
-/* generous, for machines that are emulated */
+/* generous, for emulated machines */
 #define IOU_WAIT_MS		15000
-/* how long nothing has to happen until it is taken for granted */
+/* idle time after which nothing more is expected */
 #define IOU_IDLE_MS		100
-
-/*
- * Requests that are issued in place until others have their turn, and CQEs of
- * those that go on which may be dropped; and the same in an SQ thread
- */
-#define IOU_BUDGET		1024
-#define IOU_SQ_BUDGET		128
-
-static inline int iou_budget(unsigned int setup)
-{
-	return setup & IORING_SETUP_SQPOLL ? IOU_SQ_BUDGET : IOU_BUDGET;
-}
 
 #define IOU_DEFER	(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN)
 
@@ -93,7 +83,10 @@ static inline void iou_prep_bpf(struct io_uring_sqe *sqe, unsigned int slot,
 	sqe->bpf_arg = a3;
 }
 
-/* A NOP whose result is @res, by way of task work with IORING_NOP_TW. */
+/*
+ * Prepare a NOP with result @res, which completes by task work with
+ * IORING_NOP_TW.
+ */
 static inline void iou_prep_nop(struct io_uring_sqe *sqe, __s32 res,
 				unsigned int nop_flags, __u64 user_data)
 {
@@ -132,8 +125,8 @@ static inline void iou_queue_cancel(struct io_uring *ring, __u64 target,
 }
 
 /*
- * Cancels by a system call, which waits until it's done. @fd is -1 if no file is
- * looked for. Returns what that says.
+ * Cancel by a system call, which waits at most 10 seconds until the request is
+ * gone. @fd is -1 if no file is to match. Return the result of the call.
  */
 static inline int iou_sync_cancel(struct io_uring *ring, __u64 target,
 				  unsigned int flags, int fd, __u8 opcode)
@@ -143,13 +136,13 @@ static inline int iou_sync_cancel(struct io_uring *ring, __u64 target,
 		.fd		= fd,
 		.flags		= flags,
 		.opcode		= opcode,
-		.timeout	= { .tv_sec = -1, .tv_nsec = -1 },
+		.timeout	= { .tv_sec = 10 },
 	};
 
 	return io_uring_register_sync_cancel(ring, &reg);
 }
 
-/* Queues a flow for @slot and returns its SQE, for flags and arguments. */
+/* Queue a flow for @slot, and return its SQE for flags and arguments. */
 static inline struct io_uring_sqe *iou_queue_bpf(struct io_uring *ring,
 						 unsigned int slot,
 						 __u64 user_data)
@@ -164,8 +157,8 @@ static inline struct io_uring_sqe *iou_queue_bpf(struct io_uring *ring,
 #include "iou_cqe.h"
 
 /*
- * Does one of @events happen to @fd within @ms? The writing end of a pipe gets
- * POLLERR when nobody reads from it any more, requests included.
+ * Return true if one of @events happens to @fd within @ms. The write end of a
+ * pipe gets POLLERR when it has no reader left, including requests.
  */
 static inline bool iou_fd_gets(int fd, short events, int ms)
 {
@@ -201,7 +194,7 @@ static inline const char *iou_probe(void)
 	return NULL;
 }
 
-/* What is to be fulfilled for the tests to make sense, or NULL if it is. */
+/* Return the missing requirement of the tests, or NULL. */
 static inline const char *iou_unsupported(void)
 {
 	static const char *why;
@@ -214,8 +207,9 @@ static inline const char *iou_unsupported(void)
 }
 
 /*
- * Loads the programs of @name once, in the process that all tests are forked
- * from: it takes longer than most of them. name_get() has their globals zero.
+ * Load the programs of @name once, in the process from which all tests are
+ * forked: loading takes longer than most tests. name_get() zeroes their
+ * globals.
  */
 #define IOU_LOAD_ONCE(name)						\
 static struct name *name##_loaded;					\
@@ -244,7 +238,9 @@ FIXTURE_VARIANT_ADD(fixture, name) {					\
 	.setup = _setup,						\
 }
 
-/* Both ways of running task work. Goes between FIXTURE() and FIXTURE_SETUP(). */
+/*
+ * Both ways of running task work. Goes between FIXTURE() and FIXTURE_SETUP().
+ */
 #define IOU_RING_VARIANTS(fixture)					\
 FIXTURE_VARIANT(fixture) {						\
 	unsigned int setup;						\
@@ -253,8 +249,8 @@ IOU_MODE(fixture, plain, 0);						\
 IOU_MODE(fixture, defer, IOU_DEFER)
 
 /*
- * And all modes and shapes that a ring may have. Those that don't meet share a
- * variant. Tests submit by iou_submit().
+ * In addition, all modes and shapes of a ring. Those that are independent share
+ * a variant. Tests submit with iou_submit().
  */
 #define IOU_MODE_VARIANTS(fixture)					\
 IOU_RING_VARIANTS(fixture);						\
@@ -267,7 +263,7 @@ IOU_MODE(fixture, mixed, IORING_SETUP_CQE_MIXED | IORING_SETUP_SQE_MIXED |\
 
 #define IOU_WIDE_CQES	(IORING_SETUP_CQE32 | IORING_SETUP_CQE_MIXED)
 
-/* Attaches @prog to @slot, or fails the test. */
+/* Attach @prog to @slot, or fail the test. */
 #define IOU_ATTACH(prog, ring, _slot) ({				\
 	LIBBPF_OPTS(bpf_iouring_opts, __opts, .slot = (_slot));		\
 	struct bpf_link *__link;					\
@@ -278,7 +274,7 @@ IOU_MODE(fixture, mixed, IORING_SETUP_CQE_MIXED | IORING_SETUP_SQE_MIXED |\
 	__link;								\
 })
 
-/* The next CQE is this one. */
+/* Check that the next CQE is this one. */
 #define ASSERT_CQE_FLAGS(ring, _user_data, _res, _flags) do {		\
 	struct io_uring_cqe __cqe = {};					\
 									\
@@ -296,7 +292,7 @@ IOU_MODE(fixture, mixed, IORING_SETUP_CQE_MIXED | IORING_SETUP_SQE_MIXED |\
 #define ASSERT_CQE(ring, _user_data, _res)				\
 	ASSERT_CQE_FLAGS(ring, _user_data, _res, 0)
 
-/* There is no CQE, and none comes soon. */
+/* Check that there is no CQE, and that none arrives soon. */
 #define ASSERT_NO_CQE(ring) do {					\
 	struct io_uring_cqe __cqe = {};					\
 									\
@@ -306,7 +302,7 @@ IOU_MODE(fixture, mixed, IORING_SETUP_CQE_MIXED | IORING_SETUP_SQE_MIXED |\
 	}								\
 } while (0)
 
-/* One of the @nr @cqes that iou_wait_cqes() gave us is this one. */
+/* Check that the @nr @cqes of iou_wait_cqes() include this one. */
 #define ASSERT_HAS_CQE(cqes, nr, _user_data, _res) do {			\
 	struct io_uring_cqe *__cqe = iou_find_cqe(cqes, nr, _user_data);\
 									\

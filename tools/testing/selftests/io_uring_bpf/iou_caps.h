@@ -8,7 +8,7 @@
 
 #define IOU_CAP(cap)	(1ULL << (cap))
 
-/* Gives all capabilities up, for good, but those in @keep. */
+/* Drop all capabilities permanently, except for those in @keep. */
 static inline int iou_keep_caps(unsigned long long keep)
 {
 	struct __user_cap_header_struct hdr = {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Numbers that the kernel tells in text files; for the tests and for the fuzzer */
+/* Numbers from text files of the kernel, for the tests and the fuzzer */
 #ifndef IOU_COUNT_H
 #define IOU_COUNT_H
 

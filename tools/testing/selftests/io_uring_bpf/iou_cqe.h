@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Taking CQEs off a ring, for iou_bpf.h */
+/* Reaping of CQEs, for iou_bpf.h */
 #ifndef IOU_CQE_H
 #define IOU_CQE_H
 
@@ -11,13 +11,13 @@ static inline __u64 iou_now_ms(void)
 	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
 }
 
-/* A CQE as it is, be it of 16 bytes: the two words are zero then. */
+/* A CQE of any size. For 16 bytes, the two extra words are zero. */
 struct iou_cqe {
 	struct io_uring_cqe cqe;
 	__u64 extra[2];
 };
 
-/* Returns false if it's one that only fills up the end of a mixed CQ. */
+/* Take a CQE. Return false for one that only fills the end of a mixed CQ. */
 static inline bool iou_take_cqe(struct io_uring *ring, struct io_uring_cqe *cqe,
 				struct iou_cqe *out)
 {
@@ -33,7 +33,7 @@ static inline bool iou_take_cqe(struct io_uring *ring, struct io_uring_cqe *cqe,
 	return !skip;
 }
 
-/* Takes the next CQE off the ring. Returns 0 or -ETIME. */
+/* Take the next CQE off the ring. Return 0 or -ETIME. */
 static inline int iou_wait_big_cqe(struct io_uring *ring, struct iou_cqe *out,
 				   unsigned int ms)
 {
@@ -52,7 +52,7 @@ static inline int iou_wait_big_cqe(struct io_uring *ring, struct iou_cqe *out,
 		ret = io_uring_wait_cqe_timeout(ring, &cqe, &ts);
 		if (!ret && iou_take_cqe(ring, cqe, out))
 			return 0;
-		/* polling comes back when there is nothing to be polled for */
+		/* a polling wait returns if there is no request to poll for */
 		if (ret == -ETIME && (ring->flags & IORING_SETUP_IOPOLL) && left)
 			ret = -EAGAIN;
 	} while (!ret || ret == -EINTR || ret == -EAGAIN);
@@ -76,7 +76,7 @@ static inline int iou_wait_cqe(struct io_uring *ring, struct io_uring_cqe *out)
 	return iou_wait_cqe_ms(ring, out, IOU_WAIT_MS);
 }
 
-/* Takes @nr CQEs off the ring, which may come in any order. */
+/* Take @nr CQEs off the ring, in any order. */
 static inline int iou_wait_cqes(struct io_uring *ring, struct io_uring_cqe *out,
 				unsigned int nr)
 {
@@ -92,8 +92,9 @@ static inline int iou_wait_cqes(struct io_uring *ring, struct io_uring_cqe *out,
 }
 
 /*
- * Waits for @nr CQEs in one go. Returns 0, -ETIME, or -EAGAIN if it's over too
- * soon. To the library a CQE is a success, even if it took all of the time.
+ * Wait for @nr CQEs in one call. Return 0, -ETIME, or -EAGAIN if the wait ended
+ * too early. liburing reports success if there is any CQE, even after a
+ * timeout.
  */
 static inline int iou_wait_nr(struct io_uring *ring, unsigned int nr)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Programs written by hand, for what no compiler would emit. */
+/* Hand-written programs, for code that no compiler would emit */
 #ifndef IOU_INSN_H
 #define IOU_INSN_H
 
@@ -31,12 +31,14 @@
 
 static char iou_verifier_log[IOU_LOG_SIZE];
 
-/* Returns 0 or a negative errno, the log is in iou_verifier_log. */
+/* Return 0 or a negative errno. The log is in iou_verifier_log. */
 static inline int iou_load_insns(const struct bpf_insn *insns, size_t nr,
 				 enum bpf_attach_type attach_type,
 				 __u32 prog_flags)
 {
-	/* a signal, or task work left by the ring before, makes it -EAGAIN */
+	/*
+	 * -EAGAIN results from a signal, or from task work of an earlier ring
+	 */
 	LIBBPF_OPTS(bpf_prog_load_opts, opts,
 		    .expected_attach_type = attach_type,
 		    .prog_flags = prog_flags,

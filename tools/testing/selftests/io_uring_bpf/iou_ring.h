@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Making rings and submitting to them, for iou_bpf.h */
+/* Setup of rings and submission, for iou_bpf.h */
 #ifndef IOU_RING_H
 #define IOU_RING_H
 
-/* Several of liburing's wrappers are not exported by all of its versions. */
+/* Not all versions of liburing export all of these wrappers. */
 static inline int iou_register(struct io_uring *ring, unsigned int opcode,
 			       void *arg, unsigned int nr_args)
 {
@@ -18,7 +18,10 @@ static inline int iou_enable_ring(struct io_uring *ring)
 	return iou_register(ring, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
 }
 
-/* liburing may write to the array of a ring that has none: it is elsewhere. */
+/*
+ * liburing can write to the SQ array of a ring without one, so provide an
+ * array.
+ */
 static inline int iou_ring_init_raw(struct io_uring *ring, unsigned int entries,
 				    struct io_uring_params *p)
 {
@@ -44,8 +47,8 @@ static inline int iou_ring_init_raw(struct io_uring *ring, unsigned int entries,
 }
 
 /*
- * Moves to new rings of these sizes, and maps those in the place of the old
- * ones. Takes a ring of 64-byte SQEs that are found by way of an array.
+ * Resize the ring, and map the new rings at the addresses of the old ones. Only
+ * for a ring of 64-byte SQEs with an SQ array.
  */
 static inline int iou_resize_ring(struct io_uring *ring, unsigned int sq_entries,
 				  unsigned int cq_entries)
@@ -76,12 +79,15 @@ static inline int iou_resize_ring(struct io_uring *ring, unsigned int sq_entries
 	ring->sq.sqe_head = ring->sq.sqe_tail;
 	for (unsigned int i = 0; i < p.sq_entries; i++)
 		ring->sq.array[i] = i;
-	/* set as the kernel may have missed it, and without TASKRUN_FLAG it stays */
+	/*
+	 * the kernel may have missed the flag, which stays set without
+	 * TASKRUN_FLAG
+	 */
 	__atomic_fetch_and(ring->sq.kflags, ~IORING_SQ_TASKRUN, __ATOMIC_RELAXED);
 	return 0;
 }
 
-/* Everything that this mode of a ring may have been through before it's used */
+/* Apply everything that a ring of this mode can undergo before its use */
 #define IOU_SHAPED	(1U << 31)
 
 static inline int iou_ring_init_shaped(struct io_uring *ring,
@@ -92,8 +98,8 @@ static inline int iou_ring_init_shaped(struct io_uring *ring,
 	bool defer = flags & IORING_SETUP_DEFER_TASKRUN;
 	bool sqpoll = flags & IORING_SETUP_SQPOLL;
 	/*
-	 * Shares the thread until the process exits. That takes 8 SQEs of a ring
-	 * at a time then, and a longer chain ends there.
+	 * Share the SQ thread until the process exits. The thread then takes 8
+	 * SQEs of a ring at a time, and a longer chain ends there.
 	 */
 	static struct io_uring other;
 	int ret;
@@ -129,7 +135,7 @@ static inline int iou_ring_init_size(struct io_uring *ring, unsigned int flags,
 		.flags		= flags | IORING_SETUP_SUBMIT_ALL |
 				  IORING_SETUP_CQSIZE,
 		.cq_entries	= cq_entries,
-		/* an idle SQ thread that spins would slow down an emulated CPU */
+		/* an SQ thread that spins would slow down an emulated CPU */
 		.sq_thread_idle	= 1,
 	};
 
@@ -143,7 +149,10 @@ static inline int iou_ring_init(struct io_uring *ring, unsigned int flags)
 	return iou_ring_init_size(ring, flags, IOU_ENTRIES, 2 * IOU_ENTRIES);
 }
 
-/* A ring on which only these opcodes are permitted. Returns 0 or an error. */
+/*
+ * Set up a ring on which only these opcodes are permitted. Return 0 or an
+ * error.
+ */
 static inline int iou_ring_init_only(struct io_uring *ring, unsigned int setup,
 				     const __u8 *ops, unsigned int nr)
 {
@@ -154,14 +163,14 @@ static inline int iou_ring_init_only(struct io_uring *ring, unsigned int setup,
 		res[i].opcode = IORING_RESTRICTION_SQE_OP;
 		res[i].sqe_op = ops[i];
 	}
-	/* the shapes ask for being enabled first */
+	/* a shape requires that the ring is enabled */
 	setup &= ~IOU_SHAPED;
 	ret = iou_ring_init(ring, setup | IORING_SETUP_R_DISABLED) ?:
 	      iou_register(ring, IORING_REGISTER_RESTRICTIONS, res, nr);
 	return ret ?: iou_enable_ring(ring);
 }
 
-/* The SQ starts from its beginning with each submission. */
+/* Submit on a ring whose SQ starts from its beginning with each submission. */
 static inline int iou_submit_rewind(struct io_uring *ring)
 {
 	unsigned int nr = ring->sq.sqe_tail - ring->sq.sqe_head;
@@ -171,10 +180,10 @@ static inline int iou_submit_rewind(struct io_uring *ring)
 	return io_uring_enter(ring->ring_fd, nr, 0, 0, NULL);
 }
 
-/* Submits, and has an SQ thread look at all of it before it returns. */
+/* Submit, and let an SQ thread consume all SQEs before the return. */
 static inline int iou_submit(struct io_uring *ring)
 {
-	/* the thread may have taken some before the library has counted them */
+	/* the thread can have consumed SQEs before the library counted them */
 	unsigned int nr = ring->sq.sqe_tail - ring->sq.sqe_head;
 	int ret;
 
@@ -188,7 +197,7 @@ static inline int iou_submit(struct io_uring *ring)
 	return nr;
 }
 
-/* An SQE that is all zero. Submits those there are if that is what it takes. */
+/* Return a zeroed SQE. Submit pending SQEs if the SQ is full. */
 static inline struct io_uring_sqe *iou_get_sqe(struct io_uring *ring)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);

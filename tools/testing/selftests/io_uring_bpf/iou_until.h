@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Waiting for what programs do, be it in an SQ thread */
+/* Waiting for actions of programs, including those in an SQ thread */
 #ifndef IOU_UNTIL_H
 #define IOU_UNTIL_H
 
 #include "iou_bpf.h"
 
 /*
- * Programs run, and what they ask for is done, with the ring's lock held. This
- * takes it, so what has been seen to begin has come to its end by then.
+ * Programs run, and their requests are performed, with the lock of the ring
+ * held. This function takes the lock, so what has begun before has finished
+ * afterwards.
  */
 static inline void iou_settle(struct io_uring *ring)
 {
@@ -17,8 +18,8 @@ static inline void iou_settle(struct io_uring *ring)
 }
 
 /*
- * Lets task work run until @cond, or for too long. Returns whether it is so, when
- * the program that has led to it has returned.
+ * Let task work run until @cond, or the limit. Return whether @cond holds,
+ * after the run of the program that has caused it.
  */
 #define iou_until(ring, cond) ({					\
 	__u64 __end = iou_now_ms() + IOU_WAIT_MS;			\
@@ -26,7 +27,7 @@ static inline void iou_settle(struct io_uring *ring)
 									\
 	while (!(__ok = (cond)) && iou_now_ms() < __end) {		\
 		io_uring_get_events(ring);				\
-		/* it takes the CPU for that */				\
+		/* leave the CPU to the SQ thread */			\
 		if ((ring)->flags & IORING_SETUP_SQPOLL)		\
 			usleep(100);					\
 	}								\

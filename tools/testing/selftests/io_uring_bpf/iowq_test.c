@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Requests that workers of io-wq execute. Their completions run the program in
- * the task that issued the flow, as all others do.
+ * Requests that io-wq executes. Their completions run the program in the task
+ * that has submitted the flow, like all others.
  */
 #include "iou_bpf.h"
 
@@ -32,7 +32,7 @@ FIXTURE(iowq) {
 IOU_MODE_VARIANTS(iowq);
 IOU_LOAD_ONCE(iowq);
 
-/* Where programs have to run: an SQ thread is where a flow starts. */
+/* Programs run where the flow was submitted, which can be an SQ thread. */
 static void learn_thread(struct __test_metadata *_metadata,
 			 FIXTURE_DATA(iowq) *self)
 {
@@ -74,7 +74,7 @@ FIXTURE_TEARDOWN(iowq)
 	io_uring_queue_exit(&self->ring);
 }
 
-/* An SQE for the program, to be prepared and then named and flagged. */
+/* Return an SQE of the program, for the caller to prepare. */
 static struct io_uring_sqe *next_child(FIXTURE_DATA(iowq) *self)
 {
 	return &self->skel->bss->sqes[self->skel->bss->nr_sqes];
@@ -94,7 +94,7 @@ static void add_read(FIXTURE_DATA(iowq) *self)
 	add_child(self, IOSQE_ASYNC);
 }
 
-/* What opcodes prepare as work for io-wq, and what is sent there by a flag. */
+/* Add children that io-wq executes by their opcode, or by IOSQE_ASYNC. */
 static void add_all(FIXTURE_DATA(iowq) *self)
 {
 	add_read(self);
@@ -109,7 +109,7 @@ static void add_all(FIXTURE_DATA(iowq) *self)
 	add_child(self, 0);
 	io_uring_prep_fallocate(next_child(self), self->fd, 0, 0, LEN);
 	add_child(self, 0);
-	/* fails, there */
+	/* fails in the worker */
 	io_uring_prep_unlink(next_child(self), "/no/such/file", 0);
 	add_child(self, 0);
 }
@@ -127,7 +127,7 @@ static int child_res(FIXTURE_DATA(iowq) *self, unsigned int n)
 	return -ENOMSG;
 }
 
-/* What the children of add_all() come to. */
+/* Check the results of the children of add_all(). */
 static const int all_res[] = { LEN, LEN, 0, 0, 0, 0, -ENOENT };
 
 TEST_F(iowq, children)
@@ -141,7 +141,7 @@ TEST_F(iowq, children)
 	iou_prep_nop(iou_get_sqe(&self->ring), 0, 0, AFTER);
 	ASSERT_EQ(2, iou_submit(&self->ring));
 
-	/* its result is that of whichever came last */
+	/* the result is that of the last child */
 	for (int i = 0; i < 2; i++) {
 		struct io_uring_cqe cqe = {};
 
@@ -158,7 +158,7 @@ TEST_F(iowq, children)
 	ASSERT_EQ(0, self->skel->bss->nr_elsewhere);
 }
 
-/* Each on its own: the flow has nothing else to wait for. */
+/* Each request alone, so the flow waits for nothing else. */
 TEST_F(iowq, one_at_a_time)
 {
 	const int nr = ARRAY_SIZE(all_res);
@@ -196,7 +196,7 @@ TEST_F(iowq, loop)
 	ASSERT_EQ(0, self->skel->bss->nr_elsewhere);
 }
 
-/* As many at once as a program can issue, all of them racing back. */
+/* As many requests as a run can issue, all of which complete concurrently. */
 TEST_F(iowq, many)
 {
 	const int nr = 32, rounds = 4;
@@ -219,7 +219,7 @@ TEST_F(iowq, many)
 	ASSERT_EQ(0, self->skel->bss->nr_elsewhere);
 }
 
-/* READ -> BPF -> NOP, the first of them in a worker, the last one as well. */
+/* READ -> BPF -> NOP, with the first and the last one in a worker */
 TEST_F(iowq, request_before)
 {
 	struct iou_event *ev = self->skel->bss->events;
@@ -249,7 +249,7 @@ TEST_F(iowq, request_before)
 	ASSERT_EQ(0, self->skel->bss->nr_elsewhere);
 }
 
-/* The worker would go on to the flow by itself. */
+/* The worker must not continue with the flow. */
 TEST_F(iowq, request_before_fails)
 {
 	struct io_uring_sqe *sqe;
@@ -263,7 +263,7 @@ TEST_F(iowq, request_before_fails)
 	iou_prep_nop(iou_get_sqe(&self->ring), 5, 0, AFTER);
 	ASSERT_EQ(3, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, READ, -EIO);
-	/* the program did not mind, and issued a read of its own */
+	/* the program has ignored the failure, and issued its own read */
 	ASSERT_CQE(&self->ring, FLOW, 0);
 	ASSERT_CQE(&self->ring, AFTER, 5);
 	ASSERT_NO_CQE(&self->ring);
@@ -273,7 +273,7 @@ TEST_F(iowq, request_before_fails)
 	ASSERT_EQ(0, self->skel->bss->nr_elsewhere);
 }
 
-/* Two flows in one chain, each with a request of a worker before it. */
+/* Two flows in one chain, each behind a request in a worker */
 TEST_F(iowq, two_flows)
 {
 	struct iou_event *ev = self->skel->bss->events;

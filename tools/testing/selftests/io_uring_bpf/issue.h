@@ -10,7 +10,7 @@
 #define CHILD		0xc41dULL
 #define OTHER		0x07e4ULL
 
-/* what one run of a program may issue */
+/* limit of requests per run */
 #define MAX_SQES	32
 
 FIXTURE(issue) {

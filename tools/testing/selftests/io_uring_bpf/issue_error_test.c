@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What bpf_io_uring_issue() refuses, and what comes back as an event. */
+/* Errors of bpf_io_uring_issue(), and errors that are events */
 #include "issue.h"
 
-/* An SQE that is refused. What is not set here is 0, and fd -1. */
+/* A refused SQE. All other fields are 0, and fd is -1. */
 struct issue_case {
 	const char	*name;
 	int		ret;
@@ -47,7 +47,7 @@ TEST_F(issue, refused)
 			TH_LOG("%s", issue_cases[i].name);
 		}
 	}
-	/* nothing was issued, so nothing has completed */
+	/* nothing was issued, so there was no completion */
 	EXPECT_EQ(1, self->skel->bss->nr_events);
 }
 
@@ -82,7 +82,7 @@ TEST_F(issue, too_many_in_one_run)
 	EXPECT_EQ(1 + MAX_SQES, self->skel->bss->nr_events);
 }
 
-/* A flow has at most as many children as the CQ has entries. */
+/* The number of children of a flow is limited to the CQ size. */
 TEST_F(issue, too_many_children)
 {
 	const unsigned int nr = 8;
@@ -114,7 +114,7 @@ TEST_F(issue, failed_preparation_is_an_event)
 
 	self->link = IOU_ATTACH(self->skel->progs.issue_table, &self->ring, 0);
 	iou_prep_nop(&self->skel->bss->sqes[0], 0, 1U << 31, CHILD);
-	/* flags and personality are looked at before the opcode does */
+	/* flags and personality are checked before the opcode's preparation */
 	iou_prep_nop(&self->skel->bss->sqes[1], 0, 0, CHILD + 1);
 	self->skel->bss->sqes[1].personality = 77;
 	iou_prep_nop(&self->skel->bss->sqes[2], 0, 0, CHILD + 2);
@@ -156,7 +156,7 @@ TEST_F(issue, unknown_fd_is_an_event)
 	}
 }
 
-/* What the ring forbids to the application, it forbids to its programs. */
+/* Restrictions of the ring apply to its programs. */
 TEST_F(issue, restricted_opcode_is_an_event)
 {
 	const __u8 ops[] = { IORING_OP_BPF, IORING_OP_NOP };

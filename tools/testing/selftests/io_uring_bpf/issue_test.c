@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Requests that a program issues, many of them. */
+/* Programs that issue many requests */
 #include <sys/mman.h>
 
 #include "issue.h"
 
-/* several times what is issued before others get their turn */
+/* a multiple of the slice after which others run */
 #define NR_NOPS		5000
 
 #define BLOCK		4096
@@ -41,7 +41,7 @@ TEST_F(issue, sequence_of_task_work)
 	issue_run_sequence(_metadata, self, IORING_NOP_TW, NR_NOPS / 2);
 }
 
-/* Each child goes to a worker and comes back. */
+/* Each child is executed by a worker. */
 TEST_F(issue, sequence_of_io_wq)
 {
 	self->link = IOU_ATTACH(self->skel->progs.issue_sequence,
@@ -54,7 +54,7 @@ TEST_F(issue, sequence_of_io_wq)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* Past the budget the flow goes on without anybody calling the kernel. */
+/* A flow continues after its budget without a system call. */
 TEST_F(issue, many_sequences)
 {
 	const int nr = 20;
@@ -121,7 +121,7 @@ TEST_F(issue, window_of_reads_file)
 	close(fd);
 }
 
-/* A file and a buffer that are registered, as any request may use them. */
+/* A child can use registered files and buffers. */
 TEST_F(issue, fixed_file_and_buffer)
 {
 	struct iovec iov = { self->buf, sizeof(self->buf) };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* How much there can be of what, where it takes more than a program to see. */
+/* Limits whose test requires a large number of flows or hops */
 #include "iou_until.h"
 #include "kselftest_harness.h"
 #include "flow.skel.h"
@@ -10,8 +10,12 @@
 
 #define MAX_FLOWS	65536U
 #define MAX_ENTRIES	32768U
-/* requests that are issued for one flow while others wait */
-#define BURST		64
+/* completions and requests between two reads of the clock */
+#define SLICE		128
+/* hops of a flow before the others run, unless all of them wait for time */
+#define BURST		SLICE
+/* more hops than any test performs */
+#define ENDLESS		(1ULL << 40)
 
 FIXTURE(limits) {
 	struct io_uring ring;
@@ -26,7 +30,7 @@ IOU_LOAD_ONCE(flow);
 
 FIXTURE_SETUP(limits)
 {
-	/* for all flows that there can be */
+	/* for the maximum number of flows */
 	const unsigned int nr = variant->setup ? IOU_ENTRIES : MAX_ENTRIES;
 
 	IOU_REQUIRE();
@@ -45,7 +49,7 @@ FIXTURE_TEARDOWN(limits)
 	io_uring_queue_exit(&self->ring);
 }
 
-/* A read that waits, and @nr flows behind it, which have a place from now on. */
+/* Submit a read that waits, and @nr flows behind it, each with an index. */
 static int submit_chain(FIXTURE_DATA(limits) *self, unsigned int nr)
 {
 	struct io_uring_sqe *sqe = iou_get_sqe(&self->ring);
@@ -67,7 +71,7 @@ static int cancel_reads(FIXTURE_DATA(limits) *self)
 	return iou_submit(&self->ring);
 }
 
-/* Takes @nr CQEs, of which @flows are of flows that were cancelled. */
+/* Take @nr CQEs, of which @flows belong to cancelled flows. */
 #define expect_cancelled(nr, flows) do {				\
 	unsigned int __flows = 0;					\
 	struct io_uring_cqe __cqe;					\
@@ -83,13 +87,13 @@ static int cancel_reads(FIXTURE_DATA(limits) *self)
 	ASSERT_NO_CQE(&self->ring);					\
 } while (0)
 
-/* All of them end by a cancellation, with more CQEs than there is room for. */
+/* All flows are cancelled, with more CQEs than the CQ has entries. */
 TEST_F_TIMEOUT(limits, flows, 300)
 {
 	const unsigned int chain = MAX_ENTRIES - 1;
 
 	if (variant->setup)
-		SKIP(return, "once is enough, it takes long");
+		SKIP(return, "slow, one variant suffices");
 	self->link = IOU_ATTACH(self->skel->progs.flow_log, &self->ring, 0);
 	ASSERT_EQ(1 + chain, submit_chain(self, chain));
 	ASSERT_EQ(1 + chain, submit_chain(self, chain));
@@ -109,11 +113,10 @@ TEST_F_TIMEOUT(limits, flows, 300)
 	ASSERT_CQE(&self->ring, FLOW, 0);
 }
 
-/* No hop is lost where a flow has to make way. */
+/* No hop is lost when a flow waits. */
 TEST_F(limits, budget)
 {
-	const int budget = iou_budget(variant->setup);
-	const int nr[] = { BURST, budget, 2 * budget, 3 * budget };
+	const int nr[] = { SLICE / 2, SLICE, 10 * SLICE, 30 * SLICE };
 
 	self->link = IOU_ATTACH(self->skel->progs.flow_count, &self->ring, 0);
 	for (size_t i = 0; i < ARRAY_SIZE(nr); i++) {
@@ -126,129 +129,59 @@ TEST_F(limits, budget)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* Up to it a flow makes way for nobody: it has ended when it's submitted. */
-TEST_F(limits, budget_in_place)
-{
-	const int budget = iou_budget(variant->setup);
-
-	self->link = IOU_ATTACH(self->skel->progs.flow_count, &self->ring, 0);
-	iou_queue_bpf(&self->ring, 0, FLOW)->off = budget;
-	ASSERT_EQ(1, iou_submit(&self->ring));
-	ASSERT_EQ(1, io_uring_cq_ready(&self->ring));
-	ASSERT_CQE(&self->ring, FLOW, budget);
-}
-
 static __u64 counted(FIXTURE_DATA(limits) *self)
 {
 	return IO_URING_READ_ONCE(self->skel->bss->nr_counted);
 }
 
-/* The ring goes on when it's told to, each time for as long. */
-static void kept_until_told(struct __test_metadata *_metadata,
-			    FIXTURE_DATA(limits) *self)
-{
-	for (int i = 1; i <= 3; i++) {
-		ASSERT_EQ(i * IOU_BUDGET, counted(self));
-		ASSERT_EQ(0, io_uring_get_events(&self->ring));
-	}
-}
-
-/*
- * The task is called back at any time, but gets here in between. So it sees but
- * multiples, and two in succession unless it's held up.
- */
-static void kept_until_called(struct __test_metadata *_metadata,
-			      FIXTURE_DATA(limits) *self)
-{
-	__u64 end = iou_now_ms() + IOU_WAIT_MS, last, nr = 0;
-
-	do {
-		last = nr;
-		while ((nr = counted(self)) == last && iou_now_ms() < end)
-			usleep(100);
-		ASSERT_EQ(0, nr % IOU_BUDGET);
-	} while (nr - last != IOU_BUDGET && iou_now_ms() < end);
-	ASSERT_EQ(IOU_BUDGET, nr - last);
-}
-
-/* The SQ thread gets to see these SQEs, but is not woken for them. */
-static void publish(struct io_uring *ring)
-{
-	io_uring_smp_store_release(ring->sq.ktail, ring->sq.sqe_tail);
-	ring->sq.sqe_head = ring->sq.sqe_tail;
-}
-
-static bool sq_thread_sleeps(struct io_uring *ring)
-{
-	return IO_URING_READ_ONCE(*ring->sq.kflags) & IORING_SQ_NEED_WAKEUP;
-}
-
-/*
- * Has the thread come to a flow of @first, which it looks at before the ring of
- * the test, and then to one of that? Tells how far the former had got.
- */
-static bool makes_way(struct __test_metadata *_metadata,
-		      FIXTURE_DATA(limits) *self, struct io_uring *first)
-{
-	struct bpf_link *link;
-
-	ASSERT_TRUE(iou_until(&self->ring, sq_thread_sleeps(&self->ring)));
-	link = IOU_ATTACH(self->skel->progs.flow_count, first, 0);
-	self->skel->bss->counted_by_first = 0;
-	self->skel->bss->nr_counted = 0;
-	/* notes what has been counted, and ends */
-	iou_queue_bpf(&self->ring, 0, FLOW);
-	publish(&self->ring);
-	iou_queue_bpf(first, 0, FLOW)->off = 1000 * IOU_SQ_BUDGET;
-	ASSERT_EQ(1, iou_submit(first));
-	ASSERT_CQE(&self->ring, FLOW, 0);
-	bpf_link__destroy(link);
-	return self->skel->bss->counted_by_first;
-}
-
-/* The other rings of the thread have their turn. */
-static void kept_in_sq_thread(struct __test_metadata *_metadata,
-			      FIXTURE_DATA(limits) *self)
-{
-	bool done = false;
-
-	/* if it isn't asleep yet it may come to the second one by itself */
-	for (int i = 0; i < 100 && !done; i++) {
-		struct io_uring_params p = {
-			.flags	= IORING_SETUP_SQPOLL | IORING_SETUP_ATTACH_WQ,
-			.wq_fd	= self->ring.ring_fd,
-			.sq_thread_idle	= 1,
-		};
-		struct io_uring first;
-
-		ASSERT_EQ(0, io_uring_queue_init_params(1, &first, &p));
-		done = makes_way(_metadata, self, &first);
-		io_uring_queue_exit(&first);
-	}
-	ASSERT_EQ(IOU_SQ_BUDGET, self->skel->bss->counted_by_first);
-}
-
-/* When it has been used up others have their turn, with work left to do. */
+/* An endless flow leaves time to its task, and resumes. */
 TEST_F(limits, budget_is_kept)
 {
 	self->link = IOU_ATTACH(self->skel->progs.flow_count, &self->ring, 0);
-	if (variant->setup & IORING_SETUP_SQPOLL) {
-		kept_in_sq_thread(_metadata, self);
-		return;
-	}
-	/* no multiple, should it get to the end in one go */
-	iou_queue_bpf(&self->ring, 0, FLOW)->off = 100 * IOU_BUDGET + 1;
+	iou_queue_bpf(&self->ring, 0, FLOW)->off = ENDLESS;
 	ASSERT_EQ(1, iou_submit(&self->ring));
-	if (variant->setup & IORING_SETUP_DEFER_TASKRUN)
-		kept_until_told(_metadata, self);
-	else
-		kept_until_called(_metadata, self);
+	for (int i = 0; i < 10; i++) {
+		__u64 nr = counted(self);
+
+		ASSERT_TRUE(iou_until(&self->ring, counted(self) > nr));
+	}
+	ASSERT_EQ(0, io_uring_cq_ready(&self->ring));
+	ASSERT_EQ(0, bpf_link__detach(self->link));
+	ASSERT_CQE(&self->ring, FLOW, -ECANCELED);
 }
 
-/* A flow goes on without the others for so long, if it's not the only one. */
+/* The same for another ring of the task, or of the SQ thread */
+TEST_F(limits, budget_of_other_rings)
+{
+	struct io_uring_params p = { .flags = variant->setup & ~IOU_SHAPED };
+	struct io_uring other;
+
+	if (p.flags & IORING_SETUP_SQPOLL) {
+		p.flags |= IORING_SETUP_ATTACH_WQ;
+		p.wq_fd = self->ring.ring_fd;
+		p.sq_thread_idle = 1;
+	}
+	ASSERT_EQ(0, io_uring_queue_init_params(4, &other, &p));
+	self->link = IOU_ATTACH(self->skel->progs.flow_count, &self->ring, 0);
+	iou_queue_bpf(&self->ring, 0, FLOW)->off = ENDLESS;
+	ASSERT_EQ(1, iou_submit(&self->ring));
+	for (int i = 0; i < 10; i++) {
+		__u64 nr = counted(self);
+
+		iou_prep_nop(iou_get_sqe(&other), i, 0, READ);
+		ASSERT_EQ(1, iou_submit(&other));
+		ASSERT_CQE(&other, READ, i);
+		ASSERT_TRUE(iou_until(&self->ring, counted(self) > nr));
+	}
+	ASSERT_EQ(0, bpf_link__detach(self->link));
+	ASSERT_CQE(&self->ring, FLOW, -ECANCELED);
+	io_uring_queue_exit(&other);
+}
+
+/* A flow runs for a limited time before the others run. */
 TEST_F(limits, burst)
 {
-	const int flows = 3, nr = 3 * BURST;
+	const int flows = 3, nr = 40 * BURST;
 	struct io_uring_cqe cqe;
 
 	self->link = IOU_ATTACH(self->skel->progs.flow_count, &self->ring, 0);
@@ -258,14 +191,14 @@ TEST_F(limits, burst)
 	for (int i = 0; i < flows; i++)
 		ASSERT_EQ(0, iou_wait_cqe(&self->ring, &cqe));
 	ASSERT_EQ(flows * nr, self->skel->bss->nr_counted);
-	/* when it's through, each of the others has had one turn at least */
+	/* each of the others has run at least once before its end */
 	ASSERT_LT(nr + BURST, self->skel->bss->counted_by_first);
 }
 
-/* The same with others that want to go on. */
+/* The same with others that do not end */
 TEST_F(limits, budget_of_many)
 {
-	const int flows = 7, nr = IOU_BUDGET / 3;
+	const int flows = 7, nr = 5 * BURST;
 	struct io_uring_cqe cqes[flows];
 
 	self->link = IOU_ATTACH(self->skel->progs.flow_count, &self->ring, 0);

@@ -39,14 +39,14 @@ FIXTURE_TEARDOWN(link)
 		io_uring_queue_exit(&self->ring);
 }
 
-/* Ends the ring before the test does. */
+/* Close the ring before the end of the test. */
 static inline void link_close_ring(FIXTURE_DATA(link) *self)
 {
 	io_uring_queue_exit(&self->ring);
 	self->ring.ring_fd = -1;
 }
 
-/* Returns the link's fd, or a negative errno. */
+/* Return the fd of the link, or a negative errno. */
 static inline int link_create(struct bpf_program *prog, int ring_fd,
 			      unsigned int slot)
 {
@@ -56,14 +56,14 @@ static inline int link_create(struct bpf_program *prog, int ring_fd,
 			       &opts);
 }
 
-/* Makes a ring that is not enabled, so it hasn't got into shape yet. */
+/* Set up a ring that is not enabled, and so has no shape yet. */
 static inline int link_disabled_ring(struct io_uring *ring, unsigned int setup)
 {
 	return iou_ring_init(ring, (setup & ~IOU_SHAPED) |
 				   IORING_SETUP_R_DISABLED);
 }
 
-/* Runs one flow to its end and returns the result. */
+/* Run one flow to its end, and return the result. */
 static inline int link_run_flow(struct io_uring *ring, unsigned int slot)
 {
 	struct io_uring_cqe cqe;
@@ -77,7 +77,7 @@ static inline int link_run_flow(struct io_uring *ring, unsigned int slot)
 	return ret ?: cqe.res;
 }
 
-/* Makes flows stay in flight until the test writes to the pipe. */
+/* Let flows stay in flight until the test writes to the pipe. */
 static inline void link_add_read(FIXTURE_DATA(link) *self)
 {
 	iou_prep_read(&self->skel->bss->sqes[0], self->pipe[0], self->buf,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Why a program can't be attached. */
+/* Errors of attaching a program */
 #include <pthread.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -17,7 +17,7 @@ TEST_F(link, slot_out_of_range)
 
 TEST_F(link, flags)
 {
-	LIBBPF_OPTS(bpf_link_create_opts, opts, .iouring.flags = 2);
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .iouring.flags = 4);
 	LIBBPF_OPTS(bpf_link_create_opts, common, .flags = 1);
 	int prog_fd = bpf_program__fd(self->skel->progs.link_a);
 
@@ -30,6 +30,24 @@ TEST_F(link, flags)
 					   BPF_IOURING, &common));
 }
 
+/* The index of a registered ring is valid for the calling task only. */
+TEST_F(link, registered_index)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, opts,
+		    .iouring.flags = BPF_F_IOURING_REGISTERED_RING);
+	int prog_fd = bpf_program__fd(self->skel->progs.link_a);
+	int index;
+
+	if (variant->setup)
+		SKIP(return, "such a ring may be registered already");
+	ASSERT_EQ(-EINVAL, bpf_link_create(prog_fd, 16, BPF_IOURING, &opts));
+	ASSERT_EQ(1, io_uring_register_ring_fd(&self->ring));
+	index = self->ring.enter_ring_fd;
+	ASSERT_EQ(-EBADF, bpf_link_create(prog_fd, index + 1, BPF_IOURING, &opts));
+	ASSERT_EQ(-EINVAL, bpf_link_create(prog_fd, 16, BPF_IOURING, &opts));
+	ASSERT_EQ(-EINVAL, bpf_link_create(prog_fd, -1, BPF_IOURING, &opts));
+}
+
 TEST_F(link, attach_type)
 {
 	int prog_fd = bpf_program__fd(self->skel->progs.link_a);
@@ -39,7 +57,7 @@ TEST_F(link, attach_type)
 	prog_fd = bpf_program__fd(self->skel->progs.link_other_type);
 	ASSERT_EQ(-EINVAL, bpf_link_create(prog_fd, self->ring.ring_fd,
 					   BPF_IOURING, NULL));
-	/* the syscall that came before links */
+	/* the older interface, without a link */
 	prog_fd = bpf_program__fd(self->skel->progs.link_a);
 	ASSERT_EQ(-EINVAL, bpf_prog_attach(prog_fd, self->ring.ring_fd,
 					   BPF_IOURING, 0));
@@ -51,10 +69,10 @@ TEST_F(link, slot_taken)
 
 	self->link = IOU_ATTACH(self->skel->progs.link_b, &self->ring, 3);
 	ASSERT_EQ(-EBUSY, LINK_CREATE(self->ring.ring_fd, 3));
-	/* by whichever program */
+	/* by any program */
 	ASSERT_EQ(-EBUSY, link_create(self->skel->progs.link_b,
 				      self->ring.ring_fd, 3));
-	/* and no other slot is */
+	/* other slots are free */
 	fd = LINK_CREATE(self->ring.ring_fd, 2);
 	ASSERT_LE(0, fd);
 	close(fd);
@@ -70,10 +88,10 @@ TEST_F(link, not_a_ring)
 		  LINK_CREATE(bpf_program__fd(self->skel->progs.link_a), 0));
 }
 
-/* The link needs one. If there is none, nothing has been done. */
+/* The link needs a file descriptor. Without one, nothing is attached. */
 TEST_F(link, no_fd_left)
 {
-	/* the lowest one that is free, the limit allows for those below it */
+	/* the lowest free fd: the limit allows only those below */
 	int fd = dup(self->pipe[0]), ret;
 	struct rlimit old, limit;
 
@@ -93,8 +111,8 @@ TEST_F(link, no_fd_left)
 	close(fd);
 }
 
-/* A ring's fd is no proof of being its owner. */
-TEST_F(link, rule_b8_ring_fd_is_not_ownership)
+/* An fd of a ring does not prove ownership. */
+TEST_F(link, ring_fd_is_not_ownership)
 {
 	int status;
 	pid_t pid;
@@ -123,7 +141,7 @@ static void *link_thread_fn(void *arg)
 	return NULL;
 }
 
-/* Another thread may, unless the ring has a submitter of its own. */
+/* Another thread can attach, unless the ring has a single issuer. */
 TEST_F(link, other_thread)
 {
 	struct link_thread thread = {
@@ -143,7 +161,7 @@ TEST_F(link, other_thread)
 	close(thread.ret);
 }
 
-/* Restrictions that name what may be registered leave this out. */
+/* Restrictions on io_uring_register() refuse programs. */
 TEST_F(link, register_restrictions)
 {
 	struct io_uring_restriction res[2] = {
@@ -161,7 +179,7 @@ TEST_F(link, register_restrictions)
 	io_uring_queue_exit(&ring);
 }
 
-/* Those that name opcodes only are no obstacle. */
+/* Restrictions on opcodes only do not. */
 TEST_F(link, opcode_restrictions)
 {
 	struct io_uring_restriction res = {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Links, rings, programs and flows go in whatever order. */
+/* Links, rings, programs and flows that end in any order */
 #include <pthread.h>
 #include <sys/wait.h>
 
@@ -12,7 +12,7 @@ static void link_start_flow(FIXTURE_DATA(link) *self)
 	iou_submit(&self->ring);
 }
 
-/* The flow is over, and so is the read that it had issued. */
+/* Check that the flow and its read are gone. */
 #define ASSERT_FLOW_ENDED() do {					\
 	char __buf[4];							\
 									\
@@ -40,8 +40,11 @@ static void *link_detach_fn(void *arg)
 	return (void *)(long)bpf_link__detach(arg);
 }
 
-/* By somebody else, as the ring's task waits: only that may post CQEs. */
-TEST_F(link, trap_20_detach)
+/*
+ * Detach from another thread, as only the waiting task of the ring may post
+ * CQEs.
+ */
+TEST_F(link, detach)
 {
 	pthread_t thread;
 	void *ret;
@@ -55,7 +58,7 @@ TEST_F(link, trap_20_detach)
 	ASSERT_EQ(NULL, ret);
 }
 
-/* A program that takes the slot over has nothing to do with old flows. */
+/* The next program of the slot does not see old flows. */
 TEST_F(link, slot_taken_over)
 {
 	struct io_uring_cqe cqes[2];
@@ -76,7 +79,7 @@ TEST_F(link, slot_taken_over)
 	ASSERT_EQ(1, self->skel->bss->nr_b);
 }
 
-/* The flows of other slots go on. */
+/* Flows of other slots continue. */
 TEST_F(link, other_slot_goes_on)
 {
 	struct bpf_link *link;
@@ -111,7 +114,7 @@ TEST_F(link, many_flows_in_flight)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* The ring goes when the kernel is done with it, some time after the fd. */
+/* The ring is freed asynchronously after its fd was closed. */
 static int link_wait_ring_gone(FIXTURE_DATA(link) *self)
 {
 	__u64 end = iou_now_ms() + IOU_WAIT_MS;
@@ -143,15 +146,15 @@ TEST_F(link, ring_goes_first_with_flow_in_flight)
 	ASSERT_NO_CQE(&self->ring);
 	link_close_ring(self);
 	ASSERT_EQ(-ENOLINK, link_wait_ring_gone(self));
-	/* nobody reads from the pipe any more */
+	/* no request reads from the pipe any more */
 	close(self->pipe[0]);
 	self->pipe[0] = -1;
 	ASSERT_TRUE(iou_fd_gets(self->pipe[1], POLLERR, IOU_WAIT_MS));
-	/* no program sees what becomes of the children */
+	/* no program sees the end of the children */
 	ASSERT_EQ(1, self->skel->bss->nr_events);
 }
 
-/* Does the child of fork() @pid end, and soon? */
+/* Return true if the child of fork() @pid exits soon. */
 static bool link_exits(pid_t pid, int *status)
 {
 	for (int i = 0; i < IOU_WAIT_MS / 20; i++) {
@@ -163,7 +166,7 @@ static bool link_exits(pid_t pid, int *status)
 	return false;
 }
 
-/* Leaves all of it to exit: a link, a ring, a flow and a read without end. */
+/* Exit with a link, a ring, a flow and a read that never completes. */
 static void link_exit_with_flow(struct link *skel, unsigned int setup,
 				const int *pipe, bool by_signal)
 {
@@ -203,10 +206,10 @@ TEST_F(link, exit_with_flow_in_flight)
 	}
 }
 
-/* The link is in the file table of the process whose ring it is for. */
+/* Link and ring are in the file table of the same process. */
 TEST_F(link, link_and_ring_closed_in_any_order)
 {
-	/* what shares an SQ thread stays */
+	/* a shared SQ thread keeps its references */
 	const unsigned int setup = variant->setup & ~IOU_SHAPED;
 
 	for (int i = 0; i < 20; i++) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Links: creating, asking, changing and detaching them. */
+/* Links: creation, queries, updates and detaching */
 #include <sys/mount.h>
 #include <sys/stat.h>
 
@@ -33,6 +33,25 @@ TEST_F(link, no_opts_is_slot_0)
 	ASSERT_EQ(0xb, link_run_flow(&self->ring, 0));
 }
 
+/* A ring without a file descriptor is the target by its registered index. */
+TEST_F(link, registered_ring)
+{
+	LIBBPF_OPTS(bpf_iouring_opts, opts, .slot = 2,
+		    .flags = BPF_F_IOURING_REGISTERED_RING);
+
+	if (variant->setup)
+		SKIP(return, "once is enough");
+	ASSERT_EQ(1, io_uring_register_ring_fd(&self->ring));
+	ASSERT_EQ(0, close(self->ring.ring_fd));
+	self->ring.ring_fd = -1;
+	self->link = bpf_program__attach_iouring(self->skel->progs.link_b,
+						 self->ring.enter_ring_fd, &opts);
+	ASSERT_NE(NULL, self->link);
+	ASSERT_EQ(0xb, link_run_flow(&self->ring, 2));
+	ASSERT_EQ(0, bpf_link__detach(self->link));
+	ASSERT_EQ(-ENOENT, link_run_flow(&self->ring, 2));
+}
+
 TEST_F(link, one_program_on_two_rings)
 {
 	struct bpf_link *link;
@@ -49,7 +68,9 @@ TEST_F(link, one_program_on_two_rings)
 	io_uring_queue_exit(&ring);
 }
 
-/* Whoever may load programs hands them out, attaching takes no capability. */
+/*
+ * A privileged process can pass programs on. Attaching requires no capability.
+ */
 TEST_F(link, unprivileged_owner)
 {
 	ASSERT_EQ(0, iou_keep_caps(0));
@@ -112,7 +133,7 @@ TEST_F(link, info)
 	EXPECT_TRUE(link_fdinfo_has(self->link, "\nslot:\t11\n"));
 	EXPECT_TRUE(link_fdinfo_has(self->link, "\nlink_type:\tiouring\n"));
 
-	/* neither needs the ring */
+	/* neither requires the ring */
 	link_close_ring(self);
 	ASSERT_EQ(0, link_get_info(self->link, &info));
 	EXPECT_EQ(11, info.iouring.slot);
@@ -164,7 +185,7 @@ TEST_F(link, update_with_other_type)
 	ASSERT_EQ(0xb, link_run_flow(&self->ring, 0));
 }
 
-/* The flow keeps its memory, and goes on with the new program. */
+/* The flow keeps its state, and continues with the new program. */
 TEST_F(link, update_with_flow_in_flight)
 {
 	struct iou_event *ev = self->skel->bss->events;
@@ -196,7 +217,7 @@ TEST_F(link, detach)
 	ASSERT_EQ(-ENOENT, link_run_flow(&self->ring, 0));
 	EXPECT_EQ(-ENOLINK, bpf_link__update_program(self->link,
 						     self->skel->progs.link_b));
-	/* its slot is free, and it has no part in what becomes of that */
+	/* the slot is free, and the link does not affect its next program */
 	link = IOU_ATTACH(self->skel->progs.link_b, &self->ring, 0);
 	ASSERT_EQ(0xb, link_run_flow(&self->ring, 0));
 	EXPECT_EQ(-ENOLINK, bpf_link__update_program(self->link,
@@ -207,7 +228,7 @@ TEST_F(link, detach)
 	ASSERT_EQ(0xb, link_run_flow(&self->ring, 0));
 }
 
-/* The link needs neither the program's fd nor the skeleton. */
+/* The link requires neither the fd of the program nor the skeleton. */
 TEST_F(link, program_fd_closed)
 {
 	struct link *skel = link__open_and_load();
@@ -261,7 +282,7 @@ TEST_F(link, pinned_link_outlives_fd)
 	EXPECT_EQ(-EBUSY, link_create(self->skel->progs.link_a,
 				      self->ring.ring_fd, 0));
 	unlink(PIN_PATH);
-	/* the last reference is not put at once */
+	/* the last reference is put asynchronously */
 	for (int i = 0; i < 100; i++) {
 		if (link_run_flow(&self->ring, 0) == -ENOENT)
 			break;

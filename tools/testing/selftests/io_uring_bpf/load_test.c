@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Which programs can be loaded, and by whom. */
+/* Which programs can be loaded, and the required capabilities */
 #include "iou_bpf.h"
 #include "kselftest_harness.h"
 #include "iou_caps.h"
@@ -14,7 +14,7 @@ FIXTURE_SETUP(load)
 {
 	const char *why = iou_probe_ring();
 
-	/* that the type of program is missing is a failure here */
+	/* a missing program type is a failure here */
 	if (why)
 		SKIP(return, "%s", why);
 	libbpf_set_print(NULL);
@@ -83,7 +83,7 @@ TEST_F(load, section_sets_types)
 	ASSERT_STREQ("iouring", libbpf_bpf_prog_type_str(BPF_PROG_TYPE_IOURING));
 	ASSERT_STREQ("iouring", libbpf_bpf_attach_type_str(BPF_IOURING));
 	ASSERT_STREQ("iouring", libbpf_bpf_link_type_str(BPF_LINK_TYPE_IOURING));
-	/* the kernel agrees */
+	/* as the kernel does */
 	bpf_program__set_autoload(prog, true);
 	ASSERT_EQ(0, load__load(self->skel));
 	ASSERT_EQ(0, bpf_prog_get_info_by_fd(bpf_program__fd(prog), &info, &len));
@@ -149,7 +149,7 @@ TEST_F(load, unprivileged)
 	EXPECT_EQ(-EPERM, load_return(0, BPF_F_SLEEPABLE));
 }
 
-/* Other capabilities don't help, and that one is enough. */
+/* CAP_BPF is sufficient, and other capabilities are not. */
 TEST_F(load, needs_cap_bpf_only)
 {
 	ASSERT_EQ(0, iou_keep_caps(IOU_CAP(CAP_BPF) | IOU_CAP(CAP_NET_ADMIN)));
@@ -159,7 +159,7 @@ TEST_F(load, needs_cap_bpf_only)
 	EXPECT_EQ(-EPERM, load_return(0, 0));
 }
 
-/* It isn't for a helper that reads memory of the task. */
+/* A helper that reads memory of the task requires another capability. */
 TEST_F(load, user_memory_needs_cap_perfmon)
 {
 	struct bpf_program *prog = self->skel->progs.load_sleepable;
@@ -176,7 +176,7 @@ TEST_F(load, user_memory_needs_cap_perfmon)
 	}
 }
 
-/* What the application has registered, it has handed over. */
+/* Access to buffers that the application has registered requires none. */
 TEST_F(load, buffers_need_cap_bpf_only)
 {
 	bpf_program__set_autoload(self->skel->progs.load_reads_buffer, true);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a security module denies to the application, it denies to its programs,
- * be it in an SQ thread or a worker: the denial is the child's result.
+ * Operations that an LSM denies to the application are denied to its programs,
+ * including those in an SQ thread or a worker: the child fails.
  */
 #include "iou_bpf.h"
 
@@ -33,7 +33,9 @@ IOU_MODE_VARIANTS(lsm);
 IOU_LOAD_ONCE(flow);
 IOU_LOAD_ONCE(lsm);
 
-/* Programs can be attached to the hooks of a kernel that doesn't call them. */
+/*
+ * Programs can be attached to the hooks even if the kernel does not call them.
+ */
 static bool lsm_bpf_is_active(void)
 {
 	__u64 ids[32];
@@ -80,7 +82,7 @@ FIXTURE_TEARDOWN(lsm)
 	unlink(self->path);
 }
 
-/* The request in question, which child and application have in common. */
+/* The denied request, as a child and of the application */
 static struct io_uring_sqe *lsm_sqe(FIXTURE_DATA(lsm) *self)
 {
 	struct io_uring_sqe *sqe = &self->skel->bss->sqes[0];
@@ -90,7 +92,7 @@ static struct io_uring_sqe *lsm_sqe(FIXTURE_DATA(lsm) *self)
 	return sqe;
 }
 
-/* Opens have succeeded if they have led to a file. */
+/* An open has succeeded if it returns a file. */
 static int lsm_result(FIXTURE_DATA(lsm) *self, int res)
 {
 	if (self->skel->bss->sqes[0].opcode != IORING_OP_OPENAT || res < 0)
@@ -138,7 +140,7 @@ static int lsm_run_app(struct __test_metadata *_metadata,
 	ASSERT_EQ(res, lsm_run_child(_metadata, self));			\
 } while (0)
 
-/* In place, if its path is known well enough for that, and in a worker. */
+/* In place, if the path is cached, and in a worker */
 TEST_F(lsm, file_open)
 {
 	struct io_uring_sqe *sqe = lsm_sqe(self);
@@ -155,7 +157,7 @@ TEST_F(lsm, file_open)
 	}
 }
 
-/* Rights that the task may have, but must not use. */
+/* Credentials that the task may have, but must not use */
 TEST_F(lsm, override_creds)
 {
 	struct io_uring_sqe *sqe = lsm_sqe(self);

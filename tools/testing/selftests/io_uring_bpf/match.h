@@ -14,7 +14,7 @@
 #define CHANGED	0xc4a26edULL
 #define MARKER	0x3a24e4ULL
 
-/* what match_other leaves in the CQE */
+/* mark that match_other leaves in the CQE */
 #define OTHER_MARK	(0xbbU << 16)
 
 FIXTURE(match) {
@@ -30,10 +30,10 @@ IOU_MODE_VARIANTS(match);
 IOU_MODE(match, iopoll, IORING_SETUP_IOPOLL);
 IOU_LOAD_ONCE(match);
 
-/* For tests with requests that have to wait, or other opcodes. */
+/* For tests with waiting requests or other opcodes than NOP */
 #define MATCH_TAKES_MORE_THAN_NOPS() do {				\
 	if (variant->setup & IORING_SETUP_IOPOLL)			\
-		SKIP(return, "takes what can't be polled for");		\
+		SKIP(return, "IOPOLL does not support these opcodes");	\
 } while (0)
 
 FIXTURE_SETUP(match)
@@ -55,7 +55,7 @@ FIXTURE_TEARDOWN(match)
 		io_uring_queue_exit(&self->ring);
 }
 
-/* Has @_prog watch the requests that the rest of the options tell. */
+/* Let @_prog watch the requests that the options select. */
 #define MATCH_ATTACH(_prog, ...) ({					\
 	LIBBPF_OPTS(bpf_iouring_opts, __opts,				\
 		    .flags = BPF_F_IOURING_MATCH, __VA_ARGS__);		\
@@ -84,7 +84,7 @@ static inline __u32 match_nr_events(FIXTURE_DATA(match) *self)
 	return IO_URING_READ_ONCE(self->skel->bss->nr_events);
 }
 
-/* Lets task work run until the programs have seen @nr events. */
+/* Let task work run until the programs have seen @nr events. */
 static inline bool match_until(FIXTURE_DATA(match) *self, __u32 nr)
 {
 	return iou_until(&self->ring, match_nr_events(self) >= nr) &&
@@ -100,7 +100,7 @@ static inline struct io_uring_sqe *match_queue_nop(FIXTURE_DATA(match) *self,
 	return sqe;
 }
 
-/* A request that the test can let complete. */
+/* Queue a request that the test can let complete. */
 static inline struct io_uring_sqe *match_queue_read(FIXTURE_DATA(match) *self,
 						    __u64 user_data)
 {
@@ -121,7 +121,7 @@ static inline void match_change(FIXTURE_DATA(match) *self, int res, __u32 cflags
 #define MATCH_SUBMIT(nr)						\
 	ASSERT_EQ(nr, iou_submit(&self->ring))
 
-/* Runs @nr NOPs at once, and before each CQE there are two that its program posts. */
+/* Run @nr NOPs at once. The program posts two CQEs before each CQE. */
 static inline void match_expect_posts(struct __test_metadata *_metadata,
 				      FIXTURE_DATA(match) *self, int nr)
 {
@@ -140,7 +140,7 @@ static inline void match_expect_posts(struct __test_metadata *_metadata,
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* Runs a NOP, which a program has @seen or has not. */
+/* Run a NOP, and check whether a program has @seen it. */
 #define match_run_nop(_user_data, _seen) do {				\
 	__u32 __nr = match_nr_events(self);				\
 									\

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Attaching watching programs, asking about them, changing and removing them. */
+/* Attaching, querying, updating and detaching of watching programs */
 #include "match.h"
 
 #include <signal.h>
 #include <sys/wait.h>
 
-/* Returns 0 or a negative errno. */
+/* Return 0 or a negative errno. */
 static int try_attach(FIXTURE_DATA(match) *self,
 		      const struct bpf_iouring_opts *opts)
 {
@@ -29,17 +29,17 @@ TEST_F(match, invalid)
 {
 	const unsigned int match = BPF_F_IOURING_MATCH;
 
-	/* no filter without the flag */
+	/* a filter without the flag */
 	EXPECT_EQ(-EINVAL, TRY(.opcodes[0] = 1));
 	EXPECT_EQ(-EINVAL, TRY(.opcodes[1] = 1));
 	EXPECT_EQ(-EINVAL, TRY(.user_data_mask = 1));
 	EXPECT_EQ(-EINVAL, TRY(.user_data = 1, .user_data_mask = 1));
 	EXPECT_EQ(-EINVAL, TRY(.user_data = 1));
-	/* no flag that there isn't */
-	EXPECT_EQ(-EINVAL, TRY(.flags = 2));
-	EXPECT_EQ(-EINVAL, TRY(.flags = match | 2));
+	/* an unknown flag */
+	EXPECT_EQ(-EINVAL, TRY(.flags = 4));
+	EXPECT_EQ(-EINVAL, TRY(.flags = match | 4));
 	EXPECT_EQ(-EINVAL, TRY(.flags = match | 1U << 31));
-	/* nothing that can never be */
+	/* filters that nothing can match */
 	EXPECT_EQ(-EINVAL, TRY(.flags = match, .user_data = 1));
 	EXPECT_EQ(-EINVAL, TRY(.flags = match, .user_data = 3,
 			       .user_data_mask = 1));
@@ -49,7 +49,7 @@ TEST_F(match, invalid)
 			       .opcodes[1] = 1ULL << (IORING_OP_LAST - 64)));
 	EXPECT_EQ(-EINVAL, TRY(.flags = match, .opcodes[1] = 1ULL << 63));
 	EXPECT_EQ(-EINVAL, TRY(.flags = match, .slot = IOU_MAX_SLOTS));
-	/* requests that no program watches */
+	/* opcodes that no program can watch */
 	EXPECT_EQ(-EINVAL, TRY(.flags = match,
 			       .opcodes[0] = 1ULL << IORING_OP_TIMEOUT |
 					     1ULL << IORING_OP_RECV_ZC));
@@ -67,7 +67,7 @@ TEST_F(match, invalid)
 	EXPECT_EQ(0, TRY(.slot = 0));
 }
 
-/* Both kinds of program share the slots. */
+/* Both kinds of programs share the slots. */
 TEST_F(match, slot_taken)
 {
 	self->link = MATCH_ATTACH(match_as_told, .slot = 2);
@@ -110,7 +110,7 @@ TEST_F(match, info)
 	EXPECT_EQ(0xab00000000000001, info.iouring.user_data);
 	EXPECT_EQ(0xff00000000000001, info.iouring.user_data_mask);
 
-	/* every opcode is what was asked for, and what is told */
+	/* zero opcodes select all, and are reported as zero */
 	self->other = MATCH_ATTACH(match_as_told, .slot = 8);
 	ASSERT_EQ(0, get_info(self->other, &info));
 	EXPECT_EQ(BPF_F_IOURING_MATCH, info.iouring.flags);
@@ -136,7 +136,7 @@ TEST_F(match, update)
 	ASSERT_EQ(1, match_nr_events(self));
 }
 
-/* Requests in flight are seen by whichever program there is in the end. */
+/* The program at the time of the completion sees a request in flight. */
 TEST_F(match, update_in_flight)
 {
 	MATCH_TAKES_MORE_THAN_NOPS();
@@ -151,7 +151,7 @@ TEST_F(match, update_in_flight)
 	ASSERT_EQ(0, match_nr_events(self));
 }
 
-/* Without the program they complete as if there had never been one. */
+/* Requests complete normally after the program was detached. */
 static void detach_in_flight(struct __test_metadata *_metadata,
 			     FIXTURE_DATA(match) *self, bool detach)
 {
@@ -194,7 +194,7 @@ TEST_F(match, close_in_flight)
 	detach_in_flight(_metadata, self, false);
 }
 
-/* The slot's next owner is no watching program, and has nothing to see. */
+/* The next program of the slot steers flows, and sees no watched request. */
 TEST_F(match, slot_becomes_one_of_flows)
 {
 	LIBBPF_OPTS(bpf_iouring_opts, opts, .slot = 0);
@@ -229,7 +229,7 @@ TEST_F(match, ring_closed)
 	io_uring_queue_exit(&self->ring);
 	self->ring.ring_fd = -1;
 	ASSERT_TRUE(iou_fd_gets(self->pipe[1], POLLERR, IOU_WAIT_MS));
-	/* nobody ran for what was cancelled then */
+	/* no program ran for the cancelled requests */
 	ASSERT_EQ(0, match_nr_events(self));
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What a program that watches says of the chain of the request. */
+/* Verdicts of a watching program on the chain of the request */
 #include "match.h"
 
 #define GO_ON	BPF_IO_URING_GO_ON
@@ -10,7 +10,7 @@
 				  .user_data = APP,			\
 				  .user_data_mask = ~0ULL)
 
-/* APP, which is watched, and two behind it. */
+/* Submit APP, which is watched, and two requests behind it. */
 static void queue_chain(FIXTURE_DATA(match) *self, int res, unsigned int flags)
 {
 	match_queue_nop(self, res, APP)->flags = flags;
@@ -18,7 +18,7 @@ static void queue_chain(FIXTURE_DATA(match) *self, int res, unsigned int flags)
 	match_queue_nop(self, 2, APP + 2);
 }
 
-/* And what becomes of those, with CQEs or without. */
+/* Check the results of these, with or without CQEs. */
 #define ASSERT_REST(runs) do {						\
 	ASSERT_CQE(&self->ring, APP + 1, (runs) ? 1 : -ECANCELED);	\
 	ASSERT_CQE(&self->ring, APP + 2, (runs) ? 2 : -ECANCELED);	\
@@ -54,7 +54,7 @@ TEST_F(match, result_and_verdict)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* A short read that is as good as a full one, and the CQE may say so. */
+/* The chain continues after a short read, and the CQE can report a full one. */
 TEST_F(match, short_read)
 {
 	MATCH_TAKES_MORE_THAN_NOPS();
@@ -72,7 +72,7 @@ TEST_F(match, short_read)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* What the CQE says is one thing, the chain another. */
+/* Changes of the CQE do not affect the chain. */
 TEST_F(match, changed_res)
 {
 	self->link = WATCH_HEAD();
@@ -116,7 +116,7 @@ TEST_F(match, cancelled)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-TEST_F(match, trap_10_linked_timeout)
+TEST_F(match, linked_timeout)
 {
 	struct __kernel_timespec ts = { .tv_nsec = 10000000 };
 	struct io_uring_cqe cqes[4];
@@ -143,7 +143,7 @@ TEST_F(match, trap_10_linked_timeout)
 	}
 }
 
-/* Members in the middle, of which one goes on and one cuts. */
+/* Verdicts on members in the middle: one continues, and one cuts. */
 TEST_F(match, in_the_middle)
 {
 	self->link = MATCH_ALL(match_as_told);
@@ -157,8 +157,8 @@ TEST_F(match, in_the_middle)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* Nobody can run what was not prepared, so the chain is cut as ever. */
-TEST_F(match, rule_b1_failed_prep)
+/* A member that failed its preparation cannot run, so the chain is cut. */
+TEST_F(match, failed_prep)
 {
 	self->link = MATCH_ALL(match_as_told);
 	self->skel->bss->verdict = GO_ON;
@@ -179,8 +179,11 @@ TEST_F(match, rule_b1_failed_prep)
 	}
 }
 
-/* One that is silent in success speaks if it fails or cuts, the rest doesn't. */
-TEST_F(match, trap_11_fail_skip)
+/*
+ * IOSQE_CQE_SKIP_SUCCESS: a request that fails or cuts posts its CQE, others do
+ * not.
+ */
+TEST_F(match, fail_skip)
 {
 	static const struct {
 		int res;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Chains with members that a program watches: they go on as they always do. */
+/* Chains with watched members, which continue as usual */
 #include "match.h"
 
 #define NR	4
 
-/* Chains NR NOPs, of which @failing fails. None does if it is -1. */
+/* Chain NR NOPs. The one with index @failing fails, none if -1. */
 static void queue_chain(FIXTURE_DATA(match) *self, int failing,
 			unsigned int flags)
 {
@@ -16,7 +16,7 @@ static void queue_chain(FIXTURE_DATA(match) *self, int failing,
 	}
 }
 
-/* What a member of a chain has for a result, by itself. */
+/* The result of a member */
 static int member_res(int i, int failing, unsigned int flags)
 {
 	if (i == failing)
@@ -46,7 +46,7 @@ static void run_chain(struct __test_metadata *_metadata,
 	}
 }
 
-/* Members that are cancelled with their chain complete, like the others. */
+/* Members that are cancelled with their chain complete like others. */
 TEST_F(match, chain)
 {
 	static const unsigned int flags[] = {
@@ -60,7 +60,7 @@ TEST_F(match, chain)
 	}
 }
 
-/* A CQE that is dropped is no failure. */
+/* A dropped CQE is not a failure. */
 TEST_F(match, dropped)
 {
 	self->link = MATCH_ATTACH(match_as_told, .slot = 0,
@@ -75,7 +75,7 @@ TEST_F(match, dropped)
 	}
 	ASSERT_NO_CQE(&self->ring);
 
-	/* nor does that undo one */
+	/* a dropped CQE does not undo a failure */
 	queue_chain(self, 1, IOSQE_IO_LINK);
 	MATCH_SUBMIT(NR);
 	ASSERT_CQE(&self->ring, APP, 0);
@@ -84,7 +84,7 @@ TEST_F(match, dropped)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* What the CQE says is for the application, not for the chain. */
+/* Changes of the CQE are for the application, not for the chain. */
 TEST_F(match, changed_res)
 {
 	self->link = MATCH_ATTACH(match_as_told, .slot = 0,
@@ -108,7 +108,7 @@ TEST_F(match, changed_res)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* The one that is at fault was never a request, the others were. */
+/* The member that failed its preparation is not watched, the others are. */
 TEST_F(match, failed_preparation)
 {
 	struct io_uring_sqe *sqe;
@@ -130,7 +130,7 @@ TEST_F(match, failed_preparation)
 	}
 }
 
-/* A read that its timeout ends, and one that ends before. */
+/* One read that its timeout ends, and one that ends before */
 TEST_F(match, link_timeout)
 {
 	struct __kernel_timespec ts[] = {
@@ -159,7 +159,7 @@ TEST_F(match, link_timeout)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* The same with the timeout being watched, which is a request as well. */
+/* The same with a watched timeout, which is a request as well */
 TEST_F(match, link_timeout_watched)
 {
 	struct __kernel_timespec ts = { .tv_nsec = 10000000 };
@@ -180,7 +180,10 @@ TEST_F(match, link_timeout_watched)
 	ASSERT_EQ(2, match_nr_events(self));
 }
 
-/* Drained requests wait for those before them, and run their program then. */
+/*
+ * Requests with IOSQE_IO_DRAIN wait for earlier ones, and then run their
+ * program.
+ */
 TEST_F(match, drain)
 {
 	MATCH_TAKES_MORE_THAN_NOPS();
@@ -200,8 +203,8 @@ TEST_F(match, drain)
 }
 
 /*
- * NOP -> flow -> NOP: the flow's program has the first, the last one is like any
- * other. Neither the flow nor its child is matched.
+ * NOP -> flow -> NOP: the flow's program sees the first one, the last one is
+ * watched. Neither the flow nor its child is.
  */
 TEST_F(match, flow)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A watching program that writes nothing to its context and has no state. */
+/* A watching program without stores to its context and without state */
 #include "match.h"
 #include "match_ext.skel.h"
 
@@ -45,8 +45,8 @@ TEST_F(match, verdict)
 }
 
 /*
- * Whichever of a batch it is that leads to more than to be posted. The first batch
- * after a program was attached takes another way.
+ * Any request of a batch can cause further CQEs or requests. The first batch
+ * after attaching takes another path.
  */
 TEST_F(match, post_cqe)
 {
@@ -73,7 +73,7 @@ TEST_F(match, post_cqe)
 	}
 }
 
-/* All of them, more than a flush has room for, and each sees its own once. */
+/* More requests than a batch of the flush, each seen once */
 TEST_F(match, post_cqe_many)
 {
 	const int nr = 40;
@@ -84,7 +84,7 @@ TEST_F(match, post_cqe_many)
 	ASSERT_EQ(1 + nr, match_nr_events(self));
 }
 
-/* Runs @nr NOPs at once, and as many that their program issues. */
+/* Run @nr NOPs at once, and as many that their program issues. */
 static void expect_issued(struct __test_metadata *_metadata,
 			  FIXTURE_DATA(match) *self, int nr)
 {
@@ -105,7 +105,7 @@ static void expect_issued(struct __test_metadata *_metadata,
 	ASSERT_EQ(nr_events + nr, match_nr_events(self));
 }
 
-/* What it issues takes memory that is there for it, however often. */
+/* Issued requests reuse memory, for any number of runs. */
 TEST_F(match, issue)
 {
 	self->link = MATCH_ALL(match_plain);
@@ -115,13 +115,13 @@ TEST_F(match, issue)
 		expect_issued(_metadata, self, 32);
 		ASSERT_NO_CQE(&self->ring);
 	}
-	/* with none in the batch that another one was got ready for */
+	/* with no request in the batch that the second program watches */
 	for (int round = 0; round < 100; round++)
 		expect_issued(_metadata, self, 1);
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* Another one that does write is none the wiser for it, nor the other way. */
+/* Another program that does store has no effect on this one, and vice versa. */
 TEST_F(match, beside_one_that_writes)
 {
 	self->link = WATCH_ONE(match_plain, APP);
@@ -162,7 +162,7 @@ TEST_F(match, tail_call)
 	}
 }
 
-/* A worker, a poll and a timeout leave references: they are seen once all the same. */
+/* Workers, polls and timeouts take references: such requests are seen once. */
 TEST_F(match, seen_once)
 {
 	struct __kernel_timespec ts = { .tv_sec = 100 };
@@ -186,7 +186,7 @@ TEST_F(match, seen_once)
 		ASSERT_EQ(cqe.user_data == APP + 1 ? 4 : -ECANCELED, cqe.res);
 	}
 	match_run_nop(APP + 4, 1);
-	/* two NOPs, the read, its timeout, in whatever order */
+	/* two NOPs, the read, its timeout, in any order */
 	ASSERT_EQ(4, match_nr_events(self));
 	for (int i = 0; i < 4; i++) {
 		for (int n = 0; n < i; n++)
@@ -213,7 +213,7 @@ static struct bpf_link *extend(struct match_ext *ext, struct bpf_program *prog,
 	extend(ext, self->skel->progs.prog, ext->progs.by);		\
 })
 
-/* An extension may do no more to the context than what it extends. */
+/* An extension cannot access more of the context than its target. */
 TEST_F(match, extension)
 {
 	struct bpf_link *link;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Which requests a watching program sees, and what it sees of them. */
+/* Which requests a watching program sees, and their context */
 #include "match.h"
 
 #include <sys/socket.h>
@@ -18,7 +18,7 @@ TEST_F(match, event_fields)
 	EXPECT_EQ(0, ev->cflags);
 	EXPECT_EQ(0, ev->nr_children);
 	EXPECT_EQ(0, ev->flow_user_data);
-	/* nor does it find there what it has left itself */
+	/* nor does the program find the values of an earlier run */
 	match_run_nop(APP, 1);
 	for (int i = 0; i < 2; i++) {
 		for (int n = 0; n < 4; n++)
@@ -35,7 +35,7 @@ TEST_F(match, sleepable)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* Whatever they do, and whichever way they complete. */
+/* Requests of any opcode that complete in any way */
 TEST_F(match, many_opcodes)
 {
 	struct io_uring_sqe *sqe;
@@ -60,7 +60,7 @@ TEST_F(match, many_opcodes)
 	sqe->user_data = APP + nr++;
 	iou_prep_read(iou_get_sqe(&self->ring), 12345, self->buf, 4, 0,
 		      APP + nr++);
-	/* has to wait */
+	/* waits first */
 	match_queue_read(self, APP + nr++);
 	MATCH_SUBMIT(nr);
 	ASSERT_EQ(4, write(self->pipe[1], "data", 4));
@@ -83,8 +83,8 @@ TEST_F(match, many_opcodes)
 }
 
 /*
- * A timeout ends the wait for CQEs when it fires, so it has one, whatever a
- * program may want. Nor does a flow come to this, be it good or bad.
+ * A timeout ends the wait for CQEs when it fires, so its CQE cannot be dropped.
+ * Flows are not watched either, whether valid or not.
  */
 TEST_F(match, never_watched)
 {
@@ -94,7 +94,10 @@ TEST_F(match, never_watched)
 	MATCH_TAKES_MORE_THAN_NOPS();
 	self->link = MATCH_ALL(match_as_told);
 	self->other = MATCH_ATTACH(match_as_told, .slot = 1,
-				   /* one that can be watched, as a filter must have */
+				   /*
+				    * a filter requires an opcode that can be
+				    * watched
+				    */
 				   .opcodes = { 1ULL << IORING_OP_TIMEOUT |
 						1ULL << IORING_OP_RECV_ZC |
 						1ULL << IORING_OP_FSYNC,
@@ -135,7 +138,7 @@ TEST_F(match, opcode)
 	ASSERT_EQ(1, match_nr_events(self));
 	bpf_link__destroy(self->link);
 
-	/* one above 31 */
+	/* an opcode above 31 */
 	self->link = MATCH_ATTACH(match_as_told, .slot = 0,
 				  MATCH_OP(IORING_OP_SOCKET));
 	match_run_nop(APP, 0);
@@ -143,7 +146,7 @@ TEST_F(match, opcode)
 	ASSERT_EQ(2, match_nr_events(self));
 	bpf_link__destroy(self->link);
 
-	/* both, and all but both */
+	/* both, and all except both */
 	self->link = MATCH_ATTACH(match_as_told, .slot = 0,
 				  .opcodes[0] = 1ULL << IORING_OP_NOP |
 						1ULL << IORING_OP_SOCKET);
@@ -159,7 +162,7 @@ TEST_F(match, opcode)
 	ASSERT_EQ(4, match_nr_events(self));
 }
 
-/* Its bit is in the second word, and none of those is that of a NOP. */
+/* The opcode's bit is in the second word. */
 TEST_F(match, opcode_above_63)
 {
 	self->link = MATCH_ATTACH(match_as_told, .slot = 0,
@@ -208,7 +211,7 @@ TEST_F(match, both)
 	ASSERT_EQ(1, match_nr_events(self));
 }
 
-/* The first slot that matches has it, whichever was attached first. */
+/* The lowest matching slot runs, whatever the order of attaching. */
 TEST_F(match, lowest_slot)
 {
 	self->other = MATCH_ATTACH(match_other, .slot = 5);
@@ -245,7 +248,7 @@ TEST_F(match, every_slot)
 	}
 }
 
-/* A request that could not be prepared has no program. */
+/* A request that failed its preparation is not watched. */
 TEST_F(match, failed_preparation)
 {
 	self->link = MATCH_ALL(match_as_told);
@@ -267,7 +270,7 @@ TEST_F(match, failed_preparation)
 	ASSERT_EQ(0, match_nr_events(self));
 }
 
-/* What was submitted before completes before the program's eyes as well. */
+/* Requests that were submitted before attaching are watched at completion. */
 TEST_F(match, attached_later)
 {
 	MATCH_TAKES_MORE_THAN_NOPS();
@@ -287,7 +290,7 @@ TEST_F(match, attached_later)
 	}
 }
 
-/* Messages of other rings are no requests of this one. */
+/* Messages of other rings are not requests of this ring. */
 TEST_F(match, msg_ring)
 {
 	struct io_uring_sqe *sqe;

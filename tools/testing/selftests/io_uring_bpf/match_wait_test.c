@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Who waits for CQEs, in all modes of a ring, of which a program drops some:
- * a wait must neither end for those nor go on for ever because of them.
+ * Waits for CQEs in all modes of a ring, with a program that drops some: these
+ * neither end a wait nor let it last forever.
  */
 #include "iou_until.h"
 
@@ -13,9 +13,9 @@
 #include "match.skel.h"
 
 #define APP	0xa00ULL
-/* what the program posts */
+/* user_data of posted CQEs */
 #define MARKER	0x3a24e4ULL
-/* requests of a round, every other one is dropped */
+/* requests per round, every other CQE is dropped */
 #define NR	20
 
 FIXTURE(match_wait) {
@@ -24,7 +24,7 @@ FIXTURE(match_wait) {
 	struct bpf_link *link;
 	pthread_t thread;
 	int pipe[2];
-	/* how long to wait between two writes */
+	/* delay between two writes */
 	unsigned int pause_us;
 	int nr_writes;
 	char buf[NR];
@@ -59,7 +59,7 @@ FIXTURE_TEARDOWN(match_wait)
 	io_uring_queue_exit(&self->ring);
 }
 
-/* Lets task work run until the program has seen @nr requests. */
+/* Let task work run until the program has seen @nr requests. */
 static bool all_seen(FIXTURE_DATA(match_wait) *self, __u32 nr)
 {
 	__u32 *seen = &self->skel->bss->nr_events;
@@ -68,7 +68,7 @@ static bool all_seen(FIXTURE_DATA(match_wait) *self, __u32 nr)
 	       *seen == nr;
 }
 
-/* Requests that wait for a byte each, in the order of their user_data. */
+/* Submit requests that wait for a byte each, in order of their user_data. */
 static void queue_reads(FIXTURE_DATA(match_wait) *self, int nr)
 {
 	for (int i = 0; i < nr; i++)
@@ -114,7 +114,7 @@ static void *write_fn(void *data)
 	ASSERT_EQ(nr, self->skel->bss->nr_events);			\
 } while (0)
 
-/* All of those that there will be: the last one is dropped after it. */
+/* Wait for all CQEs: the last completion is dropped. */
 TEST_F(match_wait, for_half)
 {
 	queue_reads(self, NR);
@@ -125,7 +125,7 @@ TEST_F(match_wait, for_half)
 	expect_even_cqes(NR);
 }
 
-/* In bursts, so that several completions come in one batch. */
+/* In bursts, so that a batch has several completions */
 TEST_F(match_wait, for_half_in_bursts)
 {
 	for (int round = 0; round < 20; round++) {
@@ -139,7 +139,7 @@ TEST_F(match_wait, for_half_in_bursts)
 	}
 }
 
-/* Those that are dropped don't count for one that is awaited. */
+/* Dropped CQEs do not count. */
 TEST_F(match_wait, not_for_dropped)
 {
 	struct __kernel_timespec ts = { .tv_nsec = 200000000 };
@@ -163,7 +163,7 @@ TEST_F(match_wait, not_for_dropped)
 	ASSERT_EQ(0, io_uring_cq_ready(&self->ring));
 }
 
-/* A CQE that a program adds is one of those that are awaited. */
+/* CQEs that a program posts count. */
 TEST_F(match_wait, for_posted)
 {
 	struct io_uring_cqe cqes[2];
@@ -182,8 +182,8 @@ TEST_F(match_wait, for_posted)
 }
 
 /*
- * One call, which completes requests and drops some while it submits. The
- * library doesn't know where an SQ starts that is rewound.
+ * One call that submits, completes and drops requests. liburing does not know
+ * where a rewound SQ starts.
  */
 TEST_F(match_wait, submit_and_wait)
 {
@@ -201,7 +201,7 @@ TEST_F(match_wait, submit_and_wait)
 	expect_even_cqes(NR);
 }
 
-/* Workers of io-wq bring them in any order. */
+/* Workers of io-wq complete the requests in any order. */
 TEST_F(match_wait, workers)
 {
 	for (int i = 0; i < NR; i++) {
@@ -215,7 +215,7 @@ TEST_F(match_wait, workers)
 	expect_even_cqes(NR);
 }
 
-/* A timeout that is there for a number of CQEs counts those that there are. */
+/* A timeout with a sequence counts only posted CQEs. */
 TEST_F(match_wait, timeout_sequence)
 {
 	struct __kernel_timespec ts = { .tv_sec = 60 };
@@ -228,7 +228,7 @@ TEST_F(match_wait, timeout_sequence)
 		iou_prep_nop(iou_get_sqe(&self->ring), 1, 0, APP + i);
 	ASSERT_EQ(3, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, APP, 1);
-	/* one that is dropped is none of them */
+	/* a dropped CQE does not count */
 	ASSERT_NO_CQE(&self->ring);
 	for (int i = 2; i < 4; i++)
 		iou_prep_nop(iou_get_sqe(&self->ring), 1, 0, APP + i);
@@ -245,7 +245,7 @@ TEST_F(match_wait, eventfd)
 
 	ASSERT_LE(0, evfd);
 	ASSERT_EQ(0, io_uring_register_eventfd(&self->ring, evfd));
-	/* the first flush after the program was attached isn't like the others */
+	/* the first flush after attaching takes another path */
 	for (int i = 1; i <= 2; i++) {
 		iou_prep_nop(iou_get_sqe(&self->ring), 1, 0, APP + 1);
 		iou_prep_nop(iou_get_sqe(&self->ring), 1, 0, APP + 3);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What flows and their children take is charged to the cgroup of the task that
- * submits, as requests are; what a ring takes for its programs, to that of the
- * task that attaches. With an SQ thread, it's that which submits.
+ * Flows and their children are charged to the cgroup of the submitting task,
+ * like all requests. The state of a ring for its programs is charged to the
+ * attaching task. With an SQ thread, this thread submits.
  */
 #include "iou_count.h"
 #include "process.h"
@@ -13,23 +13,23 @@
 #include "kselftest_harness.h"
 #include "exit.skel.h"
 
-/* each is two requests, its own and that of its child */
+/* each one consists of two requests: the flow and its child */
 #define NR_FLOWS	8192
-/* fewer are enough to tell a group that has them from one that doesn't */
+/* enough to distinguish a charged group from others */
 #define NR_FLOWS_PEER	4096
 #define BATCH		64
-/* of a struct io_kiocb, less than it takes in any configuration */
+/* lower limit for the size of a struct io_kiocb */
 #define REQ_BYTES	200
 
 #define NR_RINGS	64
-/* the same for what a ring has once a program was attached */
+/* lower limit for the state of a ring with programs */
 #define RING_BYTES	4096
 
-/* thousands of flows, under emulation */
+/* thousands of flows, in an emulator */
 #define SLOW_MS		60000
 
 struct memcg_shared {
-	/* what the groups had before there were flows */
+	/* slab of the groups before the flows */
 	long ring;
 	long peer_ring;
 	long flows;
@@ -42,7 +42,7 @@ FIXTURE(memcg) {
 	struct memcg_shared *shared;
 	struct exit *skel;
 	char root[64];
-	/* of the ring's owner, and of somebody else */
+	/* of the owner of the ring, and of another process */
 	char group[128];
 	char peer[128];
 	int pipe[2];
@@ -73,7 +73,7 @@ static bool memcg_write(const char *dir, const char *file, const char *text)
 	return ok;
 }
 
-/* What the group has of slab, in bytes. */
+/* Return the slab memory of the group, in bytes. */
 static long memcg_slab(const char *group)
 {
 	char path[256];
@@ -97,7 +97,7 @@ FIXTURE_SETUP(memcg)
 	ASSERT_EQ(0, mkdir(self->group, 0755));
 	ASSERT_EQ(0, mkdir(self->peer, 0755));
 	ASSERT_EQ(0, pipe(self->pipe));
-	/* for what a process leaves that is killed */
+	/* time limit for the cleanup of a killed process */
 	ASSERT_EQ(0, prctl(PR_SET_CHILD_SUBREAPER, 1));
 	self->shared = shared_alloc(sizeof(*self->shared));
 	ASSERT_NE(MAP_FAILED, self->shared);
@@ -117,14 +117,14 @@ FIXTURE_TEARDOWN(memcg)
 	while (wait(NULL) > 0)
 		;
 	exit__destroy(self->skel);
-	/* as long as something is left of it, it is busy */
+	/* the group is busy until the cleanup has finished */
 	until(!rmdir(self->group) || errno == ENOENT);
 	until(!rmdir(self->peer) || errno == ENOENT);
 	umount(self->root);
 	rmdir(self->root);
 }
 
-/* Returns 0 or an error. */
+/* Return 0 or an error. */
 static int memcg_submit_flows(struct io_uring *ring, int nr)
 {
 	for (int i = 0; i < nr; i += BATCH) {
@@ -145,7 +145,7 @@ static bool memcg_flows_run(FIXTURE_DATA(memcg) *self, __u64 nr)
 			SLOW_MS);
 }
 
-/* Runs in a process of its own, which is all that there is in the group. */
+/* Run in a process of its own, the only one in the group. */
 static int memcg_run(FIXTURE_DATA(memcg) *self, unsigned int setup)
 {
 	struct memcg_shared *shared = self->shared;
@@ -169,7 +169,7 @@ static int memcg_run(FIXTURE_DATA(memcg) *self, unsigned int setup)
 	return 0;
 }
 
-/* Has a process do it, and waits until it's done. */
+/* Let a process do this, and wait until it has finished. */
 #define memcg_start(run) do {						\
 	self->pid = fork();						\
 	ASSERT_LE(0, self->pid);					\
@@ -190,7 +190,7 @@ TEST_F_TIMEOUT(memcg, flows, 150)
 	ASSERT_LE(0, shared->ring);
 	ASSERT_LE(want, shared->flows - shared->ring);
 
-	/* and it has all of that back once they are gone */
+	/* the memory is uncharged after the flows have ended */
 	ASSERT_EQ(0, kill(self->pid, SIGKILL));
 	ASSERT_EQ(self->pid, waitpid(self->pid, &status, 0));
 	self->pid = 0;
@@ -201,7 +201,7 @@ TEST_F_TIMEOUT(memcg, flows, 150)
 	}
 }
 
-/* Another process has the ring, too. It moves to its own group, and submits. */
+/* Another process with the ring moves to its own group, and submits. */
 static void memcg_run_peer(FIXTURE_DATA(memcg) *self, struct io_uring *ring)
 {
 	struct memcg_shared *shared = self->shared;
@@ -234,12 +234,12 @@ static int memcg_run_owner(FIXTURE_DATA(memcg) *self, unsigned int setup)
 	if (!peer)
 		memcg_run_peer(self, &ring);
 	shared->peer = peer;
-	/* if all goes well the test ends before it does, and kills both of us */
+	/* on success, the test kills the process first */
 	waitpid(peer, NULL, 0);
 	return GONE_WRONG;
 }
 
-/* The owner pays for those of others only if it's his thread that submits. */
+/* The owner is charged for submissions of others only with an SQ thread. */
 TEST_F_TIMEOUT(memcg, submitter, 150)
 {
 	const long want = 2L * NR_FLOWS_PEER * REQ_BYTES;
@@ -260,14 +260,14 @@ TEST_F_TIMEOUT(memcg, submitter, 150)
 		other_base = &shared->peer_ring;
 	}
 	ASSERT_TRUE(*base >= 0 && *other_base >= 0);
-	/* what it says may be two seconds old */
+	/* the counter can be two seconds old */
 	ASSERT_TRUE(until_ms(memcg_slab(pays) - *base >= want, SLOW_MS)) {
 		TH_LOG("slab: %ld, had %ld", memcg_slab(pays), *base);
 	}
 	ASSERT_GT(want / 2, memcg_slab(other) - *other_base);
 }
 
-/* Moves to its group when it has rings, and attaches a program to each. */
+/* Move to the group after creating rings, and attach a program to each. */
 static int memcg_run_attach(FIXTURE_DATA(memcg) *self, unsigned int setup)
 {
 	static struct io_uring rings[NR_RINGS];
@@ -293,7 +293,7 @@ TEST_F_TIMEOUT(memcg, attach, 150)
 	const long want = NR_RINGS * RING_BYTES;
 
 	if (variant->setup & IORING_SETUP_SQPOLL)
-		SKIP(return, "so many threads, and it's not they who attach");
+		SKIP(return, "not relevant with SQ threads");
 	memcg_start(memcg_run_attach(self, variant->setup));
 	ASSERT_TRUE(until_ms(memcg_slab(self->group) >= want, SLOW_MS)) {
 		TH_LOG("slab: %ld", memcg_slab(self->group));

@@ -4,20 +4,20 @@
 #include "iou_until.h"
 #include "edit.h"
 
-/* chains of a submission, and submissions until the caches are filled */
+/* chains per submission, and submissions until the caches are filled */
 #define CHAINS		4
 #define WARMUP		20
 #define ROUNDS		80
-/* of the slab allocator, which keeps some per CPU */
+/* objects that the slab allocator keeps per CPU */
 #define SLACK		150
 
-/* What the program of a flow does in its first event, and how it ends. */
+/* Actions of the program on the first event of a flow, and its end */
 struct memory_case {
 	const char	*name;
 	__u32		verb;
 	__u64		flags;
 	__u32		verdict;
-	/* of the request before the flow */
+	/* result of the request before the flow */
 	unsigned int	sqe_flags;
 };
 
@@ -56,7 +56,7 @@ static void run_round(struct __test_metadata *_metadata, FIXTURE_DATA(edit) *sel
 		i += cqe->user_data == FLOW;
 		io_uring_cqe_seen(&self->ring, cqe);
 	}
-	/* what is behind the flows may take task work */
+	/* members behind the flows can complete by task work */
 	for (int i = 0; i < 3; i++) {
 		ASSERT_EQ(0, io_uring_get_events(&self->ring));
 		while (!io_uring_peek_cqe(&self->ring, &cqe))
@@ -69,7 +69,7 @@ TEST_F_TIMEOUT(edit, requests, 120)
 	long before, after;
 
 	if (iou_nr_requests() < 0)
-		SKIP(return, "takes /proc/slabinfo and a slab cache of its own");
+		SKIP(return, "requires /proc/slabinfo and an unmerged slab cache");
 	for (size_t n = 0; n < ARRAY_SIZE(cases); n++) {
 		edit_sqe(self, 0, LINKED, 0);
 		for (int i = 0; i < WARMUP; i++)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* For the tests of what a ring's mode brings with it */
+/* Helpers for the tests of ring modes */
 #ifndef IOU_MODE_H
 #define IOU_MODE_H
 
@@ -33,7 +33,7 @@ static inline struct io_uring_sqe *mode_add_nop(struct mode *skel, int res,
 	return sqe;
 }
 
-/* Makes a NOP complete with two more words. */
+/* Let a NOP complete with two extra words. */
 static inline void mode_prep_extra(struct io_uring_sqe *sqe)
 {
 	sqe->nop_flags |= IORING_NOP_CQE32;
@@ -41,7 +41,7 @@ static inline void mode_prep_extra(struct io_uring_sqe *sqe)
 	sqe->addr = EXTRA2;
 }
 
-/* Within which something has to happen, be it on a machine that's emulated. */
+/* Wait for @cond, within a limit for emulated machines. */
 #define mode_until(cond) ({						\
 	__u64 __end = iou_now_ms() + IOU_WAIT_MS;			\
 	bool __ok;							\

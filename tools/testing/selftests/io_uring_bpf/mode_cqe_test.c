@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* CQEs of 32 bytes: those that a program posts, and those that it changes. */
+/* CQEs of 32 bytes that a program posts or changes */
 #include "mode.h"
 
 #define CQ_ENTRIES	32U
@@ -8,9 +8,9 @@ FIXTURE(mode_cqe) {
 	struct io_uring ring;
 	struct mode *skel;
 	struct bpf_link *link;
-	/* on a CQE that has the two words */
+	/* flag of a CQE with extra words */
 	__u32 f_32;
-	/* entries that it takes */
+	/* CQ entries of such a CQE */
 	unsigned int size;
 };
 
@@ -53,7 +53,7 @@ static void mode_add_post(struct mode *skel, unsigned int size)
 	skel->bss->post_sizes[i] = size;
 }
 
-/* NOPs of the application, whose CQEs are taken or stay. */
+/* NOPs of the application, whose CQEs are reaped or not */
 static void mode_run_nops(struct __test_metadata *_metadata,
 			  FIXTURE_DATA(mode_cqe) *self, unsigned int nr,
 			  bool take)
@@ -96,7 +96,7 @@ TEST_F(mode_cqe, both_sizes)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* The kernel sets the flag that says which of them it is. */
+/* The kernel sets IORING_CQE_F_32. */
 TEST_F(mode_cqe, flags_are_the_kernels)
 {
 	mode_add_post(self->skel, 16);
@@ -111,7 +111,7 @@ TEST_F(mode_cqe, flags_are_the_kernels)
 	ASSERT_CQE(&self->ring, FLOW, 0);
 }
 
-/* Wherever in the CQ it comes, of which one must not cross the end. */
+/* At any position of the CQ. A CQE does not wrap around the end. */
 TEST_F(mode_cqe, at_the_end_of_the_cq)
 {
 	mode_run_nops(_metadata, self, CQ_ENTRIES - 3, true);
@@ -127,7 +127,7 @@ TEST_F(mode_cqe, at_the_end_of_the_cq)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* What is accepted has room, down to the last entry. */
+/* Each accepted CQE has room, up to the last entry. */
 TEST_F(mode_cqe, almost_full_cq)
 {
 	const unsigned int nr = CQ_ENTRIES - 3;
@@ -152,7 +152,7 @@ TEST_F(mode_cqe, almost_full_cq)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* Posts one of 32 bytes when the next entry is the last of the CQ. */
+/* Post a CQE of 32 bytes when the next entry is the last one of the CQ. */
 static void mode_post_at_end(struct __test_metadata *_metadata,
 			     FIXTURE_DATA(mode_cqe) *self, unsigned int free,
 			     int ret)
@@ -172,7 +172,7 @@ static void mode_post_at_end(struct __test_metadata *_metadata,
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* Two are free, but one of them could only fill up the end. */
+/* Two entries are free, but one of them could only be padding. */
 TEST_F(mode_cqe, no_room_at_the_end)
 {
 	mode_post_at_end(_metadata, self, 2, self->f_32 ? -EBUSY : 0);
@@ -183,7 +183,7 @@ TEST_F(mode_cqe, room_at_the_end)
 	mode_post_at_end(_metadata, self, 3, 0);
 }
 
-/* Those that others have left no room for overflow with all they have. */
+/* CQEs that find no room overflow with their extra words. */
 TEST_F(mode_cqe, overflow)
 {
 	self->link = IOU_ATTACH(self->skel->progs.mode_post, &self->ring, 0);
@@ -193,18 +193,21 @@ TEST_F(mode_cqe, overflow)
 		iou_prep_nop(iou_get_sqe(&self->ring), i, 0, NOP);
 	iou_queue_bpf(&self->ring, 0, FLOW);
 	ASSERT_EQ(CQ_ENTRIES, io_uring_submit(&self->ring));
-	/* START comes before all completions of the batch */
+	/* there is room until the batch is posted */
 	for (int i = 0; i < 2; i++)
 		ASSERT_EQ(0, self->skel->bss->post_rets[i]);
-	mode_expect_post(_metadata, self, 0);
-	mode_expect_post(_metadata, self, 1);
 	for (unsigned int i = 0; i < CQ_ENTRIES - 1; i++)
 		ASSERT_BIG_CQE(&self->ring, NOP, i, 0, 0, 0);
+	mode_expect_post(_metadata, self, 0);
+	mode_expect_post(_metadata, self, 1);
 	ASSERT_BIG_CQE(&self->ring, FLOW, 0, 0, 0, 0);
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* What a program posts as it sees the last of a batch that fills the CQ. */
+/*
+ * CQEs that the program posts on the last completion of a batch that fills the
+ * CQ
+ */
 TEST_F(mode_cqe, overflow_of_posted)
 {
 	struct io_uring_sqe *sqe;
@@ -231,8 +234,8 @@ TEST_F(mode_cqe, overflow_of_posted)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* The two words belong to the result: another one comes without them. */
-TEST_F(mode_cqe, trap_18_res_override)
+/* The extra words belong to the result: a changed result has none. */
+TEST_F(mode_cqe, res_override)
 {
 	struct io_uring_sqe *sqe;
 
@@ -269,7 +272,7 @@ TEST_F(mode_cqe, trap_18_res_override)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* Nobody sees them on a CQE that has none: not of what was dropped before. */
+/* A CQE without extra words does not have those of an earlier, dropped CQE. */
 TEST_F(mode_cqe, dropped_leave_nothing)
 {
 	struct io_uring_sqe *sqe;
@@ -282,7 +285,7 @@ TEST_F(mode_cqe, dropped_leave_nothing)
 		else
 			self->skel->bss->verdicts[i] = BPF_IO_URING_POST;
 	}
-	/* of the application's as well */
+	/* nor does a CQE of the application */
 	self->skel->bss->verdicts[0] = BPF_IO_URING_DROP;
 	iou_queue_bpf(&self->ring, 0, FLOW);
 	ASSERT_EQ(1, io_uring_submit(&self->ring));
@@ -305,7 +308,7 @@ TEST_F(mode_cqe, dropped_leave_nothing)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* The same with credentials, which a request can't be retired in silence with. */
+/* The same with credentials, with which a request is not retired in place */
 TEST_F(mode_cqe, dropped_with_creds_leave_nothing)
 {
 	int id = io_uring_register_personality(&self->ring);
@@ -326,7 +329,7 @@ TEST_F(mode_cqe, dropped_with_creds_leave_nothing)
 	mode_run_nops(_metadata, self, CQ_ENTRIES, true);
 }
 
-/* And if a program that watches drops them. */
+/* The same with CQEs that a watching program drops */
 TEST_F(mode_cqe, watched_leave_nothing)
 {
 	LIBBPF_OPTS(bpf_iouring_opts, opts, .flags = BPF_F_IOURING_MATCH,
@@ -347,8 +350,8 @@ TEST_F(mode_cqe, watched_leave_nothing)
 }
 
 /*
- * A request that is issued again has its arguments where the words were. Those of
- * a NOP are zero, unlike those of a read.
+ * A reissued request has its arguments in place of the extra words. Those of a
+ * NOP are zero, unlike those of a read.
  */
 TEST_F(mode_cqe, again)
 {
@@ -379,7 +382,7 @@ TEST_F(mode_cqe, again)
 	close(fd);
 }
 
-/* The step that was posted keeps its own, the one that could not be has none. */
+/* the posted step has its own words, the failed one has none */
 TEST_F(mode_cqe, again_with_extra)
 {
 	self->link = IOU_ATTACH(self->skel->progs.mode_steps, &self->ring, 0);
@@ -389,7 +392,7 @@ TEST_F(mode_cqe, again_with_extra)
 	iou_queue_bpf(&self->ring, 0, FLOW);
 	ASSERT_EQ(1, io_uring_submit(&self->ring));
 	ASSERT_BIG_CQE(&self->ring, CHILD, 9, self->f_32, EXTRA1, EXTRA2);
-	/* a NOP takes no offset */
+	/* a NOP has no offset */
 	ASSERT_BIG_CQE(&self->ring, CHILD, -EINVAL, 0, 0, 0);
 	ASSERT_BIG_CQE(&self->ring, FLOW, 0, 0, 0, 0);
 	ASSERT_NO_CQE(&self->ring);

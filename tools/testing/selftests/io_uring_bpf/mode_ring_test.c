@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Rings of other shapes, whose programs should not notice. */
+/* Rings with other setup flags, which do not affect programs */
 #include <pthread.h>
 #include <sys/mman.h>
 
@@ -72,13 +72,15 @@ TEST_F(mode_ring, disabled)
 	mode_disabled(_metadata, self, 0);
 }
 
-/* Whoever enables it becomes its only submitter. */
+/* The task that enables the ring becomes its single issuer. */
 TEST_F(mode_ring, disabled_defer)
 {
 	mode_disabled(_metadata, self, IOU_DEFER);
 }
 
-/* An SQE that can't be prepared ends the submission, not what came before. */
+/*
+ * An SQE that fails its preparation ends the submission, not earlier requests.
+ */
 TEST_F(mode_ring, without_submit_all)
 {
 	struct io_uring_cqe cqes[3];
@@ -86,7 +88,7 @@ TEST_F(mode_ring, without_submit_all)
 	ASSERT_EQ(0, io_uring_queue_init(8, &self->ring, 0));
 	mode_attach(_metadata, self);
 	mode_add_nops(self);
-	/* nor do those of a program */
+	/* nor does an SQE of a program */
 	self->skel->bss->sqes[1].nop_flags = 1U << 31;
 	iou_queue_bpf(&self->ring, 0, FLOW);
 	iou_prep_nop(iou_get_sqe(&self->ring), 0, 1U << 31, NOP);
@@ -136,7 +138,7 @@ TEST_F(mode_ring, sq_rewind)
 	}
 }
 
-/* In memory of the application: a page for the rings, and one for the SQEs. */
+/* In memory of the application: a page for the rings, and one for the SQEs */
 static int mode_init_no_mmap(struct io_uring *ring)
 {
 	struct io_uring_params p = { .flags = IORING_SETUP_NO_MMAP };
@@ -202,7 +204,7 @@ TEST_F(mode_ring, registered_fd)
 	mode_expect_flow(_metadata, self);
 }
 
-/* Flows and children in flight, and CQEs that wait, move to the new rings. */
+/* Flows and children in flight, and overflowed CQEs, move to the new rings. */
 TEST_F(mode_ring, resized)
 {
 	const int nr = 3;
@@ -255,12 +257,12 @@ static void *mode_submit_thread(void *arg)
 	iou_queue_bpf(&thread->self->ring, 0, thread->user_data);
 	io_uring_submit(&thread->self->ring);
 	pthread_barrier_wait(&thread->barrier);
-	/* until the test has seen what it wants to */
+	/* until the test has checked */
 	pthread_barrier_wait(&thread->barrier);
 	return NULL;
 }
 
-/* Each thread's flows run in that thread, whoever submits or waits. */
+/* Flows run in the thread that has submitted them, whichever thread waits. */
 TEST_F(mode_ring, two_threads)
 {
 	struct mode_thread thread = { .self = self, .user_data = FLOW + 1 };
@@ -291,7 +293,7 @@ TEST_F(mode_ring, two_threads)
 	ASSERT_EQ(0, pthread_join(tid, NULL));
 }
 
-/* Both have used up what a ring's budget allows, and both are called back. */
+/* Both have used up the budget of a ring, and both are resumed. */
 TEST_F(mode_ring, two_threads_endless)
 {
 	struct mode_thread thread = { .self = self, .user_data = FLOW + 1 };
@@ -338,7 +340,7 @@ static void *mode_drain_thread(void *arg)
 	return NULL;
 }
 
-/* Flows of another thread, with @nr requests of this one that come by meanwhile. */
+/* Flows of another thread, with @nr requests of this one in between */
 static void mode_drain_round(struct __test_metadata *_metadata,
 			     FIXTURE_DATA(mode_ring) *self, unsigned int nr)
 {
@@ -366,9 +368,8 @@ static void mode_drain_round(struct __test_metadata *_metadata,
 }
 
 /*
- * A flow that a drain has held back comes to its start by way of a worker, and
- * waits for its own task. Others that come by meanwhile don't wait with it, and
- * it doesn't need them.
+ * A flow behind a drain gets START by a worker, and waits for its own task.
+ * Other flows do not wait for it, and it does not need them.
  */
 TEST_F(mode_ring, start_waits_for_its_task)
 {

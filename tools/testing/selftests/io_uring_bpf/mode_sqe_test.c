@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* SQEs of 128 bytes beside those of 64 that programs give. */
+/* SQEs of 128 bytes beside the 64-byte SQEs of programs */
 #include <sys/socket.h>
 
 #include "mode.h"
@@ -35,7 +35,7 @@ FIXTURE_TEARDOWN(mode_sqe)
 	io_uring_queue_exit(&self->ring);
 }
 
-/* One of 128 bytes, which is two of a mixed SQ. */
+/* Queue an SQE of 128 bytes, which takes two entries of a mixed SQ. */
 static void mode_queue_nop128(FIXTURE_DATA(mode_sqe) *self, int res)
 {
 	struct io_uring_sqe *sqe = iou_get_sqe(&self->ring);
@@ -47,10 +47,10 @@ static void mode_queue_nop128(FIXTURE_DATA(mode_sqe) *self, int res)
 }
 
 /*
- * What programs issue is not in the SQ: nothing of that is taken, wherever in
- * memory their SQEs are, and all of the application's is.
+ * Requests of programs are not in the SQ: they take no entry of it, whatever
+ * their address, and all SQEs of the application are consumed.
  */
-TEST_F(mode_sqe, trap_04_sqe_geometry)
+TEST_F(mode_sqe, sqe_geometry)
 {
 	unsigned int before, nr;
 	struct io_uring_cqe cqe;
@@ -83,7 +83,7 @@ TEST_F(mode_sqe, trap_04_sqe_geometry)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* An SQE of a program has 64 bytes, so these are out of its reach. */
+/* Programs cannot issue opcodes with SQEs of 128 bytes. */
 TEST_F(mode_sqe, opcodes_of_128_bytes)
 {
 	self->link = IOU_ATTACH(self->skel->progs.mode_batch, &self->ring, 0);
@@ -112,10 +112,10 @@ static void mode_add_getsockopt(FIXTURE_DATA(mode_sqe) *self, int fd, int *type,
 }
 
 /*
- * A command keeps its SQE, all 128 bytes of it on a ring that has these. It is
- * staged the first time, and in place the next.
+ * A command copies its SQE, 128 bytes on a ring with these. The first one is
+ * issued from START, the next one in the memory of the last.
  */
-TEST_F(mode_sqe, trap_05_uring_cmd_sqe)
+TEST_F(mode_sqe, uring_cmd_sqe)
 {
 	int sock[2], types[8] = {};
 
@@ -136,8 +136,8 @@ TEST_F(mode_sqe, trap_05_uring_cmd_sqe)
 	close(sock[1]);
 }
 
-/* The memory of each of them is that of the next before a worker looks. */
-TEST_F(mode_sqe, trap_05_uring_cmd_batch)
+/* The memory of each SQE is reused before a worker reads it. */
+TEST_F(mode_sqe, uring_cmd_batch)
 {
 	int sock[2], types[8] = {};
 

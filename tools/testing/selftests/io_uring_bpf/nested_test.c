@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Requests that programs stage in the handler of another request, whose completions
- * are flushed from within that handler: none is forgotten.
+ * Requests that programs stage in a flush within the handler of another
+ * request: none of them is lost.
  */
 #include "iou_bpf.h"
 #include "kselftest_harness.h"
@@ -28,7 +28,9 @@ FIXTURE(nested) {
 IOU_MODE_VARIANTS(nested);
 IOU_LOAD_ONCE(nested);
 
-/* Two connections are pending, so that the accept posts twice as it is issued. */
+/*
+ * Two connections are pending, so the accept posts two CQEs during the issue.
+ */
 static int listen_and_connect(FIXTURE_DATA(nested) *self)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
@@ -73,7 +75,7 @@ FIXTURE_TEARDOWN(nested)
 	io_uring_queue_exit(&self->ring);
 }
 
-/* With a flow as the next request of the submission, which ends the flush early. */
+/* The next request of the submission is a flow, which causes an early flush. */
 TEST_F(nested, issued_by_watcher)
 {
 	LIBBPF_OPTS(bpf_iouring_opts, opts, .flags = BPF_F_IOURING_MATCH,

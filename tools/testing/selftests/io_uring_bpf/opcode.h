@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* A request of each opcode, which comes to an end without anybody's help */
+/* A request of each opcode, which completes without further help */
 #ifndef IOU_OPCODE_H
 #define IOU_OPCODE_H
 
@@ -21,39 +21,39 @@
 #define SIZE	4096
 #define XATTR	"user.iou_bpf"
 
-/* of the table of files */
+/* slot in the table of fixed files */
 #define SLOT_FILE	0
 #define SLOT_FREE	1
 #define NR_SLOTS	4
 
 FIXTURE(opcode) {
 	struct io_uring ring;
-	/* gets messages */
+	/* target of messages */
 	struct io_uring target;
 	struct flow *flow;
 	struct mode *mode;
 	struct bpf_link *link;
 	/* has SIZE bytes, and is in SLOT_FILE */
 	int file;
-	/* from one into the other */
+	/* source and destination of copies */
 	int pipe[2];
 	int out[2];
-	/* of a pipe that nobody writes to, and what knows of it */
+	/* read end of a pipe without a writer, and an epoll that watches it */
 	int eof;
 	int epoll;
 	int sock[2];
 	int listen;
-	/* of one opcode only */
+	/* for a single opcode */
 	int fd;
 	pid_t pid;
 	char dir[128];
 	char a[160];
 	char b[160];
-	/* is registered */
+	/* registered */
 	char *buf;
 };
 
-/* What SQEs point to. */
+/* Memory that SQEs refer to */
 static struct iovec op_iov;
 static struct msghdr op_msg = { .msg_iov = &op_iov, .msg_iovlen = 1 };
 static struct __kernel_timespec op_timeout = { .tv_nsec = 1 };
@@ -136,7 +136,7 @@ static inline bool op_prep_pipe(FIXTURE_DATA(opcode) *self,
 	case IORING_OP_TEE:
 		io_uring_prep_tee(sqe, self->pipe[0], self->out[1], 4, 0);
 		return true;
-	/* there is one completion, and it says that this is the end */
+	/* one completion, which reports the end of the data */
 	case IORING_OP_READ_MULTISHOT:
 		io_uring_prep_rw(op, sqe, self->eof, NULL, 0, 0);
 		sqe->flags = IOSQE_BUFFER_SELECT;
@@ -155,7 +155,7 @@ static inline bool op_prep_net(FIXTURE_DATA(opcode) *self,
 	switch (op) {
 	case IORING_OP_SENDMSG:
 	case IORING_OP_RECVMSG:
-	/* AF_UNIX has none of these, but they notify of their end */
+	/* AF_UNIX has no zero-copy send, but notifies of the end */
 	case IORING_OP_SENDMSG_ZC:
 		io_uring_prep_rw(op, sqe, self->sock[0], &op_msg, 1, 0);
 		return true;
@@ -254,7 +254,7 @@ static inline bool op_prep_wait(FIXTURE_DATA(opcode) *self,
 				 (unsigned long)&op_info);
 		sqe->file_index = WEXITED | WNOWAIT;
 		return true;
-	/* the word is not 1 */
+	/* the futex word is not 1 */
 	case IORING_OP_FUTEX_WAIT:
 	case IORING_OP_FUTEX_WAKE:
 		io_uring_prep_rw(op, sqe, FUTEX2_SIZE_U32, &op_word, 0, 1);
@@ -283,7 +283,7 @@ static inline bool op_prep_ring(FIXTURE_DATA(opcode) *self,
 	case IORING_OP_PROVIDE_BUFFERS:
 		io_uring_prep_provide_buffers(sqe, self->buf, LEN, 2, GROUP, 0);
 		return true;
-	/* fewer, so that some are left for those that read */
+	/* fewer than all, to leave some for reads */
 	case IORING_OP_REMOVE_BUFFERS:
 		io_uring_prep_remove_buffers(sqe, 1, GROUP);
 		return true;
@@ -294,7 +294,7 @@ static inline bool op_prep_ring(FIXTURE_DATA(opcode) *self,
 	return false;
 }
 
-/* Returns false if it's an opcode that nobody here has heard of. */
+/* Return false for an unknown opcode. */
 static inline bool op_prep(FIXTURE_DATA(opcode) *self, struct io_uring_sqe *sqe,
 			   int op)
 {
@@ -304,7 +304,7 @@ static inline bool op_prep(FIXTURE_DATA(opcode) *self, struct io_uring_sqe *sqe,
 	       op_prep_wait(self, sqe, op) || op_prep_ring(self, sqe, op);
 }
 
-/* Brings about what the request is to find. Returns 0 or an error. */
+/* Create the state that the request requires. Return 0 or an error. */
 static inline int op_before(FIXTURE_DATA(opcode) *self, int op)
 {
 	switch (op) {
@@ -349,7 +349,7 @@ static inline void op_drain(int fd)
 		;
 }
 
-/* Has it all as it was before. */
+/* Restore the previous state. */
 static inline void op_after(FIXTURE_DATA(opcode) *self, int op)
 {
 	op_drain(self->pipe[0]);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Each opcode as a child: it's refused, or its completions are those that the
- * application gets if it submits the same.
+ * Each opcode as a child: it is refused, or has the completions that the
+ * application gets for the same request.
  */
 #include "opcode.h"
 
@@ -11,7 +11,7 @@
 IOU_MODE_VARIANTS(opcode);
 IOU_LOAD_ONCE(flow);
 
-/* as the documentation has it */
+/* as documented */
 static const bool op_refused[IORING_OP_LAST] = {
 	[IORING_OP_LINK_TIMEOUT]	= true,
 	[IORING_OP_RECV_ZC]		= true,
@@ -20,7 +20,7 @@ static const bool op_refused[IORING_OP_LAST] = {
 	[IORING_OP_BPF]			= true,
 };
 
-/* What has come of a request, and how often it has completed. */
+/* The results of a request, and the number of its completions */
 struct op_outcome {
 	unsigned int nr;
 	unsigned int completions;
@@ -59,7 +59,7 @@ static void op_make_sockets(struct __test_metadata *_metadata,
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, self->sock));
 	self->listen = socket(AF_UNIX, SOCK_STREAM, 0);
 	ASSERT_LE(0, self->listen);
-	/* under a name that the kernel makes up */
+	/* the kernel chooses the name */
 	ASSERT_EQ(0, bind(self->listen, (void *)&op_any,
 			  sizeof(op_any.sun_family)));
 	op_addr_len = sizeof(op_addr);
@@ -119,7 +119,7 @@ static int nr_open_fds(void)
 	return nr;
 }
 
-/* The number of a new file depends on others that there are. */
+/* The number of a new file depends on other files. */
 static int op_result(int op, int res)
 {
 	switch (op) {
@@ -150,7 +150,7 @@ static void op_run_child(struct __test_metadata *_metadata,
 	struct io_uring_sqe *sqe = &self->flow->bss->sqes[0];
 
 	ASSERT_TRUE(op_prep(self, sqe, op) || op_refused[op]) {
-		TH_LOG("what is opcode %d?", op);
+		TH_LOG("unknown opcode %d", op);
 	}
 	sqe->opcode = op;
 	sqe->user_data = CHILD;
@@ -218,7 +218,7 @@ static void op_compare(struct __test_metadata *_metadata,
 	}
 }
 
-/* Those that need buffers come after the one that provides them. */
+/* Requests that need buffers follow the one that provides them. */
 TEST_F(opcode, as_the_application)
 {
 	int fds;
@@ -228,7 +228,7 @@ TEST_F(opcode, as_the_application)
 	for (int op = 0; op < IORING_OP_LAST; op++)
 		op_compare(_metadata, self, op);
 	ASSERT_NO_CQE(&self->ring);
-	/* neither files nor requests that have one are left */
+	/* no files are left, nor requests with one */
 	ASSERT_EQ(fds, nr_open_fds());
 	close(self->pipe[0]);
 	ASSERT_TRUE(iou_fd_gets(self->pipe[1], POLLERR, IOU_WAIT_MS));
@@ -239,7 +239,7 @@ static struct io_uring_sqe *add_step(FIXTURE_DATA(opcode) *self)
 	return mode_add_nop(self->mode, 0, 0);
 }
 
-/* Runs what has been added, one after the other. */
+/* Run the added requests, one after the other. */
 #define run_steps(...) do {						\
 	const int __want[] = { __VA_ARGS__ };				\
 									\
@@ -258,7 +258,7 @@ static struct io_uring_sqe *add_step(FIXTURE_DATA(opcode) *self)
 	}								\
 } while (0)
 
-/* A child opens a file into a slot, and those that follow find it there. */
+/* A child opens a file into a slot, and later ones use the slot. */
 TEST_F(opcode, direct_file)
 {
 	struct io_uring_sqe *sqe;
@@ -283,7 +283,7 @@ TEST_F(opcode, direct_file)
 	ASSERT_EQ(0, memcmp(self->buf, "data", 4));
 }
 
-/* The same for a socket, and a slot that the kernel has found. */
+/* The same for a socket, and a slot that the kernel allocates */
 TEST_F(opcode, direct_socket)
 {
 	socklen_t len = sizeof(int);
@@ -302,7 +302,7 @@ TEST_F(opcode, direct_socket)
 	sqe->flags = IOSQE_FIXED_FILE;
 	run_steps(SLOT_FREE, 0, 0);
 
-	/* it's the application's as well */
+	/* the application can use the slot as well */
 	sqe = iou_get_sqe(&self->ring);
 	io_uring_prep_rw(IORING_OP_FIXED_FD_INSTALL, sqe, SLOT_FREE, NULL, 0,
 			 0);

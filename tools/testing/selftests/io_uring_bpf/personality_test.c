@@ -13,14 +13,14 @@
 #define PRED	0x4eadULL
 
 #define NOBODY	65534
-/* is not registered */
+/* not registered */
 #define UNKNOWN	4711
 
 FIXTURE(personality) {
 	struct io_uring ring;
 	struct flow *skel;
 	struct bpf_link *link;
-	/* only root may open it */
+	/* only root may open this file */
 	char path[32];
 	int root;
 	int nobody;
@@ -75,7 +75,7 @@ static void set_child(FIXTURE_DATA(personality) *self, unsigned int flags,
 	self->skel->bss->nr_events = 0;
 }
 
-/* What the child's event says. An fd is closed and becomes 0. */
+/* Return the result of a child. Close an fd, and return 0 for it. */
 static int child_res(FIXTURE_DATA(personality) *self)
 {
 	struct iou_event *ev = &self->skel->bss->events[1];
@@ -101,13 +101,19 @@ static bool by_thread(const FIXTURE_VARIANT(personality) *variant)
 	return variant->setup & IORING_SETUP_SQPOLL;
 }
 
-/* What a child without personality gets when the task has become nobody. */
+/*
+ * The result of a child without a personality after the task has dropped its
+ * uid
+ */
 static int as_nobody(const FIXTURE_VARIANT(personality) *variant)
 {
 	return by_thread(variant) ? 0 : -EACCES;
 }
 
-/* A personality with other rights than those, and what a child with it gets. */
+/*
+ * Register a personality with other credentials, and return its expected
+ * result.
+ */
 static int other_rights(FIXTURE_DATA(personality) *self,
 			const FIXTURE_VARIANT(personality) *variant, int *res)
 {
@@ -141,7 +147,7 @@ TEST_F(personality, more_rights)
 	assert_flow(0, -EACCES);
 }
 
-/* A worker of io-wq takes them on, too. */
+/* A worker of io-wq uses the credentials, too. */
 TEST_F(personality, io_wq)
 {
 	set_child(self, IOSQE_ASYNC, self->nobody);
@@ -157,13 +163,16 @@ TEST_F(personality, unknown)
 {
 	set_child(self, 0, UNKNOWN);
 	assert_flow(0, -EINVAL);
-	/* nor once it is gone */
+	/* nor after it was unregistered */
 	ASSERT_EQ(0, io_uring_unregister_personality(&self->ring, self->root));
 	set_child(self, 0, self->root);
 	assert_flow(0, -EINVAL);
 }
 
-/* A flow's personality confines its program, unless a request names another one. */
+/*
+ * The personality of a flow applies to its program, unless a request names
+ * another.
+ */
 TEST_F(personality, that_of_the_flow)
 {
 	for (int async = 0; async < 2; async++) {
@@ -179,13 +188,13 @@ TEST_F(personality, that_of_the_flow)
 		assert_flow(self->root, 0);
 		set_child(self, flags, self->nobody);
 		assert_flow(self->root, -EACCES);
-		/* later flows without one are not affected */
+		/* later flows without a personality are not affected */
 		set_child(self, flags, 0);
 		assert_flow(0, as_nobody(variant));
 	}
 }
 
-/* A chain of children, the last of which opens the file. */
+/* A chain of children, the last of which opens the file */
 TEST_F(personality, that_of_the_flow_in_chain)
 {
 	struct flow__bss *bss = self->skel->bss;
@@ -205,13 +214,13 @@ TEST_F(personality, that_of_the_flow_in_chain)
 	}
 }
 
-/* A worker stores the credentials of the submission in a flow that is linked. */
+/* A worker stores the credentials of the submission in a linked flow. */
 TEST_F(personality, not_that_of_the_submission)
 {
 	struct io_uring_sqe *sqe;
 
 	if (!(variant->setup & IORING_SETUP_DEFER_TASKRUN))
-		SKIP(return, "takes a ring that defers its work");
+		SKIP(return, "requires IORING_SETUP_DEFER_TASKRUN");
 	ASSERT_EQ(0, bpf_link__update_program(self->link,
 					      self->skel->progs.flow_state));
 	sqe = iou_get_sqe(&self->ring);
@@ -226,7 +235,7 @@ TEST_F(personality, not_that_of_the_submission)
 	ASSERT_EQ(-EACCES, child_res(self));
 }
 
-/* The flow leaves its chain in the middle of that request's completion. */
+/* The flow leaves its chain during the completion of that request. */
 TEST_F(personality, not_that_of_the_request_before)
 {
 	struct io_uring_sqe *sqe;
@@ -238,7 +247,7 @@ TEST_F(personality, not_that_of_the_request_before)
 	ASSERT_EQ(0, seteuid(NOBODY));
 	for (int i = 0; i < 3; i++) {
 		sqe = iou_get_sqe(&self->ring);
-		/* at once, by task work, and from a worker */
+		/* in place, by task work, and from a worker */
 		iou_prep_nop(sqe, 0, i == 1 ? IORING_NOP_TW : 0, PRED);
 		sqe->flags = IOSQE_IO_LINK | (i == 2 ? IOSQE_ASYNC : 0);
 		sqe->personality = other;
@@ -252,7 +261,7 @@ TEST_F(personality, not_that_of_the_request_before)
 	}
 }
 
-/* Those of the flow are its own, and stay with neither task nor thread. */
+/* The credentials of the flow do not remain with the task or the thread. */
 TEST_F(personality, task_keeps_its_own)
 {
 	int other, res;

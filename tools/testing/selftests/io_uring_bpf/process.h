@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Processes that have to do something within a limit of time */
+/* Processes that have to act within a time limit */
 #ifndef IOU_PROCESS_H
 #define IOU_PROCESS_H
 
@@ -10,13 +10,13 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-/* within which a process has to be dead, or stopped, or done */
+/* time within which a process has to be dead, stopped, or done */
 #define LIMIT_MS	5000
 /* exit codes of the process */
 #define GONE_WRONG	99
 #define GOT_CQE		98
 
-/* Until @cond, or for @ms. Returns whether it is so. */
+/* Wait until @cond, at most @ms. Return whether @cond holds. */
 #define until_ms(cond, ms) ({						\
 	__u64 __end = iou_now_ms() + (ms);				\
 	bool __ok;							\
@@ -28,13 +28,13 @@
 
 #define until(cond)	until_ms(cond, LIMIT_MS)
 
-/* Is @pid in the state that @options ask for, within the limit? */
+/* Return true if @pid is in the state of @options within the limit. */
 static inline bool wait_for(pid_t pid, int *status, int options)
 {
 	return until(waitpid(pid, status, WNOHANG | options) == pid);
 }
 
-/* Memory that a process shares with those that it forks. */
+/* Allocate memory that a process shares with its children. */
 static inline void *shared_alloc(size_t size)
 {
 	return mmap(NULL, size, PROT_READ | PROT_WRITE,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a program issues obeys the rules that a ring or a task was given for the
- * application's own requests, and gets to know when it did not.
+ * Requests of programs obey the restrictions and filters of the ring or task,
+ * and the program sees the failure.
  */
 #include "iou_until.h"
 
@@ -74,7 +74,7 @@ static void add_read(FIXTURE_DATA(sandbox) *self)
 		      sqe->user_data);
 }
 
-/* The result of child @n as the program saw it, or 1 if it didn't. */
+/* Return the result of child @n as the program saw it, or 1 if it did not. */
 static int child_res(FIXTURE_DATA(sandbox) *self, unsigned int n)
 {
 	for (int i = 1; i < self->skel->bss->nr_events; i++) {
@@ -92,7 +92,7 @@ static int child_res(FIXTURE_DATA(sandbox) *self, unsigned int n)
 	(self->link = IOU_ATTACH(self->skel->progs.flow_issue,		\
 				 &self->ring, 0))
 
-/* A ring that has no rules of its own yet. */
+/* Set up a ring without restrictions of its own. */
 #define open_ring() do {						\
 	ASSERT_EQ(0, iou_ring_init(&self->ring, variant->setup));	\
 	attach();							\
@@ -104,7 +104,7 @@ static int child_res(FIXTURE_DATA(sandbox) *self, unsigned int n)
 	ASSERT_EQ(1, iou_submit(&self->ring));				\
 } while (0)
 
-/* Runs a flow with the children that have been added. */
+/* Run a flow with the added children. */
 #define run_flow() do {							\
 	struct io_uring_cqe __cqe = {};					\
 									\
@@ -115,7 +115,7 @@ static int child_res(FIXTURE_DATA(sandbox) *self, unsigned int n)
 		  self->skel->bss->nr_events);				\
 } while (0)
 
-/* What the application itself gets for the read that a child was to do. */
+/* Return the result of the application for the same read. */
 #define assert_app_read(res) do {					\
 	iou_prep_read(iou_get_sqe(&self->ring), self->pipe[0],		\
 		      self->buf, sizeof(self->buf), 0, APP);		\
@@ -140,7 +140,7 @@ static struct io_uring_restriction flags_rule(unsigned int opcode,
 	};
 }
 
-/* A ring with these rules, which have to be there before it's enabled. */
+/* Set up a ring with these restrictions, which must precede its enabling. */
 #define restrict_ring(...) do {						\
 	struct io_uring_restriction __rules[] = { __VA_ARGS__ };	\
 	unsigned int __setup = variant->setup & ~IOU_SHAPED;		\
@@ -154,7 +154,7 @@ static struct io_uring_restriction flags_rule(unsigned int opcode,
 	ASSERT_EQ(0, iou_enable_ring(&self->ring));			\
 } while (0)
 
-/* Returns 0 or an error. @fd is -1 for all rings that the task creates later. */
+/* Return 0 or an error. @fd is -1 for all later rings of the task. */
 static int add_filter(int fd, unsigned int op, unsigned int flags,
 		      struct sock_filter *insns, unsigned int len)
 {
@@ -179,7 +179,7 @@ static int add_filter(int fd, unsigned int op, unsigned int flags,
 	ASSERT_EQ(0, __ret);						\
 } while (0)
 
-TEST_F(sandbox, trap_19_restrictions)
+TEST_F(sandbox, restrictions)
 {
 	restrict_ring(allow_op(IORING_OP_BPF), allow_op(IORING_OP_NOP));
 	add_nop(self, 0);
@@ -191,7 +191,7 @@ TEST_F(sandbox, trap_19_restrictions)
 	ASSERT_EQ(4, read(self->pipe[0], self->buf, sizeof(self->buf)));
 }
 
-/* No program without permission for the request that would run it. */
+/* A flow requires permission for IORING_OP_BPF. */
 TEST_F(sandbox, flow_opcode)
 {
 	restrict_ring(allow_op(IORING_OP_NOP));
@@ -212,7 +212,7 @@ TEST_F(sandbox, flags_allowed)
 	ASSERT_EQ(-EACCES, child_res(self, 1));
 }
 
-/* Programs can't set this flag, so no request of theirs is good enough. */
+/* Programs cannot set this flag, so all their requests are refused. */
 TEST_F(sandbox, flags_required)
 {
 	restrict_ring(allow_op(IORING_OP_BPF), allow_op(IORING_OP_NOP),
@@ -233,7 +233,7 @@ TEST_F(sandbox, flags_required)
 	ASSERT_EQ(1, self->skel->bss->nr_events);
 }
 
-/* Those of the task, which a ring inherits from whoever creates it. */
+/* Restrictions of the task, which a new ring inherits */
 TEST_F(sandbox, task_restrictions)
 {
 	struct {
@@ -289,7 +289,7 @@ TEST_F(sandbox, filter_flow)
 	ASSERT_EQ(0, self->skel->bss->nr_events);
 }
 
-/* The filter sees the child's SQE, not the flow's. */
+/* The filter sees the SQE of the child, not that of the flow. */
 TEST_F(sandbox, filter_user_data)
 {
 	open_ring();
@@ -309,7 +309,7 @@ TEST_F(sandbox, filter_user_data)
 	}
 }
 
-/* Nor does it look at the opcode only: files may be read but not written. */
+/* A filter can check arguments: files can be read but not written. */
 TEST_F(sandbox, filter_open_flags)
 {
 	struct io_uring_sqe *sqe;
@@ -335,13 +335,15 @@ TEST_F(sandbox, filter_open_flags)
 	ASSERT_EQ(-EACCES, child_res(self, 1));
 }
 
-/* It counts when the child is issued, however old the flow is. */
+/*
+ * The filter at the time of the issue applies, whenever the flow has started.
+ */
 TEST_F(sandbox, filter_added_later)
 {
 	open_ring();
 	ASSERT_EQ(0, bpf_link__update_program(self->link,
 					      self->skel->progs.flow_state));
-	/* the flow waits for more than there is */
+	/* the flow waits for more data than there is */
 	ASSERT_EQ(4, read(self->pipe[0], self->buf, sizeof(self->buf)));
 	add_read(self);
 	iou_queue_bpf(&self->ring, 0, FLOW)->off = 2;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a silent completion must not do: signal an eventfd, or make the ring
- * readable. And when it runs a program: at the time that the ring's mode says.
+ * A completion without a CQE must neither signal an eventfd nor make the ring
+ * readable. It runs a program when the mode of the ring permits.
  */
 #include "iou_until.h"
+#include "process.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -19,7 +20,7 @@ FIXTURE(silent) {
 	struct io_uring ring;
 	struct defer *skel;
 	struct bpf_link *link;
-	/* the flow reads from it a byte at a time */
+	/* the flow reads from this pipe one byte at a time */
 	int pipe[2];
 	char byte;
 	int evfd;
@@ -28,7 +29,7 @@ FIXTURE(silent) {
 IOU_MODE_VARIANTS(silent);
 IOU_LOAD_ONCE(defer);
 
-/* Does it tell of work, which waits for a system call? */
+/* Return true if the ring reports work that waits for a system call. */
 static bool defers(const FIXTURE_VARIANT(silent) *variant)
 {
 	return variant->setup & IORING_SETUP_DEFER_TASKRUN;
@@ -64,7 +65,7 @@ static __u32 nr_events(FIXTURE_DATA(silent) *self)
 	return IO_URING_READ_ONCE(self->skel->bss->nr_events);
 }
 
-/* Lets task work run until the program has run @nr times. */
+/* Let task work run until the program has run @nr times. */
 static bool all_seen(FIXTURE_DATA(silent) *self, __u32 nr)
 {
 	return iou_until(&self->ring, nr_events(self) >= nr) &&
@@ -92,7 +93,7 @@ static bool wants_taskrun(FIXTURE_DATA(silent) *self)
 	return IO_URING_READ_ONCE(*self->ring.sq.kflags) & IORING_SQ_TASKRUN;
 }
 
-/* Starts a flow of @nr reads, of which @done find their byte at once. */
+/* Start a flow of @nr reads, of which @done find their byte at once. */
 static int start_flow(FIXTURE_DATA(silent) *self, int nr, int done)
 {
 	for (int i = 0; i < done; i++) {
@@ -104,8 +105,8 @@ static int start_flow(FIXTURE_DATA(silent) *self, int nr, int done)
 }
 
 /*
- * Those that took no detour, and those by way of task work, except that a ring
- * which defers that says so to whoever waits for the eventfd, as ever.
+ * Completions in place and by task work. A ring that defers work signals the
+ * eventfd for task work, as without BPF.
  */
 TEST_F(silent, eventfd)
 {
@@ -119,7 +120,7 @@ TEST_F(silent, eventfd)
 		ASSERT_TRUE(all_seen(self, 6 + i));
 		ASSERT_TRUE(defers(variant) || !read_eventfd(self));
 	}
-	/* what is signalled for work may come late */
+	/* the signal for task work can be late */
 	ASSERT_NO_CQE(&self->ring);
 	read_eventfd(self);
 	ASSERT_NO_CQE(&self->ring);
@@ -127,12 +128,12 @@ TEST_F(silent, eventfd)
 
 	ASSERT_EQ(1, write(self->pipe[1], "b", 1));
 	ASSERT_CQE(&self->ring, FLOW, 8);
-	/* the signal comes after it */
+	/* the signal follows */
 	iou_settle(&self->ring);
 	ASSERT_LT(0, read_eventfd(self));
 }
 
-/* Nor do those that the program drops or that a worker executed. */
+/* Nor do requests that the program drops, or that a worker executes. */
 TEST_F(silent, eventfd_of_worker)
 {
 	ASSERT_EQ(0, io_uring_register_eventfd(&self->ring, self->evfd));
@@ -140,7 +141,7 @@ TEST_F(silent, eventfd_of_worker)
 	ASSERT_EQ(1, start_flow(self, 5, 4));
 	ASSERT_TRUE(all_seen(self, 5));
 	ASSERT_TRUE(defers(variant) || !read_eventfd(self));
-	/* what is signalled for work may come late */
+	/* the signal for task work can be late */
 	ASSERT_NO_CQE(&self->ring);
 	read_eventfd(self);
 	ASSERT_NO_CQE(&self->ring);
@@ -156,7 +157,7 @@ TEST_F(silent, poll_ring)
 	ASSERT_EQ(1, start_flow(self, 6, 4));
 	ASSERT_READABLE(&self->ring, false);
 	ASSERT_EQ(1, write(self->pipe[1], "b", 1));
-	/* work that waits for a system call makes it readable, then no more */
+	/* work that waits for a system call makes the ring readable, once */
 	ASSERT_READABLE(&self->ring, defers(variant));
 	ASSERT_TRUE(all_seen(self, 6));
 	ASSERT_READABLE(&self->ring, false);
@@ -173,20 +174,20 @@ static void *poll_fn(void *data)
 	FIXTURE_DATA(silent) *self = data;
 	struct pollfd pfd = { .fd = self->ring.ring_fd, .events = POLLIN };
 
-	/* until a CQE is there, and not before */
+	/* until there is a CQE, and not before */
 	if (poll(&pfd, 1, IOU_WAIT_MS) != 1)
 		return self;
 	return io_uring_cq_ready(&self->ring) == 1 ? NULL : self;
 }
 
-/* A poller that sleeps is woken for the CQE. */
+/* A sleeping poller is woken by the CQE. */
 TEST_F(silent, poller_sleeps)
 {
 	pthread_t thread;
 	void *ret;
 
 	if (defers(variant))
-		SKIP(return, "work wakes the pollers of such a ring");
+		SKIP(return, "task work wakes pollers of this ring");
 	ASSERT_EQ(1, start_flow(self, 6, 2));
 	ASSERT_EQ(0, pthread_create(&thread, NULL, poll_fn, self));
 	for (int i = 0; i < 4; i++) {
@@ -206,14 +207,14 @@ static void *enter_fn(void *data)
 					    IORING_ENTER_GETEVENTS, NULL);
 }
 
-/* The program runs when the submitter asks for events, nowhere else. */
+/* The program runs only when the submitter asks for events. */
 TEST_F(silent, deferred)
 {
 	pthread_t thread;
 	void *ret;
 
 	if (!defers(variant))
-		SKIP(return, "such a ring defers nothing");
+		SKIP(return, "requires IORING_SETUP_DEFER_TASKRUN");
 	ASSERT_EQ(1, start_flow(self, 2, 0));
 	ASSERT_EQ(1, nr_events(self));
 	ASSERT_FALSE(wants_taskrun(self));
@@ -235,18 +236,19 @@ TEST_F(silent, deferred)
 	ASSERT_CQE(&self->ring, FLOW, 2);
 }
 
-/* A flow that has to make way for others says that there is more to do. */
+/* A flow that waits for others reports pending work. */
 TEST_F(silent, deferred_as_it_goes_on)
 {
 	const int nr = 20000;
 	int rounds = 0;
 
 	if (!defers(variant))
-		SKIP(return, "such a ring defers nothing");
+		SKIP(return, "requires IORING_SETUP_DEFER_TASKRUN");
 	iou_prep_nop(&self->skel->bss->sqes[0], 0, 0, CHILD);
 	ASSERT_EQ(1, start_flow(self, nr, 0));
 	while (!io_uring_cq_ready(&self->ring)) {
-		ASSERT_TRUE(wants_taskrun(self));
+		/* there is no work while the flow pauses */
+		ASSERT_TRUE(until(wants_taskrun(self)));
 		ASSERT_EQ(0, io_uring_get_events(&self->ring));
 		ASSERT_GT(nr, ++rounds);
 	}
@@ -255,7 +257,7 @@ TEST_F(silent, deferred_as_it_goes_on)
 	ASSERT_LT(0, rounds);
 }
 
-/* Submitting is not asking for events, but what it completes is at hand. */
+/* A submission does not ask for events, but handles its own completions. */
 TEST_F(silent, submit_only)
 {
 	ASSERT_EQ(1, start_flow(self, 3, 3));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Programs in an SQ thread, which other rings may share. */
+/* Programs in an SQ thread, which other rings can share */
 #include <sched.h>
 #include <signal.h>
 #include <sys/fsuid.h>
@@ -36,7 +36,7 @@ FIXTURE_TEARDOWN(sqpoll)
 	io_uring_queue_exit(&self->ring);
 }
 
-/* A second ring on the first one's thread. */
+/* A second ring on the thread of the first one */
 static int sqpoll_share(FIXTURE_DATA(sqpoll) *self)
 {
 	struct io_uring_params p = {
@@ -138,11 +138,11 @@ static void sqpoll_open(struct __test_metadata *_metadata,
 }
 
 /*
- * The SQEs of a ring are issued with the credentials that it was made with. So
- * are those of its programs, be it out of task work of the thread, which has
- * those of the ring that it was made for.
+ * SQEs of a ring are issued with the credentials of its creator. So are
+ * requests of its programs, including those from task work of the thread, which
+ * has the credentials of the ring that created it.
  */
-TEST_F(sqpoll, trap_07_sqpoll_creds)
+TEST_F(sqpoll, sqpoll_creds)
 {
 	char name[] = "/tmp/iou_bpf.XXXXXX";
 	struct io_uring_sqe *sqe;
@@ -161,7 +161,7 @@ TEST_F(sqpoll, trap_07_sqpoll_creds)
 		if (!(i & 1))
 			continue;
 		io_uring_prep_openat(sqe, AT_FDCWD, name, O_RDONLY, 0);
-		/* in place if it can be, and in a worker */
+		/* in place if possible, and in a worker */
 		sqe->flags = i == 3 ? IOSQE_ASYNC : 0;
 	}
 	sqpoll_open(_metadata, self, &self->ring, 0);
@@ -186,8 +186,11 @@ static int sqpoll_link(struct __test_metadata *_metadata,
 	return 0;
 }
 
-/* And what they link behind the flow, which begins with a request of task work. */
-TEST_F(sqpoll, trap_07_sqpoll_creds_linked)
+/*
+ * Also requests linked behind the flow, which starts with a request by task
+ * work
+ */
+TEST_F(sqpoll, sqpoll_creds_linked)
 {
 	char name[] = "/tmp/iou_bpf.XXXXXX";
 	struct io_uring_sqe *sqe;
@@ -210,7 +213,7 @@ TEST_F(sqpoll, trap_07_sqpoll_creds_linked)
 	unlink(name);
 }
 
-/* One ring's programs never stop, and the other one is served all the same. */
+/* One ring has an endless program, and the other one is served nevertheless. */
 static void sqpoll_endless(struct __test_metadata *_metadata,
 			   FIXTURE_DATA(sqpoll) *self, unsigned int nop_flags)
 {
@@ -226,7 +229,7 @@ static void sqpoll_endless(struct __test_metadata *_metadata,
 		iou_prep_nop(iou_get_sqe(&self->other), i, 0, NOP);
 		ASSERT_EQ(1, iou_submit(&self->other));
 		ASSERT_CQE(&self->other, NOP, i);
-		/* which has the thread pause */
+		/* the thread pauses */
 		ASSERT_EQ(0, iou_register(&self->ring, IORING_REGISTER_IOWQ_AFF,
 					  &mask, sizeof(mask)));
 	}
@@ -245,7 +248,7 @@ TEST_F(sqpoll, endless_in_task_work)
 	sqpoll_endless(_metadata, self, IORING_NOP_TW);
 }
 
-/* Both of them don't, and either can be taken away. */
+/* Both rings have endless programs, and each ring can be closed. */
 TEST_F(sqpoll, endless_twice)
 {
 	ASSERT_EQ(0, sqpoll_share(self));
@@ -277,7 +280,7 @@ TEST_F(sqpoll, cancelled)
 	ASSERT_HAS_CQE(cqes, 2, 0, 0);
 }
 
-/* A process dies with two rings on one thread, both of which never stop. */
+/* A process dies with two such rings on one thread. */
 TEST_F(sqpoll, killed)
 {
 	int status;
@@ -286,7 +289,7 @@ TEST_F(sqpoll, killed)
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {
-		/* not to go on when the test has failed */
+		/* do not continue after a failure of the test */
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		io_uring_queue_exit(&self->ring);
 		if (iou_ring_init(&self->ring, IORING_SETUP_SQPOLL) ||

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The processes of termination_test: one that never ends, its twin, a neighbour */
+/*
+ * The processes of termination_test: an endless one, its twin, and a neighbour
+ */
 #ifndef IOU_TERMINATION_H
 #define IOU_TERMINATION_H
 
@@ -10,23 +12,23 @@
 
 #define MAX_FLOWS	2
 
-/* what the processes tell each other */
+/* shared by the processes */
 struct term_shared {
 	int submitted;
 	int handled;
-	/* times that the process has got back to code of its own */
+	/* number of times that the process has returned to user space */
 	int returns;
-	/* so that the rings can be taken away, and when they have been */
+	/* request to close the rings, and the confirmation */
 	int close;
 	int left;
 	int closed;
-	/* threads of the twin that do so */
+	/* threads of the twin that compute */
 	unsigned int computing;
-	/* by the neighbour */
+	/* NOPs of the neighbour */
 	__u64 nops;
 };
 
-/* Processes that compete for the same CPU. */
+/* Bind the process to the CPU for which all of them compete. */
 static inline void pin(void)
 {
 	cpu_set_t set;
@@ -49,7 +51,7 @@ static inline void on_usr2(int sig)
 	shared->handled++;
 }
 
-/* Runs whatever there is to run, and sleeps when that's possible. */
+/* Run available work, and sleep when possible. */
 static inline void run_rings(struct io_uring *rings, unsigned int nr)
 {
 	int ret = 0;
@@ -76,7 +78,7 @@ struct closer {
 	pthread_t main;
 };
 
-/* Takes the rings away under the hands of the thread that uses them. */
+/* Close the rings while another thread uses them. */
 static inline void *close_fn(void *arg)
 {
 	struct closer *c = arg;
@@ -96,7 +98,7 @@ static inline void *close_fn(void *arg)
 	return NULL;
 }
 
-/* Keeps a CPU busy that has others to run, too. */
+/* Keep a CPU busy that also has others to run. */
 static inline void *compute_fn(void *arg)
 {
 	__atomic_add_fetch(&shared->computing, 1, __ATOMIC_RELAXED);
@@ -105,7 +107,7 @@ static inline void *compute_fn(void *arg)
 	return NULL;
 }
 
-/* That many tasks of it. */
+/* Run this number of computing tasks. */
 static inline void run_compute(unsigned int nr)
 {
 	pthread_t thread;
@@ -117,7 +119,7 @@ static inline void run_compute(unsigned int nr)
 	compute_fn(NULL);
 }
 
-/* Does NOPs on a ring of its own, and counts them. */
+/* Run NOPs on a separate ring, and count them. */
 static inline void run_neighbour(struct term_shared *shared)
 {
 	struct io_uring_cqe *cqe;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Whatever a program does, its task can be killed, its ring can be closed, and
- * others get their share of the CPU.
+ * A task with any program can be killed, its ring can be closed, and other
+ * tasks get their share of the CPU.
  */
+#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <poll.h>
 
 #include "termination.h"
 
@@ -17,12 +19,14 @@ IOU_LOAD_ONCE(termination);
 
 #define MAX_SQES	32
 #define SQ_ENTRIES	2048
-/* room for what is sent to the other ring until the process gets to it */
+/* room for messages to the other ring until the process handles them */
 #define CQ_ENTRIES	4096
-/* how long the neighbour's requests are counted, and how often at most */
+/*
+ * time in which the neighbour's requests are counted, and the number of tries
+ */
 #define WINDOW_MS	100
 #define WINDOWS		10
-/* within which a process has to be dead */
+/* time limit for a kill */
 #define KILL_MS		1000
 
 FIXTURE(term) {
@@ -31,26 +35,30 @@ FIXTURE(term) {
 	struct __kernel_timespec ts;
 	int sock[2];
 	int pipes[MAX_FLOWS][2];
+	int evfd;
+	__u64 one;
 	char buf[256];
 	pid_t pid;
 	pid_t neighbour;
 };
 
 enum {
-	NOP, MSG_RING, TIMEOUT, SEND, TOKEN,
+	NOP, MSG_RING, TIMEOUT, MULTISHOT, EVENT, SEND, TOKEN,
 };
 
 FIXTURE_VARIANT(term) {
 	unsigned int setup;
 	const char *prog;
-	/* what it issues, so many at a time */
+	/* number of requests that a run issues */
 	int child;
 	unsigned int flags;
 	unsigned int nr_sqes;
 	unsigned int nr_flows;
 	bool two_rings;
-	/* there is nothing to do until somebody reads from the socket */
+	/* all requests wait until the peer reads from the socket */
 	bool waits;
+	/* watch requests of the application instead of children */
+	bool watch;
 };
 
 #define TERM_VARIANT(mode, _setup, name, _prog, ...)			\
@@ -59,7 +67,7 @@ FIXTURE_VARIANT_ADD(term, mode##_##name) {				\
 	__VA_ARGS__							\
 }
 
-/* what a ring that polls can have as well */
+/* variants that also apply to a ring that polls */
 #define TERM_POLLED(mode, setup)					\
 TERM_VARIANT(mode, setup, nop, "term_issue");				\
 TERM_VARIANT(mode, setup, nop_tw, "term_issue",				\
@@ -77,6 +85,11 @@ TERM_POLLED(mode, setup);						\
 TERM_VARIANT(mode, setup, ping_pong, "term_ping_pong", .child = TOKEN,	\
 	     .nr_flows = 2);						\
 TERM_VARIANT(mode, setup, timeout, "term_issue", .child = TIMEOUT);	\
+TERM_VARIANT(mode, setup, multishot, "term_look_on",			\
+	     .child = MULTISHOT);					\
+TERM_VARIANT(mode, setup, event, "term_trigger", .child = EVENT);	\
+TERM_VARIANT(mode, setup, watch, "term_watch", .child = EVENT,		\
+	     .watch = true);						\
 TERM_VARIANT(mode, setup, send, "term_issue", .child = SEND,		\
 	     .waits = true);						\
 TERM_VARIANT(mode, setup, send_retry, "term_issue", .child = SEND,	\
@@ -93,7 +106,7 @@ TERM_MODE(sqpoll, IORING_SETUP_SQPOLL | IORING_SETUP_SQ_AFF);
 TERM_POLLED(iopoll, IORING_SETUP_IOPOLL);
 TERM_VARIANT(iopoll, IORING_SETUP_IOPOLL, two_flows, "term_issue",
 	     .nr_flows = 2);
-/* more than are issued before the task has come by, by each of the rings */
+/* more requests of each ring than a task issues before it returns */
 TERM_VARIANT(plain, 0, many_tw, "term_issue", .flags = IORING_NOP_TW,
 	     .nr_flows = 2200, .two_rings = true);
 
@@ -108,18 +121,31 @@ static void term_prep(FIXTURE_DATA(term) *self,
 		iou_prep_nop(sqe, 0, variant->flags, CHILD);
 		break;
 	case MSG_RING:
-		/* the fd is filled in by the process */
+		/* the process fills in the fd */
 		io_uring_prep_msg_ring(sqe, -1, 0, CHILD, 0);
 		break;
 	case TIMEOUT:
 		io_uring_prep_timeout(sqe, &self->ts, 0, 0);
+		break;
+	case MULTISHOT:
+		self->ts.tv_nsec = 1;
+		io_uring_prep_timeout(sqe, &self->ts, 0, IORING_TIMEOUT_MULTISHOT);
+		break;
+	case EVENT:
+		if (!i)
+			io_uring_prep_poll_multishot(sqe, self->evfd, POLLIN);
+		else
+			iou_prep_write(sqe, self->evfd, &self->one, 8, -1, CHILD);
 		break;
 	case SEND:
 		io_uring_prep_send(sqe, self->sock[0], self->buf,
 				   sizeof(self->buf), variant->flags);
 		break;
 	case TOKEN:
-		/* each flow gets it, and then each of them is given it */
+		/*
+		 * one SQE per flow that waits for the token, and one that
+		 * passes it to each
+		 */
 		if (i < MAX_FLOWS)
 			iou_prep_read(sqe, self->pipes[i][0], self->buf, 1, 0,
 				      CHILD);
@@ -141,7 +167,7 @@ static void fill_socket(struct __test_metadata *_metadata,
 	ASSERT_EQ(EAGAIN, errno);
 }
 
-/* Of the two flows the first one has the token. */
+/* The first of the two flows has the token. */
 static void place_token(struct __test_metadata *_metadata,
 			FIXTURE_DATA(term) *self)
 {
@@ -157,6 +183,9 @@ FIXTURE_SETUP(term)
 	ASSERT_NE(MAP_FAILED, self->shared);
 	self->skel = termination_get();
 	ASSERT_NE(NULL, self->skel);
+	self->one = 1;
+	self->evfd = eventfd(0, EFD_NONBLOCK);
+	ASSERT_LE(0, self->evfd);
 	if (variant->child == SEND)
 		fill_socket(_metadata, self);
 	if (variant->child == TOKEN)
@@ -172,6 +201,7 @@ FIXTURE_TEARDOWN(term)
 		kill(self->pid, SIGKILL);
 	if (self->neighbour > 0)
 		kill(self->neighbour, SIGKILL);
+	close(self->evfd);
 }
 
 #define told(field)	IO_URING_READ_ONCE(self->shared->field)
@@ -189,6 +219,31 @@ static bool is_quiet(FIXTURE_DATA(term) *self)
 	return runs == nr_runs(self);
 }
 
+static struct bpf_link *attach(const FIXTURE_VARIANT(term) *variant,
+			       struct bpf_program *prog, struct io_uring *ring)
+{
+	LIBBPF_OPTS(bpf_iouring_opts, opts);
+
+	if (variant->watch) {
+		opts.flags = BPF_F_IOURING_MATCH;
+		opts.opcodes[0] = 1ULL << IORING_OP_POLL_ADD;
+	}
+	return bpf_program__attach_iouring(prog, ring->ring_fd, &opts);
+}
+
+/* Start the flows, or the watched requests. */
+static void queue_first(FIXTURE_DATA(term) *self,
+			const FIXTURE_VARIANT(term) *variant,
+			struct io_uring *ring, unsigned int i)
+{
+	if (!variant->watch) {
+		iou_queue_bpf(ring, 0, FLOW)->off = i;
+		return;
+	}
+	for (int j = 0; j < 2; j++)
+		*iou_get_sqe(ring) = self->skel->bss->sqes[j];
+}
+
 static void make_rings(FIXTURE_DATA(term) *self,
 		       const FIXTURE_VARIANT(term) *variant,
 		       struct io_uring *rings)
@@ -201,7 +256,7 @@ static void make_rings(FIXTURE_DATA(term) *self,
 	for (unsigned int i = 0; i < MAX_FLOWS; i++) {
 		if (iou_ring_init_size(&rings[i], variant->setup, SQ_ENTRIES,
 				       CQ_ENTRIES) ||
-		    !bpf_program__attach_iouring(prog, rings[i].ring_fd, NULL))
+		    !attach(variant, prog, &rings[i]))
 			_exit(GONE_WRONG);
 		if (variant->child == MSG_RING)
 			self->skel->bss->sqes[!i].fd = rings[i].ring_fd;
@@ -223,7 +278,7 @@ static void run_process(FIXTURE_DATA(term) *self,
 	if (pthread_create(&thread, NULL, close_fn, &c))
 		_exit(GONE_WRONG);
 	for (unsigned int i = 0; i < variant->nr_flows; i++)
-		iou_queue_bpf(&rings[i % nr], 0, FLOW)->off = i;
+		queue_first(self, variant, &rings[i % nr], i);
 	for (unsigned int i = 0; i < nr; i++) {
 		if (iou_submit(&rings[i]) < 1)
 			_exit(GONE_WRONG);
@@ -232,7 +287,7 @@ static void run_process(FIXTURE_DATA(term) *self,
 	run_rings(rings, nr);
 }
 
-/* Has the same rings, and starts no flow. Instead, @nr tasks compute. */
+/* The twin has the same rings, but no flow. Instead, @nr tasks compute. */
 static void run_twin(FIXTURE_DATA(term) *self,
 		     const FIXTURE_VARIANT(term) *variant, unsigned int nr)
 {
@@ -242,7 +297,7 @@ static void run_twin(FIXTURE_DATA(term) *self,
 	run_compute(nr);
 }
 
-/* Of a window of time: requests of the neighbour, and its part of the CPU. */
+/* Requests of the neighbour in a window of time, and its share of the CPU */
 static __u64 neighbour_rate(FIXTURE_DATA(term) *self, unsigned int *percent)
 {
 	__u64 nops = told(nops), start = iou_now_ms(), cpu, ms;
@@ -254,7 +309,7 @@ static __u64 neighbour_rate(FIXTURE_DATA(term) *self, unsigned int *percent)
 	return (told(nops) - nops) * WINDOW_MS / ms;
 }
 
-/* Returns the milliseconds that it takes to kill @pid. */
+/* Return the time to kill @pid, in ms. */
 static unsigned int time_to_kill(pid_t pid)
 {
 	__u64 start = iou_now_ms();
@@ -275,13 +330,16 @@ static unsigned int time_to_kill(pid_t pid)
 			     IOU_WAIT_MS));				\
 } while (0)
 
-/* What a process of this kind leaves to the neighbour, and how fast it dies. */
+/*
+ * Measure the neighbour's progress beside such a process, and the time to kill
+ * it.
+ */
 struct reference {
 	__u64 rate;
 	unsigned int kill_ms;
 };
 
-/* With @nr tasks on the CPU, one of which is the neighbour. */
+/* With @nr tasks on the CPU, including the neighbour */
 static struct reference try_twin(struct __test_metadata *_metadata,
 				 FIXTURE_DATA(term) *self,
 				 const FIXTURE_VARIANT(term) *variant,
@@ -302,13 +360,13 @@ static struct reference try_twin(struct __test_metadata *_metadata,
 }
 
 /*
- * A program costs its task's neighbour no more than any task that computes: one of
- * @nr shares of the CPU is its own, and @rate is what it gets done with that. Half
- * of the share is the least, as there are but a few turns in a window, and
- * interrupts take of them what they like. Of the rate it's a quarter: a CPU that
- * is emulated is slow after each switch, and some programs make it switch for each
- * request. What starves the neighbour does so in all of the windows, unlike a
- * moment in which nothing is emulated.
+ * A program costs the neighbour of its task no more than a computing task does:
+ * the neighbour gets one of @nr shares of the CPU, and performs requests at
+ * @rate. Require half of the share, because a window has few turns and
+ * interrupts take a part of them. Require a quarter of the rate, because an
+ * emulated CPU is slow after each switch, and some programs cause a switch per
+ * request. A program that starves the neighbour does so in all windows, unlike
+ * a pause of the emulator.
  */
 static bool neighbour_lives(struct __test_metadata *_metadata,
 			    FIXTURE_DATA(term) *self, unsigned int nr,
@@ -329,9 +387,9 @@ static bool neighbour_lives(struct __test_metadata *_metadata,
 }
 
 /*
- * Any process takes some time to end, and where that is emulated it may be a good
- * part of a second. The twin says how long, without any requests, and twice that is
- * granted on top of the second.
+ * The exit of a process takes time, in an emulator up to a second. Measure the
+ * time of the twin, which has no requests, and allow twice this time plus a
+ * second.
  */
 TEST_F_TIMEOUT(term, kill, 60)
 {
@@ -350,7 +408,7 @@ TEST_F_TIMEOUT(term, kill, 60)
 	start_process();
 	ASSERT_TRUE(neighbour_lives(_metadata, self, nr, ref.rate));
 
-	/* as does its own code, where it does not wait for a CQE */
+	/* and so does user code of the task, unless it waits for a CQE */
 	returns = told(returns);
 	if (variant->two_rings)
 		ASSERT_TRUE(until_ms(told(returns) > returns, IOU_WAIT_MS));

@@ -14,7 +14,7 @@ static void submit_timeout(struct __test_metadata *_metadata,
 	struct io_uring_sqe *sqe = iou_get_sqe(&self->ring);
 
 	edit_next_round(self);
-	/* not with the result of the timeout, which would be a failure */
+	/* ignore the result of the timeout, which would be a failure */
 	edit_step(self, 0, EDIT_COMPLETE, 0, 0);
 	edit_step(self, 0, EDIT_VERDICT, verdict, 0);
 	io_uring_prep_timeout(sqe, &self->ts[0], 0, IORING_TIMEOUT_ETIME_SUCCESS);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What the program's return value and its changes do to the CQE. */
+/* Effects of the return value and of changes in the context on the CQE */
 #include <sys/mman.h>
 
 #include "iou_bpf.h"
@@ -44,7 +44,7 @@ FIXTURE_TEARDOWN(verdict)
 	io_uring_queue_exit(&self->ring);
 }
 
-/* A NOP and the flow that sees its completion. */
+/* Submit a NOP, and the flow that sees its completion. */
 static void verdict_queue_watched(FIXTURE_DATA(verdict) *self, int res,
 				  unsigned int flags)
 {
@@ -55,7 +55,7 @@ static void verdict_queue_watched(FIXTURE_DATA(verdict) *self, int res,
 	iou_queue_bpf(&self->ring, 0, FLOW);
 }
 
-/* A flow that issues a NOP. */
+/* Submit a flow that issues a NOP. */
 static void verdict_queue_child(FIXTURE_DATA(verdict) *self, int res)
 {
 	iou_prep_nop(&self->skel->bss->sqes[0], res, 0, CHILD);
@@ -84,7 +84,7 @@ TEST_F(verdict, watched)
 	}
 }
 
-/* IOSQE_CQE_SKIP_SUCCESS is the application's default. */
+/* IOSQE_CQE_SKIP_SUCCESS determines the default of the application. */
 TEST_F(verdict, watched_skips_success)
 {
 	for (int i = 0; i <= BPF_IO_URING_DROP_BUF; i++) {
@@ -161,7 +161,7 @@ TEST_F(verdict, child_changed)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* Those two would tell user space a wrong size, or hide the CQE. */
+/* These flags would report a wrong size, or hide the CQE. */
 TEST_F(verdict, reserved_cflags)
 {
 	self->skel->bss->verdict = BPF_IO_URING_POST;
@@ -178,7 +178,7 @@ TEST_F(verdict, reserved_cflags)
 	ASSERT_CQE(&self->ring, FLOW, 0);
 }
 
-/* Several children of one flow, each of whose CQEs is posted in its turn. */
+/* Several children of one flow, each of whose CQEs is posted in order */
 TEST_F(verdict, children_keep_their_order)
 {
 	const int nr = 8;
@@ -195,7 +195,7 @@ TEST_F(verdict, children_keep_their_order)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* Gives the kernel one buffer, that the next read selects. */
+/* Provide one buffer, which the next read selects. */
 static int verdict_provide(FIXTURE_DATA(verdict) *self)
 {
 	struct io_uring_sqe *sqe = iou_get_sqe(&self->ring);
@@ -220,7 +220,7 @@ static void verdict_prep_select(struct io_uring_sqe *sqe, int fd,
 
 #define BUF_CFLAGS	(IORING_CQE_F_BUFFER | BUF_ID << IORING_CQE_BUFFER_SHIFT)
 
-/* Nobody else would tell the application where its data is. */
+/* Only the CQE has the id of the buffer. */
 TEST_F(verdict, watched_with_buffer)
 {
 	struct io_uring_sqe *sqe;
@@ -260,7 +260,7 @@ TEST_F(verdict, child_with_buffer)
 	}
 }
 
-/* A program can't take the buffer id away without saying that it does. */
+/* A program cannot remove the id without taking the buffer over. */
 TEST_F(verdict, buffer_id_is_not_changed)
 {
 	self->skel->bss->nr_sqes = 1;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What the verifier lets a program do with its context and the kfuncs. */
+/* Verifier checks of the context and of the kfuncs */
 #include "iou_bpf.h"
 #include "kselftest_harness.h"
 #include "iou_caps.h"
@@ -82,7 +82,7 @@ static int ctx_store(int size_code, int off)
 	return IOU_LOAD(insns);
 }
 
-/* Loads from what bpf_cast_to_kern_ctx() makes of the context. */
+/* Load from the context after bpf_cast_to_kern_ctx(). */
 static int ctx_load_cast(int cast, int size_code, int off)
 {
 	const struct bpf_insn insns[] = {
@@ -95,7 +95,7 @@ static int ctx_load_cast(int cast, int size_code, int off)
 	return IOU_LOAD(insns);
 }
 
-/* Was the access itself what the verifier did not like? */
+/* Return true if the verifier rejected the access itself. */
 static bool ctx_log_says(int off, int size)
 {
 	char msg[64];
@@ -118,7 +118,9 @@ FIXTURE_TEARDOWN(verifier_ctx)
 {
 }
 
-/* Every size at every offset, in bounds and out: only whole fields will do. */
+/*
+ * Each size at each offset, valid and invalid: only whole fields are accepted.
+ */
 TEST_F_TIMEOUT(verifier_ctx, load_at_any_offset, 120)
 {
 	for (int off = -8; off < CTX_SIZE + 9; off++) {
@@ -160,7 +162,7 @@ TEST_F_TIMEOUT(verifier_ctx, store_at_any_offset, 120)
 	}
 }
 
-/* An immediate is another instruction than a register. */
+/* A store of an immediate is another instruction than a store of a register. */
 TEST_F(verifier_ctx, store_immediate)
 {
 	for (int i = 0; i < NR_FIELDS; i++) {
@@ -189,7 +191,7 @@ TEST_F(verifier_ctx, atomic)
 	EXPECT_NE(NULL, strstr(iou_verifier_log, "ctx is not allowed"));
 }
 
-/* ctx + (ctx->event & 8): in bounds, and yet who knows which field it is? */
+/* ctx + (ctx->event & 8): within bounds, but the field is unknown */
 TEST_F(verifier_ctx, variable_offset)
 {
 	const struct bpf_insn insns[] = {
@@ -205,7 +207,7 @@ TEST_F(verifier_ctx, variable_offset)
 	EXPECT_NE(NULL, strstr(iou_verifier_log, "variable ctx access"));
 }
 
-/* An object of the kernel is what BTF says: what has no name is no member. */
+/* BTF describes a kernel object, where unnamed words are no members. */
 TEST_F_TIMEOUT(verifier_ctx, cast_to_kern_ctx, 60)
 {
 	int cast = libbpf_find_vmlinux_btf_id("bpf_cast_to_kern_ctx",
@@ -232,7 +234,7 @@ TEST_F_TIMEOUT(verifier_ctx, cast_to_kern_ctx, 60)
 	}
 }
 
-/* user_data goes to user space, a pointer must not. */
+/* user_data is passed to user space, so it must not be a pointer. */
 TEST_F(verifier_ctx, pointer_leak)
 {
 	const struct bpf_insn insns[] = {
@@ -246,7 +248,7 @@ TEST_F(verifier_ctx, pointer_leak)
 	EXPECT_NE(NULL, strstr(iou_verifier_log, "leaks addr into ctx"));
 }
 
-/* The programs of progs/verifier.bpf.c, and why each of them is rejected. */
+/* The programs of progs/verifier.bpf.c, and the expected messages */
 static const struct {
 	const char *prog;
 	const char *msg;
@@ -280,7 +282,7 @@ static const struct {
 	  "calling kernel function bpf_io_uring_post_cqe is not allowed" },
 };
 
-/* Loads one program of the skeleton, its log is in iou_verifier_log. */
+/* Load one program of the skeleton. The log is in iou_verifier_log. */
 static int kfunc_load(const char *name)
 {
 	struct verifier *skel = verifier__open();

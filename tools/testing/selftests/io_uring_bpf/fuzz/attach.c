@@ -34,9 +34,9 @@ static __u32 watch_ok(unsigned int ring, __u32 bits)
 
 int fz_ring_attach(struct fz_env *e, const struct fz_attach *a)
 {
+	LIBBPF_OPTS(bpf_iouring_opts, opts, .slot = a->slot);
 	struct bpf_program *prog = program(a->ring, a->watch, a->sleepable, a->plain);
 	struct fz_rings *r = &e->rings[a->ring];
-	LIBBPF_OPTS(bpf_iouring_opts, opts, .slot = a->slot);
 	__u32 before = 0;
 	int ret;
 

@@ -14,7 +14,7 @@
 #define GCOV_DIR	"/sys/kernel/debug/gcov"
 #define GCOV_MAGIC	0x67636461
 #define TAG_COUNTER	0x01a10000
-#define TAG_STEP	(1U << 17)
+#define TAG_STEP	0x20000
 #define NR_COUNTERS	16
 #define MAX_FILES	128
 #define MAX_DEPTH	32

@@ -85,7 +85,7 @@ static void neighbour(void)
 		memset(sqes, 0, sizeof(*sqes));
 		sqes->opcode = IORING_OP_BPF;
 		sqes->fd = -1;
-		/* more than the kernel issues at once, see IO_BPF_BUDGET */
+		/* more than the kernel issues at once, see IO_BPF_SLICE */
 		sqes->off = 1100;
 		sqes->user_data = fz_ud(0);
 		__atomic_fetch_add((__u32 *)(mem + p.sq_off.tail), 1, __ATOMIC_RELEASE);
@@ -97,13 +97,13 @@ static void neighbour(void)
 
 static void check_rate(struct fz_report *out)
 {
-	__u64 hops = *(volatile __u64 *)&skel->data_neighbour->nr_hops;
+	__u64 hops = __atomic_load_n(&skel->data_neighbour->nr_hops, __ATOMIC_RELAXED);
 
 	if (hops != last_hops) {
 		last_hops = hops;
 		last_hops_ms = now_ms();
 	} else if (now_ms() - last_hops_ms > RATE_MS && !out->kind[0]) {
-		strcpy(out->kind, "neighbour");
+		fz_kind(out, "neighbour");
 		snprintf(out->text, sizeof(out->text),
 			 "the flow of another process made no progress for %d s",
 			 RATE_MS / 1000);
@@ -142,11 +142,11 @@ static bool check_kmsg(struct fz_report *out)
 		if (!text)
 			continue;
 		text[1 + strcspn(text + 1, "\n")] = 0;
-		for (i = 0; i < sizeof(bad) / sizeof(bad[0]) && !found; i++) {
+		for (i = 0; i < ARRAY_SIZE(bad) && !found; i++) {
 			if (!strstr(text, bad[i]))
 				continue;
 			found = true;
-			strcpy(out->kind, "splat");
+			fz_kind(out, "splat");
 			snprintf(out->text, sizeof(out->text), "%.180s", text + 1);
 		}
 	}
@@ -185,7 +185,7 @@ static bool kill_worker(pid_t pid, int *status, struct fz_report *out)
 	kill(pid, SIGKILL);
 	if (dead_within(pid, status, DIE_MS))
 		return true;
-	strcpy(out->kind, "unkillable");
+	fz_kind(out, "unkillable");
 	snprintf(out->text, sizeof(out->text), "alive %d s after SIGKILL", DIE_MS / 1000);
 	show_stacks(pid);
 	return false;
@@ -209,7 +209,7 @@ static void check_lifelines(struct fz_report *out, bool all)
 			close(lifelines[i].fd);
 			lifelines[i].end = 0;
 		} else if ((int)(lifelines[i].end - now_ms()) <= 0) {
-			strcpy(out->kind, "ring");
+			fz_kind(out, "ring");
 			snprintf(out->text, sizeof(out->text),
 				 "a ring exists %d s after its last process, case %s",
 				 GONE_MS / 1000, lifelines[i].name);
@@ -245,8 +245,9 @@ static void check_wrong(struct fz_report *out)
 
 	if (!w->what || out->kind[0])
 		return;
-	strcpy(out->kind, "program");
-	snprintf(out->text, sizeof(out->text), "%s: %lld, %lld (ring %u, event %u of opcode %u, flags %#x, res %d)",
+	fz_kind(out, "program");
+	snprintf(out->text, sizeof(out->text),
+		 "%s: %lld, %lld (ring %u, event %u of opcode %u, flags %#x, res %d)",
 		 w->what < FZ_NR_WRONG ? wrong_names[w->what] : "?",
 		 (long long)w->a, (long long)w->b, w->ring, w->event,
 		 w->opcode, w->flags, w->res);
@@ -286,7 +287,7 @@ static bool watch_worker(const struct fz_case *c, pid_t pid, struct fz_report *o
 	runs = fz_runs();
 	usleep(1000000);
 	runs = fz_runs() - runs;
-	strcpy(out->kind, runs > 100 ? "busy" : "hang");
+	fz_kind(out, runs > 100 ? "busy" : "hang");
 	snprintf(out->text, sizeof(out->text),
 		 "not finished after %d s, activity: %s, %llu runs of programs in 1 s",
 		 CASE_MS / 1000, shm->doing, runs);
@@ -294,7 +295,7 @@ static bool watch_worker(const struct fz_case *c, pid_t pid, struct fz_report *o
 	return kill_worker(pid, &status, out);
 dead:
 	if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL) {
-		strcpy(out->kind, "crash");
+		fz_kind(out, "crash");
 		snprintf(out->text, sizeof(out->text), "signal %d", WTERMSIG(status));
 	}
 	return true;
@@ -332,7 +333,7 @@ enum fz_result fz_round(const struct fz_case *c, struct fz_report *out)
 	shm->doing = "setup";
 	pid = start_worker(c, &lifeline);
 	if (pid < 0) {
-		strcpy(out->kind, "setup");
+		fz_kind(out, "setup");
 		return FZ_FAILED;
 	}
 	dead = watch_worker(c, pid, out);
@@ -401,7 +402,7 @@ static void check_balance(struct balance *b, struct fz_report *out)
 		b->base = n;
 	if (n <= b->base + b->slack || out->kind[0])
 		return;
-	strcpy(out->kind, "memory");
+	fz_kind(out, "memory");
 	snprintf(out->text, sizeof(out->text),
 		 "%ld %s remain after the end of all rings, initially %ld",
 		 n, b->name, b->base);
@@ -416,7 +417,7 @@ enum fz_result fz_drain(struct fz_report *out)
 
 	memset(out, 0, sizeof(*out));
 	check_lifelines(out, true);
-	for (i = 0; i < sizeof(balances) / sizeof(balances[0]); i++)
+	for (i = 0; i < ARRAY_SIZE(balances); i++)
 		check_balance(&balances[i], out);
 	if (check_kmsg(out)) {
 		fz_fatal = true;
@@ -444,7 +445,7 @@ bool fz_try(const struct fz_case *c, struct fz_report *out)
 /* Enable the loopback device, which may be down in a guest after boot. */
 static void loopback_up(void)
 {
-	if (system("ip link set lo up 2>/dev/null || ifconfig lo up 2>/dev/null || busybox ip link set lo up 2>/dev/null"))
+	if (system("(ip link set lo up || ifconfig lo up || busybox ip link set lo up) 2>/dev/null"))
 		printf("# the loopback device is down, running without TCP\n");
 }
 
@@ -468,7 +469,7 @@ int fz_ctl_init(void)
 	/* wait until the neighbour has allocated its resources */
 	for (i = 0; i < 200 && !skel->data_neighbour->nr_hops; i++)
 		usleep(50000);
-	for (i = 0; i < sizeof(balances) / sizeof(balances[0]); i++)
+	for (i = 0; i < ARRAY_SIZE(balances); i++)
 		balances[i].base = balances[i].count();
 	return 0;
 }

@@ -27,6 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "kselftest.h"
 #include "iou_count.h"
 #include "progs/fuzz_shared.h"
 
@@ -195,9 +196,9 @@ static inline bool chance(struct fz_rng *r, __u32 percent)
 }
 
 #define PICK(r, ...) ({							\
-	const __u64 __v[] = { __VA_ARGS__ };	\
+	const __u64 __v[] = { __VA_ARGS__ };				\
 									\
-	__v[below(r, sizeof(__v) / sizeof(__v[0]))];			\
+	__v[below(r, ARRAY_SIZE(__v))];					\
 })
 
 /* a failure of a case: the kind is one word, without spaces or colons */
@@ -205,6 +206,11 @@ struct fz_report {
 	char	kind[32];
 	char	text[200];
 };
+
+static inline void fz_kind(struct fz_report *report, const char *kind)
+{
+	snprintf(report->kind, sizeof(report->kind), "%s", kind);
+}
 
 /* shared by the controller, the worker and its helpers */
 struct fz_shm {
@@ -283,10 +289,9 @@ bool fz_op_cancels(const struct fz_sqe *s);
 bool fz_op_quiet(const struct fz_sqe *s);
 __u8 fz_op_flags(const struct fz_sqe *s);
 /* worker.c */
-void fz_worker(const struct fz_case *c, int lifeline) __attribute__((noreturn));
+void __noreturn fz_worker(const struct fz_case *c, int lifeline);
 unsigned long long fz_runs(void);
-void fz_report(const char *kind, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+void __printf(2, 3) fz_report(const char *kind, const char *fmt, ...);
 /* ctl.c */
 enum fz_result { FZ_GOOD, FZ_FAILED, FZ_FATAL };
 int fz_ctl_init(void);

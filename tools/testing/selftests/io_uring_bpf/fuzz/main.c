@@ -233,7 +233,7 @@ static int fixed_set(void)
 {
 	static const char *const kinds[] = { "plain", "defer", "sqpoll", "iopoll",
 					     "wide", "mixed", "watch", "kill", "repeat" };
-	const unsigned int nr = sizeof(kinds) / sizeof(kinds[0]);
+	const unsigned int nr = ARRAY_SIZE(kinds);
 	static const unsigned int seeds[] = { 16, 16, 8, 12, 12, 12, 16, 16, 3 };
 	struct fz_report r;
 	char name[FZ_NAME];

@@ -86,7 +86,7 @@ static const struct mask masks[] = {
 	{ }
 };
 
-#define NR_MASKS (sizeof(masks) / sizeof(masks[0]) - 1)
+#define NR_MASKS (ARRAY_SIZE(masks) - 1)
 
 /* Parse --masks: "all", "none", or names of masks to apply. Return 0 or -EINVAL. */
 int fz_masks_parse(const char *list)

@@ -318,8 +318,11 @@ static void load_state(struct min *m)
 	if (!f)
 		return;
 	while (fgets(line, sizeof(line), f)) {
-		sscanf(line, "pos %d %d %d", &m->chunk, &m->index, &m->changed);
-		sscanf(line, "report %31s %199[^\n]", m->report.kind, m->report.text);
+		if (sscanf(line, "pos %d %d %d", &m->chunk, &m->index, &m->changed) == 3)
+			continue;
+		if (sscanf(line, "report %31s %199[^\n]", m->report.kind,
+			   m->report.text) > 0)
+			continue;
 		if (sscanf(line, "dropped %101s", hex) == 1) {
 			from_hex(m->dropped, hex);
 			m->known = true;
@@ -332,8 +335,8 @@ static void load_state(struct min *m)
 	fclose(f);
 	if (died) {
 		take(m);
-		strcpy(m->report.kind, "death");
-		strcpy(m->report.text, "the kernel crashed");
+		fz_kind(&m->report, "death");
+		snprintf(m->report.text, sizeof(m->report.text), "the kernel crashed");
 	}
 	printf("min %s: resumed, %d of %d parts are removed%s\n", m->name,
 	       count(m->dropped), m->nr, died ? ", the last try crashed the kernel" : "");
@@ -367,7 +370,7 @@ static enum verdict try_set(struct min *m)
 	bool failed;
 
 	make(&c, m->name, m->trying);
-	/* the additional parts have no effect: they belong to removed parts */
+	/* the additional parts belong to removed parts, and have no effect */
 	if (m->known && same(&c, &m->c))
 		return FAILS;
 	save(m, true);

@@ -197,7 +197,7 @@ static void swarm_channel(struct fz_rng *r)
 {
 	unsigned int op, i;
 
-	swarm.fds = channels[below(r, sizeof(channels) / sizeof(channels[0]))];
+	swarm.fds = channels[below(r, ARRAY_SIZE(channels))];
 	swarm.ops = 1ULL << OP_FLOW;
 	for (op = 0; op < OP_NR; op++) {
 		for (i = 0; i < ops[op].nr_fds; i++) {
@@ -240,7 +240,7 @@ void fz_swarm(struct fz_rng *r)
 	swarm.fds = 0;
 	n = 1 + below(r, 3);
 	for (i = 0; i < n; i++)
-		swarm.fds |= channels[below(r, sizeof(channels) / sizeof(channels[0]))];
+		swarm.fds |= channels[below(r, ARRAY_SIZE(channels))];
 }
 
 /* Return a suitable descriptor, if possible one of this case. */

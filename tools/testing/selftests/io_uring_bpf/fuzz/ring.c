@@ -262,10 +262,6 @@ int fz_ring_push(struct fz_rings *r, unsigned int nr)
 	__u32 tail;
 	int ret;
 
-	/* only the owner can wake the SQ thread of a ring without an fd */
-	if ((r->setup & IORING_SETUP_SQPOLL) &&
-	    (r->setup & IORING_SETUP_REGISTERED_FD_ONLY) && r->owner != gettid())
-		return 0;
 	if (r->setup & IORING_SETUP_SQ_REWIND) {
 		ret = fz_ring_enter(r, nr, 0, 0, 0);
 		return ret < 0 ? 0 : ret;

@@ -102,7 +102,7 @@ void fz_gen_act(struct fz_rng *r, struct fz_act *a, bool watch, unsigned int pos
 }
 
 void fz_gen_rule(struct fz_rng *r, struct fz_rule *rule, bool watch,
-		     unsigned int pos)
+		 unsigned int pos)
 {
 	unsigned int i;
 
@@ -140,7 +140,7 @@ void fz_retrigger(struct fz_rng *r, struct fz_case *c)
 		{ OP_FUTEX_WAIT, FD_EVENT0, OP_FUTEX_WAKE, FD_EVENT0 },
 		{ OP_TIMEOUT, FD_EVENT0, OP_TIMEOUT_REMOVE, FD_EVENT0 },
 	};
-	unsigned int i = below(r, sizeof(pairs) / sizeof(pairs[0]));
+	unsigned int i = below(r, ARRAY_SIZE(pairs));
 	unsigned int t = below(r, FZ_RING_TMPLS), k = PICK(r, 0, 1, 2 * FZ_RINGS);
 	struct fz_rule *rule = &c->tables[k].rules[below(r, 3)];
 	struct fz_sqe *s;

@@ -29,11 +29,11 @@ bool fz_mode_ok(const char *mode)
 	while (*mode) {
 		size_t n = strcspn(mode, ",");
 
-		for (i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		for (i = 0; i < ARRAY_SIZE(modes); i++) {
 			if (!strncmp(mode, modes[i], n) && !modes[i][n])
 				break;
 		}
-		if (i == sizeof(modes) / sizeof(modes[0]))
+		if (i == ARRAY_SIZE(modes))
 			return false;
 		mode += n + (mode[n] == ',');
 	}

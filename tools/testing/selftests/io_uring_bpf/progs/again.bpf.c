@@ -12,7 +12,7 @@ __u32 verbs;
 __s32 verb_rets[AGAIN_NR_VERBS];
 __s32 end_res;
 
-/* no file that has offsets */
+/* the file has no offsets */
 __u32 stream;
 
 __u64 nr_runs;
@@ -35,7 +35,7 @@ static __always_inline int again_step(struct bpf_io_uring_ctx *ctx,
 	return step->verdict & 3;
 }
 
-/* Each completion of a child takes the next step, as long as there is one. */
+/* Perform the next step at each completion of a child, while there is one. */
 SEC("iouring")
 int again_steps(struct bpf_io_uring_ctx *ctx)
 {
@@ -52,7 +52,7 @@ int again_steps(struct bpf_io_uring_ctx *ctx)
 	return again_step(ctx, &steps[n]);
 }
 
-/* Watches, and is to see nothing. */
+/* Watch requests, and expect to see none. */
 SEC("iouring")
 int again_watch(struct bpf_io_uring_ctx *ctx)
 {
@@ -72,7 +72,7 @@ static __always_inline int again_try_all(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* Tries all steps in its first run, whatever that is for. */
+/* Try all steps in the first run, regardless of its event. */
 SEC("iouring")
 int again_at_first(struct bpf_io_uring_ctx *ctx)
 {
@@ -80,7 +80,7 @@ int again_at_first(struct bpf_io_uring_ctx *ctx)
 	return nr_events == 1 ? again_try_all(ctx) : BPF_IO_URING_DEFAULT;
 }
 
-/* Tries all steps at the completion of a child, every time. */
+/* Try all steps at each completion of a child. */
 SEC("iouring")
 int again_at_child(struct bpf_io_uring_ctx *ctx)
 {
@@ -91,7 +91,7 @@ int again_at_child(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* At the first completion of a child, issues sqes[0] before. Later not a thing. */
+/* Issue sqes[0] at the first completion of a child, and nothing later. */
 SEC("iouring")
 int again_verbs(struct bpf_io_uring_ctx *ctx)
 {
@@ -121,7 +121,9 @@ int again_verbs(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* state[0]: NOPs yet to come, which becomes their result; state[1]: sum of all */
+/*
+ * state[0]: NOPs to go, which becomes the result; state[1]: sum of all results
+ */
 SEC("iouring")
 int again_sum(struct bpf_io_uring_ctx *ctx)
 {
@@ -138,7 +140,7 @@ int again_sum(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* A child's user_data says how often it is to be issued. state[0]: all of them */
+/* The user_data of a child is its number of reissues. state[0]: total */
 SEC("iouring")
 int again_countdown(struct bpf_io_uring_ctx *ctx)
 {
@@ -156,8 +158,8 @@ int again_countdown(struct bpf_io_uring_ctx *ctx)
 }
 
 /*
- * state[0]: where it goes on, state[1]: in how large pieces, state[2]: address,
- * state[3]: where it ends, if that is not the end of the file
+ * state[0]: offset, state[1]: size of a piece, state[2]: address, state[3]:
+ * end, if not the end of the file
  */
 SEC("iouring")
 int again_read_all(struct bpf_io_uring_ctx *ctx)
@@ -184,7 +186,7 @@ int again_read_all(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* state[0]: how much there is at state[1] to be sent, state[2]: has been sent */
+/* Send state[0] bytes at address state[1]. state[2]: bytes sent */
 SEC("iouring")
 int again_send_all(struct bpf_io_uring_ctx *ctx)
 {
@@ -209,7 +211,7 @@ int again_send_all(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* Has no end, whatever becomes of sqes[0]. */
+/* Reissue sqes[0] endlessly, whatever its result. */
 SEC("iouring")
 int again_spin(struct bpf_io_uring_ctx *ctx)
 {

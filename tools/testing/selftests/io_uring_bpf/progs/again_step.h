@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the programs of again.bpf.c are told by their tests. */
+/* Steps of the programs of again.bpf.c */
 #ifndef AGAIN_STEP_H
 #define AGAIN_STEP_H
 
 #define AGAIN_MAX_STEPS	40
 #define AGAIN_MARKER	0x3a24e4
 
-/* arguments of one bpf_io_uring_again(), and what else the run does */
+/* arguments of bpf_io_uring_again(), and other actions of the run */
 struct again_step {
 	__u64	off;
 	__u64	addr;
@@ -16,12 +16,15 @@ struct again_step {
 	__u64	user_data;
 	__u32	cflags;
 	__u32	verdict;
-	/* CQEs to post before, with AGAIN_MARKER + n as user_data, n counts all */
+	/*
+	 * number of CQEs to post first, with user_data AGAIN_MARKER + n, n
+	 * counts all
+	 */
 	__u32	posts;
 	__u32	pad;
 };
 
-/* of again_verbs, in the order in which it does what it is told */
+/* actions of again_verbs, performed in this order */
 enum {
 	AGAIN_COMPLETE_FIRST	= 1U << 0,
 	AGAIN_ISSUE_FIRST	= 1U << 1,

@@ -4,18 +4,18 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* what to do at which event; the rest of it is 0 */
+/* actions at each event, none if 0 */
 struct aux_step steps[IOU_MAX_EVENTS];
-/* what to return for each AUX and COMPLETE, unless the step says so */
+/* verdict of AUX and COMPLETE, unless the step has its own */
 __u32 verdict;
-/* issue sqes[0] once more when it has ended and was none the worse for it */
+/* issue sqes[0] again after it has ended without an error */
 __u32 renew;
 
 __u32 nr_aux;
 __u32 nr_complete;
 __u32 nr_cancel;
 __u64 sum;
-/* ids of provided buffers, as they came in */
+/* ids of provided buffers, in order of arrival */
 __u32 buf_ids[IOU_MAX_EVENTS];
 __u32 nr_bufs;
 

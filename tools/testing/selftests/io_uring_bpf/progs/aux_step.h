@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What progs/aux.bpf.c does at an event. Include the types it needs first. */
+/* Actions of progs/aux.bpf.c at an event. Requires the types. */
 #ifndef AUX_STEP_H
 #define AUX_STEP_H
 
@@ -8,14 +8,14 @@
 struct aux_step {
 	/* number of the SQE to issue */
 	__u32	issue;
-	/* how many CQEs to post, with user_data AUX_MARKER and so on */
+	/* number of CQEs to post, with user_data AUX_MARKER and up */
 	__u32	cqes;
 	__u32	verdict;
-	/* try to issue the request again */
+	/* try bpf_io_uring_again() */
 	__u32	again;
-	/* try to take all flags away */
+	/* try to clear all flags */
 	__u32	change;
-	/* with which result to end the flow */
+	/* result with which to end the flow */
 	__s32	end;
 };
 

@@ -11,7 +11,7 @@ struct buf_copy copies[BUF_MAX_CASES];
 __u32 nr_copies;
 __u8 copy_data[BUF_COPY_SIZE];
 
-/* how large the pieces are that a file is summed up in */
+/* size of the pieces in which a file is summed */
 #define PAGE	4096
 #define WORDS	(PAGE / 4)
 
@@ -41,7 +41,7 @@ static __always_inline void buf_put(struct bpf_io_uring_ctx *ctx,
 	p[size - 1] = c->put;
 }
 
-/* Does all cases at each event, and issues what the test filled in at START. */
+/* Perform all cases at each event, and issue the SQEs of the test at START. */
 static __always_inline int buf_run(struct bpf_io_uring_ctx *ctx, __u32 size,
 				   bool rw)
 {
@@ -61,7 +61,7 @@ static __always_inline int buf_run(struct bpf_io_uring_ctx *ctx, __u32 size,
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* One for each size: that has to be a constant. Both may sleep, or not. */
+/* One program for each size, which must be a constant. Sleepable and not. */
 #define BUF_PROGS(size)							\
 SEC("iouring")								\
 int buf_look_##size(struct bpf_io_uring_ctx *ctx)			\
@@ -155,8 +155,8 @@ static __always_inline __u64 buf_sum(struct bpf_io_uring_ctx *ctx)
 }
 
 /*
- * Reads a file page by page into buffer 0, and adds up the words it consists of.
- * state[0]: offset, state[1]: sum, state[2]: address of the buffer
+ * Read a file page by page into buffer 0, and add up its words. state[0]:
+ * offset, state[1]: sum, state[2]: address of the buffer
  */
 static __always_inline int buf_sum_run(struct bpf_io_uring_ctx *ctx)
 {

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the programs of buf.bpf.c are told by their tests. */
+/* Cases of the programs of buf.bpf.c */
 #ifndef BUF_CASE_H
 #define BUF_CASE_H
 
 #define BUF_MAX_CASES	32
 #define BUF_COPY_SIZE	8192
 
-/* one slice, and what the program found there */
+/* one slice, and what the program found in it */
 struct buf_case {
 	__u64	offset;
 	__u32	index;
-	/* to be written to both ends, by those that write */
+	/* value that a writing program stores at both ends */
 	__u8	put;
 	/* the pointer was not NULL */
 	__u8	got;
@@ -18,7 +18,7 @@ struct buf_case {
 	__u8	last;
 };
 
-/* one copy, into or out of copy_data */
+/* one copy, from or to copy_data */
 struct buf_copy {
 	__u64	offset;
 	__u32	index;

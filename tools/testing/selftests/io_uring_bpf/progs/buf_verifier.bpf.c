@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Uses of slices and copies that, but for the first two programs, have to be
- * rejected. What the verifier says to them is in the table of
+ * Uses of slices and copies that the verifier has to reject, except for the
+ * first two programs. The expected messages are in the table of
  * buf_verifier_test.c.
  */
 #include "iou_bpf.bpf.h"
@@ -39,7 +39,7 @@ int good_sleepable(struct bpf_io_uring_ctx *ctx)
 	return good_calls(ctx);
 }
 
-/* A slice with room for all that the program knows it has. */
+/* Use a slice at a variable offset within its size. */
 SEC("?iouring")
 int good_variable_offset(struct bpf_io_uring_ctx *ctx)
 {
@@ -84,7 +84,7 @@ int atomic_on_read_only(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* A kfunc that writes is no better. */
+/* The same with a kfunc that writes. */
 SEC("?iouring")
 int copy_to_read_only(struct bpf_io_uring_ctx *ctx)
 {
@@ -175,7 +175,7 @@ int size_zero(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* An address that user space could read: only for those who may see it. */
+/* Store an address that user space could read: requires a capability. */
 SEC("?iouring")
 int slice_in_context(struct bpf_io_uring_ctx *ctx)
 {

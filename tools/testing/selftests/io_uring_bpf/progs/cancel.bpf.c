@@ -3,7 +3,7 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* Issues what the test filled in, and lets the flow end by itself. */
+/* Issue the SQEs of the test, and let the flow end on its own. */
 SEC("iouring")
 int cancel_issue(struct bpf_io_uring_ctx *ctx)
 {
@@ -13,7 +13,7 @@ int cancel_issue(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* Issues sqes[0], and once more whenever somebody has cancelled it. */
+/* Issue sqes[0], and again whenever it was cancelled. */
 SEC("iouring")
 int cancel_retry(struct bpf_io_uring_ctx *ctx)
 {
@@ -23,7 +23,7 @@ int cancel_retry(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* Issues sqes[0], and the others when that is through. */
+/* Issue sqes[0], and the others after its completion. */
 SEC("iouring")
 int cancel_later(struct bpf_io_uring_ctx *ctx)
 {

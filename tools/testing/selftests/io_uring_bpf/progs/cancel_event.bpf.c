@@ -3,7 +3,7 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* what to return for the event, and how many CQEs to post */
+/* verdict of the event, and number of CQEs to post */
 __u32 verdict;
 __u32 nr_cqes;
 
@@ -13,7 +13,13 @@ __s32 complete_ret;
 __s32 post_ret;
 __u32 nr_cancel;
 
-/* Counts in its state, and tries all there is when it's cancelled. */
+/* of cancel_completed: the event that ends the flow, and the result of the flow */
+__u32 end_at;
+__s32 end_res;
+/* user_data of the cancellation */
+__u64 cancel_ud;
+
+/* Count in the state, and try all kfuncs on CANCEL. */
 SEC("iouring")
 int cancel_event(struct bpf_io_uring_ctx *ctx)
 {
@@ -39,4 +45,30 @@ int cancel_event(struct bpf_io_uring_ctx *ctx)
 	ctx->user_data = 0;
 	ctx->res = 0;
 	return verdict & 3;
+}
+
+/*
+ * Issue the SQEs of the test. At event end_at, issue a cancellation of the flow as a
+ * request of the application, and end the flow.
+ */
+SEC("iouring")
+int cancel_completed(struct bpf_io_uring_ctx *ctx)
+{
+	struct io_uring_sqe sqe;
+
+	iou_log_event(ctx);
+	if (iou_is_start(ctx))
+		iou_issue_all(ctx);
+	if (ctx->event == BPF_IO_URING_CANCEL)
+		nr_cancel++;
+	if (ctx->event != end_at)
+		return BPF_IO_URING_DEFAULT;
+
+	iou_prep_nop(&sqe, cancel_ud);
+	sqe.opcode = IORING_OP_ASYNC_CANCEL;
+	sqe.addr = ctx->flow_user_data;
+	issue_ret = bpf_io_uring_issue(ctx, &sqe, sizeof(sqe),
+				       BPF_IO_URING_ISSUE_APP);
+	complete_ret = bpf_io_uring_complete(ctx, end_res);
+	return BPF_IO_URING_DEFAULT;
 }

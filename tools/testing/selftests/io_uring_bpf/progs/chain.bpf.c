@@ -8,7 +8,7 @@ char LICENSE[] SEC("license") = "GPL";
 __s32 end_res;
 __u32 wanted;
 
-/* Leaves everything as it is. */
+/* Change nothing. */
 SEC("iouring")
 int chain_pass(struct bpf_io_uring_ctx *ctx)
 {
@@ -16,7 +16,7 @@ int chain_pass(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* Ends the flow with what the test wants, whatever came before it. */
+/* End the flow with the result of the test, whatever the first event is. */
 SEC("iouring")
 int chain_end(struct bpf_io_uring_ctx *ctx)
 {
@@ -25,7 +25,7 @@ int chain_end(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* Says that it was here before the CQE of the request that it is about. */
+/* Post a CQE before the CQE of the completed request. */
 SEC("iouring")
 int chain_mark(struct bpf_io_uring_ctx *ctx)
 {
@@ -35,7 +35,7 @@ int chain_mark(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* Issues what the test filled in as the request before the flow completes. */
+/* Issue the SQEs of the test when the request before the flow completes. */
 SEC("iouring")
 int chain_issue(struct bpf_io_uring_ctx *ctx)
 {
@@ -46,8 +46,8 @@ int chain_issue(struct bpf_io_uring_ctx *ctx)
 }
 
 /*
- * The request before the flow was to read wanted bytes, and sqes[0] is like it:
- * reads the rest if some are missing. state[0]: bytes read
+ * The request before the flow reads a number of bytes, and sqes[0] is its copy:
+ * read the rest if bytes are missing. state[0]: bytes read
  */
 SEC("iouring")
 int chain_read_all(struct bpf_io_uring_ctx *ctx)
@@ -69,7 +69,7 @@ int chain_read_all(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DROP;
 }
 
-/* Issues what the test filled in, each as the one before it has completed. */
+/* Issue the SQEs of the test, each after the completion of the previous one. */
 SEC("iouring")
 int chain_one_by_one(struct bpf_io_uring_ctx *ctx)
 {

@@ -6,11 +6,13 @@ char LICENSE[] SEC("license") = "GPL";
 #define MARKER	0x3a24e4
 #define MAX_POSTS	20
 
-/* CQEs to post at each event, with user_data MARKER + n, n counts them all */
+/*
+ * number of CQEs to post at each event, with user_data MARKER + n, n counts all
+ */
 __u32 nr_posts;
 __u32 nr_posted;
 __s32 post_rets[MAX_POSTS];
-/* calls that have failed, of cqe_full */
+/* failed calls of cqe_full */
 __u32 nr_refused;
 
 __s32 ret_short;
@@ -33,7 +35,7 @@ static __always_inline void cqe_post_all(struct bpf_io_uring_ctx *ctx)
 	}
 }
 
-/* Posts at every event, and the child's CQE as well. */
+/* Post at each event, and post the CQE of the child as well. */
 SEC("iouring")
 int cqe_post(struct bpf_io_uring_ctx *ctx)
 {
@@ -44,7 +46,7 @@ int cqe_post(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_POST;
 }
 
-/* Posts at START only. */
+/* Post at START only. */
 SEC("iouring")
 int cqe_post_at_start(struct bpf_io_uring_ctx *ctx)
 {
@@ -54,7 +56,7 @@ int cqe_post_at_start(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* Stages all that a run may, or what the test has filled in of that. */
+/* Stage as many CQEs as a run may, or those of the test. */
 SEC("iouring")
 int cqe_full(struct bpf_io_uring_ctx *ctx)
 {

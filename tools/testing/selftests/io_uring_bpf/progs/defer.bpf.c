@@ -6,9 +6,9 @@
 char LICENSE[] SEC("license") = "GPL";
 
 /*
- * Issues sqes[0], sqes[1], ... sqes[nr_sqes - 1] and again from the first on,
- * one after the other, state[0] times in all. Ends with the number of those
- * that it saw the completion of. Takes a timeout for a success.
+ * Issue sqes[0] to sqes[nr_sqes - 1] repeatedly, one after the other, state[0]
+ * times in total. End with the number of completions. A timeout counts as
+ * success.
  */
 SEC("iouring")
 int defer_hop(struct bpf_io_uring_ctx *ctx)

@@ -3,13 +3,13 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* of bpf_io_uring_issue(), by SQE */
+/* flags of bpf_io_uring_issue(), by SQE */
 __u64 flags[IOU_MAX_SQES];
-/* to be linked behind the flow, if told so */
+/* linked behind the flow on request */
 struct io_uring_sqe linked;
 __u32 do_link;
 __s32 link_ret;
-/* what the first event of a flow is answered with */
+/* verdict of the first event of a flow */
 __u32 verdict;
 
 static __always_inline void drain_issue(struct bpf_io_uring_ctx *ctx,
@@ -28,8 +28,8 @@ static __always_inline void drain_issue(struct bpf_io_uring_ctx *ctx,
 }
 
 /*
- * state[0] is the first SQE, state[1] how many of them to begin with, and state[2]
- * how many more when a child has completed
+ * state[0]: first SQE, state[1]: number of SQEs at first, state[2]: number of
+ * SQEs after a completion
  */
 SEC("iouring")
 int drain_flow(struct bpf_io_uring_ctx *ctx)
@@ -42,7 +42,7 @@ int drain_flow(struct bpf_io_uring_ctx *ctx)
 	if (iou_is_child(ctx)) {
 		ctx->state[2] = 0;
 		drain_issue(ctx, from + nr, more);
-		/* the flow is not to fail with its last child */
+		/* the flow must not fail with its last child */
 		ctx->res = 0;
 		return BPF_IO_URING_DEFAULT;
 	}
@@ -52,7 +52,7 @@ int drain_flow(struct bpf_io_uring_ctx *ctx)
 	return iou_verdict(verdict);
 }
 
-/* Has no end: issues sqes[0] whenever it has completed. */
+/* Issue sqes[0] endlessly. */
 SEC("iouring")
 int drain_endless(struct bpf_io_uring_ctx *ctx)
 {

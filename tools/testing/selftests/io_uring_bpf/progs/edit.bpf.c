@@ -93,8 +93,8 @@ int edit_sleepable(struct bpf_io_uring_ctx *ctx)
 }
 
 /*
- * The same to each of many flows: drops the first member, lets the second run,
- * and puts sqes[0] before what is left.
+ * The same edits for many flows: drop the first member, unlink the second one,
+ * and link sqes[0] before the rest.
  */
 SEC("iouring")
 int edit_each(struct bpf_io_uring_ctx *ctx)
@@ -106,7 +106,7 @@ int edit_each(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* Drops whatever there is. */
+/* Drop all members. */
 SEC("iouring")
 int edit_drop_all(struct bpf_io_uring_ctx *ctx)
 {
@@ -116,7 +116,7 @@ int edit_drop_all(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* Links sqes[0] until it may not any more, and waits for a child: sqes[1]. */
+/* Link sqes[0] up to the limit, and wait for a child: sqes[1]. */
 SEC("iouring")
 int edit_link_many(struct bpf_io_uring_ctx *ctx)
 {
@@ -137,8 +137,8 @@ int edit_link_many(struct bpf_io_uring_ctx *ctx)
 }
 
 /*
- * The same for children that complete together, sqes[1]: none of the runs finds
- * behind the flow what the others have linked.
+ * The same for several children with sqes[1] that complete together: a run sees
+ * no member that another run has linked.
  */
 SEC("iouring")
 int edit_link_together(struct bpf_io_uring_ctx *ctx)
@@ -159,7 +159,7 @@ int edit_link_together(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* A size that is not that of an SQE. */
+/* Use a wrong size of the SQE. */
 SEC("iouring")
 int edit_link_size(struct bpf_io_uring_ctx *ctx)
 {

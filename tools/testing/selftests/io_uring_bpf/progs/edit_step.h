@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What a program does to a chain, as the test tells it. */
+/* Actions of a program on a chain */
 #ifndef IOU_EDIT_STEP_H
 #define IOU_EDIT_STEP_H
 
@@ -19,7 +19,7 @@ enum {
 	EDIT_POST,
 };
 
-/* done in the run with the number event, of all that there are */
+/* performed in the run with number event, counted over all runs */
 struct edit_step {
 	__u64	flags;
 	__u32	event;
@@ -28,7 +28,7 @@ struct edit_step {
 	__s32	ret;
 };
 
-/* what a run has found in the chain */
+/* a member of the chain, as a run has found it */
 struct edit_member {
 	__u64	user_data;
 	__u32	event;

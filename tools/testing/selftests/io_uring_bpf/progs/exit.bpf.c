@@ -4,7 +4,7 @@
 char LICENSE[] SEC("license") = "GPL";
 
 __u64 nr_runs;
-/* IORING_NOP_* of the requests that exit_spin issues */
+/* IORING_NOP_* flags of the requests of exit_spin */
 __u32 nop_flags;
 
 static __always_inline int spin(struct bpf_io_uring_ctx *ctx)
@@ -18,19 +18,19 @@ static __always_inline int spin(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* Has no end: each of its requests completes at once, and is followed by one. */
+/* Endless: each request completes at once, and is followed by another one. */
 SEC("iouring")
 int exit_spin(struct bpf_io_uring_ctx *ctx)
 {
 	return spin(ctx);
 }
 
-/* takes a fraction of a millisecond, or some of them where that's emulated */
+/* takes a fraction of a millisecond, more in an emulator */
 #define HEAVY_LOOPS	200000
 
 __u64 sum;
 
-/* The same, with a lot to do each time. */
+/* The same with long runs */
 SEC("iouring")
 int exit_heavy(struct bpf_io_uring_ctx *ctx)
 {
@@ -43,7 +43,7 @@ int exit_heavy(struct bpf_io_uring_ctx *ctx)
 	return spin(ctx);
 }
 
-/* Issues what the test filled in, and has no end after that. */
+/* Issue the SQEs of the test, and then requests endlessly. */
 SEC("iouring")
 int exit_then_spin(struct bpf_io_uring_ctx *ctx)
 {
@@ -54,7 +54,7 @@ int exit_then_spin(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* Waits for what the test filled in, which never completes. */
+/* Wait for the SQEs of the test, which never complete. */
 SEC("iouring")
 int exit_wait(struct bpf_io_uring_ctx *ctx)
 {

@@ -3,7 +3,7 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* Issues what the test filled in, and takes whatever comes of it. */
+/* Issue the SQEs of the test, and accept any result. */
 SEC("iouring")
 int fault_issue(struct bpf_io_uring_ctx *ctx)
 {
@@ -13,7 +13,7 @@ int fault_issue(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* The same, with each child issued again as long as it goes well. */
+/* The same, but reissue each child while it succeeds. */
 SEC("iouring")
 int fault_again(struct bpf_io_uring_ctx *ctx)
 {
@@ -25,7 +25,7 @@ int fault_again(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* The same request over and over. rets[0]: what it has ended with. */
+/* Reissue the same request. rets[0]: its last result */
 SEC("iouring")
 int fault_hop_again(struct bpf_io_uring_ctx *ctx)
 {
@@ -39,7 +39,7 @@ int fault_hop_again(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* One request after the other. rets[0]: why there is none any more. */
+/* Issue one request after the other. rets[0]: the final error */
 SEC("iouring")
 int fault_hop(struct bpf_io_uring_ctx *ctx)
 {
@@ -50,8 +50,8 @@ int fault_hop(struct bpf_io_uring_ctx *ctx)
 }
 
 /*
- * Two requests that are linked, two more for the application, and one behind the
- * flow.
+ * Issue two linked children, two requests of the application, and link one
+ * behind the flow.
  */
 SEC("iouring")
 int fault_chain(struct bpf_io_uring_ctx *ctx)

@@ -8,7 +8,7 @@ __s32 end_res;
 __s32 end_rets[2];
 __s32 issue_after_end;
 
-/* Issues nothing, so its flow ends at once. */
+/* Issue nothing, so the flow ends at once. */
 SEC("iouring")
 int flow_log(struct bpf_io_uring_ctx *ctx)
 {
@@ -16,7 +16,7 @@ int flow_log(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* Writes a result where there is none. */
+/* Write a result on START, which has none. */
 SEC("iouring")
 int flow_write_res(struct bpf_io_uring_ctx *ctx)
 {
@@ -24,7 +24,7 @@ int flow_write_res(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* Issues what the test has filled in, and lets the flow end by itself. */
+/* Issue the SQEs of the test, and let the flow end on its own. */
 SEC("iouring")
 int flow_issue(struct bpf_io_uring_ctx *ctx)
 {
@@ -44,7 +44,7 @@ int flow_issue_sleepable(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* Does not take a child's failure for one of the flow. */
+/* Do not let the flow fail with a child. */
 SEC("iouring")
 int flow_forgive(struct bpf_io_uring_ctx *ctx)
 {
@@ -63,7 +63,7 @@ static __always_inline void flow_end(struct bpf_io_uring_ctx *ctx)
 	issue_after_end = iou_issue(ctx, &sqes[0]);
 }
 
-/* Ends the flow, twice, with its children staged. */
+/* Call bpf_io_uring_complete() twice, with staged children. */
 SEC("iouring")
 int flow_end_at_start(struct bpf_io_uring_ctx *ctx)
 {
@@ -73,7 +73,7 @@ int flow_end_at_start(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* Ends the flow as its first child completes, others may be in flight. */
+/* End the flow at the first completion, with other children in flight. */
 SEC("iouring")
 int flow_end_at_first(struct bpf_io_uring_ctx *ctx)
 {
@@ -85,7 +85,7 @@ int flow_end_at_first(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* state[]: each word grows by its own amount with each of state[0] events */
+/* Add another number to each word of state[] at each of state[0] events. */
 SEC("iouring")
 int flow_state(struct bpf_io_uring_ctx *ctx)
 {
@@ -101,10 +101,10 @@ int flow_state(struct bpf_io_uring_ctx *ctx)
 }
 
 __u64 nr_counted;
-/* that, when the first flow has come to its end */
+/* the sum when the first flow has ended */
 __u64 counted_by_first;
 
-/* state[0]: NOPs yet to issue, state[1]: of them completed */
+/* state[0]: NOPs to issue, state[1]: NOPs completed */
 SEC("iouring")
 int flow_count(struct bpf_io_uring_ctx *ctx)
 {

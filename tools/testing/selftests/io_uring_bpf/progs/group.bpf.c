@@ -3,21 +3,24 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* of bpf_io_uring_issue(), by SQE */
+/* flags of bpf_io_uring_issue(), by SQE */
 __u64 flags[IOU_MAX_SQES];
-/* SQEs to issue first, and the others when the last of these has completed */
+/*
+ * number of SQEs to issue first. The completion of the last one issues the
+ * others.
+ */
 __u32 nr_first;
-/* what completions are answered with */
+/* verdict of completions */
 __u32 verdict;
-/* the completion at which the flow is to be ended, with 7 */
+/* user_data of the completion that ends the flow, with 7 */
 __u64 stop_at;
-/* the same for a flow that is ended as it starts, when all is staged */
+/* end the flow at START, after all requests were staged */
 __u32 stop_at_start;
 __s32 late_ret;
-/* calls that went well, and those that found the CQ full */
+/* successful calls, and those that failed because the CQ was full */
 __u32 nr_issued;
 __u32 nr_busy;
-/* the completion that is to be issued again, once */
+/* user_data of the completion to reissue once */
 __u64 again_at;
 __s32 again_ret;
 
@@ -61,7 +64,7 @@ int group_as_told(struct bpf_io_uring_ctx *ctx)
 		return BPF_IO_URING_DEFAULT;
 	if (iou_is_child(ctx)) {
 		group_completed(ctx);
-		/* the flow is not to fail with its last child */
+		/* the flow must not fail with its last child */
 		if (verdict == BPF_IO_URING_DEFAULT)
 			ctx->res = 0;
 		return iou_verdict(verdict);
@@ -75,7 +78,7 @@ int group_as_told(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* A program that watches issues all that the test filled in each time. */
+/* Watch, and issue the SQEs of the test at each event. */
 SEC("iouring")
 int group_watch(struct bpf_io_uring_ctx *ctx)
 {
@@ -84,7 +87,10 @@ int group_watch(struct bpf_io_uring_ctx *ctx)
 	return iou_verdict(verdict);
 }
 
-/* Has no end: two requests in a chain, and one of the application if told so. */
+/*
+ * Endless: a chain of two children, and optionally a request of the
+ * application.
+ */
 SEC("iouring")
 int group_endless(struct bpf_io_uring_ctx *ctx)
 {

@@ -54,7 +54,7 @@ bpf_iter_io_uring_chain_next(struct bpf_iter_io_uring_chain *it) __ksym;
 extern void
 bpf_iter_io_uring_chain_destroy(struct bpf_iter_io_uring_chain *it) __ksym;
 
-/* what the verifier knows to be one */
+/* Bound the verdict for the verifier. */
 static __always_inline __u32 iou_verdict(__u32 verdict)
 {
 	return verdict > (BPF_IO_URING_CUT | BPF_IO_URING_DROP_BUF) ?
@@ -80,7 +80,7 @@ static __always_inline void iou_prep_nop(struct io_uring_sqe *sqe,
 	sqe->user_data = user_data;
 }
 
-/* for IORING_OP_READ and IORING_OP_WRITE */
+/* Prepare IORING_OP_READ or IORING_OP_WRITE. */
 static __always_inline void iou_prep_rw(struct io_uring_sqe *sqe, __u8 opcode,
 					__s32 fd, __u64 addr, __u32 len,
 					__u64 off, __u64 user_data)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What programs and tests share. Include the types it needs first. */
+/* Shared by programs and tests. Requires the types. */
 #ifndef IOU_BPF_EVENT_H
 #define IOU_BPF_EVENT_H
 
 #define IOU_MAX_EVENTS	64
 
-/* an event as the program saw it: struct bpf_io_uring_ctx is no UAPI */
+/* an event as the program saw it: struct bpf_io_uring_ctx is not UAPI */
 struct iou_event {
 	__u64	user_data;
 	__s32	res;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Globals that most tests use: a log of events, and SQEs that the test filled */
+/* Globals of most tests: a log of events, and SQEs from the test */
 #ifndef IOU_LOG_BPF_H
 #define IOU_LOG_BPF_H
 
@@ -12,7 +12,7 @@ __u32 nr_events;
 
 struct io_uring_sqe sqes[IOU_MAX_SQES];
 __u32 nr_sqes;
-/* of bpf_io_uring_issue(), by SQE */
+/* results of bpf_io_uring_issue(), by SQE */
 __s32 rets[IOU_MAX_SQES];
 
 static __always_inline void iou_log_event(struct bpf_io_uring_ctx *ctx)
@@ -37,12 +37,12 @@ static __always_inline void iou_log_event(struct bpf_io_uring_ctx *ctx)
 	ev->state[1] = ctx->state[1];
 	ev->state[2] = ctx->state[2];
 	ev->state[3] = ctx->state[3];
-	/* who looks at it from another CPU finds all of it */
+	/* a reader on another CPU must find a complete event */
 	barrier();
 	nr_events = n + 1;
 }
 
-/* Stages sqes[0] to sqes[nr_sqes - 1]. */
+/* Stage sqes[0] to sqes[nr_sqes - 1]. */
 static __always_inline void iou_issue_all(struct bpf_io_uring_ctx *ctx)
 {
 	__u32 i;

@@ -3,7 +3,7 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* a table of SQEs that are to be refused, all tried in one run */
+/* SQEs that must be refused, all tried in one run */
 __s32 ret_short;
 __s32 ret_long;
 __s32 ret_zero;
@@ -17,7 +17,7 @@ __u32 block_size;
 __u32 window;
 __u32 max_children;
 
-/* Issues what the test filled in, once. */
+/* Issue the SQEs of the test once. */
 SEC("iouring")
 int issue_table(struct bpf_io_uring_ctx *ctx)
 {
@@ -41,7 +41,7 @@ int issue_sizes(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* state[0]: NOPs to go, state[1]: done; sqes[0] is what one looks like */
+/* state[0]: NOPs to go, state[1]: NOPs done; sqes[0] is the template */
 SEC("iouring")
 int issue_sequence(struct bpf_io_uring_ctx *ctx)
 {
@@ -72,7 +72,7 @@ static __always_inline void issue_read(struct bpf_io_uring_ctx *ctx)
 		ctx->state[0] = off + block_size;
 }
 
-/* state[0]: offset of the next read, state[1]: bytes that came in */
+/* state[0]: offset of the next read, state[1]: bytes read */
 SEC("iouring")
 int issue_window(struct bpf_io_uring_ctx *ctx)
 {

@@ -3,11 +3,11 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* how often which program ran */
+/* number of runs of each program */
 __u32 nr_a;
 __u32 nr_b;
 
-/* Keeps its mark in the state, for whoever comes after it. */
+/* Store a mark in the state, for the next program. */
 SEC("iouring")
 int link_a(struct bpf_io_uring_ctx *ctx)
 {

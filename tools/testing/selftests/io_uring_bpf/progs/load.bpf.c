@@ -25,7 +25,7 @@ int load_reads_buffer(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* must not sleep */
+/* not sleepable */
 SEC("?iouring")
 int load_plain_sleeps(struct bpf_io_uring_ctx *ctx)
 {
@@ -38,7 +38,10 @@ static __noinline int load_static_callee(struct bpf_io_uring_ctx *ctx)
 	return bpf_io_uring_complete(ctx, ctx->res);
 }
 
-/* verified on its own: the argument's type alone says what it is */
+/*
+ * a global function is verified on its own: only the type of the argument is
+ * known
+ */
 __noinline int load_global_callee(struct bpf_io_uring_ctx *ctx)
 {
 	ctx->state[0]++;

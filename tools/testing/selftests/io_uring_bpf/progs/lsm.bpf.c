@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Says no to what the test names, if it's a task of the test that asks. */
+/* Deny the operations that the test selects, for tasks of the test only */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
@@ -10,12 +10,12 @@ char LICENSE[] SEC("license") = "GPL";
 #define EPERM	1
 
 __u32 tgid;
-/* what must not be: 0 is for nothing */
+/* what to deny, 0 for nothing */
 __u64 ino;
 __u32 euid;
 __u32 cmd_op;
 
-/* An SQ thread and the workers of io-wq have the tgid of whom they work for. */
+/* An SQ thread and the workers of io-wq have the tgid of their submitter. */
 static __always_inline bool lsm_is_ours(void)
 {
 	return bpf_get_current_pid_tgid() >> 32 == tgid;

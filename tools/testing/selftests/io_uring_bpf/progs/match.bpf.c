@@ -5,14 +5,14 @@ char LICENSE[] SEC("license") = "GPL";
 
 #define MARKER	0x3a24e4
 
-/* what to return, and what to put in the CQE if change is set */
+/* verdict, and values for the CQE if change is set */
 __u32 verdict;
 __u32 change;
 __u64 new_user_data;
 __s32 new_res;
 __u32 new_cflags;
 
-/* CQEs to post before, with user_data MARKER + n, n counts them all */
+/* number of CQEs to post first, with user_data MARKER + n, n counts all */
 __u32 nr_posts;
 __u32 nr_posted;
 __s32 post_ret;
@@ -21,10 +21,10 @@ __s32 ret_issue;
 __s32 ret_again;
 __s32 ret_complete;
 
-/* how often which of the other programs has run */
+/* number of runs of the other programs */
 __u32 nr_other;
 __u32 nr_flow;
-/* runs of the flow's program for what it has nothing to do with */
+/* runs of the flow's program for events of other requests */
 __u32 nr_wrong;
 
 static __always_inline int match_run(struct bpf_io_uring_ctx *ctx)
@@ -42,7 +42,7 @@ static __always_inline int match_run(struct bpf_io_uring_ctx *ctx)
 		ctx->res = new_res;
 		ctx->cflags = new_cflags;
 	}
-	/* nobody is to find these */
+	/* no later run must find these */
 	ctx->state[0] = ~0ULL;
 	ctx->state[1] = ~0ULL;
 	ctx->state[2] = ~0ULL;
@@ -62,7 +62,7 @@ int match_as_told_s(struct bpf_io_uring_ctx *ctx)
 	return match_run(ctx);
 }
 
-/* Nothing of the context is written to, and state[] isn't looked at. */
+/* Neither write to the context nor read state[]. */
 SEC("iouring")
 int match_plain(struct bpf_io_uring_ctx *ctx)
 {
@@ -95,7 +95,7 @@ struct {
 	__type(value, __u32);
 } tail SEC(".maps");
 
-/* Is another one that the test has put there, which may do anything. */
+/* Tail-call a program of the test, which may use all of the context. */
 SEC("iouring")
 int match_tail(struct bpf_io_uring_ctx *ctx)
 {
@@ -103,7 +103,7 @@ int match_tail(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* Leaves its mark on the CQE. */
+/* Leave a mark in the CQE. */
 SEC("iouring")
 int match_other(struct bpf_io_uring_ctx *ctx)
 {
@@ -112,7 +112,7 @@ int match_other(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* All that takes a flow. */
+/* Call all kfuncs that require a flow. */
 SEC("iouring")
 int match_verbs(struct bpf_io_uring_ctx *ctx)
 {
@@ -123,7 +123,7 @@ int match_verbs(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* No watching program: issues what the test filled in, and counts. */
+/* A program of a flow: issue the SQEs of the test, and count. */
 SEC("iouring")
 int match_flow(struct bpf_io_uring_ctx *ctx)
 {
@@ -135,7 +135,7 @@ int match_flow(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* Half of the requests are of no interest. */
+/* Drop every other CQE. */
 SEC("iouring")
 int match_drop_odd(struct bpf_io_uring_ctx *ctx)
 {
@@ -143,7 +143,7 @@ int match_drop_odd(struct bpf_io_uring_ctx *ctx)
 	return ctx->user_data & 1 ? BPF_IO_URING_DROP : BPF_IO_URING_DEFAULT;
 }
 
-/* The application gets what is in the buffer, it need not look there. */
+/* Pass the contents of the buffer in the CQE. */
 SEC("iouring")
 int match_buf(struct bpf_io_uring_ctx *ctx)
 {

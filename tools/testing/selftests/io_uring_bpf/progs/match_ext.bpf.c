@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What takes the place of a program that watches */
+/* An extension of a watching program */
 #include "iou_bpf.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";

@@ -11,18 +11,18 @@ __u32 post_sizes[MAX_POSTS];
 __s32 post_rets[MAX_POSTS];
 __u32 nr_posts;
 
-/* of the completion of sqes[i] */
+/* verdict of the completion of sqes[i] */
 __u32 verdicts[IOU_MAX_SQES];
 __u32 new_res[IOU_MAX_SQES];
 __u32 nr_again;
 __s32 again_ret;
 
-/* the task that each event ran in */
+/* task of each event */
 __u32 tids[IOU_MAX_EVENTS];
 
 __u32 stop;
 __u64 nr_runs;
-/* by parity of the flow's user_data */
+/* number of runs, by parity of the flow's user_data */
 __u64 runs_of[2];
 
 static __always_inline void mode_log(struct bpf_io_uring_ctx *ctx)
@@ -34,7 +34,7 @@ static __always_inline void mode_log(struct bpf_io_uring_ctx *ctx)
 	iou_log_event(ctx);
 }
 
-/* Posts what the test has filled in, at the first event. */
+/* Post the CQEs of the test at the first event. */
 SEC("iouring")
 int mode_post(struct bpf_io_uring_ctx *ctx)
 {
@@ -76,7 +76,7 @@ static __always_inline void mode_step(struct bpf_io_uring_ctx *ctx)
 		bpf_io_uring_complete(ctx, 0);
 }
 
-/* Issues sqes[] one after the other. state[0]: the one in flight */
+/* Issue sqes[] one after the other. state[0]: index of the one in flight */
 static __always_inline int mode_all_steps(struct bpf_io_uring_ctx *ctx)
 {
 	int ret = BPF_IO_URING_DEFAULT;
@@ -110,7 +110,7 @@ int mode_steps_sleepable(struct bpf_io_uring_ctx *ctx)
 	return mode_all_steps(ctx);
 }
 
-/* Issues them all at once. */
+/* Issue all SQEs at once. */
 SEC("iouring")
 int mode_batch(struct bpf_io_uring_ctx *ctx)
 {
@@ -122,7 +122,7 @@ int mode_batch(struct bpf_io_uring_ctx *ctx)
 	return mode_told(ctx, ctx->user_data - sqes[0].user_data);
 }
 
-/* Issues sqes[0], and links sqes[1] when that has completed. */
+/* Issue sqes[0], and link sqes[1] after its completion. */
 SEC("iouring")
 int mode_link(struct bpf_io_uring_ctx *ctx)
 {
@@ -133,7 +133,7 @@ int mode_link(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* Watches, and leaves everything as it is. */
+/* Watch, and change nothing. */
 SEC("iouring")
 int mode_watch(struct bpf_io_uring_ctx *ctx)
 {
@@ -147,7 +147,7 @@ int mode_drop(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DROP;
 }
 
-/* Issues sqes[0] over and over, until it is to stop. */
+/* Issue sqes[0] repeatedly until told to stop. */
 SEC("iouring")
 int mode_endless(struct bpf_io_uring_ctx *ctx)
 {

@@ -2,7 +2,7 @@
 #ifndef IOU_MODE_POST_H
 #define IOU_MODE_POST_H
 
-/* a CQE with all that 32 bytes hold, or half of it */
+/* a CQE of 32 bytes, or of 16 */
 struct mode_post {
 	__u64	user_data;
 	__s32	res;

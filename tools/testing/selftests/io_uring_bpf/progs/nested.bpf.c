@@ -27,7 +27,7 @@ int nested_watch(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DROP;
 }
 
-/* A flow with one child, which waits for ever. */
+/* A flow with one child, which waits forever. */
 SEC("iouring")
 int nested_idle(struct bpf_io_uring_ctx *ctx)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Programs that never come to an end by themselves. */
+/* Endless programs */
 #include "iou_log.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -9,10 +9,10 @@ char LICENSE[] SEC("license") = "GPL";
 #define NR_FLOWS	2
 
 __u64 nr_runs;
-/* which of two flows the token is for */
+/* number of the flow whose turn it is */
 __u32 turn;
 
-/* At each event, whatever it is. */
+/* Issue requests at each event. */
 SEC("iouring")
 int term_issue(struct bpf_io_uring_ctx *ctx)
 {
@@ -21,7 +21,7 @@ int term_issue(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* The same request, over and over. */
+/* Reissue the same request endlessly. */
 SEC("iouring")
 int term_again(struct bpf_io_uring_ctx *ctx)
 {
@@ -33,7 +33,39 @@ int term_again(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* Has CQEs posted as long as there is room, and those of its children always. */
+/* Issue requests that continue on their own, and only receive their events. */
+SEC("iouring")
+int term_look_on(struct bpf_io_uring_ctx *ctx)
+{
+	nr_runs++;
+	if (iou_is_start(ctx))
+		iou_issue_all(ctx);
+	return BPF_IO_URING_DEFAULT;
+}
+
+/* Wait for events of a file, and cause these events. */
+SEC("iouring")
+int term_trigger(struct bpf_io_uring_ctx *ctx)
+{
+	nr_runs++;
+	if (ctx->opcode == IORING_OP_WRITE)
+		return BPF_IO_URING_DEFAULT;
+	if (ctx->event != BPF_IO_URING_AUX)
+		iou_issue(ctx, &sqes[0]);
+	iou_issue(ctx, &sqes[1]);
+	return BPF_IO_URING_DEFAULT;
+}
+
+/* The same for a request of the application */
+SEC("iouring")
+int term_watch(struct bpf_io_uring_ctx *ctx)
+{
+	nr_runs++;
+	bpf_io_uring_issue(ctx, &sqes[1], sizeof(sqes[1]), BPF_IO_URING_ISSUE_APP);
+	return BPF_IO_URING_DROP;
+}
+
+/* Post CQEs while there is room, and the CQEs of the children in any case. */
 SEC("iouring")
 int term_post(struct bpf_io_uring_ctx *ctx)
 {
@@ -47,10 +79,10 @@ int term_post(struct bpf_io_uring_ctx *ctx)
 }
 
 /*
- * Two flows, with 0 and 1 in state[0], have one token. The first SQEs wait for it,
- * one for each flow, and the others give it to each. A flow waits for its turn
- * before it makes it the other one's, so neither gets anywhere on its own. One
- * that gets the token out of turn is over, and with that so are both.
+ * Two flows, with 0 and 1 in state[0], share one token. The first SQE of each
+ * flow waits for the token, the other one passes it on. A flow passes the token
+ * on only at its turn, so that neither flow proceeds alone. A token out of turn
+ * ends both flows.
  */
 SEC("iouring")
 int term_ping_pong(struct bpf_io_uring_ctx *ctx)
@@ -58,7 +90,7 @@ int term_ping_pong(struct bpf_io_uring_ctx *ctx)
 	__u32 own = ctx->state[0] & 1, other = own ^ 1;
 
 	nr_runs++;
-	/* the other one has it now */
+	/* the other flow has the token now */
 	if (ctx->opcode == IORING_OP_WRITE)
 		return BPF_IO_URING_DEFAULT;
 	if (!iou_is_start(ctx)) {
@@ -71,7 +103,7 @@ int term_ping_pong(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* Sends to the other one's ring. */
+/* Send to the ring of the other flow. */
 SEC("iouring")
 int term_msg_ring(struct bpf_io_uring_ctx *ctx)
 {

@@ -3,7 +3,7 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* what to return for a completion, and what to put in its CQE if change is set */
+/* verdict of a completion, and values for its CQE if change is set */
 __u32 verdict;
 __u32 change;
 __u64 new_user_data;
@@ -23,7 +23,7 @@ int verdict_as_told(struct bpf_io_uring_ctx *ctx)
 		ctx->res = new_res;
 		ctx->cflags = new_cflags;
 	}
-	/* what the flow ends with is not what this is about */
+	/* the result of the flow is not tested here */
 	if (!ctx->nr_children)
 		bpf_io_uring_complete(ctx, 0);
 	return verdict & 3;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Calls of kfuncs that, but for the first program, have to be rejected. What
- * the verifier says to them is in the table of verifier_test.c.
+ * Calls of kfuncs that the verifier has to reject, except for the first
+ * program. The expected messages are in the table of verifier_test.c.
  */
 #include "iou_bpf.bpf.h"
 
@@ -86,7 +86,7 @@ static int timer_fn(void *map, __u32 *key, struct timer_value *value)
 	return 0;
 }
 
-/* The address is kept for later, and is but a number by then. */
+/* Keep the address for a later run, where it is only a number. */
 SEC("?iouring")
 int ctx_for_timer(struct bpf_io_uring_ctx *ctx)
 {
