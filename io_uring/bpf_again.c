@@ -180,9 +180,11 @@ static __always_inline bool io_bpf_again_is_plain(struct io_kiocb *req)
 	       !req->ctx->bpf_filters && !audit_context();
 }
 
-/* Return why a child that is not plain cannot be reissued, or 0. */
-static noinline int io_bpf_again_refused(const struct io_kiocb *req)
+/* Stage the reissue of a child that is not plain, or return why it is refused. */
+static noinline int io_bpf_again_slow(struct io_bpf_ring *br)
 {
+	struct io_kiocb *req = br->run.req;
+
 	if (req->bpf_id >= IO_BPF_ID_AUX || (req->flags & IO_BPF_AGAIN_REFUSE) ||
 	    !io_bpf_again_defs[req->opcode].prep)
 		return -EOPNOTSUPP;
@@ -190,6 +192,7 @@ static noinline int io_bpf_again_refused(const struct io_kiocb *req)
 	if ((req->bpf_id & IO_BPF_ID_REFUSED) ||
 	    (!req->file && io_issue_defs[req->opcode].needs_file))
 		return -EINVAL;
+	br->run.again = IO_BPF_AGAIN_SLOW;
 	return 0;
 }
 
@@ -230,7 +233,6 @@ __bpf_kfunc int bpf_io_uring_again(struct bpf_io_uring_ctx *ctx, u64 off,
 	struct io_kiocb *flow = io_bpf_ctx_to_flow(ctx);
 	struct io_bpf_ring *br = flow->ctx->bpf_ring;
 	struct io_kiocb *req = br->run.req;
-	u8 how = IO_BPF_AGAIN_PLAIN;
 
 	if (unlikely(flow->bpf_flow.flags & IO_BPF_F_ENDING))
 		return io_bpf_is_watch(flow) ? -EOPNOTSUPP : -ECANCELED;
@@ -238,18 +240,13 @@ __bpf_kfunc int bpf_io_uring_again(struct bpf_io_uring_ctx *ctx, u64 off,
 		return -EINVAL;
 	if (unlikely(br->run.again))
 		return -EALREADY;
-	if (unlikely(!io_bpf_again_is_plain(req))) {
-		int ret = io_bpf_again_refused(req);
-
-		if (ret)
-			return ret;
-		how = IO_BPF_AGAIN_SLOW;
-	}
 	/* ->prep() of the opcode checks these */
 	br->run.again_off = off;
 	br->run.again_addr = addr;
 	br->run.again_len = len;
-	br->run.again = how;
+	if (unlikely(!io_bpf_again_is_plain(req)))
+		return io_bpf_again_slow(br);
+	br->run.again = IO_BPF_AGAIN_PLAIN;
 	return 0;
 }
 
