@@ -246,6 +246,8 @@ void io_bpf_resume_next(struct io_bpf_ring *br)
 /* The CQ has taken all overflowed CQEs, so flows can continue. */
 void io_bpf_overflow_ended(struct io_ring_ctx *ctx)
 {
+	lockdep_assert_held(&ctx->uring_lock);
+
 	if (ctx->bpf_ring)
 		io_bpf_resume_all(&ctx->bpf_ring->room);
 }
