@@ -8,34 +8,13 @@
  * as the notification comes only when the connection ends. The test has both of its ends
  * open as well, so the exit of the process does not end the connection.
  */
-#include <linux/futex.h>
-
 #include "aux_tcp.h"
+#include "futex.h"
 #include "process.h"
 
 #define FUTEX	0xf07eULL
 
-/* newer than some C libraries' headers */
-#ifndef FUTEX2_SIZE_U32
-#define FUTEX2_SIZE_U32		0x02
-#endif
-#ifndef FUTEX2_PRIVATE
-#define FUTEX2_PRIVATE		FUTEX_PRIVATE_FLAG
-#endif
-
 static __u32 futex;
-
-static void queue_futex_wait(struct io_uring *ring)
-{
-	struct io_uring_sqe *sqe = iou_get_sqe(ring);
-
-	sqe->opcode = IORING_OP_FUTEX_WAIT;
-	sqe->fd = FUTEX2_SIZE_U32 | FUTEX2_PRIVATE;
-	sqe->addr = (unsigned long)&futex;
-	sqe->addr2 = futex;
-	sqe->addr3 = FUTEX_BITSET_MATCH_ANY;
-	sqe->user_data = FUTEX;
-}
 
 /* Run a process that submits the chain, and exits after the program has ended the flow. */
 static void run_process(FIXTURE_DATA(aux) *self, unsigned int setup, int sig)
@@ -47,7 +26,7 @@ static void run_process(FIXTURE_DATA(aux) *self, unsigned int setup, int sig)
 					 ring.ring_fd, NULL))
 		_exit(1);
 	iou_queue_bpf(&ring, 0, FLOW)->flags = IOSQE_IO_LINK;
-	queue_futex_wait(&ring);
+	iou_prep_futex_wait(iou_get_sqe(&ring), &futex, FUTEX);
 	if (iou_submit(&ring) != 2)
 		_exit(2);
 	if (!iou_until(&ring, aux_nr_events(self) >= 2))

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "cancel.h"
+#include "futex.h"
 
 /* The chain behind the flow is cancelled at once. */
 TEST_F(cancel, flow_with_chain)
@@ -343,12 +344,7 @@ static void children_of_all_kinds(FIXTURE_DATA(cancel) *self, const char *fifo,
 
 	self->ts.tv_sec = 3600;
 	io_uring_prep_timeout(&sqes[1], &self->ts, 0, 0);
-	/* FUTEX2_SIZE_U32, private, any bit */
-	memset(&sqes[2], 0, sizeof(sqes[2]));
-	sqes[2].opcode = IORING_OP_FUTEX_WAIT;
-	sqes[2].fd = 0x02 | 128;
-	sqes[2].addr = (unsigned long)futex;
-	sqes[2].addr3 = ~0U;
+	iou_prep_futex_wait(&sqes[2], futex, 0);
 	memset(&sqes[3], 0, sizeof(sqes[3]));
 	sqes[3].opcode = IORING_OP_WAITID;
 	sqes[3].fd = pid;

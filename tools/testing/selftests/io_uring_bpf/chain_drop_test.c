@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Removal of requests from the chain behind a flow */
 #include "edit.h"
+#include "futex.h"
 #include "process.h"
-
-#include <linux/futex.h>
 
 TEST_F(edit, one_in_silence)
 {
@@ -289,11 +288,7 @@ TEST_F(edit, tracked_member_and_exit)
 		iou_prep_read(sqe, self->pipe[0], self->buf, LEN, 0, OTHER);
 		sqe = iou_queue_bpf(&ring, 0, FLOW);
 		sqe->flags = IOSQE_IO_LINK;
-		sqe = iou_get_sqe(&ring);
-		sqe->opcode = IORING_OP_FUTEX_WAIT;
-		sqe->fd = FUTEX2_SIZE_U32 | FUTEX2_PRIVATE;
-		sqe->addr = (uintptr_t)&futex;
-		sqe->addr3 = ~0U;
+		iou_prep_futex_wait(iou_get_sqe(&ring), &futex, 0);
 		_exit(iou_submit(&ring) != 3 || iou_wait_cqe(&ring, &cqe));
 	}
 	gone = wait_for(pid, &status, 0);

@@ -3,9 +3,8 @@
  * A thread exits with a flow in flight. Its process continues, and possibly the
  * ring.
  */
-#include "iou_bpf.h"
+#include "futex.h"
 
-#include <linux/futex.h>
 #include <pthread.h>
 
 #include "kselftest_harness.h"
@@ -14,14 +13,6 @@
 #define FLOW		0xf10aULL
 #define FUTEX		0xf07eULL
 #define LIMIT_MS	5000
-
-/* missing from the headers of some C libraries */
-#ifndef FUTEX2_SIZE_U32
-#define FUTEX2_SIZE_U32		0x02
-#endif
-#ifndef FUTEX2_PRIVATE
-#define FUTEX2_PRIVATE		FUTEX_PRIVATE_FLAG
-#endif
 
 FIXTURE(exit_thread) {
 	struct io_uring ring;
@@ -65,14 +56,7 @@ FIXTURE_TEARDOWN(exit_thread)
 
 static void queue_futex_wait(FIXTURE_DATA(exit_thread) *self)
 {
-	struct io_uring_sqe *sqe = iou_get_sqe(&self->ring);
-
-	sqe->opcode = IORING_OP_FUTEX_WAIT;
-	sqe->fd = FUTEX2_SIZE_U32 | FUTEX2_PRIVATE;
-	sqe->addr = (unsigned long)&self->futex;
-	sqe->addr2 = self->futex;
-	sqe->addr3 = FUTEX_BITSET_MATCH_ANY;
-	sqe->user_data = FUTEX;
+	iou_prep_futex_wait(iou_get_sqe(&self->ring), &self->futex, FUTEX);
 }
 
 static __u64 nr_runs(FIXTURE_DATA(exit_thread) *self)
