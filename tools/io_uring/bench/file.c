@@ -6,9 +6,9 @@
  * append: 512 bytes to a log, which is synced every 64 of them, an operation is
  * one append with its share of that.
  *
- * These two are on ext4, which doesn't do buffered writes without sleeping:
- * io_uring has a worker do them, whoever has issued them. append waits for a
- * disk as well. So neither comes out exactly the same each time.
+ * These two are on ext4, where a buffered write can sleep, so io_uring gives
+ * each write to a worker. append also waits for a disk. So the figures of both
+ * vary from run to run.
  *
  * The -xfs ones are on XFS, which does such writes in place. The -direct ones
  * are on XFS as well, past the page cache. A worker does each sync there, as on

@@ -76,7 +76,7 @@ static inline bool tcp_fill(void)
 	return false;
 }
 
-/* Discard what has not been sent, whoever has the sockets open. */
+/* Discard unsent data. This also works while other processes have the sockets open. */
 static inline int tcp_reset(void)
 {
 	struct sockaddr any = { .sa_family = AF_UNSPEC };

@@ -264,7 +264,7 @@ static void complete_and_cancel(struct __test_metadata *_metadata,
 	ASSERT_NO_CQE(&self->ring);
 	ASSERT_EQ(0, bss->nr_cancel);
 	ASSERT_EQ(event == BPF_IO_URING_START ? 1 : 2, bss->nr_events);
-	/* nobody reads from the pipe any more */
+	/* the pipe has no reader left */
 	ASSERT_EQ(4, write(self->pipe[1], "left", 4));
 	ASSERT_EQ(4, read(self->pipe[0], self->buf, 4));
 }

@@ -35,7 +35,7 @@ FIXTURE(iowq_ended) {
 	struct io_uring ring;
 	struct iowq *skel;
 	struct bpf_link *link;
-	/* nobody writes to it */
+	/* no data is ever written to it */
 	int pair[2];
 	int pipe[2];
 	int fd;
