@@ -75,6 +75,7 @@ check-scripts:		## only the tests of the scripts
 	@$(S)/tests/run
 
 lint: series tree	## checkpatch patch by patch; W=1, sparse, kernel-doc, Sphinx
+	@$(S)/deps.sh lint
 	@$(S)/lint.sh
 
 bisect: series		## build, boot and test each prefix of the series [RANGE=FIRST..LAST] [BUILD_ONLY=1]

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# usage: scripts/deps.sh [bench]
+# usage: scripts/deps.sh [bench | lint]
 #
 # Installs what building and booting the kernel takes: packages of the
 # machine's own Debian (12 or 13), and virtme-ng into the cache, as Debian 12
 # has none. Ends at once if everything is there. For the benchmark, with what
-# draws its plots and makes its XFS.
+# draws its plots and makes its XFS, and for "make lint" with Sphinx.
 
 . "$(dirname "$0")/lib.sh"
 . "$TOP/scripts/apt-private.sh"
@@ -20,10 +20,11 @@ PACKAGES=(
 	qemu-system-x86 udev e2fsprogs busybox-static
 	python3 python3-argcomplete python3-requests python3-pkg-resources
 	# checks of the series
-	sparse perl codespell python3-ply python3-git python3-sphinx python3-yaml
+	sparse perl codespell python3-ply python3-git
 )
 
 [ "${1:-}" != bench ] || PACKAGES+=(python3-matplotlib xfsprogs)
+[ "${1:-}" != lint ] || PACKAGES+=(python3-sphinx python3-yaml)
 
 missing()
 {

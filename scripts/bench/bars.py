@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What the figures have to reach: bars that fail the run, and goals that don't.
+"""What the figures have to reach.
 
-A goal that is not reached is "missed".
+A bar that is not reached fails the run, unless it is not gating: then it is "missed".
+A goal is beyond its bar, and fails nothing.
 """
 import rows as names
 
@@ -11,7 +12,7 @@ FLOWS = ('flow', 'flow-again')
 HOPS = {'nop': (320, 222), 'nop-tw': (470, 375), 'nullblk512': (4045, 3730),
         'read64': (965, 655)}
 
-# goals that are not reached yet
+# not reached yet, so not gating
 WALKS = {'short-read': (3600, 2900), 'btree': (25400, 22950)}
 
 # what a ring without a program may seem to pay: per cent, and instructions
@@ -213,7 +214,7 @@ def flat(scaling):
         yield Bar('%s: growth by length, per cent' % arm,
                   growth([r['insn'] - once / r['length'] for r in chain]), 2, goal=1)
         yield Bar('%s: growth by flows at once, per cent' % arm,
-                  growth([r['insn'] for r in by_flows(mine)]), 2, gating=False)
+                  growth([r['insn'] for r in by_flows(mine)]), 25, goal=2)
 
 
 def all_bars(results, scaling, bloat, recorded=()):

@@ -22,7 +22,7 @@ build_plugin()
 		die "the counter does not build, see build/log/bench-plugin"
 }
 
-# XFS on a disk of null_blk that keeps what is written, so that nobody waits for
+# XFS on a disk of null_blk that keeps what is written, so that no task waits for
 # the host. With lazytime: else the first write after each tick of the clock
 # sleeps, to log the file's new time. A kernel without XFS goes without.
 guest_xfs()

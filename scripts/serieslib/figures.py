@@ -13,6 +13,7 @@ Rows are arms and columns are workloads, or the other way round. A figure ends
 where the name of its column does, and is "n/a" where nothing is recorded. The
 overhead is what the kernel with the series takes more than the one without it.
 """
+import functools
 import json
 import os
 import re
@@ -24,6 +25,7 @@ NONE = 'n/a'
 _HEAD = re.compile(r' *(instructions|overhead) {2,}\S')
 
 
+@functools.cache
 def _recorded():
     """{(kernel, workload, arm): instructions}, and the same by arm and workload."""
     found = {}
@@ -65,14 +67,13 @@ def _fill(rel, text):
     for nr, line in enumerate(lines):
         head = _HEAD.match(line)
         if head:
-            recorded = _recorded()
             columns = [(m[0], m.end()) for m in re.finditer(r'\S+', line)][1:]
             kind = head[1]
         elif not line:
             columns = None
         elif columns and line.strip('= '):
             try:
-                lines[nr] = _row(recorded, kind, columns, line)
+                lines[nr] = _row(_recorded(), kind, columns, line)
             except Error as e:
                 errors.append('%s:%d: %s' % (rel, nr + 1, e))
     fail_if(errors)
