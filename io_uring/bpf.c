@@ -18,11 +18,8 @@
  * Only io_bpf_settle() completes a flow: one with IO_BPF_F_ENDING that has neither
  * children nor records, does not wait, and has neither an event nor task work queued.
  */
-#include <linux/kernel.h>
-#include <linux/errno.h>
 #include <linux/nospec.h>
 #include <linux/slab.h>
-#include <linux/io_uring.h>
 
 #include "bpf_int.h"
 #include "cancel.h"
@@ -67,8 +64,6 @@ void io_bpf_ring_exit(struct io_ring_ctx *ctx)
 {
 	struct io_bpf_ring *br = ctx->bpf_ring;
 
-	if (!br)
-		return;
 	/* no flow waits any more, but the timer function might still be returning */
 	hrtimer_cancel(&br->own.timer);
 	scoped_guard(mutex, &br->lock) {
@@ -422,8 +417,7 @@ int io_bpf_cancel(struct io_ring_ctx *ctx, struct io_cancel_data *cd,
 	int ret = -ENOENT;
 
 	/* a flow is never a child: skip the search */
-	if (!io_has_bpf(ctx) ||
-	    (cd->flags & IO_CANCEL_BPF_CHILDREN) ||
+	if ((cd->flags & IO_CANCEL_BPF_CHILDREN) ||
 	    (cd->req && cd->req->opcode != IORING_OP_BPF))
 		return ret;
 	io_ring_submit_lock(ctx, issue_flags);
@@ -448,8 +442,6 @@ int io_bpf_cancel(struct io_ring_ctx *ctx, struct io_cancel_data *cd,
 bool io_bpf_remove_all(struct io_ring_ctx *ctx, struct io_uring_task *tctx,
 		       bool cancel_all)
 {
-	if (!io_has_bpf(ctx))
-		return false;
 	/* the task can wait for a request whose completion waits in a flow */
 	io_bpf_resume_all(&ctx->bpf_ring->room);
 	return io_cancel_remove_all(ctx, tctx, &ctx->bpf_ring->active,

@@ -53,6 +53,14 @@ bool io_bpf_wants_record(struct io_kiocb *req);
 bool io_bpf_record(struct io_kiocb *req, s32 res, u32 cflags, const u64 *big);
 bool io_bpf_child_ending(struct io_kiocb *req);
 bool io_bpf_child_to_cancel(struct io_kiocb *req);
+int io_bpf_cancel(struct io_ring_ctx *ctx, struct io_cancel_data *cd,
+		  unsigned int issue_flags);
+bool io_bpf_remove_all(struct io_ring_ctx *ctx, struct io_uring_task *tctx,
+		       bool cancel_all);
+void io_bpf_init_tctx(struct io_uring_task *tctx);
+void io_bpf_clean_tctx(struct io_uring_task *tctx);
+void io_bpf_overflow_ended(struct io_ring_ctx *ctx);
+void io_bpf_ring_exit(struct io_ring_ctx *ctx);
 
 /* io_uring.c, for io_bpf_flush() */
 void io_post_compl_reqs(struct io_ring_ctx *ctx);
@@ -65,8 +73,6 @@ static inline bool io_has_bpf(struct io_ring_ctx *ctx)
 	/* lockless callers: set before any flow or program that they look for */
 	return data_race(ctx->int_flags) & IO_RING_F_BPF;
 }
-
-#ifdef CONFIG_IO_URING_BPF_PROG
 
 /* Return true if a program issued @req as a child of its flow. */
 static inline bool io_bpf_is_child(struct io_kiocb *req)
@@ -102,32 +108,6 @@ static inline void io_bpf_mark_seen(struct io_kiocb *req)
 	req->flags |= REQ_F_BPF;
 	req->bpf_id = IO_BPF_ID_SEEN;
 }
-
-int io_bpf_cancel(struct io_ring_ctx *ctx, struct io_cancel_data *cd,
-		  unsigned int issue_flags);
-bool io_bpf_remove_all(struct io_ring_ctx *ctx, struct io_uring_task *tctx,
-		       bool cancel_all);
-void io_bpf_init_tctx(struct io_uring_task *tctx);
-void io_bpf_clean_tctx(struct io_uring_task *tctx);
-void io_bpf_overflow_ended(struct io_ring_ctx *ctx);
-void io_bpf_ring_exit(struct io_ring_ctx *ctx);
-
-#else
-
-static inline bool io_bpf_is_child(struct io_kiocb *req) { return false; }
-static inline bool io_bpf_defer_timeout(struct io_kiocb *req) { return false; }
-static inline bool io_bpf_keep_async(struct io_kiocb *req) { return false; }
-static inline void io_bpf_mark_seen(struct io_kiocb *req) { }
-static inline int io_bpf_cancel(struct io_ring_ctx *ctx, struct io_cancel_data *cd,
-				unsigned int issue_flags) { return -ENOENT; }
-static inline bool io_bpf_remove_all(struct io_ring_ctx *ctx, struct io_uring_task *tctx,
-				     bool cancel_all) { return false; }
-static inline void io_bpf_init_tctx(struct io_uring_task *tctx) { }
-static inline void io_bpf_clean_tctx(struct io_uring_task *tctx) { }
-static inline void io_bpf_overflow_ended(struct io_ring_ctx *ctx) { }
-static inline void io_bpf_ring_exit(struct io_ring_ctx *ctx) { }
-
-#endif
 
 /* Hide the completion from the programs of the ring, if there are any. */
 static inline void io_bpf_unwatch(struct io_kiocb *req)

@@ -6,13 +6,10 @@
  * checked and do not change. A reissue sets only offset, address and length, and
  * resets the request to its state before the issue.
  */
-#include <linux/kernel.h>
-#include <linux/errno.h>
 #include <linux/audit.h>
 #include <linux/cred.h>
 #include <linux/file.h>
 #include <linux/btf.h>
-#include <linux/io_uring.h>
 
 #include "bpf_int.h"
 #include "bpf_filter.h"
@@ -177,7 +174,8 @@ static __always_inline bool io_bpf_again_is_plain(struct io_kiocb *req)
 	return io_bpf_again_defs[req->opcode].prep &&
 	       !(req->bpf_id & ~(U16_MAX | IO_BPF_ID_ASYNC)) &&
 	       (req->file || !io_issue_defs[req->opcode].needs_file) &&
-	       !req->ctx->bpf_filters && !audit_context();
+	       !(req->ctx->flags & IORING_SETUP_IOPOLL) && !req->ctx->bpf_filters &&
+	       !audit_context();
 }
 
 /* Stage the reissue of a child that is not plain, or return why it is refused. */

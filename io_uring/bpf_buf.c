@@ -6,13 +6,10 @@
  * memory is valid until the program returns. User space and devices can write to
  * the memory concurrently.
  */
-#include <linux/kernel.h>
-#include <linux/errno.h>
 #include <linux/bvec.h>
 #include <linux/highmem.h>
 #include <linux/nospec.h>
 #include <linux/btf.h>
-#include <linux/io_uring.h>
 #include <linux/uio.h>
 
 #include "bpf_int.h"

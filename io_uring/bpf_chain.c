@@ -8,9 +8,6 @@
  * of the flow. A chain with a member that failed its preparation fails at its
  * head, so no flow of that chain runs.
  */
-#include <linux/kernel.h>
-#include <linux/errno.h>
-#include <linux/io_uring.h>
 #include <linux/nospec.h>
 #include <linux/btf.h>
 #include <trace/events/io_uring.h>
@@ -330,23 +327,6 @@ struct bpf_iter_io_uring_chain_kern {
 	union bpf_io_uring_member	member;
 } __aligned(8);
 
-static int io_bpf_check_linked(const struct io_uring_sqe *sqe)
-{
-	if (sqe->opcode >= IORING_OP_LAST)
-		return -EINVAL;
-	switch (sqe->opcode) {
-	case IORING_OP_LINK_TIMEOUT:
-	case IORING_OP_NOP128:
-	case IORING_OP_URING_CMD128:
-	case IORING_OP_BPF:
-		return -EOPNOTSUPP;
-	}
-	/* the request and the flow would wait for each other */
-	if (sqe->flags & IOSQE_IO_DRAIN)
-		return -EOPNOTSUPP;
-	return 0;
-}
-
 static int io_bpf_stage_edit(struct bpf_io_uring_ctx *ctx, u32 index,
 			     u64 flags, u8 op)
 {
@@ -528,8 +508,8 @@ __bpf_kfunc int bpf_io_uring_unlink(struct bpf_io_uring_ctx *ctx, u32 index,
  * Context: as bpf_io_uring_drop()
  * Return: 0, or
  * -EINVAL: @sqe__sz, @flags or the opcode is invalid;
- * -EOPNOTSUPP: IOSQE_IO_DRAIN, IORING_OP_BPF, IORING_OP_LINK_TIMEOUT, an opcode
- * with a 128-byte SQE, or the program watches;
+ * -EOPNOTSUPP: IOSQE_IO_DRAIN, IORING_OP_BPF, IORING_OP_RECV_ZC,
+ * IORING_OP_LINK_TIMEOUT, an opcode with a 128-byte SQE, or the program watches;
  * -ENOBUFS: this run has linked 8 requests, or 128 linked requests are pending;
  * -ECANCELED: the flow is ending.
  */
@@ -539,7 +519,6 @@ __bpf_kfunc int bpf_io_uring_link(struct bpf_io_uring_ctx *ctx,
 	struct io_kiocb *flow = io_bpf_ctx_to_flow(ctx);
 	struct io_bpf_run *run = &flow->ctx->bpf_ring->run;
 	struct io_uring_sqe *copy;
-	int ret;
 
 	if (sqe__sz != sizeof(*copy) || flags)
 		return -EINVAL;
@@ -551,10 +530,13 @@ __bpf_kfunc int bpf_io_uring_link(struct bpf_io_uring_ctx *ctx,
 	/* user space might write to @sqe, so check the copy only */
 	copy = memcpy(&run->links[run->nr_links], sqe, sizeof(*copy));
 	barrier();
-	ret = io_bpf_check_linked(copy);
-	if (!ret)
-		run->nr_links++;
-	return ret;
+	if (copy->opcode >= IORING_OP_LAST)
+		return -EINVAL;
+	/* with IOSQE_IO_DRAIN, the request and the flow would wait for each other */
+	if (io_bpf_op_refused[copy->opcode] || (copy->flags & IOSQE_IO_DRAIN))
+		return -EOPNOTSUPP;
+	run->nr_links++;
+	return 0;
 }
 
 __bpf_kfunc_end_defs();

@@ -8,14 +8,9 @@
  * program runs while a handler holds buffers and credentials. CQEs that programs post
  * become requests as well, before the completion that the program has run for.
  */
-#include <linux/kernel.h>
-#include <linux/errno.h>
 #include <linux/sched/mm.h>
-#include <linux/io_uring.h>
 
 #include "bpf_int.h"
-#include "net.h"
-#include "openclose.h"
 
 /* not writable: the size of the CQE, and whether it is padding */
 #define IO_BPF_CFLAGS_RO	(IORING_CQE_F_32 | IORING_CQE_F_SKIP)
@@ -204,16 +199,11 @@ bool io_bpf_must_post(struct io_kiocb *req)
 		return true;
 	if (req->cqe.res < 0)
 		return false;
-	/* a record has no command data of its request */
-	if (req->bpf_id & IO_BPF_ID_AUX)
-		return req->opcode == IORING_OP_ACCEPT;
 	switch (req->opcode) {
 	case IORING_OP_ACCEPT:
 	case IORING_OP_SOCKET:
-		return io_net_new_fd(req);
 	case IORING_OP_OPENAT:
 	case IORING_OP_OPENAT2:
-		return io_open_new_fd(req);
 	case IORING_OP_FIXED_FD_INSTALL:
 		return true;
 	default:

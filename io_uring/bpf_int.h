@@ -391,6 +391,8 @@ bool io_bpf_flooded(struct io_uring_task *tctx);
 void io_bpf_resumed(struct io_bpf_ring *br, struct io_kiocb *req);
 
 /* bpf_issue.c */
+extern const bool io_bpf_op_refused[U8_MAX + 1];
+
 struct io_kiocb *io_bpf_issue_first(struct io_bpf_ring *br, struct io_kiocb *flow);
 struct io_kiocb *io_bpf_issue_sqes(struct io_bpf_ring *br, struct io_kiocb *flow);
 const struct io_uring_sqe *io_bpf_mode_sqe(struct io_bpf_ring *br,

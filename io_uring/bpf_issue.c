@@ -7,10 +7,7 @@
  * all checks that an application's SQE undergoes. Linked SQEs become a chain, as
  * consecutive SQEs of a submission do.
  */
-#include <linux/kernel.h>
-#include <linux/errno.h>
 #include <linux/cred.h>
-#include <linux/io_uring.h>
 #include <trace/events/io_uring.h>
 
 #include "bpf_int.h"
@@ -22,11 +19,11 @@
 				 IOSQE_IO_DRAIN)
 
 /*
- * Opcodes that cannot be a single child: some do not exist, post CQEs directly without
- * running the program, or need an SQE of 128 bytes. The table covers all values of the
- * field, so the index needs no array_index_nospec().
+ * Opcodes that a program cannot issue or link on their own: some do not exist, post CQEs
+ * directly without running the program, or need an SQE of 128 bytes. The table covers all
+ * values of the field, so the index needs no array_index_nospec().
  */
-static const bool io_bpf_op_refused[U8_MAX + 1] = {
+const bool io_bpf_op_refused[U8_MAX + 1] = {
 	[IORING_OP_LINK_TIMEOUT]	= true,
 	[IORING_OP_RECV_ZC]		= true,
 	[IORING_OP_NOP128]		= true,
@@ -51,16 +48,12 @@ const struct io_uring_sqe *io_bpf_mode_sqe(struct io_bpf_ring *br,
 /*
  * Set the credentials of a child without a personality to those with which the ring
  * issues SQEs. An SQ thread has these only during submission, not in task work.
- *
- * On a ring with IORING_SETUP_IOPOLL, set REQ_F_CREDS in any case: bpf_io_uring_again()
- * uses io_bpf_issue_child_slow() for a child with this flag.
  */
 void io_bpf_mode_child(struct io_kiocb *req)
 {
-	const struct io_ring_ctx *ctx = req->ctx;
-	const struct cred *creds = ctx->sq_creds ?: current_cred();
+	const struct cred *creds = req->ctx->sq_creds ?: current_cred();
 
-	if (creds == current_real_cred() && !(ctx->flags & IORING_SETUP_IOPOLL))
+	if (creds == current_real_cred())
 		return;
 	req->creds = get_cred(creds);
 	req->flags |= REQ_F_CREDS;

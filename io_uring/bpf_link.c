@@ -6,8 +6,6 @@
  * holds a reference to the other: a link in the file table of its ring would keep
  * both alive forever.
  */
-#include <linux/kernel.h>
-#include <linux/errno.h>
 #include <linux/init.h>
 #include <linux/nospec.h>
 #include <linux/bpf.h>
@@ -16,7 +14,6 @@
 #include <linux/btf_ids.h>
 #include <linux/cleanup.h>
 #include <linux/file.h>
-#include <linux/io_uring.h>
 
 #include "bpf_int.h"
 
@@ -75,6 +72,8 @@ static struct io_bpf_ring *io_bpf_ring_get(struct io_ring_ctx *ctx)
 		if (!br)
 			return ERR_PTR(-ENOMEM);
 		ctx->bpf_ring = br;
+		/* never cleared, so that completions in flight need not be looked at */
+		ctx->int_flags |= IO_RING_F_BPF;
 		/* children need io_bpf_submit_child_mode() */
 		if (ctx->flags & (IORING_SETUP_SQPOLL | IORING_SETUP_IOPOLL |
 				  IORING_SETUP_CQE32 | IORING_SETUP_SQE128))
@@ -104,8 +103,6 @@ static int io_bpf_link_fill_slot(struct io_bpf_link *l)
 		return -EBUSY;
 	io_bpf_link_set_prog(l, l->link.prog);
 	l->attached = true;
-	/* never cleared, so that completions in flight need not be looked at */
-	br->ctx->int_flags |= IO_RING_F_BPF;
 	return 0;
 }
 
@@ -206,17 +203,6 @@ static const struct bpf_link_ops io_bpf_link_ops = {
 	.fill_link_info	= io_bpf_link_fill_info,
 };
 
-/* Return the file of the ring, with a reference. */
-static struct file *io_bpf_link_get_file(u32 fd, bool registered)
-{
-	struct file *file = io_uring_ctx_get_file(fd, registered);
-
-	/* the task, which has registered the file, holds the only reference */
-	if (registered && !IS_ERR(file))
-		get_file(file);
-	return file;
-}
-
 static int io_bpf_link_parse(struct io_bpf_link *l, const union bpf_attr *attr)
 {
 	struct io_bpf_match *m = &l->match;
@@ -270,6 +256,7 @@ int bpf_io_uring_link_attach(const union bpf_attr *attr, struct bpf_prog *prog)
 	struct io_bpf_link *l __free(kfree) = kzalloc_obj(*l, GFP_KERNEL_ACCOUNT);
 	struct file *file __free(fput) = NULL;
 	struct bpf_link_primer primer;
+	bool registered;
 	int ret;
 
 	if (!l)
@@ -277,10 +264,13 @@ int bpf_io_uring_link_attach(const union bpf_attr *attr, struct bpf_prog *prog)
 	ret = io_bpf_link_parse(l, attr);
 	if (ret)
 		return ret;
-	file = io_bpf_link_get_file(attr->link_create.target_fd,
-				    l->flags & BPF_F_IOURING_REGISTERED_RING);
+	registered = l->flags & BPF_F_IOURING_REGISTERED_RING;
+	file = io_uring_ctx_get_file(attr->link_create.target_fd, registered);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
+	/* the task, which has registered the file, holds the only reference */
+	if (registered)
+		get_file(file);
 	l->br = io_bpf_ring_get(file->private_data);
 	if (IS_ERR(l->br))
 		return PTR_ERR(l->br);

@@ -26,14 +26,11 @@
  * A child that completes in place while the list is empty is not put on the list: its
  * program runs at once.
  */
-#include <linux/kernel.h>
-#include <linux/errno.h>
 #include <linux/file.h>
 #include <linux/blkdev.h>
 #include <linux/filter.h>
 #include <linux/indirect_call_wrapper.h>
 #include <linux/rcupdate_trace.h>
-#include <linux/io_uring.h>
 
 #include "bpf_int.h"
 #include "alloc_cache.h"
@@ -430,18 +427,25 @@ static __always_inline struct io_kiocb *io_bpf_child_event(struct io_bpf_ring *b
 	return req;
 }
 
+/* Fill the context for START or CANCEL. */
+static inline void io_bpf_fill_flow(struct bpf_io_uring_ctx *bctx,
+				    struct io_kiocb *flow, u8 event)
+{
+	bctx->user_data = flow->cqe.user_data;
+	bctx->event = event;
+	bctx->opcode = IORING_OP_BPF;
+	bctx->flags = io_bpf_next_flag(flow);
+}
+
 /* Tell the program that its flow was cancelled, before the children are cancelled. */
 static void io_bpf_run_cancel(struct io_bpf_ring *br, const struct bpf_prog *prog,
 			      struct io_kiocb *flow)
 {
 	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(flow);
 
-	bctx->user_data = flow->cqe.user_data;
+	io_bpf_fill_flow(bctx, flow, BPF_IO_URING_CANCEL);
 	bctx->res = flow->cqe.res;
 	bctx->cflags = 0;
-	bctx->event = BPF_IO_URING_CANCEL;
-	bctx->opcode = IORING_OP_BPF;
-	bctx->flags = io_bpf_next_flag(flow);
 	io_bpf_run_prog(br, prog, bctx, NULL);
 	/* other kfuncs fail during CANCEL */
 	if (br->run.nr_cqes)
@@ -455,10 +459,7 @@ static struct io_kiocb *io_bpf_run_start(struct io_bpf_ring *br,
 	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(flow);
 	u32 verdict;
 
-	bctx->user_data = flow->cqe.user_data;
-	bctx->event = BPF_IO_URING_START;
-	bctx->opcode = IORING_OP_BPF;
-	bctx->flags = io_bpf_next_flag(flow);
+	io_bpf_fill_flow(bctx, flow, BPF_IO_URING_START);
 	verdict = __io_bpf_run_prog(br, prog, bctx, NULL);
 	/* START has no result that could become that of the flow */
 	bctx->res = 0;
@@ -659,13 +660,6 @@ static void io_bpf_post_passed(struct io_bpf_ring *br)
 	state->compl_reqs = rest;
 }
 
-/* Return true if there is anything to post, free or commit, or a drain is active. */
-static bool io_bpf_passed(struct io_bpf_ring *br)
-{
-	return br->last || br->ctx->submit_state.cq_flush ||
-	       (br->ctx->int_flags & IO_RING_F_DRAIN_ACTIVE);
-}
-
 /* Determine whose programs may run in this flush. */
 static __always_inline void io_bpf_begin(struct io_bpf_ring *br)
 {
@@ -714,7 +708,7 @@ static void io_bpf_rounds(struct io_bpf_ring *br)
 			io_bpf_walk(br);
 		if (unlikely(!hlist_empty(&br->kills)))
 			io_bpf_cancel_ending(br);
-		if (io_bpf_passed(br))
+		if (io_bpf_post_waits(br) || (ctx->int_flags & IO_RING_F_DRAIN_ACTIVE))
 			io_bpf_post_passed(br);
 		else if (!(ctx->int_flags & (IO_RING_F_TASK_COMPLETE |
 					     IO_RING_F_SYSCALL_IOPOLL)))

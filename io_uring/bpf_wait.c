@@ -30,12 +30,10 @@
  * Lifetime: a queued request is in flight, and holds references to its task and ring.
  * io_bpf_clean_tctx() removes all queued requests before the task exits.
  */
-#include <linux/kernel.h>
 #include <linux/blkdev.h>
 #include <linux/hrtimer.h>
 #include <linux/sched/cputime.h>
 #include <linux/sched/signal.h>
-#include <linux/io_uring.h>
 
 #include "bpf_int.h"
 
@@ -248,8 +246,7 @@ void io_bpf_overflow_ended(struct io_ring_ctx *ctx)
 {
 	lockdep_assert_held(&ctx->uring_lock);
 
-	if (ctx->bpf_ring)
-		io_bpf_resume_all(&ctx->bpf_ring->room);
+	io_bpf_resume_all(&ctx->bpf_ring->room);
 }
 
 /* Count a CQE of a multishot request that a watching program has dropped. */

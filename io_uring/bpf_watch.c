@@ -2,10 +2,8 @@
 /*
  * Programs that watch requests of the application
  */
-#include <linux/kernel.h>
 #include <linux/bitops.h>
 #include <linux/filter.h>
-#include <linux/io_uring.h>
 
 #include "bpf_int.h"
 

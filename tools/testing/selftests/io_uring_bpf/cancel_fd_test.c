@@ -97,9 +97,7 @@ TEST_F(cancel, accept)
 	close(fd);
 }
 
-/*
- * A direct descriptor: the application has chosen the slot, or must learn it.
- */
+/* A direct descriptor, in a slot that the application has chosen, or the kernel. */
 TEST_F(cancel, direct_descriptor)
 {
 	struct io_uring_cqe cqes[3];
@@ -109,7 +107,8 @@ TEST_F(cancel, direct_descriptor)
 	ASSERT_EQ(0, io_uring_register_files(&self->ring, fds, 2));
 	prep_socket(&self->skel->bss->sqes[0]);
 	self->skel->bss->sqes[0].file_index = 1;
-	run(_metadata, self, cqes, 2);
+	run(_metadata, self, cqes, 3);
+	ASSERT_HAS_CQE(cqes, 3, CHILD, 0);
 
 	bpf_link__destroy(self->link);
 	self->skel->bss->nr_events = 0;
