@@ -18,6 +18,7 @@
  * Only io_bpf_settle() completes a flow: one with IO_BPF_F_ENDING that has neither
  * children nor records, does not wait, and has neither an event nor task work queued.
  */
+#include <linux/btf.h>
 #include <linux/nospec.h>
 #include <linux/slab.h>
 
@@ -364,16 +365,17 @@ void io_bpf_end(struct io_bpf_ring *br, struct io_kiocb *flow)
 {
 	lockdep_assert_held(&br->ctx->uring_lock);
 
-	hlist_del_init(&flow->hash_node);
 	/* one search suffices: a child in task work checks io_bpf_child_ending() */
-	if (!(flow->bpf_flow.flags & IO_BPF_F_SEARCHED))
+	if (!(flow->bpf_flow.flags & IO_BPF_F_SEARCHED)) {
+		hlist_del_init(&flow->hash_node);
 		hlist_add_head(&flow->hash_node, &br->kills);
+	}
 	io_bpf_settle(flow);
 }
 
 /*
- * Return true if the flow of the child is ending. A cancellation does not find a child
- * that is in task work, so the task work of the child checks this.
+ * Return true if the child ends with its flow, which is ending. A cancellation does not
+ * find a child that is in task work, so the task work of the child checks this.
  */
 bool io_bpf_child_ending(struct io_kiocb *req)
 {
@@ -381,19 +383,40 @@ bool io_bpf_child_ending(struct io_kiocb *req)
 
 	lockdep_assert_held(&req->ctx->uring_lock);
 
-	return flow->bpf_flow.flags & IO_BPF_F_ENDING;
+	return (flow->bpf_flow.flags & IO_BPF_F_ENDING) && !io_bpf_op_releases(req->opcode);
+}
+
+/* Return true if the last run of the flow has asked for the cancellation of the child. */
+static bool io_bpf_child_named(struct io_kiocb *req)
+{
+	struct io_bpf_run *run = &req->ctx->bpf_ring->run;
+	unsigned int i;
+
+	if (run->cancel_all)
+		return !io_bpf_op_releases(req->opcode);
+	for (i = 0; i < run->nr_cancels; i++) {
+		if (req->cqe.user_data == run->cancels[i])
+			return true;
+	}
+	return false;
 }
 
 /*
- * Return true if @req is a child that the current task is to cancel: its flow is ending,
- * and CANCEL has run. The children of another task belong to the mm of that task.
+ * Return true if @req is a child that the current task is to cancel: for
+ * bpf_io_uring_cancel(), or because its flow is ending, and CANCEL has run. The children
+ * of another task belong to the mm of that task.
  */
-bool io_bpf_child_to_cancel(struct io_kiocb *req)
+bool io_bpf_child_to_cancel(struct io_kiocb *req, const struct io_cancel_data *cd)
 {
-	return io_bpf_is_child(req) && io_bpf_child_ending(req) &&
-	       (req->tctx == current->io_uring || (current->flags & PF_KTHREAD)) &&
-	       !(io_bpf_child_flow(req->ctx->bpf_ring, req)->bpf_flow.flags &
-		 IO_BPF_F_CANCEL);
+	struct io_kiocb *flow;
+
+	if (!io_bpf_is_child(req))
+		return false;
+	flow = io_bpf_child_flow(req->ctx->bpf_ring, req);
+	if (cd->bpf_flow)
+		return flow == cd->bpf_flow && io_bpf_child_named(req);
+	return io_bpf_child_ending(req) && !(flow->bpf_flow.flags & IO_BPF_F_CANCEL) &&
+	       (req->tctx == current->io_uring || (current->flags & PF_KTHREAD));
 }
 
 /* Cancel the flow, which completes in its own task. Return true if it was not ending. */
@@ -462,11 +485,14 @@ void io_bpf_cancel_slot(struct io_bpf_ring *br, u32 slot)
 		    !(flow->bpf_flow.flags & IO_BPF_F_ENDING))
 			io_bpf_cancel_flow(flow);
 	}
-	/* no CANCEL for the next program of the slot, which does not know these flows */
+	/* no events for the next program of the slot, which does not know these flows */
 	for (i = 0; i < br->max_flows; i++) {
 		flow = br->flows[i];
-		if (!IO_BPF_IS_FREE_FLOW(flow) && flow->bpf_flow.slot == slot)
-			flow->bpf_flow.flags &= ~IO_BPF_F_CANCEL;
+		if (IO_BPF_IS_FREE_FLOW(flow) || flow->bpf_flow.slot != slot ||
+		    !(flow->bpf_flow.flags & IO_BPF_F_ENDING))
+			continue;
+		flow->bpf_flow.flags &= ~IO_BPF_F_CANCEL;
+		flow->bpf_flow.flags |= IO_BPF_F_DETACHED;
 	}
 }
 
@@ -528,3 +554,84 @@ void io_bpf_cancel_ending(struct io_bpf_ring *br)
 		}
 	}
 }
+
+/* Cancel the children that the run has named, in one search. */
+void io_bpf_apply_cancels(struct io_bpf_ring *br, struct io_kiocb *flow)
+{
+	struct io_cancel_data cd = {
+		.ctx		= br->ctx,
+		.bpf_flow	= flow,
+		.flags		= IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY |
+				  IO_CANCEL_BPF_CHILDREN,
+		.seq		= atomic_inc_return(&br->ctx->cancel_seq),
+	};
+
+	lockdep_assert_held(&br->ctx->uring_lock);
+
+	io_cancel_each(current->io_uring, &cd);
+	br->run.nr_cancels = 0;
+	/* look at the clock: there can be thousands of requests */
+	br->slice = min(br->slice, 0);
+}
+
+static int io_bpf_stage_cancel(struct io_kiocb *flow, u64 user_data, u64 flags)
+{
+	struct io_bpf_run *run = &flow->ctx->bpf_ring->run;
+	bool all = flags & BPF_IO_URING_CANCEL_ALL;
+
+	if ((flags & ~(u64)BPF_IO_URING_CANCEL_ALL) || (all && user_data))
+		return -EINVAL;
+	if (flow->bpf_flow.flags & IO_BPF_F_ENDING)
+		return io_bpf_is_watch(flow) ? -EOPNOTSUPP : -ECANCELED;
+	if (!io_bpf_ctx(flow)->nr_children)
+		return -ENOENT;
+	if (!run->nr_cancels)
+		run->cancel_all = false;
+	if (all || run->cancel_all) {
+		run->cancel_all = true;
+		run->nr_cancels = 1;
+		return 0;
+	}
+	if (run->nr_cancels >= IO_BPF_MAX_CANCELS)
+		return -ENOBUFS;
+	run->cancels[run->nr_cancels++] = user_data;
+	return 0;
+}
+
+__bpf_kfunc_start_defs();
+
+/**
+ * bpf_io_uring_cancel - cancel children of the flow
+ * @ctx: context of the program
+ * @user_data: of the children to cancel; 0 with BPF_IO_URING_CANCEL_ALL
+ * @flags: 0 or BPF_IO_URING_CANCEL_ALL
+ *
+ * The children in flight are cancelled after the program has returned and before the
+ * requests of this run are issued or reissued. Each of them completes as usual, with
+ * -ECANCELED or, if the cancellation came too late, with its result. Requests of the
+ * application or of other flows are not cancelled, whatever their user_data.
+ *
+ * As with IORING_OP_ASYNC_CANCEL, some children are not found: a member of a chain that
+ * was not issued yet, a child on its way from one place of waiting to another, a zero-copy
+ * notification, and commands of drivers that cannot be cancelled. bpf_io_uring_complete()
+ * finds the first two as well. With BPF_IO_URING_CANCEL_ALL, requests that release
+ * something continue, see bpf_io_uring_issue().
+ *
+ * Context: BPF_IO_URING_START, COMPLETE and AUX of a flow. Called with ->uring_lock held,
+ * takes no lock, does not sleep.
+ * Return: 0, also if no child has @user_data, or
+ * -EINVAL: wrong @flags, or @user_data is not 0 with BPF_IO_URING_CANCEL_ALL;
+ * -ENOENT: no child of the flow is in flight or issued by this run;
+ * -ENOBUFS: this run has called bpf_io_uring_cancel() 8 times;
+ * -ECANCELED: the flow is ending, its children are cancelled anyway;
+ * -EOPNOTSUPP: a watching program has no flow.
+ */
+__bpf_kfunc int bpf_io_uring_cancel(struct bpf_io_uring_ctx *ctx, u64 user_data, u64 flags)
+{
+	struct io_kiocb *flow = io_bpf_ctx_to_flow(ctx);
+	int ret = io_bpf_stage_cancel(flow, user_data, flags);
+
+	return ret ? io_bpf_refused(&flow->ctx->bpf_ring->run, ret) : 0;
+}
+
+__bpf_kfunc_end_defs();

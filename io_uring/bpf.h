@@ -52,7 +52,7 @@ bool io_bpf_keep_tw(struct io_kiocb *req);
 bool io_bpf_wants_record(struct io_kiocb *req);
 bool io_bpf_record(struct io_kiocb *req, s32 res, u32 cflags, const u64 *big);
 bool io_bpf_child_ending(struct io_kiocb *req);
-bool io_bpf_child_to_cancel(struct io_kiocb *req);
+bool io_bpf_child_to_cancel(struct io_kiocb *req, const struct io_cancel_data *cd);
 int io_bpf_cancel(struct io_ring_ctx *ctx, struct io_cancel_data *cd,
 		  unsigned int issue_flags);
 bool io_bpf_remove_all(struct io_ring_ctx *ctx, struct io_uring_task *tctx,

@@ -179,10 +179,16 @@ static __always_inline bool io_bpf_again_is_plain(struct io_kiocb *req)
 }
 
 /* Stage the reissue of a child that is not plain, or return why it is refused. */
-static noinline int io_bpf_again_slow(struct io_bpf_ring *br)
+static noinline int io_bpf_again_slow(struct io_bpf_ring *br, struct io_kiocb *flow)
 {
 	struct io_kiocb *req = br->run.req;
 
+	if (flow->bpf_flow.flags & IO_BPF_F_ENDING)
+		return io_bpf_is_watch(flow) ? -EOPNOTSUPP : -ECANCELED;
+	if (!(io_bpf_ctx(flow)->flags & BPF_IO_URING_F_CHILD))
+		return -EINVAL;
+	if (br->run.again)
+		return -EALREADY;
 	if (req->bpf_id >= IO_BPF_ID_AUX || (req->flags & IO_BPF_AGAIN_REFUSE) ||
 	    !io_bpf_again_defs[req->opcode].prep)
 		return -EOPNOTSUPP;
@@ -230,21 +236,21 @@ __bpf_kfunc int bpf_io_uring_again(struct bpf_io_uring_ctx *ctx, u64 off,
 {
 	struct io_kiocb *flow = io_bpf_ctx_to_flow(ctx);
 	struct io_bpf_ring *br = flow->ctx->bpf_ring;
-	struct io_kiocb *req = br->run.req;
+	int ret;
 
-	if (unlikely(flow->bpf_flow.flags & IO_BPF_F_ENDING))
-		return io_bpf_is_watch(flow) ? -EOPNOTSUPP : -ECANCELED;
-	if (unlikely(!(ctx->flags & BPF_IO_URING_F_CHILD)))
-		return -EINVAL;
-	if (unlikely(br->run.again))
-		return -EALREADY;
+	if (unlikely((flow->bpf_flow.flags & IO_BPF_F_ENDING) || br->run.again ||
+		     !(ctx->flags & BPF_IO_URING_F_CHILD) ||
+		     !io_bpf_again_is_plain(br->run.req))) {
+		ret = io_bpf_again_slow(br, flow);
+		if (ret)
+			return io_bpf_refused(&br->run, ret);
+	} else {
+		br->run.again = IO_BPF_AGAIN_PLAIN;
+	}
 	/* ->prep() of the opcode checks these */
 	br->run.again_off = off;
 	br->run.again_addr = addr;
 	br->run.again_len = len;
-	if (unlikely(!io_bpf_again_is_plain(req)))
-		return io_bpf_again_slow(br);
-	br->run.again = IO_BPF_AGAIN_PLAIN;
 	return 0;
 }
 

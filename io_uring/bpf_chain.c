@@ -361,6 +361,38 @@ static int io_bpf_stage_edit(struct bpf_io_uring_ctx *ctx, u32 index,
 	return 0;
 }
 
+static int io_bpf_edit(struct bpf_io_uring_ctx *ctx, u32 index, u64 flags, u64 valid, u8 op)
+{
+	struct io_bpf_ring *br = io_bpf_ctx_to_flow(ctx)->ctx->bpf_ring;
+	int ret = flags & ~valid ? -EINVAL : io_bpf_stage_edit(ctx, index, flags, op);
+
+	return ret ? io_bpf_refused(&br->run, ret) : 0;
+}
+
+static int io_bpf_stage_link(struct io_kiocb *flow, const void *sqe, u32 size, u64 flags)
+{
+	struct io_bpf_run *run = &flow->ctx->bpf_ring->run;
+	struct io_uring_sqe *copy;
+
+	if (size != sizeof(*copy) || flags)
+		return -EINVAL;
+	if (flow->bpf_flow.flags & IO_BPF_F_ENDING)
+		return io_bpf_is_watch(flow) ? -EOPNOTSUPP : -ECANCELED;
+	if (run->nr_links >= IO_BPF_MAX_LINKS ||
+	    flow->bpf_flow.nr_linked + run->nr_links >= IO_BPF_MAX_LINKED)
+		return -ENOBUFS;
+	/* user space might write to @sqe, so check the copy only */
+	copy = memcpy(&run->links[run->nr_links], sqe, sizeof(*copy));
+	barrier();
+	if (copy->opcode >= IORING_OP_LAST)
+		return -EINVAL;
+	/* with IOSQE_IO_DRAIN, the request and the flow would wait for each other */
+	if (io_bpf_op_refused[copy->opcode] || (copy->flags & IOSQE_IO_DRAIN))
+		return -EOPNOTSUPP;
+	run->nr_links++;
+	return 0;
+}
+
 __bpf_kfunc_start_defs();
 
 /**
@@ -459,11 +491,10 @@ bpf_iter_io_uring_chain_destroy(struct bpf_iter_io_uring_chain *it)
 __bpf_kfunc int bpf_io_uring_drop(struct bpf_io_uring_ctx *ctx, u32 index,
 				  u64 flags)
 {
-	if (flags & ~(u64)(BPF_IO_URING_REST | BPF_IO_URING_POST_CANCELED))
-		return -EINVAL;
-	return io_bpf_stage_edit(ctx, index, flags,
-				 flags & BPF_IO_URING_POST_CANCELED ?
-				 IO_BPF_EDIT_CANCEL : IO_BPF_EDIT_DROP);
+	u8 op = flags & BPF_IO_URING_POST_CANCELED ? IO_BPF_EDIT_CANCEL : IO_BPF_EDIT_DROP;
+
+	return io_bpf_edit(ctx, index, flags,
+			   BPF_IO_URING_REST | BPF_IO_URING_POST_CANCELED, op);
 }
 
 /**
@@ -484,9 +515,7 @@ __bpf_kfunc int bpf_io_uring_drop(struct bpf_io_uring_ctx *ctx, u32 index,
 __bpf_kfunc int bpf_io_uring_unlink(struct bpf_io_uring_ctx *ctx, u32 index,
 				    u64 flags)
 {
-	if (flags & ~(u64)BPF_IO_URING_REST)
-		return -EINVAL;
-	return io_bpf_stage_edit(ctx, index, flags, IO_BPF_EDIT_UNLINK);
+	return io_bpf_edit(ctx, index, flags, BPF_IO_URING_REST, IO_BPF_EDIT_UNLINK);
 }
 
 /**
@@ -517,26 +546,9 @@ __bpf_kfunc int bpf_io_uring_link(struct bpf_io_uring_ctx *ctx,
 				  const void *sqe, u32 sqe__sz, u64 flags)
 {
 	struct io_kiocb *flow = io_bpf_ctx_to_flow(ctx);
-	struct io_bpf_run *run = &flow->ctx->bpf_ring->run;
-	struct io_uring_sqe *copy;
+	int ret = io_bpf_stage_link(flow, sqe, sqe__sz, flags);
 
-	if (sqe__sz != sizeof(*copy) || flags)
-		return -EINVAL;
-	if (flow->bpf_flow.flags & IO_BPF_F_ENDING)
-		return io_bpf_is_watch(flow) ? -EOPNOTSUPP : -ECANCELED;
-	if (run->nr_links >= IO_BPF_MAX_LINKS ||
-	    flow->bpf_flow.nr_linked + run->nr_links >= IO_BPF_MAX_LINKED)
-		return -ENOBUFS;
-	/* user space might write to @sqe, so check the copy only */
-	copy = memcpy(&run->links[run->nr_links], sqe, sizeof(*copy));
-	barrier();
-	if (copy->opcode >= IORING_OP_LAST)
-		return -EINVAL;
-	/* with IOSQE_IO_DRAIN, the request and the flow would wait for each other */
-	if (io_bpf_op_refused[copy->opcode] || (copy->flags & IOSQE_IO_DRAIN))
-		return -EOPNOTSUPP;
-	run->nr_links++;
-	return 0;
+	return ret ? io_bpf_refused(&flow->ctx->bpf_ring->run, ret) : 0;
 }
 
 __bpf_kfunc_end_defs();

@@ -190,8 +190,8 @@ void io_bpf_change_cqe(struct io_kiocb *req, const struct bpf_io_uring_ctx *bctx
 }
 
 /*
- * Return true if a completion that no program sees must be posted, because the
- * application has to learn of a file descriptor or buffer to release.
+ * Return true if a completion must be posted that no program sees, or whose program does
+ * not decide, because the application has to learn of a file descriptor or buffer.
  */
 bool io_bpf_must_post(struct io_kiocb *req)
 {
@@ -221,6 +221,40 @@ static unsigned int io_bpf_cqe_entries(struct io_bpf_ring *br, u32 flags)
 	return (pos + 1) & (br->ctx->cq_entries - 1) ? 2 : 3;
 }
 
+static int io_bpf_stage_cqe(struct io_bpf_ring *br, const struct io_uring_cqe *src, u32 size)
+{
+	struct io_bpf_run *run = &br->run;
+	struct io_ring_ctx *ctx = br->ctx;
+	bool is_big = size == 2 * sizeof(*src);
+	u32 entries, flags;
+
+	if (size != sizeof(*src) && !is_big)
+		return -EINVAL;
+	if (is_big && !(ctx->flags & (IORING_SETUP_CQE32 | IORING_SETUP_CQE_MIXED)))
+		return -EINVAL;
+	/* user space can change the flags in a map between two reads */
+	flags = READ_ONCE(src->flags);
+	if (flags & (IORING_CQE_F_32 | IORING_CQE_F_SKIP))
+		return -EINVAL;
+	if (run->nr_cqes >= IO_BPF_MAX_CQES)
+		return -ENOBUFS;
+	if (is_big)
+		flags |= ctx_cqe32_flags(ctx);
+	entries = io_bpf_cqe_entries(br, flags);
+	if (br->nr_staged + entries > io_bpf_cq_room(ctx) ||
+	    test_bit(IO_CHECK_CQ_OVERFLOW_BIT, &ctx->check_cq))
+		return -EBUSY;
+
+	br->nr_staged += entries;
+	run->cqes[run->nr_cqes].cqe.user_data = src->user_data;
+	run->cqes[run->nr_cqes].cqe.res = src->res;
+	run->cqes[run->nr_cqes].cqe.flags = flags;
+	run->cqes[run->nr_cqes].big.extra1 = is_big ? src->big_cqe[0] : 0;
+	run->cqes[run->nr_cqes].big.extra2 = is_big ? src->big_cqe[1] : 0;
+	run->nr_cqes++;
+	return 0;
+}
+
 __bpf_kfunc_start_defs();
 
 /**
@@ -246,37 +280,9 @@ __bpf_kfunc int bpf_io_uring_post_cqe(struct bpf_io_uring_ctx *ctx,
 				      const void *cqe, u32 cqe__sz)
 {
 	struct io_bpf_ring *br = io_bpf_ctx_to_flow(ctx)->ctx->bpf_ring;
-	struct io_bpf_run *run = &br->run;
-	struct io_ring_ctx *ring = br->ctx;
-	const struct io_uring_cqe *src = cqe;
-	bool is_big = cqe__sz == 2 * sizeof(*src);
-	u32 entries, flags;
+	int ret = io_bpf_stage_cqe(br, cqe, cqe__sz);
 
-	if (cqe__sz != sizeof(*src) && !is_big)
-		return -EINVAL;
-	if (is_big && !(ring->flags & (IORING_SETUP_CQE32 | IORING_SETUP_CQE_MIXED)))
-		return -EINVAL;
-	/* user space can change the flags in a map between two reads */
-	flags = READ_ONCE(src->flags);
-	if (flags & (IORING_CQE_F_32 | IORING_CQE_F_SKIP))
-		return -EINVAL;
-	if (run->nr_cqes >= IO_BPF_MAX_CQES)
-		return -ENOBUFS;
-	if (is_big)
-		flags |= ctx_cqe32_flags(ring);
-	entries = io_bpf_cqe_entries(br, flags);
-	if (br->nr_staged + entries > io_bpf_cq_room(ring) ||
-	    test_bit(IO_CHECK_CQ_OVERFLOW_BIT, &ring->check_cq))
-		return -EBUSY;
-
-	br->nr_staged += entries;
-	run->cqes[run->nr_cqes].cqe.user_data = src->user_data;
-	run->cqes[run->nr_cqes].cqe.res = src->res;
-	run->cqes[run->nr_cqes].cqe.flags = flags;
-	run->cqes[run->nr_cqes].big.extra1 = is_big ? src->big_cqe[0] : 0;
-	run->cqes[run->nr_cqes].big.extra2 = is_big ? src->big_cqe[1] : 0;
-	run->nr_cqes++;
-	return 0;
+	return ret ? io_bpf_refused(&br->run, ret) : 0;
 }
 
 /**
@@ -284,10 +290,16 @@ __bpf_kfunc int bpf_io_uring_post_cqe(struct bpf_io_uring_ctx *ctx,
  * @ctx: context of the program
  * @res: result of the flow; a negative errno cuts the chain behind the flow
  *
- * No program runs for the flow any more. Staged children are not issued, children in
- * flight are cancelled, and the CQE of the flow is posted after the last one has
- * completed. A flow without children also ends without this call: with 0, or with the
- * result of the last completion if that is negative.
+ * Children in flight are cancelled, including those that this run has issued, except for
+ * requests that release something, see bpf_io_uring_issue(). The CQE of the flow is
+ * posted after the last one has completed. The program runs for each of these
+ * completions, with BPF_IO_URING_F_ENDING. If the program returns BPF_IO_URING_DEFAULT
+ * for a completion that brings a new file, the CQE is posted.
+ *
+ * A flow without children also ends without this call. Its result is that of the last
+ * completion if that is negative, or else the first error of a kfunc in the run, or 0.
+ * -ENOENT of a kfunc does not count, nor do -ENOENT and -EALREADY of a child that was
+ * issued to cancel another request.
  *
  * Context: BPF_IO_URING_START, COMPLETE and AUX of a flow. Called with ->uring_lock held,
  * takes no lock, does not sleep.
@@ -302,7 +314,7 @@ __bpf_kfunc int bpf_io_uring_complete(struct bpf_io_uring_ctx *ctx, s32 res)
 	if (flow->bpf_flow.flags & IO_BPF_F_ENDING)
 		return io_bpf_is_watch(flow) ? -EOPNOTSUPP : -EALREADY;
 	flow->bpf_flow.flags |= IO_BPF_F_ENDING;
-	flow->ctx->bpf_ring->run.ended = true;
+	flow->ctx->bpf_ring->run.result = true;
 	flow->cqe.res = res;
 	return 0;
 }

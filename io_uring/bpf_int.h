@@ -21,6 +21,7 @@
 #define IO_BPF_MAX_SQES		32
 #define IO_BPF_MAX_CQES		16
 #define IO_BPF_MAX_LINKS	8
+#define IO_BPF_MAX_CANCELS	8
 /* members of a chain that a program can edit, and requests that it has linked */
 #define IO_BPF_MAX_MEMBERS	64
 #define IO_BPF_MAX_LINKED	128
@@ -44,7 +45,7 @@ enum {
 	IO_BPF_F_QUEUED		= 1U << 4,
 	/* its children wait on ->bpf_waiting, see bpf_wait.c */
 	IO_BPF_F_WAITING	= 1U << 5,
-	/* completes with ->cqe.res after its children, and no program runs for it */
+	/* completes with ->cqe.res after its children, and issues no ordinary request */
 	IO_BPF_F_ENDING		= 1U << 6,
 	/* ENDING by a cancellation; the chain behind the flow has been failed */
 	IO_BPF_F_KILLED		= 1U << 7,
@@ -58,6 +59,8 @@ enum {
 	IO_BPF_F_CUT		= 1U << 12,
 	/* has a personality, the default for the requests of its program */
 	IO_BPF_F_CREDS		= 1U << 13,
+	/* its program was detached, and the slot can have another one */
+	IO_BPF_F_DETACHED	= 1U << 14,
 };
 
 /* ->run.kind of an SQE that a program issues */
@@ -113,13 +116,17 @@ struct io_bpf_run {
 			u8	kinds;
 			u8	nr_cqes;
 			u8	nr_links;
-			bool	edit;
-			/* bpf_io_uring_complete() was called */
-			bool	ended;
+			u8	nr_cancels;
+			bool	edit : 1;
+			/* complete() was called, or a kfunc refused with ->error */
+			bool	result : 1;
 			/* of the next SQE, see IO_BPF_CHAIN_OPEN */
 			u8	chain;
 		};
 	};
+
+	/* the first error of a kfunc that requests something */
+	s32			error;
 
 	/* arguments of bpf_io_uring_again() */
 	u32			again_len;
@@ -131,6 +138,10 @@ struct io_bpf_run {
 	/* of the members from ->rest on that have no edit in ->edit_ops */
 	u8			rest;
 	u8			rest_op;
+
+	/* user_data of children to cancel */
+	u64			cancels[IO_BPF_MAX_CANCELS];
+	bool			cancel_all;
 
 	u8			kind[IO_BPF_MAX_SQES];
 	struct io_uring_sqe	sqes[IO_BPF_MAX_SQES];
@@ -237,6 +248,16 @@ static inline bool io_bpf_is_watch(struct io_kiocb *flow)
 	return flow == &flow->ctx->bpf_ring->watch;
 }
 
+/*
+ * Return true if @opcode releases a resource and does not wait. An ending flow can issue
+ * such requests, and they are not cancelled with the flow.
+ */
+static inline bool io_bpf_op_releases(u8 opcode)
+{
+	return opcode == IORING_OP_CLOSE || opcode == IORING_OP_PROVIDE_BUFFERS ||
+	       opcode == IORING_OP_SHUTDOWN;
+}
+
 static inline struct io_kiocb *io_bpf_child_flow(struct io_bpf_ring *br,
 						 struct io_kiocb *child)
 {
@@ -290,6 +311,19 @@ static inline void io_bpf_insert(struct io_bpf_ring *br, struct io_kiocb *req)
 		list->first = node;
 	}
 	br->last = node;
+}
+
+/*
+ * Note the error of a kfunc. If the run leaves nothing to wait for, the flow ends with the
+ * first one. That there was nothing to cancel or to drop is no such error.
+ */
+static inline int io_bpf_refused(struct io_bpf_run *run, int error)
+{
+	if (!run->result && error != -ENOENT) {
+		run->result = true;
+		run->error = error;
+	}
+	return error;
 }
 
 /* Clear extra words that no CQE carries: the next use of @req would post them. */
@@ -369,6 +403,7 @@ void io_bpf_cancel_slot(struct io_bpf_ring *br, u32 slot);
 void io_bpf_mark_killed(struct io_kiocb *flow);
 void io_bpf_end(struct io_bpf_ring *br, struct io_kiocb *flow);
 void io_bpf_cancel_ending(struct io_bpf_ring *br);
+void io_bpf_apply_cancels(struct io_bpf_ring *br, struct io_kiocb *flow);
 
 /* bpf_run.c */
 u32 io_bpf_run_prog(struct io_bpf_ring *br, const struct bpf_prog *prog,

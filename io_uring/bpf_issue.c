@@ -208,28 +208,22 @@ static inline bool io_bpf_is_single(const struct io_bpf_run *run, unsigned int i
 }
 
 /*
- * Issue the staged SQEs, but no children of a flow that is ending. Return a single child
- * that has completed in place. With several SQEs, such children go to ->compl_reqs.
+ * Issue the staged SQEs. Return a single child that has completed in place. With several
+ * SQEs, such children go to ->compl_reqs.
  */
 struct io_kiocb *io_bpf_issue_sqes(struct io_bpf_ring *br, struct io_kiocb *flow)
 {
 	struct io_bpf_run *run = &br->run;
-	bool ending = (flow->bpf_flow.flags & IO_BPF_F_ENDING) && !io_bpf_is_watch(flow);
 	unsigned int i = 0;
 
 	lockdep_assert_held(&br->ctx->uring_lock);
 
-	if (likely(run->nr_sqes == 1 && io_bpf_is_single(run, 0) && !ending))
+	if (likely(run->nr_sqes == 1 && io_bpf_is_single(run, 0)))
 		return io_bpf_issue_one(br, flow, &run->sqes[0]);
 	br->slice -= run->nr_sqes;
 	while (i < run->nr_sqes) {
 		struct io_kiocb *req;
 
-		if (unlikely(ending) && !(run->kind[i] & IO_BPF_SQE_APP)) {
-			io_bpf_ctx(flow)->nr_children--;
-			i++;
-			continue;
-		}
 		if (!io_bpf_is_single(run, i)) {
 			i = io_bpf_issue_chain(br, flow, i);
 			continue;
@@ -241,13 +235,21 @@ struct io_kiocb *io_bpf_issue_sqes(struct io_bpf_ring *br, struct io_kiocb *flow
 	return NULL;
 }
 
-/* Check an SQE that is linked, of the application, or not of an ordinary opcode. */
+/*
+ * Check an SQE that is linked, of the application, of an ending flow, or not of an ordinary
+ * opcode.
+ */
 static int io_bpf_check_sqe(struct io_kiocb *flow, const struct io_uring_sqe *sqe,
 			    u64 flags)
 {
 	struct io_bpf_run *run = &flow->ctx->bpf_ring->run;
 	bool app = flags & BPF_IO_URING_ISSUE_APP;
 
+	/* the flow must end, so the completion of a release does not issue another one */
+	if ((flow->bpf_flow.flags & IO_BPF_F_ENDING) && !io_bpf_is_watch(flow) &&
+	    (!io_bpf_op_releases(sqe->opcode) ||
+	     (run->req && io_bpf_op_releases(run->req->opcode))))
+		return -ECANCELED;
 	if (run->chain == IO_BPF_CHAIN_OPEN &&
 	    app != (bool)(run->kind[run->nr_sqes - 1] & IO_BPF_SQE_APP))
 		return -EINVAL;
@@ -272,12 +274,8 @@ static int io_bpf_may_issue(struct io_kiocb *flow, u32 size, u64 flags)
 	if (size != sizeof(struct io_uring_sqe) ||
 	    (flags & ~(u64)BPF_IO_URING_ISSUE_APP))
 		return -EINVAL;
-	if (unlikely(flow->bpf_flow.flags & IO_BPF_F_ENDING)) {
-		if (!io_bpf_is_watch(flow))
-			return -ECANCELED;
-		if (!app)
-			return -EOPNOTSUPP;
-	}
+	if (io_bpf_is_watch(flow) && !app)
+		return -EOPNOTSUPP;
 	/* an earlier SQE of the chain was refused */
 	if (unlikely(br->run.chain == IO_BPF_CHAIN_REFUSED))
 		return -ECANCELED;
@@ -307,7 +305,7 @@ static noinline int io_bpf_refuse(struct io_bpf_run *run, u8 sqe_flags, int ret)
 	}
 	run->chain = sqe_flags & IO_BPF_SQE_LINKS ? IO_BPF_CHAIN_REFUSED :
 						    IO_BPF_CHAIN_NONE;
-	return ret;
+	return io_bpf_refused(run, ret);
 }
 
 static int io_bpf_stage(struct io_kiocb *flow, const struct io_uring_sqe *sqe, u64 flags)
@@ -322,6 +320,7 @@ static int io_bpf_stage(struct io_kiocb *flow, const struct io_uring_sqe *sqe, u
 	if (unlikely(sqe->opcode >= IORING_OP_LAST))
 		ret = -EINVAL;
 	else if (unlikely(app || run->chain || (sqe->flags & IO_BPF_SQE_FLAGS) ||
+			  (flow->bpf_flow.flags & IO_BPF_F_ENDING) ||
 			  io_bpf_op_refused[sqe->opcode]))
 		ret = io_bpf_check_sqe(flow, sqe, flags);
 	if (unlikely(ret))
@@ -365,13 +364,17 @@ __bpf_kfunc_start_defs();
  * IORING_OP_LINK_TIMEOUT. Each member of the chain is a child. If a call fails, its chain
  * fails: earlier members complete with -ECANCELED, and later members are refused.
  *
+ * A flow that is ending, with BPF_IO_URING_F_ENDING or after bpf_io_uring_complete() in
+ * the same run, can issue IORING_OP_CLOSE, SHUTDOWN and PROVIDE_BUFFERS, to release what
+ * a completion has brought, but not on the completion of one of these. They are not
+ * cancelled with the flow.
+ *
  * With BPF_IO_URING_ISSUE_APP, the request is a request of the application: it posts its
  * CQE, no program runs for it, and the flow does not wait for it. Without memory for the
  * request, its CQE has -ENOMEM.
  *
- * Context: BPF_IO_URING_START, COMPLETE and AUX of a flow; any event of a watching
- * program with BPF_IO_URING_ISSUE_APP. Called with ->uring_lock held, takes no lock, does
- * not sleep.
+ * Context: any event of a flow; of a watching program with BPF_IO_URING_ISSUE_APP. Called
+ * with ->uring_lock held, takes no lock, does not sleep.
  * Return: 0, or
  * -EINVAL: wrong @sqe__sz, @flags or opcode, @flags differ within a chain, or
  * IOSQE_CQE_SKIP_SUCCESS without BPF_IO_URING_ISSUE_APP;
@@ -382,8 +385,8 @@ __bpf_kfunc_start_defs();
  * many requests issued with BPF_IO_URING_ISSUE_APP;
  * -EBUSY: BPF_IO_URING_ISSUE_APP while overflowed CQEs wait for room in the CQ;
  * -ENOBUFS: this run has issued 32 requests;
- * -ECANCELED: the flow is ending, the event is BPF_IO_URING_CANCEL, or an earlier SQE of
- * the chain was refused.
+ * -ECANCELED: the flow is ending, and the request is not one of those above, or an
+ * earlier SQE of the chain was refused.
  */
 __bpf_kfunc int bpf_io_uring_issue(struct bpf_io_uring_ctx *ctx,
 				   const void *sqe, u32 sqe__sz, u64 flags)

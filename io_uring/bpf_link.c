@@ -301,7 +301,6 @@ static int io_bpf_field_size(int off, enum bpf_access_type type)
 	case bpf_ctx_range(struct bpf_io_uring_ctx, cflags):
 		return sizeof(u32);
 	case bpf_ctx_range(struct bpf_io_uring_ctx, user_data):
-	case bpf_ctx_range(struct bpf_io_uring_ctx, state):
 		return sizeof(u64);
 	}
 	if (type == BPF_WRITE)
@@ -320,6 +319,16 @@ static int io_bpf_field_size(int off, enum bpf_access_type type)
 	return 0;
 }
 
+/* Return true for a part of ->state[]: a program can lay a struct over it. */
+static bool io_bpf_is_state(int off, int size)
+{
+	/* iou_state() of programs uses this offset without a relocation */
+	BUILD_BUG_ON(offsetof(struct bpf_io_uring_ctx, state) != 24);
+
+	return off >= offsetof(struct bpf_io_uring_ctx, state) &&
+	       off + size <= offsetofend(struct bpf_io_uring_ctx, state);
+}
+
 /*
  * Let ->max_ctx_offset tell io_bpf_is_plain() what the program accesses. A store
  * counts as an access to the whole context.
@@ -335,7 +344,8 @@ static bool io_bpf_is_valid_access(int off, int size, enum bpf_access_type type,
 	struct bpf_prog_aux *aux = prog->aux;
 	int end = off + size;
 
-	if (off < 0 || off % size || size != io_bpf_field_size(off, type))
+	if (off < 0 || off % size ||
+	    (size != io_bpf_field_size(off, type) && !io_bpf_is_state(off, size)))
 		return false;
 	if (type == BPF_WRITE)
 		end = sizeof(struct bpf_io_uring_ctx);
@@ -359,6 +369,7 @@ BTF_ID_FLAGS(func, bpf_io_uring_issue)
 BTF_ID_FLAGS(func, bpf_io_uring_again)
 BTF_ID_FLAGS(func, bpf_io_uring_post_cqe)
 BTF_ID_FLAGS(func, bpf_io_uring_complete)
+BTF_ID_FLAGS(func, bpf_io_uring_cancel)
 BTF_ID_FLAGS(func, bpf_iter_io_uring_chain_new, KF_ITER_NEW)
 BTF_ID_FLAGS(func, bpf_iter_io_uring_chain_next, KF_ITER_NEXT | KF_RET_NULL)
 BTF_ID_FLAGS(func, bpf_iter_io_uring_chain_destroy, KF_ITER_DESTROY)

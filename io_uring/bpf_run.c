@@ -93,14 +93,33 @@ u32 io_bpf_run_prog(struct io_bpf_ring *br, const struct bpf_prog *prog,
 	return __io_bpf_run_prog(br, prog, bctx, req);
 }
 
+/* Return true if a child was to cancel another request, and has come too late. */
+static bool io_bpf_cancelled_none(const struct bpf_io_uring_ctx *bctx)
+{
+	if (bctx->res != -ENOENT && bctx->res != -EALREADY)
+		return false;
+	return (bctx->flags & BPF_IO_URING_F_CHILD) &&
+	       (bctx->opcode == IORING_OP_ASYNC_CANCEL ||
+		bctx->opcode == IORING_OP_POLL_REMOVE ||
+		bctx->opcode == IORING_OP_TIMEOUT_REMOVE);
+}
+
+/* Return the result of a flow whose program has not called bpf_io_uring_complete(). */
+static s32 io_bpf_default_res(struct io_bpf_ring *br, const struct bpf_io_uring_ctx *bctx)
+{
+	if (bctx->res < 0 && !io_bpf_cancelled_none(bctx))
+		return bctx->res;
+	return br->run.result ? br->run.error : 0;
+}
+
 /*
  * End a flow: its program has called bpf_io_uring_complete(), or the flow has no more
- * children. In the second case, the flow fails if its last completion failed.
+ * children.
  */
 static void io_bpf_flow_done(struct io_bpf_ring *br, struct io_kiocb *flow)
 {
 	if (!(flow->bpf_flow.flags & IO_BPF_F_ENDING))
-		flow->cqe.res = min(io_bpf_ctx(flow)->res, 0);
+		flow->cqe.res = io_bpf_default_res(br, io_bpf_ctx(flow));
 	flow->bpf_flow.flags |= IO_BPF_F_ENDING;
 	if (io_bpf_ctx(flow)->nr_children)
 		io_bpf_end(br, flow);
@@ -134,6 +153,8 @@ struct io_kiocb *io_bpf_apply(struct io_bpf_ring *br, struct io_kiocb *flow,
 		io_bpf_edit_chain(br, flow);
 	if (unlikely(run->nr_links))
 		io_bpf_apply_links(br, flow);
+	if (unlikely(run->nr_cancels))
+		io_bpf_apply_cancels(br, flow);
 	if (run->nr_sqes) {
 		if (unlikely(next))
 			io_req_complete_defer(next);
@@ -235,8 +256,8 @@ static void io_bpf_count_off(struct io_bpf_ring *br, struct io_kiocb *flow,
 }
 
 /*
- * Handle the completion of a child that no program sees: the flow is ending, its program
- * was detached, or the task or the ring is going away.
+ * Handle the completion of a child that no program sees: the program was detached, or the
+ * task or the ring is going away.
  */
 static void io_bpf_child_unseen(struct io_bpf_ring *br, struct io_kiocb *flow,
 				struct io_kiocb *req)
@@ -278,18 +299,32 @@ static bool io_bpf_child_cqe(struct io_bpf_ring *br, struct io_kiocb *flow,
 	return true;
 }
 
-/* Run the program for a CQE of a multishot child, or a zero-copy notification. */
-static struct io_kiocb *io_bpf_aux_event(struct io_bpf_ring *br,
-					 struct io_kiocb *flow, struct io_kiocb *req)
+/*
+ * Run the program for a CQE of a multishot child, for a zero-copy notification, or for any
+ * completion of a flow that is ending.
+ */
+static struct io_kiocb *io_bpf_rare_event(struct io_bpf_ring *br,
+					  struct io_kiocb *flow, struct io_kiocb *req)
 {
+	u16 flags = BPF_IO_URING_F_CHILD | io_bpf_next_flag(flow);
+	bool ending = flow->bpf_flow.flags & IO_BPF_F_ENDING;
 	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(flow);
 	bool notif = req->bpf_id & IO_BPF_ID_NOTIF;
 	u32 verdict;
 
 	io_bpf_count_off(br, flow, req);
-	io_bpf_fill_ctx(bctx, req, BPF_IO_URING_F_CHILD | io_bpf_next_flag(flow));
-	bctx->event = BPF_IO_URING_AUX;
+	io_bpf_fill_ctx(bctx, req, ending ? flags | BPF_IO_URING_F_ENDING : flags);
+	if (req->bpf_id >= IO_BPF_ID_AUX)
+		bctx->event = BPF_IO_URING_AUX;
 	verdict = io_bpf_run_prog(br, io_bpf_slot_prog(br, flow), bctx, req);
+	/* a program that does not expect this event must not lose a file */
+	if (ending && !(verdict & IO_BPF_VERDICT_CQE) && io_bpf_must_post(req)) {
+		verdict |= BPF_IO_URING_POST;
+		bctx->res = req->cqe.res;
+		/* nor does it post the CQEs that follow */
+		if (bctx->event == BPF_IO_URING_AUX)
+			bctx->cflags &= ~IORING_CQE_F_MORE;
+	}
 	if (!io_bpf_child_cqe(br, flow, req, verdict))
 		io_bpf_retire(br, req);
 	/* not a result of the flow: bit 31 of a notification can be set */
@@ -299,23 +334,33 @@ static struct io_kiocb *io_bpf_aux_event(struct io_bpf_ring *br,
 }
 
 /*
- * Handle a completion of a child whose program does not run, or not now. A completion
- * of a waiting flow is queued behind the earlier ones, even if no program will see it.
+ * Handle a completion of a child whose program does not run, or not now, or whose flow is
+ * ending. A completion of a waiting flow is queued behind the earlier ones, even if no
+ * program will see it. An ending flow waits for time, but not for room in the CQ: the
+ * number of its events is limited.
  */
 static noinline struct io_kiocb *io_bpf_child_slow(struct io_bpf_ring *br,
 						   struct io_kiocb *flow,
 						   struct io_kiocb *req)
 {
-	bool unseen = !br->tctx || (flow->bpf_flow.flags & IO_BPF_F_ENDING);
+	u16 flags = flow->bpf_flow.flags;
+	bool unseen = !br->tctx || (flags & IO_BPF_F_DETACHED) ||
+		      ((flags & IO_BPF_F_ENDING) && fatal_signal_pending(current));
 
-	if (!unseen) {
+	if (flags & IO_BPF_F_WAITING) {
 		io_bpf_hold(br, flow, req);
-	} else if (flow->bpf_flow.flags & IO_BPF_F_WAITING) {
-		io_bpf_mark_killed(flow);
-		io_bpf_hold(br, flow, req);
-		io_bpf_resume_all(&br->room);
-	} else {
+		if (unseen) {
+			io_bpf_mark_killed(flow);
+			io_bpf_resume_all(&br->room);
+		}
+	} else if (unseen) {
 		io_bpf_child_unseen(br, flow, req);
+	} else if ((flags & IO_BPF_F_ENDING) &&
+		   (br->slice >= 0 || (flags & (IO_BPF_F_EVENT | IO_BPF_F_QUEUED)) ||
+		    test_bit(IO_CHECK_CQ_OVERFLOW_BIT, &br->ctx->check_cq))) {
+		return io_bpf_rare_event(br, flow, req);
+	} else {
+		io_bpf_hold(br, flow, req);
 	}
 	return NULL;
 }
@@ -355,8 +400,9 @@ static noinline struct io_kiocb *io_bpf_child_apply(struct io_bpf_ring *br,
 {
 	struct io_kiocb *next = NULL;
 
-	if (br->run.ended)
-		br->run.again = IO_BPF_AGAIN_NO;
+	/* not the request that is issued again below */
+	if (unlikely(br->run.nr_cancels))
+		io_bpf_apply_cancels(br, flow);
 	if ((verdict != BPF_IO_URING_DEFAULT || br->run.nr_cqes ||
 	     (req->cqe.flags & IORING_CQE_F_BUFFER)) &&
 	    io_bpf_child_cqe(br, flow, req, verdict) && !br->run.again)
@@ -410,11 +456,10 @@ static __always_inline struct io_kiocb *io_bpf_child_event(struct io_bpf_ring *b
 	bool aux = req->bpf_id >= IO_BPF_ID_AUX;
 
 	do {
-		/* a flow whose program was detached is ending */
 		if (unlikely(flow->bpf_flow.flags & (IO_BPF_F_ENDING | IO_BPF_F_WAITING)))
 			return io_bpf_child_slow(br, flow, req);
 		if (unlikely(aux))
-			return io_bpf_aux_event(br, flow, req);
+			return io_bpf_rare_event(br, flow, req);
 		req = io_bpf_child_run(br, flow, req);
 		if (!req)
 			return NULL;
@@ -438,18 +483,21 @@ static inline void io_bpf_fill_flow(struct bpf_io_uring_ctx *bctx,
 }
 
 /* Tell the program that its flow was cancelled, before the children are cancelled. */
-static void io_bpf_run_cancel(struct io_bpf_ring *br, const struct bpf_prog *prog,
-			      struct io_kiocb *flow)
+static struct io_kiocb *io_bpf_run_cancel(struct io_bpf_ring *br,
+					  const struct bpf_prog *prog,
+					  struct io_kiocb *flow)
 {
 	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(flow);
 
 	io_bpf_fill_flow(bctx, flow, BPF_IO_URING_CANCEL);
+	bctx->flags |= BPF_IO_URING_F_ENDING;
 	bctx->res = flow->cqe.res;
 	bctx->cflags = 0;
 	io_bpf_run_prog(br, prog, bctx, NULL);
-	/* other kfuncs fail during CANCEL */
+	flow->bpf_flow.flags &= ~IO_BPF_F_CANCEL;
 	if (br->run.nr_cqes)
 		io_bpf_add_cqes(br);
+	return io_bpf_apply(br, flow, NULL);
 }
 
 static struct io_kiocb *io_bpf_run_start(struct io_bpf_ring *br,
@@ -487,7 +535,7 @@ static struct io_kiocb *io_bpf_flow_event(struct io_bpf_ring *br,
 			return io_bpf_run_start(br, prog, flow);
 		io_bpf_mark_killed(flow);
 	} else if ((*flags & IO_BPF_F_CANCEL) && prog) {
-		io_bpf_run_cancel(br, prog, flow);
+		return io_bpf_run_cancel(br, prog, flow);
 	}
 	*flags &= ~IO_BPF_F_CANCEL;
 	io_bpf_end(br, flow);

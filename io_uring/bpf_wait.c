@@ -19,8 +19,8 @@
  * queue, with its own task work. START, CANCEL and the request before a flow do not
  * wait: there is one of each for an SQE of the application.
  *
- * Flows also wait while CQEs wait for room in the CQ. This uses no time of the budget,
- * and ends when the application has reaped.
+ * Flows also wait while CQEs wait for room in the CQ, unless they are ending. This uses no
+ * time of the budget, and ends when the application has reaped.
  *
  * Only its task uses a budget, with two exceptions. A ring with
  * IORING_SETUP_DEFER_TASKRUN has its own budget, under ->uring_lock: its task work runs

@@ -20,9 +20,9 @@ struct bpf_prog;
  *	a bundle. With IORING_CQE_F_NOTIF, the CQE is the notification of
  *	a zero-copy send.
  * @BPF_IO_URING_CANCEL: the flow was cancelled, but not because its task or
- *	ring goes away, or because its program was detached. This is the last
- *	event: the program cannot issue requests, its children are cancelled
- *	afterwards, and the flow ends with -ECANCELED. The verdict is ignored.
+ *	ring goes away, or because its program was detached. The children are
+ *	cancelled afterwards, and the flow ends with -ECANCELED after the last one.
+ *	The verdict is ignored.
  */
 enum bpf_io_uring_event {
 	BPF_IO_URING_START	= 0,
@@ -34,7 +34,8 @@ enum bpf_io_uring_event {
 /**
  * enum bpf_io_uring_verdict - return value: whether the CQE of the completion
  *	is posted, and whether the chain continues
- * @BPF_IO_URING_DEFAULT: the CQE of a child is not posted. The CQE of a request
+ * @BPF_IO_URING_DEFAULT: the CQE of a child is not posted, except for a new file
+ *	of a flow that is ending. The CQE of a request
  *	of the application is posted, unless IOSQE_CQE_SKIP_SUCCESS prevents it.
  * @BPF_IO_URING_POST: the CQE is posted. As under any verdict that posts the
  *	CQE, user_data, res and cflags are those of the context.
@@ -69,6 +70,14 @@ enum bpf_io_uring_verdict {
  */
 enum bpf_io_uring_issue_flags {
 	BPF_IO_URING_ISSUE_APP		= 1U << 0,
+};
+
+/**
+ * enum bpf_io_uring_cancel_flags - flags of bpf_io_uring_cancel()
+ * @BPF_IO_URING_CANCEL_ALL: cancel all children, whatever their user_data
+ */
+enum bpf_io_uring_cancel_flags {
+	BPF_IO_URING_CANCEL_ALL		= 1U << 0,
 };
 
 /**
@@ -119,11 +128,16 @@ union bpf_io_uring_member {
  * @BPF_IO_URING_F_NEXT: requests follow the flow in its chain
  * @BPF_IO_URING_F_MATCH: the request is one of the application, and the program
  *	watches. There is no flow.
+ * @BPF_IO_URING_F_ENDING: the flow has been cancelled, or the program has called
+ *	bpf_io_uring_complete(). Set on CANCEL and for the completions of children.
+ *	The program can look at their results, post CQEs, and issue requests that
+ *	release what these results have brought, see bpf_io_uring_issue().
  */
 enum bpf_io_uring_ctx_flags {
 	BPF_IO_URING_F_CHILD	= 1U << 0,
 	BPF_IO_URING_F_NEXT	= 1U << 1,
 	BPF_IO_URING_F_MATCH	= 1U << 2,
+	BPF_IO_URING_F_ENDING	= 1U << 3,
 };
 
 /**
@@ -149,6 +163,7 @@ enum bpf_io_uring_ctx_flags {
  * @flow_user_data: user_data of the flow, 0 if there is none
  *
  * A program can load whole fields, and store to whole fields that are writable.
+ * @state can also be accessed in aligned parts of 1, 2 or 4 bytes.
  * The verifier rejects access to the unnamed words, where the kernel keeps
  * other data. The layout is described by BTF and is not UAPI.
  */

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The two programs of the demonstration */
-#include "iou_bpf.bpf.h"
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <iou/iou.bpf.h>
 #include "demo_shared.h"
 
 char LICENSE[] SEC("license") = "GPL";
-
-#define ENODATA		61
 
 __u32 nr_runs;
 
@@ -18,26 +18,14 @@ __u64 copied;
 __u32 nr_blocks;
 struct demo_block blocks[DEMO_WINDOW];
 
-static __always_inline void prep_rw(struct io_uring_sqe *sqe, __u8 opcode,
-				    __s32 fd, __u64 addr, __u32 len, __u64 off,
-				    __u64 user_data)
-{
-	__builtin_memset(sqe, 0, sizeof(*sqe));
-	sqe->opcode = opcode;
-	sqe->fd = fd;
-	sqe->addr = addr;
-	sqe->len = len;
-	sqe->off = off;
-	sqe->user_data = user_data;
-}
-
 static __always_inline int read_rest(struct bpf_io_uring_ctx *ctx,
 				     struct demo_block *b, __u64 index)
 {
 	struct io_uring_sqe sqe;
 
-	prep_rw(&sqe, IORING_OP_READ, src_fd, b->addr + b->nr_read,
-		b->len - b->nr_read, b->off + b->nr_read, index);
+	io_uring_prep_read(&sqe, src_fd, b->addr + b->nr_read, b->len - b->nr_read,
+			   b->off + b->nr_read);
+	io_uring_sqe_set_data64(&sqe, index);
 	return iou_issue(ctx, &sqe);
 }
 
@@ -46,8 +34,9 @@ static __always_inline int write_rest(struct bpf_io_uring_ctx *ctx,
 {
 	struct io_uring_sqe sqe;
 
-	prep_rw(&sqe, IORING_OP_WRITE, dst_fd, b->addr + b->nr_written,
-		b->len - b->nr_written, b->off + b->nr_written, index);
+	io_uring_prep_write(&sqe, dst_fd, b->addr + b->nr_written,
+			    b->len - b->nr_written, b->off + b->nr_written);
+	io_uring_sqe_set_data64(&sqe, index);
 	return iou_issue(ctx, &sqe);
 }
 
@@ -141,8 +130,8 @@ int demo_fill(struct bpf_io_uring_ctx *ctx)
 		bpf_io_uring_complete(ctx, got);
 		return BPF_IO_URING_DROP;
 	}
-	prep_rw(&sqe, IORING_OP_READ, fd, ctx->state[1] + got, wanted - got, -1,
-		ctx->user_data);
+	io_uring_prep_read(&sqe, fd, ctx->state[1] + got, wanted - got, -1);
+	io_uring_sqe_set_data64(&sqe, ctx->user_data);
 	err = iou_issue(ctx, &sqe);
 	if (err)
 		bpf_io_uring_complete(ctx, err);

@@ -2,43 +2,37 @@
 /* wc -l: reads a file step by step, and ends with the number of its lines */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
-
-#define EFAULT	14
-
-extern int bpf_io_uring_issue(struct bpf_io_uring_ctx *ctx, const void *sqe,
-			      __u32 sqe__sz, __u64 flags) __ksym;
-extern int bpf_io_uring_complete(struct bpf_io_uring_ctx *ctx, __s32 res) __ksym;
+#include <iou/iou.bpf.h>
 
 char LICENSE[] SEC("license") = "GPL";
 char text[4096];
 
-/* state[]: fd, address of a buffer, offset in the file, lines so far */
+/* the first two words come from the SQE */
+struct progress {
+	__u64 fd;
+	__u64 buf;
+	__u64 off;
+	__u64 lines;
+};
+
 SEC("iouring.s")
 int hello(struct bpf_io_uring_ctx *ctx)
 {
-	struct io_uring_sqe sqe = {};
-	__u64 fd = ctx->state[0];
+	struct progress *s = iou_state(ctx, struct progress);
+	struct io_uring_sqe sqe;
 	int i, len = ctx->res;
 
-	if (ctx->event == BPF_IO_URING_COMPLETE) {
+	if (!iou_is_start(ctx)) {
 		/* an error, or the end of the file */
-		if (len <= 0 || len > sizeof(text)) {
-			bpf_io_uring_complete(ctx, len ?: ctx->state[3]);
-			return BPF_IO_URING_DEFAULT;
-		}
-		if (bpf_copy_from_user(text, len, (void *)ctx->state[1])) {
-			bpf_io_uring_complete(ctx, -EFAULT);
-			return BPF_IO_URING_DEFAULT;
-		}
+		if (len <= 0 || len > sizeof(text))
+			return iou_end(ctx, len ?: s->lines);
+		if (bpf_copy_from_user(text, len, (void *)s->buf))
+			return iou_end(ctx, -EFAULT);
 		bpf_for(i, 0, len)
-			ctx->state[3] += text[i & 4095] == '\n';
-		ctx->state[2] += len;
+			s->lines += text[i & 4095] == '\n';
+		s->off += len;
 	}
-	sqe.opcode = IORING_OP_READ;
-	sqe.fd = fd;
-	sqe.addr = ctx->state[1];
-	sqe.len = sizeof(text);
-	sqe.off = ctx->state[2];
-	bpf_io_uring_issue(ctx, &sqe, sizeof(sqe), 0);
+	io_uring_prep_read(&sqe, s->fd, s->buf, sizeof(text), s->off);
+	iou_issue(ctx, &sqe);
 	return BPF_IO_URING_DEFAULT;
 }

@@ -5,11 +5,10 @@
  * the programs of a ring run one at a time. A program called again has one
  * request, which it issues time and again.
  */
-#include "iou_bpf.bpf.h"
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <iou/iou.bpf.h>
 #include "bench_shared.h"
-
-#define EIO	5
-#define EAGAIN	11
 
 char LICENSE[] SEC("license") = "GPL";
 

@@ -31,7 +31,7 @@ TEST_F(again, at_start)
 {
 	again_attach(again_at_first);
 	again_add_step(self, 0, NULL, 0);
-	again_run(0);
+	again_run(-EINVAL);
 	ASSERT_NO_CQE(&self->ring);
 	ASSERT_EQ(-EINVAL, self->skel->bss->steps[0].ret);
 	ASSERT_EQ(BPF_IO_URING_START, self->skel->bss->events[0].event);
@@ -50,7 +50,7 @@ TEST_F(again, request_before)
 	again_start();
 	ASSERT_EQ(2, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, OTHER, 3);
-	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_CQE(&self->ring, FLOW, -EINVAL);
 	ASSERT_NO_CQE(&self->ring);
 	ASSERT_EQ(-EINVAL, self->skel->bss->steps[0].ret);
 	ASSERT_EQ(1, self->skel->bss->nr_events);
@@ -207,7 +207,7 @@ TEST_F(again, buffer_select)
 	/* only the CQE has the id of the buffer */
 	ASSERT_CQE_FLAGS(&self->ring, CHILD, 16, IORING_CQE_F_BUFFER |
 			 again_event(self, 0)->cflags);
-	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_CQE(&self->ring, FLOW, -EOPNOTSUPP);
 	ASSERT_NO_CQE(&self->ring);
 	ASSERT_EQ(CHILD_DONE, self->skel->bss->nr_events);
 	ASSERT_EQ(-EOPNOTSUPP, self->skel->bss->steps[0].ret);

@@ -81,7 +81,7 @@ static void run_limit(struct __test_metadata *_metadata,
 {
 	iou_queue_bpf(ring, 0, FLOW);
 	ASSERT_EQ(1, iou_submit(ring));
-	ASSERT_CQE(ring, FLOW, 0);
+	ASSERT_CQE(ring, FLOW, -EAGAIN);
 	ASSERT_NO_CQE(ring);
 	for (int i = 0; i < NR; i++)
 		ASSERT_EQ(0, self->skel->bss->rets[i]);
@@ -89,7 +89,7 @@ static void run_limit(struct __test_metadata *_metadata,
 	/* the limit includes other flows */
 	iou_queue_bpf(ring, 0, FLOW);
 	ASSERT_EQ(1, iou_submit(ring));
-	ASSERT_CQE(ring, FLOW, 0);
+	ASSERT_CQE(ring, FLOW, -EAGAIN);
 	ASSERT_EQ(-EAGAIN, self->skel->bss->rets[0]);
 }
 

@@ -92,7 +92,7 @@ TEST_F(group, skip_success)
 	self->skel->bss->sqes[3].fd = -1;
 	group_start();
 	ASSERT_CQE(&self->ring, APP + 1, -EIO);
-	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_CQE(&self->ring, FLOW, -EOPNOTSUPP);
 	ASSERT_NO_CQE(&self->ring);
 	group_rets(0, 0, -EOPNOTSUPP, -EOPNOTSUPP);
 }

@@ -124,7 +124,7 @@ TEST_F(aux, accept_ends_flow)
 	aux_prep_accept(self);
 	aux_step(self, 2)->end = 7;
 	aux_start();
-	/* the others are passed to the application, not to the program */
+	/* the program does not decide about the others, and the application gets them */
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 3));
 	ASSERT_HAS_CQE(cqes, 3, FLOW, 7);
 	for (int i = 0; i < 3; i++) {
@@ -156,7 +156,6 @@ TEST_F(aux, accept_ends_flow_from_task_work)
 	ASSERT_LE(0, fd = aux_connect(self));
 	ASSERT_CQE(&self->ring, FLOW, 7);
 	ASSERT_NO_CQE(&self->ring);
-	/* staged children are discarded */
 	ASSERT_EQ(2, aux_nr_events(self));
 	ASSERT_ACCEPTED(1);
 	close(fd);

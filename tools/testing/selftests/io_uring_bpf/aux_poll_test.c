@@ -47,6 +47,7 @@ TEST_F(aux, poll_posted)
 		ASSERT_EQ(1, read(self->pipe[0], &c, 1));
 	}
 	ASSERT_NO_CQE(&self->ring);
+	self->skel->bss->verdict = BPF_IO_URING_DEFAULT;
 	aux_cancel_flow();
 }
 

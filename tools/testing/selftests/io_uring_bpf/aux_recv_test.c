@@ -162,7 +162,7 @@ TEST_F(aux, recv_bundle)
 	aux_cancel_flow();
 }
 
-/* The application gets the CQEs that the flow does not see. */
+/* The application gets the buffers that an ending flow does not take. */
 TEST_F(aux, recv_ends_flow)
 {
 	struct io_uring_cqe cqes[2], *cqe;
@@ -170,7 +170,7 @@ TEST_F(aux, recv_ends_flow)
 	prep_recv(self, IORING_OP_RECV);
 	ASSERT_EQ(0, provide(self, NR_BUFS));
 	ASSERT_TRUE(send_to(self, "1234567890123456abcd"));
-	self->skel->bss->verdict = BPF_IO_URING_DROP_BUF;
+	aux_step(self, 1)->verdict = BPF_IO_URING_DROP_BUF;
 	aux_step(self, 1)->end = 3;
 	aux_start();
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));

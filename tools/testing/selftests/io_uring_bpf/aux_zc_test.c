@@ -13,12 +13,12 @@
 
 /* The flow waits for the notification. Neither completion posts a CQE. */
 static void send_and_check(struct __test_metadata *_metadata,
-			   FIXTURE_DATA(aux) *self, __u8 opcode)
+			   FIXTURE_DATA(aux) *self, __u8 opcode, int res)
 {
 	char got[LEN];
 
 	aux_start();
-	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_CQE(&self->ring, FLOW, res);
 	ASSERT_NO_CQE(&self->ring);
 	ASSERT_EQ(3, aux_nr_events(self));
 	ASSERT_SENT(1, opcode, LEN);
@@ -32,7 +32,7 @@ TEST_F(aux, send_zc_notification)
 	ASSERT_EQ(0, tcp_connect());
 	memset(data, 'z', LEN);
 	prep_send(self);
-	send_and_check(_metadata, self, IORING_OP_SEND_ZC);
+	send_and_check(_metadata, self, IORING_OP_SEND_ZC, 0);
 }
 
 TEST_F(aux, sendmsg_zc)
@@ -46,7 +46,7 @@ TEST_F(aux, sendmsg_zc)
 	sqe->opcode = IORING_OP_SENDMSG_ZC;
 	sqe->addr = (unsigned long)&msg;
 	sqe->len = 1;
-	send_and_check(_metadata, self, IORING_OP_SENDMSG_ZC);
+	send_and_check(_metadata, self, IORING_OP_SENDMSG_ZC, 0);
 }
 
 /* The uppermost bit, which reports a copy, is not a failure. */
@@ -94,14 +94,14 @@ TEST_F(aux, send_zc_fixed)
 	ASSERT_EQ(0, io_uring_register_buffers(&self->ring, &iov, 1));
 	sqe = prep_send(self);
 	sqe->ioprio = IORING_RECVSEND_FIXED_BUF;
-	send_and_check(_metadata, self, IORING_OP_SEND_ZC);
+	send_and_check(_metadata, self, IORING_OP_SEND_ZC, 0);
 }
 
 TEST_F(aux, send_zc_in_io_wq)
 {
 	ASSERT_EQ(0, tcp_connect());
 	prep_send(self)->flags = IOSQE_ASYNC;
-	send_and_check(_metadata, self, IORING_OP_SEND_ZC);
+	send_and_check(_metadata, self, IORING_OP_SEND_ZC, 0);
 }
 
 /* Post both, like an application's send. */
@@ -163,7 +163,7 @@ TEST_F(aux, notification_is_not_issued_again)
 	ASSERT_EQ(0, tcp_connect());
 	prep_send(self);
 	aux_step(self, 2)->again = 1;
-	send_and_check(_metadata, self, IORING_OP_SEND_ZC);
+	send_and_check(_metadata, self, IORING_OP_SEND_ZC, -EOPNOTSUPP);
 	ASSERT_EQ(-EOPNOTSUPP, self->skel->bss->again_ret);
 }
 

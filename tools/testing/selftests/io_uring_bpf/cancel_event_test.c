@@ -78,7 +78,7 @@ static void start(struct __test_metadata *_metadata,
 	ASSERT_EQ(-ECANCELED, __ev->res);				\
 	ASSERT_EQ(0, __ev->cflags);					\
 	ASSERT_EQ(IORING_OP_BPF, __ev->opcode);				\
-	ASSERT_EQ(0, __ev->flags);					\
+	ASSERT_EQ(BPF_IO_URING_F_ENDING, __ev->flags);			\
 	ASSERT_EQ(1, __ev->nr_children);				\
 } while (0)
 

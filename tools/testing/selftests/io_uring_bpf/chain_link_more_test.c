@@ -48,7 +48,7 @@ TEST_F(edit, size)
 	self->link = IOU_ATTACH(self->skel->progs.edit_link_size, &self->ring, 0);
 	edit_queue_flow(self, 0, 0);
 	EDIT_SUBMIT(1);
-	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_CQE(&self->ring, FLOW, -EINVAL);
 	ASSERT_NO_CQE(&self->ring);
 	ASSERT_EQ(-EINVAL, self->skel->bss->rets[0]);
 	ASSERT_EQ(-EINVAL, self->skel->bss->rets[1]);

@@ -101,7 +101,7 @@ TEST_F(cqe, invalid)
 	self->link = IOU_ATTACH(self->skel->progs.cqe_errors, &self->ring, 0);
 	iou_queue_bpf(&self->ring, 0, FLOW);
 	ASSERT_EQ(1, iou_submit(&self->ring));
-	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_CQE(&self->ring, FLOW, -EINVAL);
 	ASSERT_NO_CQE(&self->ring);
 	EXPECT_EQ(-EINVAL, self->skel->bss->ret_short);
 	EXPECT_EQ(-EINVAL, self->skel->bss->ret_long);
@@ -123,7 +123,7 @@ TEST_F(cqe, too_many_in_one_run)
 	}
 	EXPECT_EQ(-ENOBUFS, self->skel->bss->post_rets[MAX_CQES]);
 	EXPECT_EQ(-ENOBUFS, self->skel->bss->post_rets[MAX_CQES + 1]);
-	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_CQE(&self->ring, FLOW, -ENOBUFS);
 	ASSERT_NO_CQE(&self->ring);
 }
 
@@ -176,7 +176,7 @@ TEST_F(cqe, full_cq)
 	/* the CQE of the flow overflows, and is not lost */
 	for (unsigned int i = 0; i < CQ_ENTRIES; i++)
 		ASSERT_CQE(&self->ring, NOP + i, 0);
-	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_CQE(&self->ring, FLOW, -EBUSY);
 	ASSERT_NO_CQE(&self->ring);
 }
 
@@ -200,7 +200,7 @@ TEST_F(cqe, almost_full_cq)
 		ASSERT_CQE(&self->ring, NOP + i, 0);
 	ASSERT_CQE_FLAGS(&self->ring, MARKER, 0, 0);
 	ASSERT_CQE_FLAGS(&self->ring, MARKER + 1, 1, 1 << 16);
-	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_CQE(&self->ring, FLOW, -EBUSY);
 	ASSERT_NO_CQE(&self->ring);
 }
 
@@ -220,7 +220,7 @@ TEST_F(cqe, overflow_pending)
 	for (unsigned int i = 1; i < CQ_ENTRIES; i++)
 		ASSERT_CQE(&self->ring, NOP + i, 0);
 	ASSERT_CQE(&self->ring, NOP, 0);
-	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_CQE(&self->ring, FLOW, -EBUSY);
 	ASSERT_NO_CQE(&self->ring);
 	EXPECT_EQ(1, self->skel->bss->nr_events);
 	EXPECT_EQ(-EBUSY, self->skel->bss->post_rets[0]);

@@ -202,6 +202,7 @@ TEST_F(flow, complete_at_start)
 				&self->ring, 0);
 	flow_add_nop(self->skel, 0, 0);
 	self->skel->bss->end_res = 42;
+	self->skel->bss->log_ending = 1;
 	iou_queue_bpf(&self->ring, 0, FLOW);
 	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, FLOW, 42);
@@ -211,8 +212,12 @@ TEST_F(flow, complete_at_start)
 	EXPECT_EQ(0, self->skel->bss->end_rets[0]);
 	EXPECT_EQ(-EALREADY, self->skel->bss->end_rets[1]);
 	EXPECT_EQ(-ECANCELED, self->skel->bss->issue_after_end);
-	/* no program runs for the flow any more */
-	EXPECT_EQ(1, self->skel->bss->nr_events);
+	/* the child was issued nevertheless, and the program sees its result */
+	ASSERT_EQ(2, self->skel->bss->nr_events);
+	EXPECT_EQ(CHILD, self->skel->bss->events[1].user_data);
+	EXPECT_EQ(0, self->skel->bss->events[1].res);
+	EXPECT_EQ(BPF_IO_URING_F_CHILD | BPF_IO_URING_F_ENDING,
+		  self->skel->bss->events[1].flags);
 }
 
 TEST_F(flow, complete_cancels_children)
@@ -222,11 +227,13 @@ TEST_F(flow, complete_cancels_children)
 	flow_add_read(self->skel, self->pipe[0], self->buf, sizeof(self->buf));
 	flow_add_nop(self->skel, 0, IORING_NOP_TW);
 	self->skel->bss->end_res = -ENOSPC;
+	self->skel->bss->log_ending = 1;
 	iou_queue_bpf(&self->ring, 0, FLOW);
 	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, FLOW, -ENOSPC);
 	ASSERT_NO_CQE(&self->ring);
-	EXPECT_EQ(2, self->skel->bss->nr_events);
+	ASSERT_EQ(3, self->skel->bss->nr_events);
+	EXPECT_EQ(-ECANCELED, self->skel->bss->events[2].res);
 
 	/* no request reads from the pipe any more */
 	ASSERT_EQ(4, write(self->pipe[1], "left", 4));
@@ -304,6 +311,7 @@ TEST_F(flow, cancelled)
 	struct io_uring_sqe *sqe;
 
 	self->link = IOU_ATTACH(self->skel->progs.flow_issue, &self->ring, 0);
+	self->skel->bss->log_ending = 1;
 	flow_add_read(self->skel, self->pipe[0], self->buf, sizeof(self->buf));
 	iou_queue_bpf(&self->ring, 0, FLOW);
 	ASSERT_EQ(1, iou_submit(&self->ring));
@@ -317,8 +325,11 @@ TEST_F(flow, cancelled)
 	ASSERT_HAS_CQE(cqes, 2, FLOW, -ECANCELED);
 	ASSERT_HAS_CQE(cqes, 2, 1, 0);
 	ASSERT_NO_CQE(&self->ring);
-	/* the child was found as well, which is no event of the flow */
-	EXPECT_EQ(2, self->skel->bss->nr_events);
+	/* CANCEL, and then the child that was cancelled with its flow */
+	ASSERT_EQ(3, self->skel->bss->nr_events);
+	EXPECT_EQ(BPF_IO_URING_CANCEL, self->skel->bss->events[1].event);
+	EXPECT_EQ(CHILD, self->skel->bss->events[2].user_data);
+	EXPECT_EQ(-ECANCELED, self->skel->bss->events[2].res);
 }
 
 /* A child alone is found like any request. */

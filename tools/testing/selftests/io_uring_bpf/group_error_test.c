@@ -170,7 +170,7 @@ TEST_F(group, again_refused)
 	group_nop(self, 0, 2, 0, CHILD + 1)->nop_flags = ~0U;
 	self->skel->bss->again_at = CHILD + 1;
 	group_start();
-	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_CQE(&self->ring, FLOW, -EINVAL);
 	ASSERT_EQ(-EINVAL, self->skel->bss->again_ret);
 	ASSERT_EQ(3, group_nr_events(self));
 }

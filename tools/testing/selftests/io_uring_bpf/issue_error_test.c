@@ -40,7 +40,7 @@ TEST_F(issue, refused)
 	self->skel->bss->nr_sqes = NR_CASES;
 	iou_queue_bpf(&self->ring, 0, FLOW);
 	ASSERT_EQ(1, iou_submit(&self->ring));
-	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_CQE(&self->ring, FLOW, -EINVAL);
 	ASSERT_NO_CQE(&self->ring);
 	for (int i = 0; i < NR_CASES; i++) {
 		EXPECT_EQ(issue_cases[i].ret, self->skel->bss->rets[i]) {
@@ -56,7 +56,7 @@ TEST_F(issue, sizes_and_flags)
 	self->link = IOU_ATTACH(self->skel->progs.issue_sizes, &self->ring, 0);
 	iou_queue_bpf(&self->ring, 0, FLOW);
 	ASSERT_EQ(1, iou_submit(&self->ring));
-	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_CQE(&self->ring, FLOW, -EINVAL);
 	EXPECT_EQ(-EINVAL, self->skel->bss->ret_short);
 	EXPECT_EQ(-EINVAL, self->skel->bss->ret_long);
 	EXPECT_EQ(-EINVAL, self->skel->bss->ret_zero);

@@ -108,7 +108,7 @@ TEST_F(mode_cqe, flags_are_the_kernels)
 	mode_run_post(_metadata, self);
 	for (int i = 0; i < 3; i++)
 		ASSERT_EQ(-EINVAL, self->skel->bss->post_rets[i]);
-	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_CQE(&self->ring, FLOW, -EINVAL);
 }
 
 /* At any position of the CQ. A CQE does not wrap around the end. */
@@ -148,7 +148,7 @@ TEST_F(mode_cqe, almost_full_cq)
 		if (!self->skel->bss->post_rets[i])
 			mode_expect_post(_metadata, self, i);
 	}
-	ASSERT_BIG_CQE(&self->ring, FLOW, 0, 0, 0, 0);
+	ASSERT_BIG_CQE(&self->ring, FLOW, -EBUSY, 0, 0, 0);
 	ASSERT_NO_CQE(&self->ring);
 }
 
@@ -168,7 +168,7 @@ static void mode_post_at_end(struct __test_metadata *_metadata,
 		ASSERT_BIG_CQE(&self->ring, NOP, i, 0, 0, 0);
 	if (!ret)
 		mode_expect_post(_metadata, self, 0);
-	ASSERT_BIG_CQE(&self->ring, FLOW, 0, 0, 0, 0);
+	ASSERT_BIG_CQE(&self->ring, FLOW, ret, 0, 0, 0);
 	ASSERT_NO_CQE(&self->ring);
 }
 

@@ -91,7 +91,7 @@ TEST_F(mode_sqe, opcodes_of_128_bytes)
 	mode_add_nop(self->skel, 0, 0)->opcode = IORING_OP_URING_CMD128;
 	iou_queue_bpf(&self->ring, 0, FLOW);
 	ASSERT_EQ(1, iou_submit(&self->ring));
-	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_CQE(&self->ring, FLOW, -EOPNOTSUPP);
 	ASSERT_EQ(-EOPNOTSUPP, self->skel->bss->rets[0]);
 	ASSERT_EQ(-EOPNOTSUPP, self->skel->bss->rets[1]);
 }

@@ -158,7 +158,7 @@ static void op_run_child(struct __test_metadata *_metadata,
 	self->flow->bss->nr_events = 0;
 	iou_queue_bpf(&self->ring, 0, FLOW);
 	ASSERT_EQ(1, iou_submit(&self->ring));
-	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_CQE(&self->ring, FLOW, op_refused[op] ? -EOPNOTSUPP : 0);
 	ASSERT_LE(1, self->flow->bss->nr_events);
 	out->nr = self->flow->bss->nr_events - 1;
 	ASSERT_LE(out->nr, MAX_CQES);

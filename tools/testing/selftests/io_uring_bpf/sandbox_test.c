@@ -226,10 +226,9 @@ TEST_F(sandbox, flags_required)
 
 	self->skel->bss->sqes[0].flags = IOSQE_CQE_SKIP_SUCCESS;
 	start_flow(IOSQE_CQE_SKIP_SUCCESS);
-	ASSERT_TRUE(iou_until(&self->ring,
-			      IO_URING_READ_ONCE(self->skel->bss->rets[0]) ==
-			      -EINVAL));
+	ASSERT_CQE(&self->ring, FLOW, -EINVAL);
 	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(-EINVAL, self->skel->bss->rets[0]);
 	ASSERT_EQ(1, self->skel->bss->nr_events);
 }
 

@@ -22,14 +22,13 @@ static const struct ctx_field ctx_fields[] = {
 	{ "opcode",		17,	1,	false },
 	{ "flags",		18,	2,	false },
 	{ "nr_children",	20,	4,	false },
-	{ "state[0]",		24,	8,	true },
-	{ "state[1]",		32,	8,	true },
-	{ "state[2]",		40,	8,	true },
-	{ "state[3]",		48,	8,	true },
 	{ "flow_user_data",	72,	8,	false },
 };
 
 #define NR_FIELDS	((int)ARRAY_SIZE(ctx_fields))
+/* state[], of which each aligned part can be accessed */
+#define STATE		24
+#define STATE_END	56
 /* between state[] and the last field */
 #define NO_FIELD	56
 #define NO_FIELD_END	72
@@ -53,6 +52,10 @@ static int code_of(int bytes)
 
 static const struct ctx_field *ctx_find_field(int off, int size)
 {
+	static const struct ctx_field state = { "state", STATE, 0, true };
+
+	if (off >= STATE && off + size <= STATE_END && !(off % size))
+		return &state;
 	for (int i = 0; i < NR_FIELDS; i++) {
 		if (ctx_fields[i].off == off && ctx_fields[i].size == size)
 			return &ctx_fields[i];
@@ -119,7 +122,8 @@ FIXTURE_TEARDOWN(verifier_ctx)
 }
 
 /*
- * Each size at each offset, valid and invalid: only whole fields are accepted.
+ * Each size at each offset, valid and invalid: only whole fields are accepted, and parts
+ * of the state.
  */
 TEST_F_TIMEOUT(verifier_ctx, load_at_any_offset, 120)
 {

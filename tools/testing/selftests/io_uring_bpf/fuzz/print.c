@@ -145,6 +145,11 @@ static void print_act(FILE *f, const struct fz_case *c, unsigned int table,
 	case FZ_UNLINK:
 		print_edit(f, a);
 		break;
+	case FZ_CANCEL:
+		fprintf(f, "bpf_io_uring_cancel(%s, %#llx);",
+			a->flags & 1 ? "0" : "its user_data",
+			(unsigned long long)a->flags);
+		break;
 	case FZ_ITER:
 		fputs("bpf_for_each(io_uring_chain, member, ctx);", f);
 		break;

@@ -29,6 +29,7 @@ void fz_gen_act(struct fz_rng *r, struct fz_act *a, bool watch, unsigned int pos
 	static const __u8 weights[FZ_NR_VERBS] = {
 		[FZ_ISSUE] = 60, [FZ_AGAIN] = 30, [FZ_POST] = 9, [FZ_COMPLETE] = 6,
 		[FZ_DROP] = 10, [FZ_UNLINK] = 8, [FZ_LINK] = 10, [FZ_ITER] = 3,
+		[FZ_CANCEL] = 5,
 		[FZ_BUF_DATA] = 4, [FZ_BUF_DATA_RW] = 2, [FZ_BUF_READ] = 4,
 		[FZ_BUF_WRITE] = 2, [FZ_BUF_MOVE] = 4, [FZ_SET_UD] = 3,
 		[FZ_SET_RES] = 3, [FZ_SET_CFLAGS] = 2, [FZ_SET_STATE] = 5,
@@ -77,6 +78,9 @@ void fz_gen_act(struct fz_rng *r, struct fz_act *a, bool watch, unsigned int pos
 		break;
 	case FZ_LINK:
 		a->flags = chance(r, 98) ? 0 : rnd(r);
+		break;
+	case FZ_CANCEL:
+		a->flags = chance(r, 98) ? chance(r, 30) : rnd(r);
 		break;
 	case FZ_SET_UD:
 		a->off = ID_POST + 10 + below(r, 4);

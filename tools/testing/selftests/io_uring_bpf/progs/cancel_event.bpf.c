@@ -61,7 +61,7 @@ int cancel_completed(struct bpf_io_uring_ctx *ctx)
 		iou_issue_all(ctx);
 	if (ctx->event == BPF_IO_URING_CANCEL)
 		nr_cancel++;
-	if (ctx->event != end_at)
+	if (ctx->event != end_at || (ctx->flags & BPF_IO_URING_F_ENDING))
 		return BPF_IO_URING_DEFAULT;
 
 	iou_prep_nop(&sqe, cancel_ud);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "iou_log.bpf.h"
 
-#define ETIME	62
 
 char LICENSE[] SEC("license") = "GPL";
 

@@ -130,8 +130,12 @@ int edit_link_many(struct bpf_io_uring_ctx *ctx)
 			break;
 		nr_sqes++;
 	}
-	if (!i)
+	/* without this, the flow fails with the error, and cuts the chain */
+	if (!i) {
+		if (!ctx->nr_children)
+			bpf_io_uring_complete(ctx, 0);
 		return BPF_IO_URING_DEFAULT;
+	}
 	bpf_io_uring_issue(ctx, &sqes[2], sizeof(sqes[2]), 0);
 	return BPF_IO_URING_DEFAULT;
 }
@@ -156,6 +160,8 @@ int edit_link_together(struct bpf_io_uring_ctx *ctx)
 			break;
 		nr_sqes++;
 	}
+	if (!ctx->nr_children)
+		bpf_io_uring_complete(ctx, 0);
 	return BPF_IO_URING_DEFAULT;
 }
 

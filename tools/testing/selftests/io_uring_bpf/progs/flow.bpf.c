@@ -68,6 +68,8 @@ SEC("iouring")
 int flow_end_at_start(struct bpf_io_uring_ctx *ctx)
 {
 	iou_log_event(ctx);
+	if (!iou_is_start(ctx))
+		return BPF_IO_URING_DEFAULT;
 	iou_issue_all(ctx);
 	flow_end(ctx);
 	return BPF_IO_URING_DEFAULT;
@@ -80,7 +82,7 @@ int flow_end_at_first(struct bpf_io_uring_ctx *ctx)
 	iou_log_event(ctx);
 	if (iou_is_start(ctx))
 		iou_issue_all(ctx);
-	else
+	else if (!(ctx->flags & BPF_IO_URING_F_ENDING))
 		flow_end(ctx);
 	return BPF_IO_URING_DEFAULT;
 }

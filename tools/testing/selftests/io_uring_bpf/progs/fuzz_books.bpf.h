@@ -6,10 +6,6 @@
 #include "iou_bpf.bpf.h"
 #include "fuzz_shared.h"
 
-#define IORING_CQE_F_MORE	(1U << 1)
-#define IORING_CQE_F_NOTIF	(1U << 3)
-#define EFAULT			14
-
 struct fz_table tables[FZ_TABLES_SIZE];
 struct io_uring_sqe sqes[FZ_TMPLS_SIZE];
 __u8 sqe_flags[FZ_TMPLS_SIZE];

@@ -14,6 +14,18 @@ static __always_inline bool child_posts(__u32 cflags, __u32 verdict)
 	return verdict == BPF_IO_URING_POST;
 }
 
+/* Return true if the CQE of a child of an ending flow is posted for its new file. */
+static __always_inline bool file_posts(struct bpf_io_uring_ctx *ctx, __s32 res,
+				       __u32 verdict)
+{
+	if (!(ctx->flags & BPF_IO_URING_F_ENDING) || (verdict & BPF_IO_URING_DROP_BUF) ||
+	    res < 0)
+		return false;
+	return ctx->opcode == IORING_OP_ACCEPT || ctx->opcode == IORING_OP_SOCKET ||
+	       ctx->opcode == IORING_OP_OPENAT || ctx->opcode == IORING_OP_OPENAT2 ||
+	       ctx->opcode == IORING_OP_FIXED_FD_INSTALL;
+}
+
 /* Return true if @verdict drops a CQE of a request of the application. */
 static __always_inline bool app_drops(__u32 cflags, __u32 verdict)
 {
@@ -74,7 +86,7 @@ static void check_order(struct bpf_io_uring_ctx *ctx, struct fz_flow *f,
 	bool first = ctx->event == BPF_IO_URING_START ||
 		     (ctx->event == BPF_IO_URING_COMPLETE && !child);
 
-	if (f->over)
+	if (f->over && !(ctx->flags & BPF_IO_URING_F_ENDING))
 		complain(ctx, FZ_AFTER_END, ring, ctx->event, f->runs);
 	else if (f->runs && first)
 		complain(ctx, FZ_START_TWICE, ring, ctx->event, f->runs);
@@ -100,9 +112,7 @@ static void count_child(struct bpf_io_uring_ctx *ctx, struct fz_flow *f,
 	}
 	if (f->vague)
 		return;
-	/* cancellation of a flow discards its staged children */
-	if (ctx->event == BPF_IO_URING_CANCEL ? ctx->nr_children > f->children :
-						ctx->nr_children != f->children)
+	if (ctx->nr_children != f->children)
 		complain(ctx, FZ_CHILDREN, ring, ctx->nr_children, f->children);
 }
 
@@ -122,6 +132,16 @@ static void check_innocent(struct bpf_io_uring_ctx *ctx, struct fz_flow *f,
 		complain(ctx, FZ_INNOCENT_CHILD, ring, ctx->user_data, ctx->opcode);
 }
 
+/* Return true if a child was to cancel another request, and has come too late. */
+static __always_inline bool cancelled_none(struct bpf_io_uring_ctx *ctx, __s32 res)
+{
+	if ((res != -ENOENT && res != -EALREADY) || !(ctx->flags & BPF_IO_URING_F_CHILD))
+		return false;
+	return ctx->opcode == IORING_OP_ASYNC_CANCEL ||
+	       ctx->opcode == IORING_OP_POLL_REMOVE ||
+	       ctx->opcode == IORING_OP_TIMEOUT_REMOVE;
+}
+
 /* Predict whether the flow ends with this run, and its result. */
 static __always_inline void end_of_run(struct bpf_io_uring_ctx *ctx,
 				       struct run *r, __s32 res)
@@ -136,11 +156,17 @@ static __always_inline void end_of_run(struct bpf_io_uring_ctx *ctx,
 		f->over = 1;
 		return;
 	}
+	/* cancelled, and CANCEL may follow, or without memory */
+	if (!f->over && (ctx->flags & BPF_IO_URING_F_ENDING)) {
+		f->over = 1;
+		return;
+	}
 	if (f->over || f->children || f->vague)
 		return;
 	/* a flow without children ends */
 	f->over = 1;
-	f->res = ctx->event != BPF_IO_URING_START && res < 0 ? res : 0;
+	f->res = ctx->event != BPF_IO_URING_START && res < 0 && !cancelled_none(ctx, res) ?
+		 res : r->error;
 	f->res_known = !r->res_written;
 }
 

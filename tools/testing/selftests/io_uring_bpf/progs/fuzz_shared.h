@@ -41,6 +41,7 @@ enum fz_verb {
 	FZ_UNLINK,
 	FZ_LINK,
 	FZ_ITER,
+	FZ_CANCEL,
 	FZ_BUF_DATA,
 	FZ_BUF_DATA_RW,
 	FZ_BUF_READ,

@@ -29,7 +29,16 @@ struct run {
 	/* successful calls of bpf_io_uring_drop() and bpf_io_uring_unlink() */
 	__u32 edits;
 	__u32 res_written;
+	/* the first error of a kfunc that requests something */
+	__s32 error;
 };
+
+/* Return true if an ending flow can issue requests with @opcode. */
+static __always_inline bool releases(__u8 opcode)
+{
+	return opcode == IORING_OP_CLOSE || opcode == IORING_OP_SHUTDOWN ||
+	       opcode == IORING_OP_PROVIDE_BUFFERS;
+}
 
 static __always_inline __u32 tmpl_of(const struct run *r, const struct fz_act *a)
 {
@@ -158,13 +167,17 @@ static __noinline int post_one(struct bpf_io_uring_ctx *ctx, __u32 ring,
 static int do_post(struct bpf_io_uring_ctx *ctx, struct run *r,
 		   const struct fz_act *a)
 {
+	int ret = 0;
 	__u32 i;
 
 	bpf_for(i, 0, FZ_BURST) {
-		if (i >= a->msg || post_one(ctx, r->ring, a))
+		if (i >= a->msg)
+			break;
+		ret = post_one(ctx, r->ring, a);
+		if (ret)
 			break;
 	}
-	return 0;
+	return ret;
 }
 
 static int do_complete(struct bpf_io_uring_ctx *ctx, struct run *r,
@@ -177,6 +190,19 @@ static int do_complete(struct bpf_io_uring_ctx *ctx, struct run *r,
 		r->flow->res = a->len;
 		r->flow->res_known = 1;
 	}
+	return ret;
+}
+
+/* Cancel the children with the user_data of an SQE, or all. */
+static int do_cancel(struct bpf_io_uring_ctx *ctx, struct run *r,
+		     const struct fz_act *a)
+{
+	__u64 user_data = a->flags & BPF_IO_URING_CANCEL_ALL ? 0 :
+			  sqes[tmpl_of(r, a)].user_data;
+	int ret = bpf_io_uring_cancel(ctx, user_data, a->flags);
+
+	if (!ret && r->flow)
+		r->flow->innocent = 0;
 	return ret;
 }
 
@@ -342,11 +368,21 @@ static void do_set(struct bpf_io_uring_ctx *ctx, struct run *r,
 	}
 }
 
-/* Return true if @verb must be refused for a flow that is ending. */
-static __always_inline bool refused_at_end(__u8 verb)
+/* Return true if @verb requests something. Its error can become that of the flow. */
+static __always_inline bool requests(__u8 verb)
 {
-	return verb == FZ_ISSUE || verb == FZ_AGAIN || verb == FZ_COMPLETE ||
-	       verb == FZ_DROP || verb == FZ_UNLINK || verb == FZ_LINK;
+	return verb == FZ_ISSUE || verb == FZ_AGAIN || verb == FZ_POST ||
+	       verb == FZ_DROP || verb == FZ_UNLINK || verb == FZ_LINK ||
+	       verb == FZ_CANCEL;
+}
+
+/* Return true if the action must be refused for a flow that is ending. */
+static __always_inline bool refused_at_end(struct bpf_io_uring_ctx *ctx,
+					   const struct run *r, const struct fz_act *a)
+{
+	if (a->verb == FZ_ISSUE && releases(sqes[tmpl_of(r, a)].opcode))
+		return releases(ctx->opcode);
+	return a->verb == FZ_COMPLETE || (a->verb != FZ_POST && requests(a->verb));
 }
 
 static __always_inline int do_act(struct bpf_io_uring_ctx *ctx, struct run *r,
@@ -367,6 +403,8 @@ static __always_inline int do_act(struct bpf_io_uring_ctx *ctx, struct run *r,
 		return do_unlink(ctx, r, a);
 	case FZ_LINK:
 		return do_link(ctx, r, a);
+	case FZ_CANCEL:
+		return do_cancel(ctx, r, a);
 	case FZ_ITER:
 		return do_iter(ctx);
 	case FZ_BUF_DATA:
@@ -386,7 +424,9 @@ static __noinline int act(struct bpf_io_uring_ctx *ctx, struct run *r,
 	bool over = r->flow && (r->flow->over || ctx->event == BPF_IO_URING_CANCEL);
 	int ret = do_act(ctx, r, a);
 
-	if (over && !ret && refused_at_end(a->verb))
+	if (ret && ret != -ENOENT && !r->error && requests(a->verb))
+		r->error = ret;
+	if (over && !ret && refused_at_end(ctx, r, a))
 		complain(ctx, FZ_ACTS_AFTER_END, r->ring, a->verb, r->flow->runs);
 	return ret;
 }

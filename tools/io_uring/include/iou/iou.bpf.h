@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * For BPF programs of type BPF_PROG_TYPE_IOURING: the kfuncs, constants that are not in
+ * BTF because they are macros, and helpers to fill in SQEs. The functions that fill in an
+ * SQE have the names and arguments of those of liburing. Addresses are those of the
+ * application, as integers.
+ *
+ * Include vmlinux.h, of a kernel with CONFIG_IO_URING_BPF_PROG, and bpf_helpers.h first.
+ */
+#ifndef IOU_BPF_H_
+#define IOU_BPF_H_
+
+#include <asm-generic/errno.h>
+
+/* flags of io_uring_sqe */
+#ifndef IOSQE_FIXED_FILE
+#define IOSQE_FIXED_FILE		(1U << 0)
+#define IOSQE_IO_DRAIN			(1U << 1)
+#define IOSQE_IO_LINK			(1U << 2)
+#define IOSQE_IO_HARDLINK		(1U << 3)
+#define IOSQE_ASYNC			(1U << 4)
+#define IOSQE_BUFFER_SELECT		(1U << 5)
+#define IOSQE_CQE_SKIP_SUCCESS		(1U << 6)
+#endif
+
+#ifndef IORING_FILE_INDEX_ALLOC
+#define IORING_FILE_INDEX_ALLOC		(~0U)
+#endif
+
+/* flags of io_uring_cqe */
+#ifndef IORING_CQE_F_BUFFER
+#define IORING_CQE_F_BUFFER		(1U << 0)
+#define IORING_CQE_F_MORE		(1U << 1)
+#define IORING_CQE_F_SOCK_NONEMPTY	(1U << 2)
+#define IORING_CQE_F_NOTIF		(1U << 3)
+#define IORING_CQE_F_BUF_MORE		(1U << 4)
+#define IORING_CQE_F_SKIP		(1U << 5)
+#define IORING_CQE_F_32			(1U << 15)
+#define IORING_CQE_BUFFER_SHIFT		16
+#endif
+
+/* flags of opcodes */
+#ifndef IORING_NOP_INJECT_RESULT
+#define IORING_NOP_INJECT_RESULT	(1U << 0)
+#define IORING_NOP_FILE			(1U << 1)
+#define IORING_NOP_FIXED_FILE		(1U << 2)
+#define IORING_NOP_FIXED_BUFFER		(1U << 3)
+#define IORING_NOP_TW			(1U << 4)
+#define IORING_NOP_CQE32		(1U << 5)
+#endif
+
+#ifndef IORING_FSYNC_DATASYNC
+#define IORING_FSYNC_DATASYNC		(1U << 0)
+#endif
+
+#ifndef IORING_TIMEOUT_ABS
+#define IORING_TIMEOUT_ABS		(1U << 0)
+#define IORING_TIMEOUT_UPDATE		(1U << 1)
+#define IORING_TIMEOUT_BOOTTIME		(1U << 2)
+#define IORING_TIMEOUT_REALTIME		(1U << 3)
+#define IORING_LINK_TIMEOUT_UPDATE	(1U << 4)
+#define IORING_TIMEOUT_ETIME_SUCCESS	(1U << 5)
+#define IORING_TIMEOUT_MULTISHOT	(1U << 6)
+#endif
+
+#ifndef IORING_POLL_ADD_MULTI
+#define IORING_POLL_ADD_MULTI		(1U << 0)
+#define IORING_POLL_UPDATE_EVENTS	(1U << 1)
+#define IORING_POLL_UPDATE_USER_DATA	(1U << 2)
+#define IORING_POLL_ADD_LEVEL		(1U << 3)
+#endif
+
+#ifndef IORING_ASYNC_CANCEL_ALL
+#define IORING_ASYNC_CANCEL_ALL		(1U << 0)
+#define IORING_ASYNC_CANCEL_FD		(1U << 1)
+#define IORING_ASYNC_CANCEL_ANY		(1U << 2)
+#define IORING_ASYNC_CANCEL_FD_FIXED	(1U << 3)
+#define IORING_ASYNC_CANCEL_USERDATA	(1U << 4)
+#define IORING_ASYNC_CANCEL_OP		(1U << 5)
+#endif
+
+#ifndef IORING_RECVSEND_POLL_FIRST
+#define IORING_RECVSEND_POLL_FIRST	(1U << 0)
+#define IORING_RECV_MULTISHOT		(1U << 1)
+#define IORING_RECVSEND_FIXED_BUF	(1U << 2)
+#define IORING_SEND_ZC_REPORT_USAGE	(1U << 3)
+#define IORING_RECVSEND_BUNDLE		(1U << 4)
+#define IORING_SEND_VECTORIZED		(1U << 5)
+#endif
+
+#ifndef IORING_ACCEPT_MULTISHOT
+#define IORING_ACCEPT_MULTISHOT		(1U << 0)
+#define IORING_ACCEPT_DONTWAIT		(1U << 1)
+#define IORING_ACCEPT_POLL_FIRST	(1U << 2)
+#endif
+
+#ifndef SPLICE_F_FD_IN_FIXED
+#define SPLICE_F_FD_IN_FIXED		(1U << 31)
+#endif
+
+/* of poll(2) and the socket calls, the same on all architectures */
+#ifndef POLLIN
+#define POLLIN				0x0001
+#define POLLOUT				0x0004
+#define POLLERR				0x0008
+#define POLLHUP				0x0010
+#endif
+#ifndef MSG_WAITALL
+#define MSG_WAITALL			0x100
+#endif
+#ifndef SHUT_RD
+#define SHUT_RD				0
+#define SHUT_WR				1
+#define SHUT_RDWR			2
+#endif
+
+/* kfuncs, see Documentation/bpf/prog_io_uring.rst */
+extern int bpf_io_uring_issue(struct bpf_io_uring_ctx *ctx, const void *sqe,
+			      __u32 sqe__sz, __u64 flags) __ksym __weak;
+extern int bpf_io_uring_again(struct bpf_io_uring_ctx *ctx, __u64 off, __u64 addr,
+			      __u32 len) __ksym __weak;
+extern int bpf_io_uring_cancel(struct bpf_io_uring_ctx *ctx, __u64 user_data,
+			       __u64 flags) __ksym __weak;
+extern int bpf_io_uring_post_cqe(struct bpf_io_uring_ctx *ctx, const void *cqe,
+				 __u32 cqe__sz) __ksym __weak;
+extern int bpf_io_uring_complete(struct bpf_io_uring_ctx *ctx, __s32 res) __ksym __weak;
+extern int bpf_io_uring_drop(struct bpf_io_uring_ctx *ctx, __u32 index,
+			     __u64 flags) __ksym __weak;
+extern int bpf_io_uring_unlink(struct bpf_io_uring_ctx *ctx, __u32 index,
+			       __u64 flags) __ksym __weak;
+extern int bpf_io_uring_link(struct bpf_io_uring_ctx *ctx, const void *sqe,
+			     __u32 sqe__sz, __u64 flags) __ksym __weak;
+extern const __u8 *bpf_io_uring_buf_data(struct bpf_io_uring_ctx *ctx, __u32 index,
+					 __u64 offset,
+					 const __u32 rdonly_buf_size) __ksym __weak;
+extern __u8 *bpf_io_uring_buf_data_rw(struct bpf_io_uring_ctx *ctx, __u32 index,
+				      __u64 offset,
+				      const __u32 rdwr_buf_size) __ksym __weak;
+extern int bpf_io_uring_buf_read(struct bpf_io_uring_ctx *ctx, __u32 index, __u64 offset,
+				 void *dst, __u32 dst__sz) __ksym __weak;
+extern int bpf_io_uring_buf_write(struct bpf_io_uring_ctx *ctx, __u32 index, __u64 offset,
+				  const void *src, __u32 src__sz) __ksym __weak;
+extern int bpf_iter_io_uring_chain_new(struct bpf_iter_io_uring_chain *it,
+				       struct bpf_io_uring_ctx *ctx) __ksym __weak;
+extern union bpf_io_uring_member *
+bpf_iter_io_uring_chain_next(struct bpf_iter_io_uring_chain *it) __ksym __weak;
+extern void
+bpf_iter_io_uring_chain_destroy(struct bpf_iter_io_uring_chain *it) __ksym __weak;
+
+/* The event */
+
+/* Return true for the first event of a flow that no request precedes. */
+static __always_inline bool iou_is_start(const struct bpf_io_uring_ctx *ctx)
+{
+	return ctx->event == BPF_IO_URING_START;
+}
+
+/* Return true if a child has completed, or has posted a CQE. */
+static __always_inline bool iou_is_child(const struct bpf_io_uring_ctx *ctx)
+{
+	return ctx->flags & BPF_IO_URING_F_CHILD;
+}
+
+/* Return true if the flow is ending, so that only releasing and reporting is possible. */
+static __always_inline bool iou_is_ending(const struct bpf_io_uring_ctx *ctx)
+{
+	return ctx->flags & BPF_IO_URING_F_ENDING;
+}
+
+/* Return the id of the provided buffer that the completion carries. */
+static __always_inline __u32 iou_buf_id(const struct bpf_io_uring_ctx *ctx)
+{
+	return ctx->cflags >> IORING_CQE_BUFFER_SHIFT;
+}
+
+/*
+ * Return the state of the flow as a pointer to @type, of at most 32 bytes. The first four
+ * words are those of the SQE: off, addr, addr3 and bpf_arg.
+ */
+#define iou_state(ctx, type) ({							\
+	_Static_assert(sizeof(type) <= sizeof((ctx)->state), "state is too small");	\
+	/* not &ctx->state: a relocated offset would be pointer arithmetic */	\
+	(type *)((char *)(ctx) + 24);						\
+})
+
+/*
+ * Return @val, or @max if @val is larger. For indexes and lengths whose bound the compiler
+ * knows, and therefore does not tell the verifier. @max is a constant.
+ */
+#define iou_bound(val, max) ({						\
+	__u64 __iou_val = (val);					\
+									\
+	asm volatile ("if %[v] <= %[m] goto +1\n"			\
+		      "%[v] = %[m]\n"					\
+		      : [v]"+r"(__iou_val) : [m]"i"(max));		\
+	__iou_val;							\
+})
+
+/* What a program does */
+
+/* Issue a child. Return 0 or an error of bpf_io_uring_issue(). */
+static __always_inline int iou_issue(struct bpf_io_uring_ctx *ctx,
+				     const struct io_uring_sqe *sqe)
+{
+	return bpf_io_uring_issue(ctx, sqe, sizeof(*sqe), 0);
+}
+
+/* Issue a request of the application. Return 0 or an error of bpf_io_uring_issue(). */
+static __always_inline int iou_issue_app(struct bpf_io_uring_ctx *ctx,
+					 const struct io_uring_sqe *sqe)
+{
+	return bpf_io_uring_issue(ctx, sqe, sizeof(*sqe), BPF_IO_URING_ISSUE_APP);
+}
+
+/* Insert a request behind the flow. Return 0 or an error of bpf_io_uring_link(). */
+static __always_inline int iou_link(struct bpf_io_uring_ctx *ctx,
+				    const struct io_uring_sqe *sqe)
+{
+	return bpf_io_uring_link(ctx, sqe, sizeof(*sqe), 0);
+}
+
+/* Post a CQE of 16 bytes. Return 0 or an error of bpf_io_uring_post_cqe(). */
+static __always_inline int iou_post_cqe(struct bpf_io_uring_ctx *ctx, __u64 user_data,
+					__s32 res, __u32 flags)
+{
+	struct io_uring_cqe cqe = {
+		.user_data	= user_data,
+		.res		= res,
+		.flags		= flags,
+	};
+
+	return bpf_io_uring_post_cqe(ctx, &cqe, sizeof(cqe));
+}
+
+/* End the flow with @res. Return the verdict, to be returned by the program. */
+static __always_inline int iou_end(struct bpf_io_uring_ctx *ctx, __s32 res)
+{
+	bpf_io_uring_complete(ctx, res);
+	return BPF_IO_URING_DEFAULT;
+}
+
+/* SQEs */
+
+static __always_inline void io_uring_prep_rw(int op, struct io_uring_sqe *sqe, int fd,
+					     __u64 addr, __u32 len, __u64 off)
+{
+	__builtin_memset(sqe, 0, sizeof(*sqe));
+	sqe->opcode = op;
+	sqe->fd = fd;
+	sqe->off = off;
+	sqe->addr = addr;
+	sqe->len = len;
+}
+
+static __always_inline void io_uring_sqe_set_data64(struct io_uring_sqe *sqe, __u64 data)
+{
+	sqe->user_data = data;
+}
+
+static __always_inline void io_uring_sqe_set_flags(struct io_uring_sqe *sqe, __u32 flags)
+{
+	sqe->flags = flags;
+}
+
+static __always_inline void io_uring_prep_nop(struct io_uring_sqe *sqe)
+{
+	io_uring_prep_rw(IORING_OP_NOP, sqe, -1, 0, 0, 0);
+}
+
+static __always_inline void io_uring_prep_read(struct io_uring_sqe *sqe, int fd, __u64 buf,
+					       __u32 nbytes, __u64 offset)
+{
+	io_uring_prep_rw(IORING_OP_READ, sqe, fd, buf, nbytes, offset);
+}
+
+static __always_inline void io_uring_prep_write(struct io_uring_sqe *sqe, int fd,
+						__u64 buf, __u32 nbytes, __u64 offset)
+{
+	io_uring_prep_rw(IORING_OP_WRITE, sqe, fd, buf, nbytes, offset);
+}
+
+static __always_inline void io_uring_prep_readv(struct io_uring_sqe *sqe, int fd,
+						__u64 iovecs, __u32 nr_vecs, __u64 offset)
+{
+	io_uring_prep_rw(IORING_OP_READV, sqe, fd, iovecs, nr_vecs, offset);
+}
+
+static __always_inline void io_uring_prep_writev(struct io_uring_sqe *sqe, int fd,
+						 __u64 iovecs, __u32 nr_vecs, __u64 offset)
+{
+	io_uring_prep_rw(IORING_OP_WRITEV, sqe, fd, iovecs, nr_vecs, offset);
+}
+
+static __always_inline void io_uring_prep_read_fixed(struct io_uring_sqe *sqe, int fd,
+						     __u64 buf, __u32 nbytes, __u64 offset,
+						     int buf_index)
+{
+	io_uring_prep_rw(IORING_OP_READ_FIXED, sqe, fd, buf, nbytes, offset);
+	sqe->buf_index = buf_index;
+}
+
+static __always_inline void io_uring_prep_write_fixed(struct io_uring_sqe *sqe, int fd,
+						      __u64 buf, __u32 nbytes, __u64 offset,
+						      int buf_index)
+{
+	io_uring_prep_rw(IORING_OP_WRITE_FIXED, sqe, fd, buf, nbytes, offset);
+	sqe->buf_index = buf_index;
+}
+
+static __always_inline void io_uring_prep_fsync(struct io_uring_sqe *sqe, int fd,
+						__u32 fsync_flags)
+{
+	io_uring_prep_rw(IORING_OP_FSYNC, sqe, fd, 0, 0, 0);
+	sqe->fsync_flags = fsync_flags;
+}
+
+static __always_inline void io_uring_prep_openat(struct io_uring_sqe *sqe, int dfd,
+						 __u64 path, int flags, __u32 mode)
+{
+	io_uring_prep_rw(IORING_OP_OPENAT, sqe, dfd, path, mode, 0);
+	sqe->open_flags = flags;
+}
+
+static __always_inline void io_uring_prep_close(struct io_uring_sqe *sqe, int fd)
+{
+	io_uring_prep_rw(IORING_OP_CLOSE, sqe, fd, 0, 0, 0);
+}
+
+static __always_inline void io_uring_prep_close_direct(struct io_uring_sqe *sqe,
+						       __u32 file_index)
+{
+	io_uring_prep_rw(IORING_OP_CLOSE, sqe, 0, 0, 0, 0);
+	sqe->file_index = file_index + 1;
+}
+
+static __always_inline void io_uring_prep_splice(struct io_uring_sqe *sqe, int fd_in,
+						 __s64 off_in, int fd_out, __s64 off_out,
+						 __u32 nbytes, __u32 splice_flags)
+{
+	io_uring_prep_rw(IORING_OP_SPLICE, sqe, fd_out, 0, nbytes, off_out);
+	sqe->splice_off_in = off_in;
+	sqe->splice_fd_in = fd_in;
+	sqe->splice_flags = splice_flags;
+}
+
+static __always_inline void io_uring_prep_poll_add(struct io_uring_sqe *sqe, int fd,
+						   __u32 poll_mask)
+{
+	io_uring_prep_rw(IORING_OP_POLL_ADD, sqe, fd, 0, 0, 0);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	poll_mask = poll_mask << 16 | poll_mask >> 16;
+#endif
+	sqe->poll32_events = poll_mask;
+}
+
+/* @ts is the address of a struct __kernel_timespec of the application. */
+static __always_inline void io_uring_prep_timeout(struct io_uring_sqe *sqe, __u64 ts,
+						  __u32 count, __u32 flags)
+{
+	io_uring_prep_rw(IORING_OP_TIMEOUT, sqe, -1, ts, 1, count);
+	sqe->timeout_flags = flags;
+}
+
+static __always_inline void io_uring_prep_link_timeout(struct io_uring_sqe *sqe, __u64 ts,
+						       __u32 flags)
+{
+	io_uring_prep_rw(IORING_OP_LINK_TIMEOUT, sqe, -1, ts, 1, 0);
+	sqe->timeout_flags = flags;
+}
+
+static __always_inline void io_uring_prep_accept(struct io_uring_sqe *sqe, int fd,
+						 __u64 addr, __u64 addrlen, int flags)
+{
+	io_uring_prep_rw(IORING_OP_ACCEPT, sqe, fd, addr, 0, addrlen);
+	sqe->accept_flags = flags;
+}
+
+static __always_inline void io_uring_prep_multishot_accept(struct io_uring_sqe *sqe,
+							   int fd, __u64 addr,
+							   __u64 addrlen, int flags)
+{
+	io_uring_prep_accept(sqe, fd, addr, addrlen, flags);
+	sqe->ioprio |= IORING_ACCEPT_MULTISHOT;
+}
+
+static __always_inline void io_uring_prep_connect(struct io_uring_sqe *sqe, int fd,
+						  __u64 addr, __u32 addrlen)
+{
+	io_uring_prep_rw(IORING_OP_CONNECT, sqe, fd, addr, 0, addrlen);
+}
+
+static __always_inline void io_uring_prep_socket(struct io_uring_sqe *sqe, int domain,
+						 int type, int protocol, __u32 flags)
+{
+	io_uring_prep_rw(IORING_OP_SOCKET, sqe, domain, 0, protocol, type);
+	sqe->rw_flags = flags;
+}
+
+static __always_inline void io_uring_prep_shutdown(struct io_uring_sqe *sqe, int fd,
+						   int how)
+{
+	io_uring_prep_rw(IORING_OP_SHUTDOWN, sqe, fd, 0, how, 0);
+}
+
+static __always_inline void io_uring_prep_send(struct io_uring_sqe *sqe, int fd, __u64 buf,
+					       __u32 len, int flags)
+{
+	io_uring_prep_rw(IORING_OP_SEND, sqe, fd, buf, len, 0);
+	sqe->msg_flags = flags;
+}
+
+static __always_inline void io_uring_prep_send_zc(struct io_uring_sqe *sqe, int fd,
+						  __u64 buf, __u32 len, int flags,
+						  __u32 zc_flags)
+{
+	io_uring_prep_rw(IORING_OP_SEND_ZC, sqe, fd, buf, len, 0);
+	sqe->msg_flags = flags;
+	sqe->ioprio = zc_flags;
+}
+
+static __always_inline void io_uring_prep_recv(struct io_uring_sqe *sqe, int fd, __u64 buf,
+					       __u32 len, int flags)
+{
+	io_uring_prep_rw(IORING_OP_RECV, sqe, fd, buf, len, 0);
+	sqe->msg_flags = flags;
+}
+
+/* The buffers come from the group that io_uring_sqe_set_buf_group() names. */
+static __always_inline void io_uring_prep_recv_multishot(struct io_uring_sqe *sqe, int fd,
+							 __u64 buf, __u32 len, int flags)
+{
+	io_uring_prep_recv(sqe, fd, buf, len, flags);
+	sqe->ioprio |= IORING_RECV_MULTISHOT;
+}
+
+static __always_inline void io_uring_sqe_set_buf_group(struct io_uring_sqe *sqe, int bgid)
+{
+	sqe->flags |= IOSQE_BUFFER_SELECT;
+	sqe->buf_group = bgid;
+}
+
+static __always_inline void io_uring_prep_provide_buffers(struct io_uring_sqe *sqe,
+							  __u64 addr, __u32 len, int nr,
+							  int bgid, int bid)
+{
+	io_uring_prep_rw(IORING_OP_PROVIDE_BUFFERS, sqe, nr, addr, len, bid);
+	sqe->buf_group = bgid;
+}
+
+#endif
