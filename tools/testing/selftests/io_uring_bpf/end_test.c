@@ -226,7 +226,7 @@ TEST_F(end, close_staged_for_worker)
 	close_staged(_metadata, self, IOSQE_ASYNC);
 }
 
-/* A file that nobody asked for any more: the program closes it. */
+/* The program closes a file that a child has opened after the flow has begun to end. */
 TEST_F(end, close_opened)
 {
 	int fd = dup(self->socks[0][0]);
@@ -326,7 +326,7 @@ TEST_F(end, deadline)
 	sqe = end_add(self);
 	io_uring_prep_link_timeout(sqe, &ts, 0);
 	end_added(self, sqe);
-	self->skel->bss->stop_at = CHILD + 1;
+	self->skel->bss->stop_at = CHILD;
 	end_submit();
 	ASSERT_TRUE(iou_until(&self->ring, self->skel->bss->nr_events == 1));
 	ASSERT_TRUE(end_feed(self, 1));

@@ -87,9 +87,11 @@ TEST_F(result, nothing_to_do)
 TEST_F(result, child_failed)
 {
 	self->skel->bss->calls[0] = RESULT_ISSUE;
+	self->skel->bss->call_at = BPF_IO_URING_COMPLETE;
 	iou_prep_nop(&self->skel->bss->sqes[0], -EIO, 0, CHILD);
 	self->skel->bss->nr_sqes = 1;
 	result_is(-EIO);
+	ASSERT_EQ(-EOPNOTSUPP, self->skel->bss->call_rets[0]);
 }
 
 /* A program that goes on has its own reaction to the error. */

@@ -19,9 +19,7 @@ static __always_inline __u32 iou_verdict(__u32 verdict)
 static __always_inline void iou_prep_nop(struct io_uring_sqe *sqe,
 					 __u64 user_data)
 {
-	__builtin_memset(sqe, 0, sizeof(*sqe));
-	sqe->opcode = IORING_OP_NOP;
-	sqe->fd = -1;
+	io_uring_prep_nop(sqe);
 	sqe->user_data = user_data;
 }
 
@@ -30,12 +28,7 @@ static __always_inline void iou_prep_rw(struct io_uring_sqe *sqe, __u8 opcode,
 					__s32 fd, __u64 addr, __u32 len,
 					__u64 off, __u64 user_data)
 {
-	__builtin_memset(sqe, 0, sizeof(*sqe));
-	sqe->opcode = opcode;
-	sqe->fd = fd;
-	sqe->addr = addr;
-	sqe->len = len;
-	sqe->off = off;
+	io_uring_prep_rw(opcode, sqe, fd, addr, len, off);
 	sqe->user_data = user_data;
 }
 

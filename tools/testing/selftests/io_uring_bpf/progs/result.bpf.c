@@ -4,8 +4,9 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* kfuncs to call in a way that is refused, at START */
+/* kfuncs to call in a way that is refused, at START or at a completion */
 __u32 calls[2];
+__u32 call_at;
 /* call bpf_io_uring_complete() afterwards */
 __u32 end;
 __s32 call_rets[2];
@@ -46,10 +47,12 @@ SEC("iouring")
 int result_refused(struct bpf_io_uring_ctx *ctx)
 {
 	iou_log_event(ctx);
+	if (ctx->event == call_at) {
+		call_rets[0] = result_call(ctx, calls[0]);
+		call_rets[1] = result_call(ctx, calls[1]);
+	}
 	if (!iou_is_start(ctx))
 		return BPF_IO_URING_DEFAULT;
-	call_rets[0] = result_call(ctx, calls[0]);
-	call_rets[1] = result_call(ctx, calls[1]);
 	iou_issue_all(ctx);
 	if (end)
 		bpf_io_uring_complete(ctx, 5);
