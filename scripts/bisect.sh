@@ -7,12 +7,13 @@
 #
 #   option off  what the series touches compiles with W=1 and without a warning
 #   option on   the same, from the patch that adds the option on
-#   kernel      one for debugging links, with the option on if there is one
+#   kernel      a whole one links, with the option on if there is one
 #   boot        it comes up, and passes the selftests if they are there by then
 #
-# With --build-only nothing is booted. Stops at the first failure. What was good
-# is noted by commit in the cache, in bisect.good, and is not done again. Ends in
-# one line.
+# The kernel is one without debugging, which builds and runs the tests in less time.
+# With --build-only nothing is booted. Stops at the first failure. What was good is
+# noted in the cache, in bisect.good, by the files as they are after the patch, and is
+# not done again. Ends in one line.
 
 . "$(dirname "$0")/lib.sh"
 . "$TOP/scripts/vm.sh"
@@ -22,7 +23,7 @@ good=$CACHE/bisect.good
 out=$BUILD/bisect
 log=$out/log/bisect
 # scripts work on that tree, and on build folders of its own
-export IOU_BPF_TREE=bisect
+export IOU_BPF_TREE=bisect IOU_BPF_CONFIG=on
 
 # patch SLUG [^]: its commit, or the one before
 patch()
@@ -31,10 +32,16 @@ patch()
 		die "no patch of the series is called \"$1\""
 }
 
+# content COMMIT: what it is noted by
+content()
+{
+	git -C "$TREE" rev-parse "$1^{tree}"
+}
+
 # noted WHAT COMMIT: was that good?
 noted()
 {
-	grep -qsxF "$2 $1" "$good"
+	grep -qsxF "$(content "$2") $1" "$good"
 }
 
 # check_out COMMIT
@@ -102,15 +109,15 @@ one()
 			die "$2 does not compile with the option on, see $log"
 	fi
 	# the kernel that is there is that of another commit
-	quiet "$log" "$TOP/scripts/kernel.sh" || die "$2 does not build, see $log"
-	noted built "$1" || echo "$1 built" >>"$good"
+	quiet "$log" "$TOP/scripts/kernel.sh" --config on || die "$2 does not build, see $log"
+	noted built "$1" || echo "$(content "$1") built" >>"$good"
 	[ "$3" = good ] || return 0
 	if has_option && [ -d "$wt/tools/testing/selftests/io_uring_bpf" ]; then
 		selftests || die "$2 fails its selftests, see $log"
 	else
 		comes_up || die "$2 does not boot, see $log"
 	fi
-	echo "$1 good" >>"$good"
+	echo "$(content "$1") good" >>"$good"
 }
 
 main()

@@ -3,11 +3,12 @@
 #
 # Builds the selftests and tools/io_uring against the kernel that scripts/kernel.sh
 # has built. Results: build/kselftest and build/tools-debug. With a configuration of
-# that kernel, only tools/io_uring, in build/tools-CONFIG.
+# that kernel, only tools/io_uring, in build/tools-CONFIG. IOU_BPF_CONFIG is another
+# configuration than debug for both.
 
 . "$(dirname "$0")/lib.sh"
 
-config=${1:-debug}
+config=${1:-${IOU_BPF_CONFIG:-debug}}
 out=$KBUILDS/$config
 log=$BUILD/log/selftests-$config
 

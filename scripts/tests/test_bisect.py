@@ -20,7 +20,8 @@ selftests.sh*) mkdir -p "$OUT/kselftest"
 esac
 '''
 OFF = 'kernel.sh --config off W=1 KCFLAGS=-Werror io_uring/core.o'
-ON = 'kernel.sh --config on W=1 KCFLAGS=-Werror io_uring/bpf.o io_uring/core.o'
+KERNEL = 'kernel.sh --config on'
+ON = KERNEL + ' W=1 KCFLAGS=-Werror io_uring/bpf.o io_uring/core.o'
 
 
 class Bisect(Case):
@@ -57,7 +58,7 @@ class Bisect(Case):
     def expected(self, nr):
         """(what builds, what tests) of a patch."""
         name = ('io_uring: one', 'io_uring: two', 'selftests: tests')[nr - 1]
-        build = [OFF, ON, 'kernel.sh '] if nr > 1 else [OFF, 'kernel.sh ']
+        build = [OFF, ON, KERNEL] if nr > 1 else [OFF, KERNEL]
         console = self.out + '/log/console1'
         test = ['boot.sh %s/disk.img %s 3600 -- touch /tmp/iou-bpf-build/up' %
                 (self.out, console), 'splat.sh ' + console]
@@ -86,7 +87,7 @@ class Bisect(Case):
         for arg, nr in (('two..', 2), ('tests..tests', 1), ('..one', 1), ('..', 3)):
             write(self.cache, {'bisect.good': ''})
             calls = self.bisect('--build-only', arg)
-            self.assertEqual(sum(c.endswith('kernel.sh ') for c in calls), nr)
+            self.assertEqual(sum(c.endswith(KERNEL) for c in calls), nr)
         for args, says in ((['four..'], 'no patch of the series is called "four"'),
                            (['tests..one'], 'no patch is from tests to one'),
                            (['one'], 'usage: '), (['--build'], 'usage: ')):
@@ -97,7 +98,7 @@ class Bisect(Case):
     def test_goes_on(self):
         """After a failure, and with another last patch."""
         one, two, three = map(self.expected, (1, 2, 3))
-        self.breaks('--config on')
+        self.breaks('--config on W=1')
         self.assertEqual(
             self.bisect(rc=1, says='patch 2 of 3, io_uring: two, does not compile '
                                    'with the option on, see ' + self.out),
@@ -108,11 +109,15 @@ class Bisect(Case):
         self.put(rel, self.get(rel).replace('Why', 'Y'))
         self.good('export.py')
         self.assertEqual(self.bisect(), sum(three, []))
+        # what was good is not looked at again for the sake of its message
+        self.put(rel, self.get(rel).replace('Y', 'Why'))
+        self.good('export.py')
+        self.assertEqual(self.bisect(), [])
 
     def test_failures(self):
         one, three = 'patch 1 of 3, io_uring: one, ', 'patch 3 of 3, selftests: tests, '
         for pattern, says in (('config off', one + 'does not compile with the option off'),
-                              ('^kernel.sh $', one + 'does not build'),
+                              ('^kernel.sh --config on$', one + 'does not build'),
                               ('^splat', one + 'does not boot'),
                               ('^check', three + 'fails its selftests'),
                               ('^selftests', three + 'fails its selftests')):
