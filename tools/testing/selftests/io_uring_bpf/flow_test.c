@@ -165,6 +165,26 @@ TEST_F(flow, state_survives_events)
 	}
 }
 
+/* A child whose memory the next one reuses does not keep its file. */
+TEST_F(flow, files_are_released)
+{
+	struct io_uring_sqe *sqe;
+
+	self->link = IOU_ATTACH(self->skel->progs.flow_state, &self->ring, 0);
+	flow_add_read(self->skel, self->pipe[0], self->buf, 1);
+	ASSERT_EQ(5, write(self->pipe[1], "12345", 5));
+	sqe = iou_queue_bpf(&self->ring, 0, FLOW);
+	iou_prep_bpf(sqe, 0, 5, 0, 0, 0);
+	sqe->user_data = FLOW;
+	ASSERT_EQ(1, iou_submit(&self->ring));
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_EQ(6, self->skel->bss->nr_events);
+
+	ASSERT_EQ(0, close(self->pipe[0]));
+	self->pipe[0] = -1;
+	ASSERT_TRUE(iou_fd_gets(self->pipe[1], POLLERR, IOU_WAIT_MS));
+}
+
 TEST_F(flow, failed_child_fails_the_flow)
 {
 	self->link = IOU_ATTACH(self->skel->progs.flow_issue, &self->ring, 0);
