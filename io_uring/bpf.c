@@ -21,15 +21,12 @@
 #include <linux/btf.h>
 #include <linux/nospec.h>
 #include <linux/slab.h>
+#include <trace/events/io_uring.h>
 
 #include "bpf_int.h"
 #include "cancel.h"
 #include "timeout.h"
 
-/* a free entry of ->flows holds the index of the next free entry */
-#define IO_BPF_FREE_FLOW(next)	((struct io_kiocb *)((unsigned long)(next) << 1 | 1))
-#define IO_BPF_NEXT_FREE(flow)	((unsigned int)((unsigned long)(flow) >> 1))
-#define IO_BPF_IS_FREE_FLOW(flow)	((unsigned long)(flow) & 1)
 #define IO_BPF_MIN_FLOWS	8
 
 struct io_bpf_ring *io_bpf_ring_alloc(struct io_ring_ctx *ctx)
@@ -172,10 +169,16 @@ int io_bpf_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe)
 	req->bpf_flow.slot = slot;
 	req->bpf_flow.nr_linked = 0;
 	req->bpf_flow.nr_records = 0;
+	req->bpf_end = IO_BPF_END_NOT;
 	req->bpf_flow.flags = 0;
 	INIT_HLIST_NODE(&req->hash_node);
-	INIT_WQ_LIST(&req->bpf_waiting);
+	req->bpf_waiting = NULL;
 
+	if (br->flow_sizes[slot]) {
+		ret = io_bpf_alloc_mem(req, br->flow_sizes[slot]);
+		if (ret)
+			return ret;
+	}
 	ret = io_bpf_get_id(br, req);
 	if (ret)
 		return ret;
@@ -219,6 +222,8 @@ void io_bpf_settle(struct io_kiocb *flow)
 		       IO_BPF_F_DONE)))
 		return;
 	*flags |= IO_BPF_F_DONE;
+	if (trace_io_uring_bpf_flow_enabled())
+		io_bpf_trace_end(flow);
 	hlist_del_init(&flow->hash_node);
 	io_bpf_put_id(br, flow);
 	flow->flags &= ~REQ_F_NEED_CLEANUP;
@@ -305,6 +310,7 @@ static int io_bpf_start(struct io_kiocb *req, unsigned int issue_flags)
 	    (req->bpf_flow.flags & IO_BPF_F_PRED))
 		return -ECANCELED;
 
+	trace_io_uring_bpf_flow(req);
 	hlist_add_head(&req->hash_node, &br->active);
 	/* a flow deferred by a drain is issued by io-wq, where no program runs */
 	if (issue_flags & IO_URING_F_UNLOCKED) {
@@ -333,6 +339,15 @@ int io_bpf_issue(struct io_kiocb *req, unsigned int issue_flags)
 	return IOU_COMPLETE;
 }
 
+/* Return why a flow is cancelled. */
+static unsigned int io_bpf_kill_reason(struct io_kiocb *flow)
+{
+	if (percpu_ref_is_dying(&flow->ctx->refs) || atomic_read(&flow->tctx->in_cancel))
+		return IO_BPF_END_EXIT;
+	return io_bpf_slot_prog(flow->ctx->bpf_ring, flow) ? IO_BPF_END_CANCEL :
+							     IO_BPF_END_DETACH;
+}
+
 /*
  * End a flow by cancellation, and fail the chain behind it. The chain cannot wait for the
  * children of the flow: a member with REQ_F_INFLIGHT is tracked from its preparation on,
@@ -347,6 +362,7 @@ void io_bpf_mark_killed(struct io_kiocb *flow)
 	if (flow->bpf_flow.flags & IO_BPF_F_KILLED)
 		return;
 	flow->bpf_flow.flags |= IO_BPF_F_KILLED | IO_BPF_F_ENDING;
+	flow->bpf_end = io_bpf_kill_reason(flow);
 	flow->cqe.res = -ECANCELED;
 	hlist_del_init(&flow->hash_node);
 	hlist_add_head(&flow->hash_node, &ctx->bpf_ring->kills);
@@ -487,8 +503,8 @@ void io_bpf_cancel_slot(struct io_bpf_ring *br, u32 slot)
 	}
 	/* no events for the next program of the slot, which does not know these flows */
 	for (i = 0; i < br->max_flows; i++) {
-		flow = br->flows[i];
-		if (IO_BPF_IS_FREE_FLOW(flow) || flow->bpf_flow.slot != slot ||
+		flow = io_bpf_flow_at(br, i);
+		if (!flow || flow->bpf_flow.slot != slot ||
 		    !(flow->bpf_flow.flags & IO_BPF_F_ENDING))
 			continue;
 		flow->bpf_flow.flags &= ~IO_BPF_F_CANCEL;
@@ -629,9 +645,8 @@ __bpf_kfunc_start_defs();
 __bpf_kfunc int bpf_io_uring_cancel(struct bpf_io_uring_ctx *ctx, u64 user_data, u64 flags)
 {
 	struct io_kiocb *flow = io_bpf_ctx_to_flow(ctx);
-	int ret = io_bpf_stage_cancel(flow, user_data, flags);
 
-	return ret ? io_bpf_refused(&flow->ctx->bpf_ring->run, ret) : 0;
+	return io_bpf_refused(flow, __func__, io_bpf_stage_cancel(flow, user_data, flags));
 }
 
 __bpf_kfunc_end_defs();

@@ -7,6 +7,8 @@
 #include <linux/io_uring_types.h>
 
 struct io_cancel_data;
+struct io_uring_query_bpf;
+struct seq_file;
 
 /*
  * ->bpf_id of a request with REQ_F_BPF. The lower 16 bits of a child, of its records
@@ -61,6 +63,8 @@ void io_bpf_init_tctx(struct io_uring_task *tctx);
 void io_bpf_clean_tctx(struct io_uring_task *tctx);
 void io_bpf_overflow_ended(struct io_ring_ctx *ctx);
 void io_bpf_ring_exit(struct io_ring_ctx *ctx);
+void io_bpf_show_fdinfo(struct io_ring_ctx *ctx, struct seq_file *m);
+void io_bpf_query(struct io_uring_query_bpf *query);
 
 /* io_uring.c, for io_bpf_flush() */
 void io_post_compl_reqs(struct io_ring_ctx *ctx);

@@ -205,7 +205,8 @@ __bpf_kfunc_start_defs();
 /**
  * bpf_io_uring_again - reissue the child that has completed
  * @ctx: context of the program
- * @off: file offset in bytes, as in the SQE; 0 if the opcode has no offset
+ * @off: file offset in bytes, as in the SQE; 0 if the opcode has no offset. -1 is
+ *	the position of the file, which a write does not move if its end fails.
  * @addr: address of the buffer or iovec, as in the SQE; 0 for IORING_OP_NOP
  * @len: length in bytes, number of iovec segments, or the result of a NOP with
  *	IORING_NOP_INJECT_RESULT
@@ -243,7 +244,7 @@ __bpf_kfunc int bpf_io_uring_again(struct bpf_io_uring_ctx *ctx, u64 off,
 		     !io_bpf_again_is_plain(br->run.req))) {
 		ret = io_bpf_again_slow(br, flow);
 		if (ret)
-			return io_bpf_refused(&br->run, ret);
+			return io_bpf_refused(flow, __func__, ret);
 	} else {
 		br->run.again = IO_BPF_AGAIN_PLAIN;
 	}

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Kfuncs that access the registered buffers of a ring
+ * Kfuncs that access the registered buffers of a ring, and that give back a provided one
  *
- * ->uring_lock keeps a buffer in its slot while a program runs, so the returned
+ * ->uring_lock keeps a registered buffer in its slot while a program runs, so the returned
  * memory is valid until the program returns. User space and devices can write to
  * the memory concurrently.
  */
@@ -10,10 +10,14 @@
 #include <linux/highmem.h>
 #include <linux/nospec.h>
 #include <linux/btf.h>
-#include <linux/uio.h>
+#include <linux/iov_iter.h>
 
 #include "bpf_int.h"
+#include "kbuf.h"
 #include "rsrc.h"
+
+/* bytes of one copy between buffers, which is not limited by memory of the program */
+#define IO_BPF_MAX_COPY		SZ_64K
 
 static struct io_mapped_ubuf *io_bpf_buf(struct bpf_io_uring_ctx *bctx,
 					 u32 index)
@@ -70,31 +74,77 @@ static void *io_bpf_buf_slice(struct bpf_io_uring_ctx *bctx, u32 index,
 	return (void *)(addr & array_index_mask_nospec(len - 1, bvec->bv_len - seg_off));
 }
 
-static int io_bpf_buf_copy(struct bpf_io_uring_ctx *bctx, u32 index, u64 off,
-			   void *mem, u32 len, int ddir)
+/* Let @iter iterate over a range of a registered buffer. Return 0 or an error. */
+static int io_bpf_buf_iter(const struct io_mapped_ubuf *imu, u64 off, u32 len,
+			   int ddir, struct iov_iter *iter)
 {
-	struct io_mapped_ubuf *imu = io_bpf_buf(bctx, index);
 	const struct bio_vec *bvec;
-	struct iov_iter iter;
-	size_t seg_off, done;
+	size_t seg_off;
 
 	if (!imu)
 		return -ENOENT;
 	if (!(imu->dir & (1 << ddir)) || off > imu->len || len > imu->len - off)
 		return -EFAULT;
-	if (!len)
+	if (!len) {
+		iov_iter_bvec(iter, ddir, imu->bvec, 0, 0);
 		return 0;
+	}
 	seg_off = array_index_nospec(off, imu->len);
 	len &= array_index_mask_nospec(len - 1, imu->len - seg_off);
 	bvec = io_bpf_buf_seg(imu, &seg_off);
-	iov_iter_bvec(&iter, ddir, bvec, imu->bvec + imu->nr_bvecs - bvec,
+	iov_iter_bvec(iter, ddir, bvec, imu->bvec + imu->nr_bvecs - bvec,
 		      seg_off + len);
-	iov_iter_advance(&iter, seg_off);
+	iov_iter_advance(iter, seg_off);
+	return 0;
+}
+
+static int io_bpf_buf_copy(struct bpf_io_uring_ctx *bctx, u32 index, u64 off,
+			   void *mem, u32 len, int ddir)
+{
+	struct iov_iter iter;
+	size_t done;
+	int ret;
+
+	ret = io_bpf_buf_iter(io_bpf_buf(bctx, index), off, len, ddir, &iter);
+	if (ret)
+		return ret;
 	if (ddir == ITER_DEST)
 		done = copy_to_iter(mem, len, &iter);
 	else
 		done = copy_from_iter(mem, len, &iter);
 	return done == len ? 0 : -EFAULT;
+}
+
+/* Copy a piece of the source, which is in one page, to the iterator @dst. */
+static size_t io_bpf_copy_step(void *src, size_t progress, size_t len, void *dst,
+			       void *unused)
+{
+	return len - _copy_to_iter(src, len, dst);
+}
+
+static int io_bpf_buf_between(struct bpf_io_uring_ctx *ctx,
+			      const struct bpf_io_uring_buf_pos *dst,
+			      const struct bpf_io_uring_buf_pos *src, u32 len)
+{
+	u64 dst_off = READ_ONCE(dst->offset), src_off = READ_ONCE(src->offset);
+	struct io_mapped_ubuf *to = io_bpf_buf(ctx, READ_ONCE(dst->index));
+	struct io_mapped_ubuf *from = io_bpf_buf(ctx, READ_ONCE(src->index));
+	struct iov_iter dst_iter, src_iter;
+	int ret;
+
+	if (dst->pad || src->pad)
+		return -EINVAL;
+	if (len > IO_BPF_MAX_COPY)
+		return -E2BIG;
+	ret = io_bpf_buf_iter(to, dst_off, len, ITER_DEST, &dst_iter) ?:
+	      io_bpf_buf_iter(from, src_off, len, ITER_SOURCE, &src_iter);
+	if (ret)
+		return ret;
+	if (to == from && dst_off < src_off + len && src_off < dst_off + len)
+		return -EINVAL;
+	iterate_and_advance_kernel(&src_iter, len, &dst_iter, NULL,
+				   io_bpf_copy_step);
+	return 0;
 }
 
 __bpf_kfunc_start_defs();
@@ -160,7 +210,9 @@ __bpf_kfunc u8 *bpf_io_uring_buf_data_rw(struct bpf_io_uring_ctx *ctx,
 __bpf_kfunc int bpf_io_uring_buf_read(struct bpf_io_uring_ctx *ctx, u32 index,
 				      u64 offset, void *dst, u32 dst__sz)
 {
-	return io_bpf_buf_copy(ctx, index, offset, dst, dst__sz, ITER_SOURCE);
+	return io_bpf_failed(io_bpf_ctx_to_flow(ctx), __func__,
+			     io_bpf_buf_copy(ctx, index, offset, dst, dst__sz,
+					     ITER_SOURCE));
 }
 
 /**
@@ -179,8 +231,76 @@ __bpf_kfunc int bpf_io_uring_buf_read(struct bpf_io_uring_ctx *ctx, u32 index,
 __bpf_kfunc int bpf_io_uring_buf_write(struct bpf_io_uring_ctx *ctx, u32 index,
 				       u64 offset, const void *src, u32 src__sz)
 {
-	return io_bpf_buf_copy(ctx, index, offset, (void *)src, src__sz,
-			       ITER_DEST);
+	return io_bpf_failed(io_bpf_ctx_to_flow(ctx), __func__,
+			     io_bpf_buf_copy(ctx, index, offset, (void *)src, src__sz,
+					     ITER_DEST));
+}
+
+/**
+ * bpf_io_uring_buf_copy - copy between registered buffers, or within one
+ * @ctx: context of the program
+ * @dst: where to copy to
+ * @src: where to copy from
+ * @len: number of bytes to copy, up to 64 KB
+ *
+ * If two buffers share memory, because the same memory was registered twice, and
+ * the ranges overlap there, the result is undefined.
+ *
+ * Context: as bpf_io_uring_buf_data()
+ * Return: 0, or
+ * -EINVAL: pad is not 0, or the ranges overlap in one buffer;
+ * -E2BIG: @len is larger than 64 KB;
+ * -ENOENT: a buffer does not exist;
+ * -EFAULT: a buffer is too short, @dst is not writable or @src is not readable.
+ */
+__bpf_kfunc int bpf_io_uring_buf_copy(struct bpf_io_uring_ctx *ctx,
+				      const struct bpf_io_uring_buf_pos *dst,
+				      const struct bpf_io_uring_buf_pos *src,
+				      u32 len)
+{
+	return io_bpf_failed(io_bpf_ctx_to_flow(ctx), __func__,
+			     io_bpf_buf_between(ctx, dst, src, len));
+}
+
+/**
+ * bpf_io_uring_buf_give - give a provided buffer back to its group
+ * @ctx: context of the program
+ * @bgid: id of the buffer group, as in io_uring_sqe::buf_group
+ * @bid: id of the buffer, as in the flags of the CQE
+ * @addr: address of the buffer
+ * @len: length of the buffer in bytes, not 0
+ *
+ * For a buffer that the program has taken over with BPF_IO_URING_DROP_BUF, in this run or
+ * before, and that the application therefore does not provide again. The next request
+ * that selects a buffer of the group gets this one. Of several buffers that are given back
+ * in a row, the last one is selected first.
+ *
+ * A ring of provided buffers must have a free entry for the buffer. The kernel relies on
+ * an application that adds a buffer only after it has seen a CQE for one, or has not
+ * filled the ring. An application that looks at the head of the ring instead, with
+ * IORING_REGISTER_PBUF_STATUS, and a program can overwrite an entry of each other.
+ *
+ * Context: any event, in flows and in watching programs. Called with the lock of
+ * the ring held; takes no lock and does not sleep.
+ * Return: 0, or
+ * -EINVAL: @bgid or @bid is larger than 65535, @len is 0, or the buffer is the next one of
+ * an incremental ring, which keeps the rest of a buffer (IORING_CQE_F_BUF_MORE);
+ * -EFAULT: the range is not one of user space;
+ * -ENOENT: the group does not exist;
+ * -ENOSPC: the group is full;
+ * -ENOMEM: the group is not a ring, and no memory is available right now, or ever on
+ * architectures without a cmpxchg of two words. The program can issue
+ * IORING_OP_PROVIDE_BUFFERS instead.
+ */
+__bpf_kfunc int bpf_io_uring_buf_give(struct bpf_io_uring_ctx *ctx, u32 bgid,
+				      u32 bid, u64 addr, u32 len)
+{
+	struct io_ring_ctx *ring = io_bpf_ctx_to_flow(ctx)->ctx;
+	int ret = -EINVAL;
+
+	if (bgid <= U16_MAX && bid <= U16_MAX && len)
+		ret = io_kbuf_give(ring, bgid, addr, len, bid);
+	return io_bpf_refused(io_bpf_ctx_to_flow(ctx), __func__, ret);
 }
 
 __bpf_kfunc_end_defs();

@@ -273,12 +273,14 @@ struct io_kiocb *io_bpf_pred_event(struct io_bpf_ring *br, struct io_kiocb *req)
 
 	bctx = io_bpf_ctx(flow);
 	io_bpf_fill_ctx(bctx, req, io_bpf_next_flag(flow));
-	verdict = io_bpf_run_prog(br, io_bpf_slot_prog(br, flow), bctx, req);
+	io_bpf_flow_stats(flow)->nr_other_runs++;
+	verdict = io_bpf_run_flow(br, flow, req);
 	if (br->run.nr_cqes)
 		io_bpf_add_cqes(br);
 	if (unlikely(verdict & IO_BPF_VERDICT_CHAIN))
-		verdict = io_bpf_flow_verdict(flow, verdict);
+		io_bpf_flow_verdict(flow, verdict);
 	if (io_bpf_app_drops(req, verdict)) {
+		io_bpf_flow_stats(flow)->nr_app_drops += !(req->flags & REQ_F_CQE_SKIP);
 		io_bpf_retire(br, req);
 	} else {
 		io_bpf_change_cqe(req, bctx);
@@ -290,30 +292,28 @@ struct io_kiocb *io_bpf_pred_event(struct io_bpf_ring *br, struct io_kiocb *req)
 }
 
 /* Record the verdict on the chain, which holds until a run returns another. */
-u32 io_bpf_flow_verdict(struct io_kiocb *flow, u32 verdict)
+void io_bpf_flow_verdict(struct io_kiocb *flow, u32 verdict)
 {
 	flow->bpf_flow.flags &= ~(IO_BPF_F_GO_ON | IO_BPF_F_CUT);
 	flow->bpf_flow.flags |= verdict & BPF_IO_URING_CUT ? IO_BPF_F_CUT :
 							     IO_BPF_F_GO_ON;
-	return verdict & IO_BPF_VERDICT_CQE;
 }
 
 /* Apply the verdict on the chain of a watched request. */
-u32 io_bpf_watch_verdict(struct io_kiocb *req, u32 verdict)
+void io_bpf_watch_verdict(struct io_kiocb *req, u32 verdict)
 {
 	struct io_kiocb *pos;
 
 	if (verdict & BPF_IO_URING_CUT) {
 		io_bpf_cut_chain(req);
-		return verdict & IO_BPF_VERDICT_CQE;
+		return;
 	}
 	/* a member that failed its preparation cannot be issued */
 	io_for_each_link(pos, req->link) {
 		if (pos->flags & REQ_F_FAIL)
-			return verdict & IO_BPF_VERDICT_CQE;
+			return;
 	}
 	req->flags &= ~REQ_F_FAIL;
-	return verdict & IO_BPF_VERDICT_CQE;
 }
 
 /* on the stack of the program */
@@ -361,12 +361,12 @@ static int io_bpf_stage_edit(struct bpf_io_uring_ctx *ctx, u32 index,
 	return 0;
 }
 
-static int io_bpf_edit(struct bpf_io_uring_ctx *ctx, u32 index, u64 flags, u64 valid, u8 op)
+static int io_bpf_edit(struct bpf_io_uring_ctx *ctx, const char *kfunc, u32 index,
+		       u64 flags, u64 valid, u8 op)
 {
-	struct io_bpf_ring *br = io_bpf_ctx_to_flow(ctx)->ctx->bpf_ring;
 	int ret = flags & ~valid ? -EINVAL : io_bpf_stage_edit(ctx, index, flags, op);
 
-	return ret ? io_bpf_refused(&br->run, ret) : 0;
+	return io_bpf_refused(io_bpf_ctx_to_flow(ctx), kfunc, ret);
 }
 
 static int io_bpf_stage_link(struct io_kiocb *flow, const void *sqe, u32 size, u64 flags)
@@ -493,7 +493,7 @@ __bpf_kfunc int bpf_io_uring_drop(struct bpf_io_uring_ctx *ctx, u32 index,
 {
 	u8 op = flags & BPF_IO_URING_POST_CANCELED ? IO_BPF_EDIT_CANCEL : IO_BPF_EDIT_DROP;
 
-	return io_bpf_edit(ctx, index, flags,
+	return io_bpf_edit(ctx, __func__, index, flags,
 			   BPF_IO_URING_REST | BPF_IO_URING_POST_CANCELED, op);
 }
 
@@ -515,7 +515,8 @@ __bpf_kfunc int bpf_io_uring_drop(struct bpf_io_uring_ctx *ctx, u32 index,
 __bpf_kfunc int bpf_io_uring_unlink(struct bpf_io_uring_ctx *ctx, u32 index,
 				    u64 flags)
 {
-	return io_bpf_edit(ctx, index, flags, BPF_IO_URING_REST, IO_BPF_EDIT_UNLINK);
+	return io_bpf_edit(ctx, __func__, index, flags, BPF_IO_URING_REST,
+			   IO_BPF_EDIT_UNLINK);
 }
 
 /**
@@ -546,9 +547,8 @@ __bpf_kfunc int bpf_io_uring_link(struct bpf_io_uring_ctx *ctx,
 				  const void *sqe, u32 sqe__sz, u64 flags)
 {
 	struct io_kiocb *flow = io_bpf_ctx_to_flow(ctx);
-	int ret = io_bpf_stage_link(flow, sqe, sqe__sz, flags);
 
-	return ret ? io_bpf_refused(&flow->ctx->bpf_ring->run, ret) : 0;
+	return io_bpf_refused(flow, __func__, io_bpf_stage_link(flow, sqe, sqe__sz, flags));
 }
 
 __bpf_kfunc_end_defs();

@@ -161,6 +161,7 @@ bool io_bpf_record(struct io_kiocb *req, s32 res, u32 cflags, const u64 *big)
  */
 bool io_bpf_drops(u32 cflags, u32 verdict)
 {
+	verdict &= IO_BPF_VERDICT_CQE;
 	if (unlikely(cflags & IORING_CQE_F_BUFFER))
 		return verdict == BPF_IO_URING_DROP_BUF;
 	return verdict != BPF_IO_URING_POST;
@@ -169,7 +170,7 @@ bool io_bpf_drops(u32 cflags, u32 verdict)
 /* Return true if @verdict drops the CQE of a request of the application. */
 bool io_bpf_app_drops(struct io_kiocb *req, u32 verdict)
 {
-	if (verdict == BPF_IO_URING_DEFAULT)
+	if (!(verdict & IO_BPF_VERDICT_CQE))
 		return req->flags & REQ_F_CQE_SKIP;
 	return io_bpf_drops(req->cqe.flags, verdict);
 }
@@ -279,10 +280,10 @@ __bpf_kfunc_start_defs();
 __bpf_kfunc int bpf_io_uring_post_cqe(struct bpf_io_uring_ctx *ctx,
 				      const void *cqe, u32 cqe__sz)
 {
-	struct io_bpf_ring *br = io_bpf_ctx_to_flow(ctx)->ctx->bpf_ring;
-	int ret = io_bpf_stage_cqe(br, cqe, cqe__sz);
+	struct io_kiocb *flow = io_bpf_ctx_to_flow(ctx);
 
-	return ret ? io_bpf_refused(&br->run, ret) : 0;
+	return io_bpf_refused(flow, __func__,
+			      io_bpf_stage_cqe(flow->ctx->bpf_ring, cqe, cqe__sz));
 }
 
 /**
@@ -312,8 +313,10 @@ __bpf_kfunc int bpf_io_uring_complete(struct bpf_io_uring_ctx *ctx, s32 res)
 	struct io_kiocb *flow = io_bpf_ctx_to_flow(ctx);
 
 	if (flow->bpf_flow.flags & IO_BPF_F_ENDING)
-		return io_bpf_is_watch(flow) ? -EOPNOTSUPP : -EALREADY;
+		return io_bpf_failed(flow, __func__,
+				     io_bpf_is_watch(flow) ? -EOPNOTSUPP : -EALREADY);
 	flow->bpf_flow.flags |= IO_BPF_F_ENDING;
+	flow->bpf_end = IO_BPF_END_COMPLETE;
 	flow->ctx->bpf_ring->run.result = true;
 	flow->cqe.res = res;
 	return 0;

@@ -15,10 +15,13 @@
 
 /* the part of the context that a plain program reads */
 #define IO_BPF_PLAIN_CTX	offsetof(struct bpf_io_uring_ctx, state)
+#define IO_BPF_LINK_FLAGS	(BPF_F_IOURING_MATCH | BPF_F_IOURING_REGISTERED_RING)
 /* slots of a ring: a completion is compared with up to as many watchers */
 #define IO_BPF_MAX_SLOTS	16
+/* bytes of memory for each flow of a slot */
+#define IO_BPF_MAX_FLOW_SIZE	4096
 /* limits of one run of a program */
-#define IO_BPF_MAX_SQES		32
+#define IO_BPF_MAX_SQES		128
 #define IO_BPF_MAX_CQES		16
 #define IO_BPF_MAX_LINKS	8
 #define IO_BPF_MAX_CANCELS	8
@@ -61,6 +64,8 @@ enum {
 	IO_BPF_F_CREDS		= 1U << 13,
 	/* its program was detached, and the slot can have another one */
 	IO_BPF_F_DETACHED	= 1U << 14,
+	/* WAITING for room in the CQ, otherwise for time */
+	IO_BPF_F_ROOM		= 1U << 15,
 };
 
 /* ->run.kind of an SQE that a program issues */
@@ -101,6 +106,8 @@ enum {
 struct io_bpf_run {
 	/* the completed request, NULL for START and CANCEL */
 	struct io_kiocb		*req;
+	/* of a run without a flow */
+	struct io_bpf_watcher	*watcher;
 	/* for io_bpf_watch_acted(): there is something to do, and the verdict */
 	bool			acted;
 	u32			verdict;
@@ -167,6 +174,26 @@ struct io_bpf_watcher {
 	struct io_bpf_match	match;
 	/* see io_bpf_is_plain() */
 	bool			plain;
+	u64			nr_runs;
+};
+
+/*
+ * Counters of a slot, but the runs of its program. None of them is on the way from a
+ * completion to the next child: io_bpf_show_slot() tells from the runs how many children
+ * were issued, and how many CQEs were not posted.
+ */
+struct io_bpf_stats {
+	/* runs for other events than a CQE of a child */
+	u64			nr_other_runs;
+	/* CQEs of multishot children that continue */
+	u64			nr_records;
+	/* CQEs of children that were posted */
+	u64			nr_posted;
+	/* requests of the application: issued by the program, and CQEs it has dropped */
+	u64			nr_apps;
+	u64			nr_app_drops;
+	/* see io_bpf_refused() */
+	u64			nr_refused;
 };
 
 /*
@@ -189,9 +216,13 @@ struct io_bpf_ring {
 	unsigned int		nr_staged;
 	struct io_bpf_run	run;
 
-	/* by slot: programs of flows, and programs that watch */
+	/* by slot: programs of flows, memory of each flow, and programs that watch */
 	struct bpf_prog		*progs[IO_BPF_MAX_SLOTS];
+	u16			flow_sizes[IO_BPF_MAX_SLOTS];
 	struct io_bpf_watcher	watchers[IO_BPF_MAX_SLOTS];
+	/* by slot: runs of programs of flows, and what else is counted */
+	u64			nr_runs[IO_BPF_MAX_SLOTS];
+	struct io_bpf_stats	stats[IO_BPF_MAX_SLOTS];
 	/* by opcode: the watcher with the lowest slot */
 	struct io_bpf_watcher	*first_watcher[IORING_OP_LAST];
 	/* holds the context of programs that watch, in place of a flow */
@@ -225,8 +256,9 @@ struct io_bpf_ring {
 };
 
 /*
- * The program context is a part of the flow's request: of ->cmd, and for
- * ->flow_user_data of ->cqe. The verifier rejects accesses to the gap in between.
+ * The program context is a part of the flow's request: of ->cmd, for
+ * ->flow_user_data of ->cqe, and for ->flow_id of ->bpf_flow. The verifier rejects
+ * accesses to the gaps in between.
  */
 static inline struct bpf_io_uring_ctx *io_bpf_ctx(struct io_kiocb *flow)
 {
@@ -235,12 +267,26 @@ static inline struct bpf_io_uring_ctx *io_bpf_ctx(struct io_kiocb *flow)
 	BUILD_BUG_ON(offsetof(struct bpf_io_uring_ctx, flow_user_data) !=
 		     offsetof(struct io_kiocb, cqe.user_data) -
 		     offsetof(struct io_kiocb, cmd.data));
+	BUILD_BUG_ON(offsetof(struct bpf_io_uring_ctx, flow_id) !=
+		     offsetof(struct io_kiocb, bpf_flow.id) -
+		     offsetof(struct io_kiocb, cmd.data));
 	return (struct bpf_io_uring_ctx *)flow->cmd.data;
 }
 
 static inline struct io_kiocb *io_bpf_ctx_to_flow(struct bpf_io_uring_ctx *ctx)
 {
 	return container_of((void *)ctx, struct io_kiocb, cmd.data[0]);
+}
+
+/* a free entry of ->flows holds the index of the next free entry */
+#define IO_BPF_FREE_FLOW(next)	((struct io_kiocb *)((unsigned long)(next) << 1 | 1))
+#define IO_BPF_NEXT_FREE(flow)	((unsigned int)((unsigned long)(flow) >> 1))
+#define IO_BPF_IS_FREE_FLOW(flow)	((unsigned long)(flow) & 1)
+
+/* Return the flow with index @i below ->max_flows, or NULL if there is none. */
+static inline struct io_kiocb *io_bpf_flow_at(struct io_bpf_ring *br, unsigned int i)
+{
+	return IO_BPF_IS_FREE_FLOW(br->flows[i]) ? NULL : br->flows[i];
 }
 
 static inline bool io_bpf_is_watch(struct io_kiocb *flow)
@@ -313,13 +359,47 @@ static inline void io_bpf_insert(struct io_bpf_ring *br, struct io_kiocb *req)
 	br->last = node;
 }
 
-/*
- * Note the error of a kfunc. If the run leaves nothing to wait for, the flow ends with the
- * first one. That there was nothing to cancel or to drop is no such error.
- */
-static inline int io_bpf_refused(struct io_bpf_run *run, int error)
+/* bpf_trace.c */
+void io_bpf_trace_run(struct io_bpf_ring *br, struct io_kiocb *flow, u32 verdict);
+void io_bpf_trace_end(struct io_kiocb *flow);
+void io_bpf_trace_kfunc(struct io_kiocb *flow, const char *kfunc, int error);
+
+/* Let an error of @kfunc be traced, if @error is not 0, and return @error. */
+static inline int io_bpf_failed(struct io_kiocb *flow, const char *kfunc, int error)
 {
-	if (!run->result && error != -ENOENT) {
+	if (error && trace_io_uring_bpf_kfunc_enabled())
+		io_bpf_trace_kfunc(flow, kfunc, error);
+	return error;
+}
+
+static inline struct io_bpf_stats *io_bpf_flow_stats(struct io_kiocb *flow)
+{
+	return &flow->ctx->bpf_ring->stats[flow->bpf_flow.slot];
+}
+
+/* Return the counters of the program that runs, or has run last. */
+static inline struct io_bpf_stats *io_bpf_run_stats(struct io_kiocb *flow)
+{
+	struct io_bpf_ring *br = flow->ctx->bpf_ring;
+
+	if (io_bpf_is_watch(flow))
+		return &br->stats[br->run.watcher - br->watchers];
+	return io_bpf_flow_stats(flow);
+}
+
+/*
+ * Note the error of @kfunc, if @error is not 0, and return @error. If the run leaves
+ * nothing to wait for, the flow ends with the first one. That there was nothing to cancel
+ * or to drop is no such error.
+ */
+static inline int io_bpf_refused(struct io_kiocb *flow, const char *kfunc, int error)
+{
+	struct io_bpf_run *run = &flow->ctx->bpf_ring->run;
+
+	if (!io_bpf_failed(flow, kfunc, error) || error == -ENOENT)
+		return error;
+	io_bpf_run_stats(flow)->nr_refused++;
+	if (!run->result) {
 		run->result = true;
 		run->error = error;
 	}
@@ -406,6 +486,7 @@ void io_bpf_cancel_ending(struct io_bpf_ring *br);
 void io_bpf_apply_cancels(struct io_bpf_ring *br, struct io_kiocb *flow);
 
 /* bpf_run.c */
+u32 io_bpf_run_flow(struct io_bpf_ring *br, struct io_kiocb *flow, struct io_kiocb *req);
 u32 io_bpf_run_prog(struct io_bpf_ring *br, const struct bpf_prog *prog,
 		    struct bpf_io_uring_ctx *bctx, struct io_kiocb *req);
 struct io_kiocb *io_bpf_apply(struct io_bpf_ring *br, struct io_kiocb *flow,
@@ -449,8 +530,8 @@ struct io_kiocb *io_bpf_pred_event(struct io_bpf_ring *br, struct io_kiocb *req)
 void io_bpf_edit_chain(struct io_bpf_ring *br, struct io_kiocb *flow);
 void io_bpf_apply_links(struct io_bpf_ring *br, struct io_kiocb *flow);
 void io_bpf_cut_chain(struct io_kiocb *req);
-u32 io_bpf_flow_verdict(struct io_kiocb *flow, u32 verdict);
-u32 io_bpf_watch_verdict(struct io_kiocb *req, u32 verdict);
+void io_bpf_flow_verdict(struct io_kiocb *flow, u32 verdict);
+void io_bpf_watch_verdict(struct io_kiocb *req, u32 verdict);
 
 /* bpf_again.c */
 /* state that remains valid */
@@ -482,6 +563,9 @@ static inline void io_bpf_again_reset(struct io_kiocb *req)
 struct io_kiocb *io_bpf_again_failed(struct io_kiocb *req, int ret);
 struct io_kiocb *io_bpf_reissue_slow(struct io_bpf_ring *br, struct io_kiocb *flow,
 				     struct io_kiocb *req);
+
+/* bpf_mem.c */
+int io_bpf_alloc_mem(struct io_kiocb *flow, u32 size);
 
 /* bpf_watch.c */
 bool io_bpf_match_possible(const struct io_bpf_match *match);

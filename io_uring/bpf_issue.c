@@ -98,6 +98,7 @@ static void io_bpf_no_memory(struct io_bpf_ring *br, struct io_kiocb *flow,
 	if (flow->bpf_flow.flags & IO_BPF_F_ENDING)
 		return;
 	flow->bpf_flow.flags |= IO_BPF_F_ENDING;
+	flow->bpf_end = IO_BPF_END_NOMEM;
 	flow->cqe.res = -ENOMEM;
 }
 
@@ -293,8 +294,9 @@ static int io_bpf_may_issue(struct io_kiocb *flow, u32 size, u64 flags)
  * Refuse an SQE. A chain that lacks a member must not run: the members before the SQE
  * fail, and the SQEs after it are refused up to the end of the chain.
  */
-static noinline int io_bpf_refuse(struct io_bpf_run *run, u8 sqe_flags, int ret)
+static noinline int io_bpf_refuse(struct io_kiocb *flow, u8 sqe_flags, int ret)
 {
+	struct io_bpf_run *run = &flow->ctx->bpf_ring->run;
 	unsigned int i = run->nr_sqes;
 
 	if (run->chain == IO_BPF_CHAIN_OPEN) {
@@ -305,7 +307,7 @@ static noinline int io_bpf_refuse(struct io_bpf_run *run, u8 sqe_flags, int ret)
 	}
 	run->chain = sqe_flags & IO_BPF_SQE_LINKS ? IO_BPF_CHAIN_REFUSED :
 						    IO_BPF_CHAIN_NONE;
-	return io_bpf_refused(run, ret);
+	return io_bpf_refused(flow, "bpf_io_uring_issue", ret);
 }
 
 static int io_bpf_stage(struct io_kiocb *flow, const struct io_uring_sqe *sqe, u64 flags)
@@ -324,7 +326,7 @@ static int io_bpf_stage(struct io_kiocb *flow, const struct io_uring_sqe *sqe, u
 			  io_bpf_op_refused[sqe->opcode]))
 		ret = io_bpf_check_sqe(flow, sqe, flags);
 	if (unlikely(ret))
-		return io_bpf_refuse(run, sqe->flags, ret);
+		return io_bpf_refuse(flow, sqe->flags, ret);
 
 	*kind = app ? IO_BPF_SQE_APP : IO_BPF_SQE_CHILD;
 	if (unlikely(run->chain))
@@ -332,10 +334,12 @@ static int io_bpf_stage(struct io_kiocb *flow, const struct io_uring_sqe *sqe, u
 	run->kinds |= *kind;
 	run->chain = sqe->flags & IO_BPF_SQE_LINKS ? IO_BPF_CHAIN_OPEN : IO_BPF_CHAIN_NONE;
 	run->nr_sqes++;
-	if (app)
+	if (app) {
 		flow->ctx->bpf_ring->nr_apps++;
-	else
+		io_bpf_run_stats(flow)->nr_apps++;
+	} else {
 		io_bpf_ctx(flow)->nr_children++;
+	}
 	return 0;
 }
 
@@ -384,7 +388,7 @@ __bpf_kfunc_start_defs();
  * -EAGAIN: the flow has as many children in flight as the CQ has entries, or the ring as
  * many requests issued with BPF_IO_URING_ISSUE_APP;
  * -EBUSY: BPF_IO_URING_ISSUE_APP while overflowed CQEs wait for room in the CQ;
- * -ENOBUFS: this run has issued 32 requests;
+ * -ENOBUFS: this run has issued 128 requests;
  * -ECANCELED: the flow is ending, and the request is not one of those above, or an
  * earlier SQE of the chain was refused.
  */
@@ -413,7 +417,7 @@ __bpf_kfunc int bpf_io_uring_issue(struct bpf_io_uring_ctx *ctx,
 	}
 	ret = io_bpf_may_issue(flow, sqe__sz, flags);
 	if (unlikely(ret))
-		return io_bpf_refuse(run, sqe__sz == sizeof(*src) ?
+		return io_bpf_refuse(flow, sqe__sz == sizeof(*src) ?
 				     READ_ONCE(src->flags) : 0, ret);
 	memcpy(&run->sqes[run->nr_sqes], src, sizeof(*src));
 	return io_bpf_stage(flow, &run->sqes[run->nr_sqes], flags);

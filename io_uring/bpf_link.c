@@ -14,6 +14,7 @@
 #include <linux/btf_ids.h>
 #include <linux/cleanup.h>
 #include <linux/file.h>
+#include <linux/fs.h>
 
 #include "bpf_int.h"
 
@@ -26,6 +27,10 @@ struct io_bpf_link {
 	u32			flags;
 	/* with BPF_F_IOURING_MATCH, otherwise 0 */
 	struct io_bpf_match	match;
+	/* memory of each flow */
+	u32			flow_size;
+	/* inode number of the ring, as in its fdinfo */
+	u64			ring_ino;
 	/* the slot has the program of this link; protected by ->br->lock */
 	bool			attached;
 };
@@ -101,6 +106,10 @@ static int io_bpf_link_fill_slot(struct io_bpf_link *l)
 
 	if (br->progs[l->slot] || br->watchers[l->slot].prog)
 		return -EBUSY;
+	br->flow_sizes[l->slot] = l->flow_size;
+	br->nr_runs[l->slot] = 0;
+	br->watchers[l->slot].nr_runs = 0;
+	memset(&br->stats[l->slot], 0, sizeof(br->stats[l->slot]));
 	io_bpf_link_set_prog(l, l->link.prog);
 	l->attached = true;
 	return 0;
@@ -164,16 +173,26 @@ static int io_bpf_link_update(struct bpf_link *link, struct bpf_prog *new_prog,
 	return 0;
 }
 
-/* No lock: the fields are constant, and a reader must not wait for the ring. */
+/* Return the inode number of the ring, or 0 if the link is detached or the ring is gone. */
+static u64 io_bpf_link_ring(const struct io_bpf_link *l)
+{
+	/* no lock, so that a reader does not wait for the ring: both are only cleared */
+	return data_race(l->attached && l->br->ctx) ? l->ring_ino : 0;
+}
+
+/* No lock: the fields are constant. */
 static void io_bpf_link_show_fdinfo(const struct bpf_link *link,
 				    struct seq_file *seq)
 {
 	const struct io_bpf_link *l = io_bpf_to_link(link);
 
+	seq_printf(seq, "ring_ino:\t%llu\n", io_bpf_link_ring(l));
 	seq_printf(seq, "slot:\t%u\n", l->slot);
-	seq_printf(seq, "flags:\t%#x\n", l->flags);
-	if (!(l->flags & BPF_F_IOURING_MATCH))
+	seq_printf(seq, "iouring_flags:\t%#x\n", l->flags);
+	if (!(l->flags & BPF_F_IOURING_MATCH)) {
+		seq_printf(seq, "flow_size:\t%u\n", l->flow_size);
 		return;
+	}
 	seq_printf(seq, "opcodes:\t%#llx %#llx\n", l->match.opcodes[0],
 		   l->match.opcodes[1]);
 	seq_printf(seq, "user_data:\t%#llx\n", l->match.user_data);
@@ -191,6 +210,8 @@ static int io_bpf_link_fill_info(const struct bpf_link *link,
 	info->iouring.opcodes[1] = l->match.opcodes[1];
 	info->iouring.user_data = l->match.user_data;
 	info->iouring.user_data_mask = l->match.user_data_mask;
+	info->iouring.flow_size = l->flow_size;
+	info->iouring.ring_ino = io_bpf_link_ring(l);
 	return 0;
 }
 
@@ -215,13 +236,18 @@ static int io_bpf_link_parse(struct io_bpf_link *l, const union bpf_attr *attr)
 	m->opcodes[1] = attr->link_create.iouring.opcodes[1];
 	m->user_data = attr->link_create.iouring.user_data;
 	m->user_data_mask = attr->link_create.iouring.user_data_mask;
+	l->flow_size = attr->link_create.iouring.flow_size;
 
 	if (attr->link_create.flags || l->slot >= IO_BPF_MAX_SLOTS ||
-	    (l->flags & ~(BPF_F_IOURING_MATCH | BPF_F_IOURING_REGISTERED_RING)))
+	    l->flow_size > IO_BPF_MAX_FLOW_SIZE || attr->link_create.iouring.reserved ||
+	    (l->flags & ~IO_BPF_LINK_FLAGS))
 		return -EINVAL;
 	l->slot = array_index_nospec(l->slot, IO_BPF_MAX_SLOTS);
 	if (!(l->flags & BPF_F_IOURING_MATCH))
 		return mem_is_zero(m, sizeof(*m)) ? 0 : -EINVAL;
+	/* there is no flow */
+	if (l->flow_size)
+		return -EINVAL;
 	/* unknown opcodes, or no request can match */
 	if (m->opcodes[IORING_OP_LAST / 64] >> (IORING_OP_LAST % 64) ||
 	    (m->user_data & ~m->user_data_mask) || !io_bpf_match_possible(m))
@@ -235,14 +261,15 @@ static int io_bpf_link_parse(struct io_bpf_link *l, const union bpf_attr *attr)
  *	15. With BPF_F_IOURING_MATCH in iouring.flags, the program watches the
  *	requests that have a bit of their opcode in opcodes, or any opcode if
  *	opcodes is 0, and whose user_data & user_data_mask equals user_data.
- *	Otherwise these fields are 0, and the program steers flows. With
+ *	Otherwise these fields are 0, and the program steers flows, each of which
+ *	has iouring.flow_size bytes of memory, at most 4096. With
  *	BPF_F_IOURING_REGISTERED_RING, target_fd is the index of a ring that the
  *	task has registered with IORING_REGISTER_RING_FDS.
  * @prog: the program; the link takes over the reference on success
  *
  * Return: fd of the link, or
- * -EINVAL: slot or flags is invalid, a field is not 0 as required, or no request
- * can match;
+ * -EINVAL: slot, flags or flow_size is invalid, a field is not 0 as required, or no
+ * request can match;
  * -EINVAL: target_fd is no index of a registered ring;
  * -EBADF, -EOPNOTSUPP: target_fd is not open or not registered, or is not a ring;
  * -EPERM: another process created the ring;
@@ -271,6 +298,7 @@ int bpf_io_uring_link_attach(const union bpf_attr *attr, struct bpf_prog *prog)
 	/* the task, which has registered the file, holds the only reference */
 	if (registered)
 		get_file(file);
+	l->ring_ino = file_inode(file)->i_ino;
 	l->br = io_bpf_ring_get(file->private_data);
 	if (IS_ERR(l->br))
 		return PTR_ERR(l->br);
@@ -310,6 +338,7 @@ static int io_bpf_field_size(int off, enum bpf_access_type type)
 	case bpf_ctx_range(struct bpf_io_uring_ctx, opcode):
 		return sizeof(u8);
 	case bpf_ctx_range(struct bpf_io_uring_ctx, flags):
+	case bpf_ctx_range(struct bpf_io_uring_ctx, flow_id):
 		return sizeof(u16);
 	case bpf_ctx_range(struct bpf_io_uring_ctx, nr_children):
 		return sizeof(u32);
@@ -376,10 +405,14 @@ BTF_ID_FLAGS(func, bpf_iter_io_uring_chain_destroy, KF_ITER_DESTROY)
 BTF_ID_FLAGS(func, bpf_io_uring_drop)
 BTF_ID_FLAGS(func, bpf_io_uring_unlink)
 BTF_ID_FLAGS(func, bpf_io_uring_link)
+BTF_ID_FLAGS(func, bpf_io_uring_flow_mem, KF_RET_NULL)
 BTF_ID_FLAGS(func, bpf_io_uring_buf_data, KF_RET_NULL)
 BTF_ID_FLAGS(func, bpf_io_uring_buf_data_rw, KF_RET_NULL)
 BTF_ID_FLAGS(func, bpf_io_uring_buf_read)
 BTF_ID_FLAGS(func, bpf_io_uring_buf_write)
+BTF_ID_FLAGS(func, bpf_io_uring_buf_copy)
+BTF_ID_FLAGS(func, bpf_io_uring_buf_give)
+BTF_ID_FLAGS(func, bpf_io_uring_req)
 BTF_KFUNCS_END(io_bpf_kfunc_ids)
 
 static const struct btf_kfunc_id_set io_bpf_kfunc_set = {

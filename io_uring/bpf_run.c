@@ -78,19 +78,38 @@ static __always_inline u32 __io_bpf_run_prog(struct io_bpf_ring *br,
 
 	br->run.req = req;
 	br->run.asked = 0;
-	if (unlikely(prog->sleepable))
-		return io_bpf_run_sleepable(br, prog, bctx);
-	rcu_read_lock_dont_migrate();
-	verdict = bpf_prog_run(prog, bctx);
-	rcu_read_unlock_migrate();
+	if (unlikely(prog->sleepable)) {
+		verdict = io_bpf_run_sleepable(br, prog, bctx);
+	} else {
+		rcu_read_lock_dont_migrate();
+		verdict = bpf_prog_run(prog, bctx);
+		rcu_read_unlock_migrate();
+	}
+	if (trace_io_uring_bpf_run_enabled())
+		io_bpf_trace_run(br, io_bpf_ctx_to_flow(bctx), verdict);
 	return verdict;
 }
 
-/* Run @prog for the completion @req, or for START or CANCEL if @req is NULL. */
+/* Run @prog for the completion @req. */
 u32 io_bpf_run_prog(struct io_bpf_ring *br, const struct bpf_prog *prog,
 		    struct bpf_io_uring_ctx *bctx, struct io_kiocb *req)
 {
 	return __io_bpf_run_prog(br, prog, bctx, req);
+}
+
+static __always_inline u32 __io_bpf_run_flow(struct io_bpf_ring *br, struct io_kiocb *flow,
+					     struct io_kiocb *req)
+{
+	u8 slot = flow->bpf_flow.slot;
+
+	br->nr_runs[slot]++;
+	return __io_bpf_run_prog(br, br->progs[slot], io_bpf_ctx(flow), req);
+}
+
+/* Run the program of @flow for the completion @req, or for CANCEL if @req is NULL. */
+u32 io_bpf_run_flow(struct io_bpf_ring *br, struct io_kiocb *flow, struct io_kiocb *req)
+{
+	return __io_bpf_run_flow(br, flow, req);
 }
 
 /* Return true if a child was to cancel another request, and has come too late. */
@@ -287,9 +306,10 @@ static bool io_bpf_child_cqe(struct io_bpf_ring *br, struct io_kiocb *flow,
 	if (br->run.nr_cqes)
 		io_bpf_add_cqes(br);
 	if (verdict & IO_BPF_VERDICT_CHAIN)
-		verdict = io_bpf_flow_verdict(flow, verdict);
+		io_bpf_flow_verdict(flow, verdict);
 	if (io_bpf_drops(req->cqe.flags, verdict))
 		return false;
+	io_bpf_flow_stats(flow)->nr_posted++;
 	io_bpf_change_cqe(req, io_bpf_ctx(flow));
 	if (br->run.again)
 		/* @req is issued again, so a copy carries the CQE */
@@ -316,7 +336,8 @@ static struct io_kiocb *io_bpf_rare_event(struct io_bpf_ring *br,
 	io_bpf_fill_ctx(bctx, req, ending ? flags | BPF_IO_URING_F_ENDING : flags);
 	if (req->bpf_id >= IO_BPF_ID_AUX)
 		bctx->event = BPF_IO_URING_AUX;
-	verdict = io_bpf_run_prog(br, io_bpf_slot_prog(br, flow), bctx, req);
+	io_bpf_flow_stats(flow)->nr_records += !!(req->bpf_id & IO_BPF_ID_AUX);
+	verdict = io_bpf_run_flow(br, flow, req);
 	/* a program that does not expect this event must not lose a file */
 	if (ending && !(verdict & IO_BPF_VERDICT_CQE) && io_bpf_must_post(req)) {
 		verdict |= BPF_IO_URING_POST;
@@ -429,7 +450,7 @@ static __always_inline struct io_kiocb *io_bpf_child_run(struct io_bpf_ring *br,
 
 	bctx->nr_children--;
 	io_bpf_fill_ctx(bctx, req, BPF_IO_URING_F_CHILD | io_bpf_next_flag(flow));
-	verdict = __io_bpf_run_prog(br, io_bpf_slot_prog(br, flow), bctx, req);
+	verdict = __io_bpf_run_flow(br, flow, req);
 	/* the usual runs: the next child or none, nothing else, and no CQE */
 	if (likely(verdict == BPF_IO_URING_DEFAULT)) {
 		if (br->run.asked == IO_BPF_ONE_CHILD && io_bpf_release(req, true))
@@ -484,7 +505,6 @@ static inline void io_bpf_fill_flow(struct bpf_io_uring_ctx *bctx,
 
 /* Tell the program that its flow was cancelled, before the children are cancelled. */
 static struct io_kiocb *io_bpf_run_cancel(struct io_bpf_ring *br,
-					  const struct bpf_prog *prog,
 					  struct io_kiocb *flow)
 {
 	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(flow);
@@ -493,7 +513,8 @@ static struct io_kiocb *io_bpf_run_cancel(struct io_bpf_ring *br,
 	bctx->flags |= BPF_IO_URING_F_ENDING;
 	bctx->res = flow->cqe.res;
 	bctx->cflags = 0;
-	io_bpf_run_prog(br, prog, bctx, NULL);
+	io_bpf_flow_stats(flow)->nr_other_runs++;
+	io_bpf_run_flow(br, flow, NULL);
 	flow->bpf_flow.flags &= ~IO_BPF_F_CANCEL;
 	if (br->run.nr_cqes)
 		io_bpf_add_cqes(br);
@@ -501,14 +522,14 @@ static struct io_kiocb *io_bpf_run_cancel(struct io_bpf_ring *br,
 }
 
 static struct io_kiocb *io_bpf_run_start(struct io_bpf_ring *br,
-					 const struct bpf_prog *prog,
 					 struct io_kiocb *flow)
 {
 	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(flow);
 	u32 verdict;
 
 	io_bpf_fill_flow(bctx, flow, BPF_IO_URING_START);
-	verdict = __io_bpf_run_prog(br, prog, bctx, NULL);
+	io_bpf_flow_stats(flow)->nr_other_runs++;
+	verdict = __io_bpf_run_flow(br, flow, NULL);
 	/* START has no result that could become that of the flow */
 	bctx->res = 0;
 	if (likely(verdict == BPF_IO_URING_DEFAULT && br->run.asked == IO_BPF_ONE_CHILD))
@@ -524,18 +545,18 @@ static struct io_kiocb *io_bpf_run_start(struct io_bpf_ring *br,
 static struct io_kiocb *io_bpf_flow_event(struct io_bpf_ring *br,
 					  struct io_kiocb *flow)
 {
-	struct bpf_prog *prog = br->tctx ? io_bpf_slot_prog(br, flow) : NULL;
+	bool runs = br->tctx && io_bpf_slot_prog(br, flow);
 	u16 *flags = &flow->bpf_flow.flags;
 
 	*flags &= ~IO_BPF_F_EVENT;
 	if (flow->bpf_id == IO_BPF_ID_FLOW)
 		flow->flags &= ~REQ_F_BPF;
 	if (!(*flags & IO_BPF_F_ENDING)) {
-		if (prog)
-			return io_bpf_run_start(br, prog, flow);
+		if (runs)
+			return io_bpf_run_start(br, flow);
 		io_bpf_mark_killed(flow);
-	} else if ((*flags & IO_BPF_F_CANCEL) && prog) {
-		return io_bpf_run_cancel(br, prog, flow);
+	} else if ((*flags & IO_BPF_F_CANCEL) && runs) {
+		return io_bpf_run_cancel(br, flow);
 	}
 	*flags &= ~IO_BPF_F_CANCEL;
 	io_bpf_end(br, flow);

@@ -132,18 +132,29 @@ bool io_bpf_look(struct io_bpf_ring *br)
 /* Let the flow wait, with the completion or record @req of one of its children. */
 void io_bpf_hold(struct io_bpf_ring *br, struct io_kiocb *flow, struct io_kiocb *req)
 {
+	struct io_wq_work_node *node = &req->comp_list, *last = flow->bpf_waiting;
 	u16 *flags = &flow->bpf_flow.flags;
 
 	lockdep_assert_held(&br->ctx->uring_lock);
 
-	wq_list_add_tail(&req->comp_list, &flow->bpf_waiting);
+	/* the last entry points to the first one */
+	if (last) {
+		node->next = last->next;
+		last->next = node;
+	} else {
+		node->next = node;
+	}
+	flow->bpf_waiting = node;
 	if (*flags & IO_BPF_F_WAITING)
 		return;
 	*flags |= IO_BPF_F_WAITING;
 	flow->io_task_work.func = io_bpf_tw;
-	wq_list_add_tail(&flow->comp_list,
-			 test_bit(IO_CHECK_CQ_OVERFLOW_BIT, &br->ctx->check_cq) ?
-			 &br->room : &br->line->waiting);
+	if (test_bit(IO_CHECK_CQ_OVERFLOW_BIT, &br->ctx->check_cq)) {
+		*flags |= IO_BPF_F_ROOM;
+		wq_list_add_tail(&flow->comp_list, &br->room);
+	} else {
+		wq_list_add_tail(&flow->comp_list, &br->line->waiting);
+	}
 }
 
 /*
@@ -168,16 +179,16 @@ void io_bpf_resumed(struct io_bpf_ring *br, struct io_kiocb *req)
 void io_bpf_unhold(struct io_bpf_ring *br, struct io_kiocb *flow)
 {
 	struct io_wq_work_list *list = &br->ctx->submit_state.compl_reqs;
-	struct io_wq_work_list *waiting = &flow->bpf_waiting;
+	struct io_wq_work_node *last = flow->bpf_waiting, *first = last->next;
 
 	lockdep_assert_held(&br->ctx->uring_lock);
 
-	flow->bpf_flow.flags &= ~IO_BPF_F_WAITING;
-	waiting->last->next = list->first;
+	flow->bpf_flow.flags &= ~(IO_BPF_F_WAITING | IO_BPF_F_ROOM);
+	flow->bpf_waiting = NULL;
+	last->next = list->first;
 	if (!list->first)
-		list->last = waiting->last;
-	list->first = waiting->first;
-	INIT_WQ_LIST(waiting);
+		list->last = last;
+	list->first = first;
 }
 
 static void io_bpf_app_tw(struct io_tw_req tw_req, io_tw_token_t tw)

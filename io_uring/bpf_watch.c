@@ -71,6 +71,8 @@ void io_bpf_set_watcher(struct io_bpf_ring *br, u32 slot, struct bpf_prog *prog,
 		.prog	= prog,
 		.match	= *match,
 		.plain	= prog && io_bpf_is_plain(prog),
+		/* an update of the link goes on counting */
+		.nr_runs = br->watchers[slot].nr_runs,
 	};
 	for (op = 0; op < IORING_OP_LAST; op++)
 		br->first_watcher[op] = io_bpf_next_watcher(br, br->watchers, op);
@@ -80,16 +82,23 @@ void io_bpf_set_watcher(struct io_bpf_ring *br, u32 slot, struct bpf_prog *prog,
 		br->ctx->int_flags |= IO_RING_F_BPF_MATCH;
 }
 
+/* Return the first watcher from @w on that is to see the completion, or NULL. */
+static __always_inline struct io_bpf_watcher *
+io_bpf_match_watcher(struct io_bpf_ring *br, struct io_bpf_watcher *w,
+		     unsigned int opcode, u64 user_data)
+{
+	while (w && unlikely((user_data & w->match.user_data_mask) !=
+			     w->match.user_data))
+		w = io_bpf_next_watcher(br, w + 1, opcode);
+	return w;
+}
+
 /* Return the watcher of the lowest slot whose program is to see @req, or NULL. */
 static __always_inline struct io_bpf_watcher *__io_bpf_find_watcher(struct io_bpf_ring *br,
 								     struct io_kiocb *req)
 {
-	struct io_bpf_watcher *w = br->first_watcher[req->opcode];
-
-	while (w && unlikely((req->cqe.user_data & w->match.user_data_mask) !=
-			     w->match.user_data))
-		w = io_bpf_next_watcher(br, w + 1, req->opcode);
-	return w;
+	return io_bpf_match_watcher(br, br->first_watcher[req->opcode], req->opcode,
+				    req->cqe.user_data);
 }
 
 struct io_bpf_watcher *io_bpf_find_watcher(struct io_bpf_ring *br, struct io_kiocb *req)
@@ -104,28 +113,6 @@ static __always_inline bool io_bpf_may_watch(struct io_bpf_ring *br, struct io_k
 		      !(req->cqe.flags & IORING_CQE_F_NOTIF));
 }
 
-/* Do what the run has requested, and apply its verdict to the CQE. */
-static void io_bpf_watch_apply(struct io_bpf_ring *br, struct io_kiocb *req,
-			       u32 verdict)
-{
-	struct io_kiocb *next;
-
-	if (br->run.nr_cqes)
-		io_bpf_add_cqes(br);
-	io_bpf_change_cqe(req, io_bpf_ctx(&br->watch));
-	if (unlikely(verdict & IO_BPF_VERDICT_CHAIN))
-		verdict = io_bpf_watch_verdict(req, verdict);
-	if (io_bpf_app_drops(req, verdict)) {
-		io_bpf_clear_extra(req);
-		req->flags |= REQ_F_CQE_SKIP;
-	} else {
-		req->flags &= ~REQ_F_CQE_SKIP;
-	}
-	next = io_bpf_apply(br, &br->watch, NULL);
-	if (next)
-		io_req_complete_defer(next);
-}
-
 static __always_inline void io_bpf_watch_fill(struct bpf_io_uring_ctx *bctx,
 					      const struct io_kiocb *req, u8 event)
 {
@@ -134,22 +121,94 @@ static __always_inline void io_bpf_watch_fill(struct bpf_io_uring_ctx *bctx,
 	bctx->opcode = req->opcode;
 }
 
-static void io_bpf_run_watcher(struct io_bpf_ring *br, struct io_kiocb *req,
-			       const struct io_bpf_watcher *watcher, u8 event)
+/* Run the program of @w for @req. Return its verdict. */
+static u32 io_bpf_watch_run(struct io_bpf_ring *br, struct io_kiocb *req,
+			    struct io_bpf_watcher *w, u8 event)
 {
 	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(&br->watch);
-	u32 verdict;
 
 	io_bpf_watch_fill(bctx, req, event);
-	if (!watcher->plain)
+	if (!w->plain)
 		memset(bctx->state, 0, sizeof(bctx->state));
-	verdict = io_bpf_run_prog(br, watcher->prog, bctx, req);
-	if (unlikely(verdict != BPF_IO_URING_DEFAULT || br->run.asked) ||
-	    (!watcher->plain && memcmp(bctx, &req->cqe, sizeof(req->cqe))))
-		io_bpf_watch_apply(br, req, verdict);
+	br->run.watcher = w;
+	w->nr_runs++;
+	return io_bpf_run_prog(br, w->prog, bctx, req);
 }
 
-/* Run the program that watches @req for its completion. */
+/* Do what the run has requested, and copy its changes to the CQE. */
+static void io_bpf_watch_apply(struct io_bpf_ring *br, struct io_kiocb *req)
+{
+	struct io_kiocb *next;
+
+	if (br->run.nr_cqes)
+		io_bpf_add_cqes(br);
+	io_bpf_change_cqe(req, io_bpf_ctx(&br->watch));
+	next = io_bpf_apply(br, &br->watch, NULL);
+	if (next)
+		io_req_complete_defer(next);
+}
+
+/* Return verdict @next, with what only the earlier @verdict says. */
+static u32 io_bpf_join_verdicts(u32 verdict, u32 next)
+{
+	if (!(next & IO_BPF_VERDICT_CQE))
+		next |= verdict & IO_BPF_VERDICT_CQE;
+	if (!(next & IO_BPF_VERDICT_CHAIN))
+		next |= verdict & IO_BPF_VERDICT_CHAIN;
+	return next;
+}
+
+/*
+ * The program of @w has run, and has returned @verdict or requested something. While
+ * BPF_IO_URING_NEXT is returned, run the programs of the watchers behind @w that match,
+ * at most one per slot. Then apply the verdict. A program can change ->cqe.user_data,
+ * but not who sees @req.
+ */
+static void io_bpf_watch_done(struct io_bpf_ring *br, struct io_kiocb *req,
+			      struct io_bpf_watcher *w, u8 event, u32 verdict)
+{
+	struct io_bpf_watcher *decided = w;
+	u64 user_data = req->cqe.user_data;
+	u32 next;
+
+	io_bpf_watch_apply(br, req);
+	while (unlikely(verdict & BPF_IO_URING_NEXT)) {
+		w = io_bpf_next_watcher(br, w + 1, req->opcode);
+		w = io_bpf_match_watcher(br, w, req->opcode, user_data);
+		if (!w)
+			break;
+		/* one run per SQE of the application is free */
+		if (br->slice > 0)
+			br->slice--;
+		next = io_bpf_watch_run(br, req, w, event);
+		if (next & IO_BPF_VERDICT_CQE)
+			decided = w;
+		verdict = io_bpf_join_verdicts(verdict, next);
+		io_bpf_watch_apply(br, req);
+	}
+	if (unlikely(verdict & IO_BPF_VERDICT_CHAIN))
+		io_bpf_watch_verdict(req, verdict);
+	if (io_bpf_app_drops(req, verdict)) {
+		br->stats[decided - br->watchers].nr_app_drops +=
+			!(req->flags & REQ_F_CQE_SKIP);
+		io_bpf_clear_extra(req);
+		req->flags |= REQ_F_CQE_SKIP;
+	} else {
+		req->flags &= ~REQ_F_CQE_SKIP;
+	}
+}
+
+static void io_bpf_run_watcher(struct io_bpf_ring *br, struct io_kiocb *req,
+			       struct io_bpf_watcher *w, u8 event)
+{
+	u32 verdict = io_bpf_watch_run(br, req, w, event);
+
+	if (unlikely(verdict != BPF_IO_URING_DEFAULT || br->run.asked) ||
+	    (!w->plain && memcmp(io_bpf_ctx(&br->watch), &req->cqe, sizeof(req->cqe))))
+		io_bpf_watch_done(br, req, w, event, verdict);
+}
+
+/* Run the programs that watch @req for its completion. */
 void io_bpf_watch(struct io_bpf_ring *br, struct io_kiocb *req)
 {
 	struct io_bpf_watcher *watcher;
@@ -164,15 +223,15 @@ void io_bpf_watch(struct io_bpf_ring *br, struct io_kiocb *req)
 /*
  * Run plain watching programs for the completions from @node on, as many as one RCU
  * section is good for, and advance the cursor over them. Return the first entry of
- * ->compl_reqs that is left, or NULL. ->run.acted: its program has run, and requests more
- * than to post the CQE, see io_bpf_watch_acted().
+ * ->compl_reqs that is left, or NULL. If ->run.acted, its program has run for this
+ * entry, and requests more than to post the CQE, see io_bpf_watch_acted().
  */
 struct io_wq_work_node *io_bpf_watch_plain(struct io_bpf_ring *br,
 					   struct io_wq_work_node *node)
 {
 	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(&br->watch);
 	unsigned int left = IO_BPF_WATCH_BATCH;
-	const struct io_bpf_watcher *w;
+	struct io_bpf_watcher *w;
 	struct io_kiocb *req;
 	u32 verdict;
 
@@ -190,7 +249,11 @@ struct io_wq_work_node *io_bpf_watch_plain(struct io_bpf_ring *br,
 				break;
 			io_bpf_watch_fill(bctx, req, BPF_IO_URING_COMPLETE);
 			br->run.req = req;
+			br->run.watcher = w;
+			w->nr_runs++;
 			verdict = bpf_prog_run(w->prog, bctx);
+			if (trace_io_uring_bpf_run_enabled())
+				io_bpf_trace_run(br, &br->watch, verdict);
 			if (unlikely(verdict != BPF_IO_URING_DEFAULT || br->run.asked)) {
 				br->run.acted = true;
 				br->run.verdict = verdict;
@@ -213,12 +276,13 @@ struct io_wq_work_node *io_bpf_watch_acted(struct io_bpf_ring *br)
 	struct io_kiocb *req = br->run.req;
 
 	br->run.acted = false;
-	io_bpf_watch_apply(br, req, br->run.verdict);
+	io_bpf_watch_done(br, req, br->run.watcher, BPF_IO_URING_COMPLETE,
+			  br->run.verdict);
 	br->last = &req->comp_list;
 	return req->comp_list.next;
 }
 
-/* Run the program that watches a multishot request for one of its CQEs. */
+/* Run the programs that watch a multishot request for one of its CQEs. */
 void io_bpf_watch_record(struct io_bpf_ring *br, struct io_kiocb *req)
 {
 	struct io_bpf_watcher *watcher;

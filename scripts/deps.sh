@@ -15,7 +15,7 @@ PACKAGES=(
 	gcc make ccache flex bison bc libelf-dev libssl-dev libdw-dev
 	zlib1g-dev libzstd-dev pahole kmod cpio rsync xz-utils git patch
 	# BPF programs, bpftool and the tests
-	clang-19 llvm-19 liburing-dev libcap-dev pkg-config
+	clang-19 llvm-19 liburing-dev libcap-dev pkg-config liblmdb0
 	# the guest; virtme-ng wants the python3 packages and udev
 	qemu-system-x86 udev e2fsprogs busybox-static
 	python3 python3-argcomplete python3-requests python3-pkg-resources

@@ -28,10 +28,9 @@ fragments()
 	local dir=$TOP/scripts/config
 	case $config in
 	debug)	cat "$dir/kernel.config" "$dir/types.config" "$dir/debug.config" ;;
-	bench)	grep -v '^CONFIG_CPU_MITIGATIONS' "$dir/kernel.config"
-		cat "$dir/bench.config" ;;
+	bench)	cat "$dir/kernel.config" "$dir/bench.config" ;;
 	bench-base | bench-off)
-		grep -vE '^CONFIG_(CPU_MITIGATIONS|IO_URING_BPF_PROG)' "$dir/kernel.config"
+		grep -v '^CONFIG_IO_URING_BPF_PROG' "$dir/kernel.config"
 		cat "$dir/bench.config" ;;
 	on)	cat "$dir/kernel.config" "$dir/types.config" ;;
 	off)	cat "$dir/kernel.config" "$dir/types.config"

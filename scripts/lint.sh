@@ -32,7 +32,8 @@ IGNORE_USER=$IGNORE_USER,COMPLEX_MACRO,MACRO_ARG_REUSE,MACRO_ARG_PRECEDENCE,MACR
 IGNORE_USER=$IGNORE_USER,MULTISTATEMENT_MACRO_USE_DO_WHILE,ARRAY_SIZE
 
 # ours PATCH: of checkpatch's remarks, those that are not about upstream's words
-# in lines that the patch moves, nor about how all of uapi/linux/bpf.h is written
+# in lines that the patch moves, nor about how all of uapi/linux/bpf.h and of the
+# trace headers is written
 ours()
 {
 	awk -F: '
@@ -41,6 +42,8 @@ ours()
 		NR == FNR && /^-/ { was[substr($0, 2)] = 1 }
 		NR == FNR || text[$2] in was { next }
 		of[$2] ~ /uapi\/linux\/bpf.h$/ && $4 ~ /^(SPACING|BIT_MACRO)$/ { next }
+		of[$2] ~ /include\/trace\/events\// &&
+			$4 ~ /^(PARENTHESIS_ALIGNMENT|OPEN_ENDED_LINE|SPLIT_STRING|SPACING)$/ { next }
 		{ print }' "$1" -
 }
 

@@ -41,10 +41,15 @@ enum bpf_io_uring_event {
  *	CQE, user_data, res and cflags are those of the context.
  * @BPF_IO_URING_DROP: the CQE is not posted.
  * @BPF_IO_URING_DROP_BUF: the CQE is not posted, and the program takes over the
- *	provided buffer whose id the CQE carries. Other verdicts do not drop
- *	a CQE with IORING_CQE_F_BUFFER, because the application would not learn
- *	the id of the buffer.
- * @BPF_IO_URING_GO_ON: ORed with one of the above. For a flow, the chain behind
+ *	provided buffer whose id the CQE carries, see bpf_io_uring_buf_give().
+ *	Other verdicts do not drop a CQE with IORING_CQE_F_BUFFER, because the
+ *	application would not learn the id of the buffer.
+ * @BPF_IO_URING_NEXT: ORed with one of the above. The watching program in the next
+ *	slot that matches runs, too, with the user_data, res and cflags that this
+ *	one leaves. Of several programs, the last one that does not return
+ *	BPF_IO_URING_DEFAULT decides about the CQE, and the last one that returns
+ *	a flag for the chain decides about the chain. Without effect for flows.
+ * @BPF_IO_URING_GO_ON: ORed with one of the first four. For a flow, the chain behind
  *	the flow continues when the flow ends, even if the flow fails. This holds
  *	until a later event returns BPF_IO_URING_CUT, and has no effect if the
  *	flow is cancelled. For a watching program, the chain of the completed
@@ -60,8 +65,10 @@ enum bpf_io_uring_verdict {
 	BPF_IO_URING_DROP	= 2,
 	BPF_IO_URING_DROP_BUF	= 3,
 
-	BPF_IO_URING_GO_ON	= 1U << 2,
-	BPF_IO_URING_CUT	= 1U << 3,
+	BPF_IO_URING_NEXT	= 1U << 2,
+	BPF_IO_URING_GO_ON	= 1U << 3,
+	/* the largest flag, so that a range describes the valid verdicts */
+	BPF_IO_URING_CUT	= 1U << 4,
 };
 
 /**
@@ -121,6 +128,54 @@ union bpf_io_uring_member {
 };
 
 /**
+ * struct bpf_io_uring_buf_pos - a position in a registered buffer
+ * @offset: offset in the buffer, in bytes
+ * @index: index of the buffer, as in io_uring_sqe::buf_index
+ * @pad: 0
+ */
+struct bpf_io_uring_buf_pos {
+	__u64	offset;
+	__u32	index;
+	__u32	pad;
+};
+
+/**
+ * enum bpf_io_uring_req_flags - flags of struct bpf_io_uring_req
+ * @BPF_IO_URING_REQ_FIXED_BUF: the request has used a registered buffer
+ */
+enum bpf_io_uring_req_flags {
+	BPF_IO_URING_REQ_FIXED_BUF	= 1U << 0,
+};
+
+/**
+ * struct bpf_io_uring_req - arguments of a completed request
+ * @addr: address of the buffer or of the iovecs, as in the SQE or as in the last
+ *	call of bpf_io_uring_again(). If a read has selected a provided buffer,
+ *	the address of this buffer. 0 for a send or receive that selects buffers.
+ * @pos: for reads and writes, the file position after the transfer: a transfer of
+ *	res bytes has begun at @pos - res, even if the SQE has an offset of -1 or
+ *	the file is open for appending. 0 if the file has no position. A file that
+ *	ignores positions leaves @pos as it was. 0 for sends and receives.
+ * @len: length in bytes or number of iovecs, as in the SQE or as in the last call
+ *	of bpf_io_uring_again(). If a read has selected a provided buffer, at
+ *	most the length of this buffer. 0 for a send or receive that selects
+ *	buffers.
+ * @buf_index: index of the registered buffer, 0 if there is none
+ * @flags: enum bpf_io_uring_req_flags
+ *
+ * For a registered buffer and a file whose driver does not support iterators, a
+ * transfer advances @addr and reduces @len. So there, @addr + @len is the end of
+ * the buffer.
+ */
+struct bpf_io_uring_req {
+	__u64	addr;
+	__u64	pos;
+	__u32	len;
+	__u16	buf_index;
+	__u16	flags;
+};
+
+/**
  * enum bpf_io_uring_ctx_flags - origin of the request, and state of the chain
  * @BPF_IO_URING_F_CHILD: the request is a child of the flow. If this is clear
  *	on BPF_IO_URING_COMPLETE of a flow, the request precedes the flow in its
@@ -161,6 +216,9 @@ enum bpf_io_uring_ctx_flags {
  *	and bpf_arg of the SQE. Preserved between events until the flow ends. Without
  *	a flow, zero at each event. Writable.
  * @flow_user_data: user_data of the flow, 0 if there is none
+ * @flow_id: number of the flow, 0 if there is none. No two flows of a ring have
+ *	the same number at a time. A new flow gets that of an ended one, so that
+ *	the numbers are small, and below 65536.
  *
  * A program can load whole fields, and store to whole fields that are writable.
  * @state can also be accessed in aligned parts of 1, 2 or 4 bytes.
@@ -179,6 +237,10 @@ struct bpf_io_uring_ctx {
 	__u64:64;
 	__u64:64;
 	__u64	flow_user_data;
+	__u64:64;
+	__u64:64;
+	__u64:64;
+	__u16	flow_id;
 };
 
 int bpf_io_uring_link_attach(const union bpf_attr *attr, struct bpf_prog *prog);

@@ -9,7 +9,7 @@ from fixture import SCRIPTS
 
 TOP = os.path.dirname(SCRIPTS)
 TESTS = os.path.join(TOP, 'tools/testing/selftests/io_uring_bpf')
-DOC = os.path.join(TOP, 'Documentation/bpf/prog_io_uring_internals.rst')
+DOC = os.path.join(TOP, 'Documentation/bpf/io_uring_internals.rst')
 
 
 def read(path):

@@ -130,7 +130,7 @@ int demo_fill(struct bpf_io_uring_ctx *ctx)
 		bpf_io_uring_complete(ctx, got);
 		return BPF_IO_URING_DROP;
 	}
-	io_uring_prep_read(&sqe, fd, ctx->state[1] + got, wanted - got, -1);
+	io_uring_prep_read(&sqe, fd, ctx->state[1] + got, wanted - got, 0);
 	io_uring_sqe_set_data64(&sqe, ctx->user_data);
 	err = iou_issue(ctx, &sqe);
 	if (err)

@@ -3,8 +3,6 @@
 #include "iou_bpf.h"
 #include "hello.skel.h"
 
-static char buf[4096];
-
 int main(int argc, char **argv)
 {
 	struct io_uring_sqe *sqe;
@@ -30,7 +28,7 @@ int main(int argc, char **argv)
 	/* a flow for slot 0, and the words that its state begins with */
 	sqe = iou_queue_bpf(&ring, 0, 0);
 	sqe->off = fd;
-	sqe->addr = (unsigned long)buf;
+	sqe->addr = (unsigned long)skel->bss->text;
 	io_uring_submit_and_wait(&ring, 1);
 
 	if (io_uring_peek_cqe(&ring, &cqe) || cqe->res < 0) {

@@ -130,6 +130,8 @@ extern int bpf_io_uring_unlink(struct bpf_io_uring_ctx *ctx, __u32 index,
 			       __u64 flags) __ksym __weak;
 extern int bpf_io_uring_link(struct bpf_io_uring_ctx *ctx, const void *sqe,
 			     __u32 sqe__sz, __u64 flags) __ksym __weak;
+extern __u8 *bpf_io_uring_flow_mem(struct bpf_io_uring_ctx *ctx,
+				   const __u32 rdwr_buf_size) __ksym __weak;
 extern const __u8 *bpf_io_uring_buf_data(struct bpf_io_uring_ctx *ctx, __u32 index,
 					 __u64 offset,
 					 const __u32 rdonly_buf_size) __ksym __weak;
@@ -140,6 +142,14 @@ extern int bpf_io_uring_buf_read(struct bpf_io_uring_ctx *ctx, __u32 index, __u6
 				 void *dst, __u32 dst__sz) __ksym __weak;
 extern int bpf_io_uring_buf_write(struct bpf_io_uring_ctx *ctx, __u32 index, __u64 offset,
 				  const void *src, __u32 src__sz) __ksym __weak;
+extern int bpf_io_uring_buf_copy(struct bpf_io_uring_ctx *ctx,
+				 const struct bpf_io_uring_buf_pos *dst,
+				 const struct bpf_io_uring_buf_pos *src,
+				 __u32 len) __ksym __weak;
+extern int bpf_io_uring_buf_give(struct bpf_io_uring_ctx *ctx, __u32 bgid, __u32 bid,
+				 __u64 addr, __u32 len) __ksym __weak;
+extern int bpf_io_uring_req(struct bpf_io_uring_ctx *ctx, struct bpf_io_uring_req *req,
+			    __u32 req__sz) __ksym __weak;
 extern int bpf_iter_io_uring_chain_new(struct bpf_iter_io_uring_chain *it,
 				       struct bpf_io_uring_ctx *ctx) __ksym __weak;
 extern union bpf_io_uring_member *
@@ -184,8 +194,15 @@ static __always_inline __u32 iou_buf_id(const struct bpf_io_uring_ctx *ctx)
 })
 
 /*
+ * Return the memory of the flow as a pointer to @type, or NULL if the link gives flows
+ * less memory than @type has. The memory is zero when the flow starts.
+ */
+#define iou_mem(ctx, type)	((type *)bpf_io_uring_flow_mem(ctx, sizeof(type)))
+
+/*
  * Return @val, or @max if @val is larger. For indexes and lengths whose bound the compiler
- * knows, and therefore does not tell the verifier. @max is a constant.
+ * knows, and therefore does not tell the verifier. @max is a constant. Without
+ * CAP_PERFMON, the verifier wants a mask for the index of an array: array[i & (size - 1)].
  */
 #define iou_bound(val, max) ({						\
 	__u64 __iou_val = (val);					\

@@ -157,19 +157,13 @@ static __u64 nr_runs(FIXTURE_DATA(again) *self)
 static void cancel_spin(struct __test_metadata *_metadata,
 			FIXTURE_DATA(again) *self, unsigned int nop_flags)
 {
-	struct io_uring_cqe cqes[2];
-
 	again_attach(again_spin);
 	again_add_nop(self, 0, nop_flags);
 	again_start();
 	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_NO_CQE(&self->ring);
 	ASSERT_TRUE(iou_until(&self->ring, nr_runs(self) > 100));
-	iou_queue_cancel(&self->ring, FLOW, CANCEL);
-	ASSERT_EQ(1, iou_submit(&self->ring));
-	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));
-	ASSERT_HAS_CQE(cqes, 2, FLOW, -ECANCELED);
-	ASSERT_HAS_CQE(cqes, 2, CANCEL, 0);
+	IOU_CANCEL_FLOW(&self->ring, FLOW, CANCEL);
 	ASSERT_NO_CQE(&self->ring);
 }
 

@@ -173,13 +173,7 @@ static inline struct io_uring_sqe *aux_queue_cancel(FIXTURE_DATA(aux) *self,
 
 /* Cancel the flow, and thereby its requests in flight. */
 #define aux_cancel_flow() do {						\
-	struct io_uring_cqe __cqes[2];					\
-									\
-	aux_queue_cancel(self, FLOW);					\
-	ASSERT_EQ(1, iou_submit(&self->ring));				\
-	ASSERT_EQ(0, iou_wait_cqes(&self->ring, __cqes, 2));		\
-	ASSERT_HAS_CQE(__cqes, 2, CANCEL, 0);				\
-	ASSERT_HAS_CQE(__cqes, 2, FLOW, -ECANCELED);			\
+	IOU_CANCEL_FLOW(&self->ring, FLOW, CANCEL);			\
 	ASSERT_NO_CQE(&self->ring);					\
 } while (0)
 

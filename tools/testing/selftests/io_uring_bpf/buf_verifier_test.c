@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Verifier checks of slices, copies and bpf_io_uring_again() */
+/* Verifier checks of slices, copies, flow memory and bpf_io_uring_again() */
 #include "iou_bpf.h"
 #include "kselftest_harness.h"
 #include "iou_caps.h"
+#include "iou_insn.h"
 #include "buf_verifier.skel.h"
 
 #define LOG_SIZE	(64 * 1024)
@@ -10,7 +11,7 @@
 static char verifier_log[LOG_SIZE];
 
 static const char * const good[] = {
-	"good", "good_sleepable", "good_variable_offset",
+	"good", "good_sleepable", "good_variable_offset", "good_mem",
 };
 
 /* The programs of progs/buf_verifier.bpf.c, and the expected messages */
@@ -34,6 +35,13 @@ static const struct {
 	{ "copy_beyond_memory",
 	  "memory, len pair leads to invalid memory access" },
 	{ "copy_size_unknown",
+	  "memory, len pair leads to invalid memory access" },
+	{ "mem_no_null_check", "invalid mem access 'mem_or_null'" },
+	{ "mem_past_end", "mem_size=64 off=64 size=1" },
+	{ "mem_size_unknown", "R2 is not a const" },
+	{ "mem_other_type",
+	  "calling kernel function bpf_io_uring_flow_mem is not allowed" },
+	{ "req_beyond_memory",
 	  "memory, len pair leads to invalid memory access" },
 	{ "again_is_moved", "dereference of modified ctx ptr R1" },
 	{ "other_type",
@@ -108,6 +116,40 @@ TEST_F(buf_verifier, pointer_leak)
 	ASSERT_NE(0, load("slice_in_context"));
 	ASSERT_NE(NULL, strstr(verifier_log, "leaks addr into ctx")) {
 		TH_LOG("%s", verifier_log);
+	}
+}
+
+TEST_F(buf_verifier, pointer_leak_to_mem)
+{
+	ASSERT_EQ(0, load("pointer_in_mem")) {
+		TH_LOG("%s", verifier_log);
+	}
+	ASSERT_EQ(0, iou_keep_caps(IOU_CAP(CAP_BPF)));
+	ASSERT_NE(0, load("pointer_in_mem"));
+	ASSERT_NE(NULL, strstr(verifier_log, "leaks addr into mem")) {
+		TH_LOG("%s", verifier_log);
+	}
+}
+
+/* Speculation could leave the memory, so without CAP_PERFMON, an index is a constant. */
+TEST_F(buf_verifier, variable_offset)
+{
+	static const char * const progs[] = { "good_variable_offset", "good_mem" };
+	bool mitigates;
+
+	ASSERT_EQ(0, iou_keep_caps(IOU_CAP(CAP_BPF)));
+	mitigates = iou_mitigates();
+	for (size_t i = 0; i < ARRAY_SIZE(progs); i++) {
+		int ret = load(progs[i]);
+
+		if (!mitigates) {
+			ASSERT_EQ(0, ret);
+			continue;
+		}
+		ASSERT_NE(0, ret);
+		ASSERT_NE(NULL, strstr(verifier_log, "prohibited for !root")) {
+			TH_LOG("%s: %s", progs[i], verifier_log);
+		}
 	}
 }
 

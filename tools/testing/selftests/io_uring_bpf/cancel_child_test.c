@@ -172,7 +172,6 @@ static void cancel_children(struct __test_metadata *_metadata,
 			    FIXTURE_DATA(cancel) *self,
 			    const struct cancel_case *c, int fd, bool sync)
 {
-	struct io_uring_cqe cqes[2];
 	struct iou_event *ev;
 	unsigned int found;
 
@@ -190,11 +189,7 @@ static void cancel_children(struct __test_metadata *_metadata,
 		TH_LOG("%s: %#x", c->name, found);
 	}
 
-	iou_queue_cancel(&self->ring, FLOW, CANCEL);
-	ASSERT_EQ(1, iou_submit(&self->ring));
-	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));
-	ASSERT_HAS_CQE(cqes, 2, CANCEL, 0);
-	ASSERT_HAS_CQE(cqes, 2, FLOW, -ECANCELED);
+	IOU_CANCEL_FLOW(&self->ring, FLOW, CANCEL);
 	ASSERT_EQ(c->nr + 2, self->skel->bss->nr_events);
 	ev = &self->skel->bss->events[c->nr + 1];
 	ASSERT_EQ(BPF_IO_URING_CANCEL, ev->event);

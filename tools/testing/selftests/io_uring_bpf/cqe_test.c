@@ -13,7 +13,6 @@
 #define CQ_ENTRIES	32U
 /* limit of CQEs per run */
 #define MAX_CQES	16
-#define MAX_SQES	32
 
 FIXTURE(cqe) {
 	struct io_uring ring;
@@ -130,7 +129,7 @@ TEST_F(cqe, too_many_in_one_run)
 /* The limit is per run, on any event, with any number of runs in a batch. */
 TEST_F(cqe, full_quota)
 {
-	const unsigned int nr = 8, runs = nr * (1 + MAX_SQES);
+	const unsigned int nr = 2, runs = nr * (1 + IOU_RUN_SQES);
 	unsigned int markers = 0, flows = 0;
 	struct io_uring_cqe cqe;
 	struct bpf_link *link;
@@ -139,10 +138,10 @@ TEST_F(cqe, full_quota)
 	ASSERT_EQ(0, iou_ring_init_size(&ring, variant->setup, CQ_ENTRIES,
 					2 * runs * MAX_CQES));
 	link = IOU_ATTACH(self->skel->progs.cqe_full, &ring, 0);
-	for (unsigned int i = 0; i < MAX_SQES; i++)
+	for (unsigned int i = 0; i < IOU_RUN_SQES; i++)
 		iou_prep_nop(&self->skel->bss->sqes[i], 0,
 			     i % 2 ? IORING_NOP_TW : 0, CHILD);
-	self->skel->bss->nr_sqes = MAX_SQES;
+	self->skel->bss->nr_sqes = IOU_RUN_SQES;
 	self->skel->bss->nr_posts = MAX_CQES;
 	for (unsigned int i = 0; i < nr; i++)
 		iou_queue_bpf(&ring, 0, FLOW + i);

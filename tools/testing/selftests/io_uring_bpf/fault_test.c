@@ -103,6 +103,34 @@ TEST_F_TIMEOUT(fault, flow, 600)
 	}
 }
 
+/* The memory of a flow is that of its SQE: without it, there is no event. */
+TEST_F_TIMEOUT(fault, flow_mem, 300)
+{
+	LIBBPF_OPTS(bpf_iouring_opts, opts, .flow_size = 64);
+	unsigned int failed = 0;
+	int ret;
+
+	self->skel->bss->nr_sqes = 0;
+	for_each_fault(nth) {
+		struct io_uring_cqe cqe = {};
+
+		ASSERT_EQ(0, fresh_ring(self, variant->setup, NULL));
+		self->link = bpf_program__attach_iouring(self->skel->progs.fault_issue,
+							 self->ring.ring_fd, &opts);
+		ASSERT_NE(NULL, self->link);
+		self->skel->bss->nr_events = 0;
+		ret = FAULT(run_flow(self, &cqe));
+		ASSERT_EQ(0, end_flow(self, ret, &cqe));
+		ASSERT_EQ(!cqe.res, self->skel->bss->nr_events);
+		if (!cqe.res)
+			continue;
+		ASSERT_EQ(-ENOMEM, cqe.res);
+		failed++;
+	}
+	/* the table of flows is tried twice */
+	ASSERT_EQ(1, failed);
+}
+
 /*
  * A child with a notification, which completes later. Such a socket does not
  * support zero-copy.

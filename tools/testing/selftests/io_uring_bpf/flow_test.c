@@ -400,4 +400,30 @@ TEST_F(flow, drain)
 	ASSERT_NO_CQE(&self->ring);
 }
 
+/* Flows in flight have different, small numbers, and a new flow that of an ended one. */
+TEST_F(flow, number)
+{
+	__u32 *ids = self->skel->bss->flow_ids;
+	struct io_uring_cqe cqe;
+
+	self->link = IOU_ATTACH(self->skel->progs.flow_number, &self->ring, 0);
+	flow_add_read(self->skel, self->pipe[0], self->buf, 1);
+	for (int i = 0; i < 3; i++)
+		iou_queue_bpf(&self->ring, 0, i);
+	ASSERT_EQ(3, iou_submit(&self->ring));
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(3, self->skel->bss->nr_events);
+	for (int i = 0; i < 3; i++) {
+		ASSERT_GE(3, ids[i]);
+		ASSERT_NE(ids[i], ids[(i + 1) % 3]);
+	}
+	ASSERT_EQ(1, write(self->pipe[1], "x", 1));
+	ASSERT_EQ(0, iou_wait_cqe(&self->ring, &cqe));
+	iou_queue_bpf(&self->ring, 0, 7);
+	ASSERT_EQ(1, iou_submit(&self->ring));
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(ids[cqe.user_data], ids[7]);
+	ASSERT_EQ(0, self->skel->bss->nr_other_ids);
+}
+
 TEST_HARNESS_MAIN

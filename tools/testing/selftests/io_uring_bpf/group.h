@@ -16,9 +16,6 @@
 #define CANCEL		0xca4cULL
 #define TIMEOUT		0x71e0ULL
 
-/* limit of requests per run */
-#define MAX_SQES	32
-
 FIXTURE(group) {
 	struct io_uring ring;
 	struct group *skel;

@@ -29,14 +29,8 @@ TEST_F(group, flow_cancelled)
 {
 	queue_group(self, 0, 0);
 	for (int i = 0; i < 3; i++) {
-		struct io_uring_cqe cqes[2];
-
 		group_start();
-		iou_queue_cancel(&self->ring, FLOW, CANCEL);
-		ASSERT_EQ(1, iou_submit(&self->ring));
-		ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));
-		ASSERT_HAS_CQE(cqes, 2, CANCEL, 0);
-		ASSERT_HAS_CQE(cqes, 2, FLOW, -ECANCELED);
+		IOU_CANCEL_FLOW(&self->ring, FLOW, CANCEL);
 		ASSERT_NO_CQE(&self->ring);
 		/* START and CANCEL */
 		ASSERT_EQ(2 * (i + 1), group_nr_events(self));

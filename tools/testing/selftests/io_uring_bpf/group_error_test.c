@@ -93,27 +93,27 @@ TEST_F(group, timeout_of_nothing)
 TEST_F(group, too_long)
 {
 	group_read(self, 0, LINK, CHILD);
-	for (int i = 1; i <= MAX_SQES; i++)
+	for (int i = 1; i <= IOU_RUN_SQES; i++)
 		group_nop(self, 0, i, LINK, CHILD + i);
 	group_start();
 	ASSERT_CQE(&self->ring, FLOW, 0);
-	for (int i = 0; i < MAX_SQES; i++) {
+	for (int i = 0; i < IOU_RUN_SQES; i++) {
 		ASSERT_EQ(0, self->skel->bss->rets[i]);
 		group_expect(1 + i, CHILD + i, -ECANCELED);
 	}
-	ASSERT_EQ(-ENOBUFS, self->skel->bss->rets[MAX_SQES]);
-	ASSERT_EQ(1 + MAX_SQES, group_nr_events(self));
+	ASSERT_EQ(-ENOBUFS, self->skel->bss->rets[IOU_RUN_SQES]);
+	ASSERT_EQ(1 + IOU_RUN_SQES, group_nr_events(self));
 }
 
 /* A chain that fits exactly */
 TEST_F(group, long_enough)
 {
-	for (int i = 0; i < MAX_SQES; i++)
+	for (int i = 0; i < IOU_RUN_SQES; i++)
 		group_nop(self, 0, i, LINK, CHILD + i);
 	group_start();
 	ASSERT_CQE(&self->ring, FLOW, 0);
-	ASSERT_EQ(1 + MAX_SQES, group_nr_events(self));
-	for (int i = 0; i < MAX_SQES; i++)
+	ASSERT_EQ(1 + IOU_RUN_SQES, group_nr_events(self));
+	for (int i = 0; i < IOU_RUN_SQES; i++)
 		group_expect(1 + i, CHILD + i, i);
 }
 

@@ -237,8 +237,8 @@ TEST_F(group, budget)
 {
 	if (variant->setup & IORING_SETUP_SQPOLL)
 		SKIP(return, "an SQ thread does not return to user space");
-	for (int i = 0; i < MAX_SQES; i++)
-		group_nop(self, 0, 0, i < MAX_SQES - 1 ? IOSQE_IO_LINK : 0, CHILD);
+	for (int i = 0; i < IOU_RUN_SQES; i++)
+		group_nop(self, 0, 0, i < IOU_RUN_SQES - 1 ? IOSQE_IO_LINK : 0, CHILD);
 	self->link = IOU_ATTACH(self->skel->progs.group_endless, &self->ring, 0);
 	/* per flow, as a completion that comes alone is charged as well */
 	iou_queue_bpf(&self->ring, 0, FLOW);

@@ -46,8 +46,11 @@ enum {
 	BPF_IO_URING_POST	= 1,
 	BPF_IO_URING_DROP	= 2,
 	BPF_IO_URING_DROP_BUF	= 3,
-	BPF_IO_URING_GO_ON	= 1U << 2,
-	BPF_IO_URING_CUT	= 1U << 3,
+	BPF_IO_URING_NEXT	= 1U << 2,
+	BPF_IO_URING_GO_ON	= 1U << 3,
+	BPF_IO_URING_CUT	= 1U << 4,
+	BPF_IO_URING_VERDICT_MAX = BPF_IO_URING_CUT | BPF_IO_URING_NEXT |
+				   BPF_IO_URING_DROP_BUF,
 
 	BPF_IO_URING_ISSUE_APP		= 1U << 0,
 	BPF_IO_URING_CANCEL_ALL		= 1U << 0,
@@ -62,6 +65,8 @@ enum {
 };
 
 #define IOU_MAX_SLOTS		16
+/* requests that one run can issue */
+#define IOU_RUN_SQES		128
 #define IOU_ENTRIES		64
 /* generous, for emulated machines */
 #define IOU_WAIT_MS		15000
@@ -316,6 +321,17 @@ IOU_MODE(fixture, mixed, IORING_SETUP_CQE_MIXED | IORING_SETUP_SQE_MIXED |\
 		TH_LOG("of user_data %#llx",				\
 		       (unsigned long long)(_user_data));		\
 	}								\
+} while (0)
+
+/* Cancel a flow, and wait for the CQEs of both requests. */
+#define IOU_CANCEL_FLOW(ring, flow, cancel) do {			\
+	struct io_uring_cqe __cqes[2];					\
+									\
+	iou_queue_cancel(ring, flow, cancel);				\
+	ASSERT_EQ(1, iou_submit(ring));					\
+	ASSERT_EQ(0, iou_wait_cqes(ring, __cqes, 2));			\
+	ASSERT_HAS_CQE(__cqes, 2, cancel, 0);				\
+	ASSERT_HAS_CQE(__cqes, 2, flow, -ECANCELED);			\
 } while (0)
 
 #endif

@@ -25,18 +25,28 @@ static inline long iou_scan(const char *path, const char *format)
 }
 
 /*
- * Return the number of struct io_kiocb in use, on all rings, or -1. The shrink removes
- * objects that are in the quarantine of KASAN.
+ * Return the number of objects of a slab cache in use, or -1. The shrink removes objects
+ * that are in the quarantine of KASAN.
  */
-static inline long iou_nr_requests(void)
+static inline long iou_nr_objects(const char *cache)
 {
-	FILE *f = fopen("/sys/kernel/slab/io_kiocb/shrink", "w");
+	char path[64], format[64];
+	FILE *f;
 
+	snprintf(path, sizeof(path), "/sys/kernel/slab/%s/shrink", cache);
+	f = fopen(path, "w");
 	if (f) {
 		fputs("1", f);
 		fclose(f);
 	}
-	return iou_scan("/proc/slabinfo", "io_kiocb %ld");
+	snprintf(format, sizeof(format), "%s %%ld", cache);
+	return iou_scan("/proc/slabinfo", format);
+}
+
+/* Return the number of struct io_kiocb in use, on all rings, or -1. */
+static inline long iou_nr_requests(void)
+{
+	return iou_nr_objects("io_kiocb");
 }
 
 /* Return the number of CQEs that wait for room, from the fdinfo of a ring. */

@@ -61,4 +61,25 @@ static inline int iou_load_insns(const struct bpf_insn *insns, size_t nr,
 	iou_load_insns(insns, sizeof(insns) / sizeof((insns)[0]),	\
 		       BPF_IOURING, 0)
 
+/*
+ * Return true if the kernel mitigates speculation, so that the verifier is stricter with
+ * programs that are loaded without CAP_PERFMON. Call this without the capability.
+ */
+static inline bool iou_mitigates(void)
+{
+	/* of another type: add a register to the context */
+	const struct bpf_insn insns[] = {
+		IOU_MOV_IMM(BPF_REG_0, 0),
+		IOU_INSN(BPF_ALU64 | BPF_ADD | BPF_X, BPF_REG_1, BPF_REG_0, 0, 0),
+		IOU_EXIT(),
+	};
+	int fd;
+
+	fd = bpf_prog_load(BPF_PROG_TYPE_SOCKET_FILTER, "iou_test", "GPL", insns,
+			   ARRAY_SIZE(insns), NULL);
+	if (fd >= 0)
+		close(fd);
+	return fd < 0;
+}
+
 #endif

@@ -10,9 +10,6 @@
 #define CHILD		0xc41dULL
 #define OTHER		0x07e4ULL
 
-/* limit of requests per run */
-#define MAX_SQES	32
-
 FIXTURE(issue) {
 	struct io_uring ring;
 	struct issue *skel;

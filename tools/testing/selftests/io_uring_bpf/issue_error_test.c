@@ -66,20 +66,20 @@ TEST_F(issue, sizes_and_flags)
 TEST_F(issue, too_many_in_one_run)
 {
 	self->link = IOU_ATTACH(self->skel->progs.issue_table, &self->ring, 0);
-	for (int i = 0; i < MAX_SQES + 2; i++)
+	for (int i = 0; i < IOU_RUN_SQES + 2; i++)
 		iou_prep_nop(&self->skel->bss->sqes[i], i, 0, CHILD + i);
-	self->skel->bss->nr_sqes = MAX_SQES + 2;
+	self->skel->bss->nr_sqes = IOU_RUN_SQES + 2;
 	iou_queue_bpf(&self->ring, 0, FLOW);
 	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, FLOW, 0);
 	ASSERT_NO_CQE(&self->ring);
-	for (int i = 0; i < MAX_SQES; i++) {
+	for (int i = 0; i < IOU_RUN_SQES; i++) {
 		EXPECT_EQ(0, self->skel->bss->rets[i]);
 		EXPECT_EQ(i, self->skel->bss->events[1 + i].res);
 	}
-	EXPECT_EQ(-ENOBUFS, self->skel->bss->rets[MAX_SQES]);
-	EXPECT_EQ(-ENOBUFS, self->skel->bss->rets[MAX_SQES + 1]);
-	EXPECT_EQ(1 + MAX_SQES, self->skel->bss->nr_events);
+	EXPECT_EQ(-ENOBUFS, self->skel->bss->rets[IOU_RUN_SQES]);
+	EXPECT_EQ(-ENOBUFS, self->skel->bss->rets[IOU_RUN_SQES + 1]);
+	EXPECT_EQ(1 + IOU_RUN_SQES, self->skel->bss->nr_events);
 }
 
 /* The number of children of a flow is limited to the CQ size. */

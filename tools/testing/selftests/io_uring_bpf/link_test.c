@@ -5,6 +5,7 @@
 
 #include "link.h"
 #include "iou_caps.h"
+#include "process.h"
 
 TEST_F(link, every_slot)
 {
@@ -115,6 +116,56 @@ static bool link_fdinfo_has(struct bpf_link *link, const char *line)
 	return len > 0 && strstr(buf, line);
 }
 
+/* Return how many lines of the fdinfo start with @name. */
+static unsigned int link_fdinfo_count(struct bpf_link *link, const char *name)
+{
+	char path[64], line[256];
+	unsigned int nr = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", bpf_link__fd(link));
+	f = fopen(path, "r");
+	while (f && fgets(line, sizeof(line), f))
+		nr += !strncmp(line, name, strlen(name));
+	if (f)
+		fclose(f);
+	return nr;
+}
+
+/* Return the inode number that the link has for its ring, 0 if there is none. */
+static __u64 link_get_ring(struct bpf_link *link)
+{
+	struct bpf_link_info info;
+
+	return link_get_info(link, &info) ? -1 : info.iouring.ring_ino;
+}
+
+TEST_F(link, ring_ino)
+{
+	struct stat st;
+	char line[64];
+
+	self->link = IOU_ATTACH(self->skel->progs.link_a, &self->ring, 11);
+	ASSERT_EQ(0, fstat(self->ring.ring_fd, &st));
+	ASSERT_NE(0, st.st_ino);
+	ASSERT_EQ(st.st_ino, link_get_ring(self->link));
+	snprintf(line, sizeof(line), "\nring_ino:\t%llu\n",
+		 (unsigned long long)st.st_ino);
+	ASSERT_TRUE(link_fdinfo_has(self->link, line));
+	ASSERT_EQ(0, bpf_link__detach(self->link));
+	ASSERT_EQ(0, link_get_ring(self->link));
+	ASSERT_TRUE(link_fdinfo_has(self->link, "\nring_ino:\t0\n"));
+}
+
+TEST_F(link, ring_ino_of_closed_ring)
+{
+	self->link = IOU_ATTACH(self->skel->progs.link_a, &self->ring, 11);
+	ASSERT_NE(0, link_get_ring(self->link));
+	link_close_ring(self);
+	ASSERT_TRUE(until(!link_get_ring(self->link)));
+	ASSERT_TRUE(link_fdinfo_has(self->link, "\nring_ino:\t0\n"));
+}
+
 TEST_F(link, info)
 {
 	int prog_fd = bpf_program__fd(self->skel->progs.link_a);
@@ -132,6 +183,9 @@ TEST_F(link, info)
 	EXPECT_EQ(0, info.iouring.flags);
 	EXPECT_TRUE(link_fdinfo_has(self->link, "\nslot:\t11\n"));
 	EXPECT_TRUE(link_fdinfo_has(self->link, "\nlink_type:\tiouring\n"));
+	EXPECT_TRUE(link_fdinfo_has(self->link, "\niouring_flags:\t0x0\n"));
+	/* that of any file */
+	EXPECT_EQ(1, link_fdinfo_count(self->link, "flags:"));
 
 	/* neither requires the ring */
 	link_close_ring(self);

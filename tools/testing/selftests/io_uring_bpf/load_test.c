@@ -92,8 +92,7 @@ TEST_F(load, section_sets_types)
 
 TEST_F(load, return_value_is_a_verdict)
 {
-	for (int ret = BPF_IO_URING_DEFAULT;
-	     ret <= (BPF_IO_URING_CUT | BPF_IO_URING_DROP_BUF); ret++) {
+	for (int ret = BPF_IO_URING_DEFAULT; ret <= BPF_IO_URING_VERDICT_MAX; ret++) {
 		EXPECT_EQ(0, load_return(ret, 0));
 		EXPECT_EQ(0, load_return(ret, BPF_F_SLEEPABLE));
 	}
@@ -101,12 +100,15 @@ TEST_F(load, return_value_is_a_verdict)
 
 TEST_F(load, other_return_values)
 {
-	static const int bad[] = { 12, 13, -1, 0x10000, INT32_MIN };
+	static const int bad[] = {
+		BPF_IO_URING_GO_ON | BPF_IO_URING_CUT, BPF_IO_URING_VERDICT_MAX + 2,
+		-1, 0x10000, INT32_MIN,
+	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		EXPECT_EQ(-EINVAL, load_return(bad[i], 0));
 		EXPECT_NE(NULL, strstr(iou_verifier_log,
-				       "should have been in [0, 11]"));
+				       "should have been in [0, 23]"));
 		EXPECT_EQ(-EINVAL, load_return(bad[i], BPF_F_SLEEPABLE));
 	}
 }
@@ -126,7 +128,7 @@ TEST_F(load, unknown_return_value)
 	};
 
 	EXPECT_EQ(-EINVAL, IOU_LOAD(insns));
-	EXPECT_NE(NULL, strstr(iou_verifier_log, "should have been in [0, 11]"));
+	EXPECT_NE(NULL, strstr(iou_verifier_log, "should have been in [0, 23]"));
 	EXPECT_EQ(0, IOU_LOAD(masked));
 }
 

@@ -13,8 +13,9 @@
 #include "kselftest_harness.h"
 #include "exit.skel.h"
 
-/* each one consists of two requests: the flow and its child */
+/* each one consists of two requests, the flow and its child, and of memory */
 #define NR_FLOWS	8192
+#define FLOW_BYTES	2000
 /* enough to distinguish a charged group from others */
 #define NR_FLOWS_PEER	4096
 #define BATCH		64
@@ -148,6 +149,7 @@ static bool memcg_flows_run(FIXTURE_DATA(memcg) *self, __u64 nr)
 /* Run in a process of its own, the only one in the group. */
 static int memcg_run(FIXTURE_DATA(memcg) *self, unsigned int setup)
 {
+	LIBBPF_OPTS(bpf_iouring_opts, opts, .flow_size = FLOW_BYTES);
 	struct memcg_shared *shared = self->shared;
 	struct bpf_link *link;
 	struct io_uring ring;
@@ -156,7 +158,7 @@ static int memcg_run(FIXTURE_DATA(memcg) *self, unsigned int setup)
 	    iou_ring_init_size(&ring, setup, BATCH, NR_FLOWS))
 		return GONE_WRONG;
 	link = bpf_program__attach_iouring(self->skel->progs.exit_wait,
-					   ring.ring_fd, NULL);
+					   ring.ring_fd, &opts);
 	if (!link)
 		return GONE_WRONG;
 	shared->ring = memcg_slab(self->group);
@@ -183,7 +185,7 @@ static int memcg_run(FIXTURE_DATA(memcg) *self, unsigned int setup)
 TEST_F_TIMEOUT(memcg, flows, 150)
 {
 	struct memcg_shared *shared = self->shared;
-	const long want = 2L * NR_FLOWS * REQ_BYTES;
+	const long want = NR_FLOWS * (2L * REQ_BYTES + FLOW_BYTES);
 	int status;
 
 	memcg_start(memcg_run(self, variant->setup));

@@ -261,6 +261,40 @@ TEST_F(personality, not_that_of_the_request_before)
 	}
 }
 
+/*
+ * A child has the credentials that the task has when the program issues the child. A
+ * flow with a personality keeps its credentials.
+ */
+TEST_F(personality, task_changes_its_own)
+{
+	struct flow__bss *bss = self->skel->bss;
+	int pipe_fds[2], res[2] = { as_nobody(variant), 0 };
+	char c;
+
+	ASSERT_EQ(0, bpf_link__update_program(self->link,
+					      self->skel->progs.flow_second));
+	ASSERT_EQ(0, pipe(pipe_fds));
+	for (int i = 0; i < 2; i++) {
+		ASSERT_EQ(0, seteuid(0));
+		set_child(self, 0, 0);
+		bss->sqes[1] = bss->sqes[0];
+		iou_prep_read(&bss->sqes[0], pipe_fds[0], &c, 1, 0, PRED);
+		iou_queue_bpf(&self->ring, 0, FLOW)->personality = i ? self->root : 0;
+		ASSERT_EQ(1, iou_submit(&self->ring));
+		ASSERT_NO_CQE(&self->ring);
+
+		ASSERT_EQ(0, seteuid(NOBODY));
+		ASSERT_EQ(1, write(pipe_fds[1], "x", 1));
+		ASSERT_CQE(&self->ring, FLOW, res[i]);
+		ASSERT_EQ(3, bss->nr_events);
+		ASSERT_EQ(CHILD, bss->events[2].user_data);
+		if (bss->events[2].res >= 0)
+			close(bss->events[2].res);
+	}
+	close(pipe_fds[0]);
+	close(pipe_fds[1]);
+}
+
 /* The credentials of the flow do not remain with the task or the thread. */
 TEST_F(personality, task_keeps_its_own)
 {

@@ -17,7 +17,6 @@
 
 IOU_LOAD_ONCE(termination);
 
-#define MAX_SQES	32
 #define SQ_ENTRIES	2048
 /* room for messages to the other ring until the process handles them */
 #define CQ_ENTRIES	4096
@@ -76,7 +75,7 @@ TERM_VARIANT(mode, setup, two_rings, "term_issue", .nr_flows = 2,	\
 	     .two_rings = true);					\
 TERM_VARIANT(mode, setup, msg_ring, "term_msg_ring", .child = MSG_RING,	\
 	     .nr_flows = 2, .two_rings = true);				\
-TERM_VARIANT(mode, setup, flood, "term_issue", .nr_sqes = MAX_SQES);	\
+TERM_VARIANT(mode, setup, flood, "term_issue", .nr_sqes = IOU_RUN_SQES);	\
 TERM_VARIANT(mode, setup, cqes, "term_post");				\
 TERM_VARIANT(mode, setup, again, "term_again")
 
@@ -190,7 +189,7 @@ FIXTURE_SETUP(term)
 		fill_socket(_metadata, self);
 	if (variant->child == TOKEN)
 		place_token(_metadata, self);
-	for (unsigned int i = 0; i < MAX_SQES; i++)
+	for (unsigned int i = 0; i < IOU_RUN_SQES; i++)
 		term_prep(self, variant, i);
 	self->skel->bss->nr_sqes = variant->nr_sqes;
 }

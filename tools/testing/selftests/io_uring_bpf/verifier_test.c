@@ -23,16 +23,21 @@ static const struct ctx_field ctx_fields[] = {
 	{ "flags",		18,	2,	false },
 	{ "nr_children",	20,	4,	false },
 	{ "flow_user_data",	72,	8,	false },
+	{ "flow_id",		104,	2,	false },
 };
 
 #define NR_FIELDS	((int)ARRAY_SIZE(ctx_fields))
 /* state[], of which each aligned part can be accessed */
 #define STATE		24
 #define STATE_END	56
-/* between state[] and the last field */
-#define NO_FIELD	56
-#define NO_FIELD_END	72
-#define CTX_SIZE	80
+#define CTX_SIZE	112
+/* between the fields, and the padding */
+static const struct {
+	int off;
+	int end;
+} ctx_gaps[] = {
+	{ STATE_END, 72 }, { 80, 104 }, { 106, CTX_SIZE },
+};
 
 static const struct {
 	int bytes;
@@ -223,16 +228,18 @@ TEST_F_TIMEOUT(verifier_ctx, cast_to_kern_ctx, 60)
 					   ctx_fields[i].off))
 			TH_LOG("%s: %s", ctx_fields[i].name, iou_verifier_log);
 	}
-	for (int i = 0; i < 4; i++) {
-		int size = sizes[i].bytes, code = sizes[i].code;
-
-		for (int off = NO_FIELD; off < NO_FIELD_END; off += size) {
-			EXPECT_EQ(-EINVAL, ctx_load_cast(cast, code, off))
-				TH_LOG("off %d size %d", off, size);
+	for (int i = 0; i < (int)ARRAY_SIZE(ctx_gaps); i++) {
+		for (int off = ctx_gaps[i].off; off < ctx_gaps[i].end; off += 2) {
+			EXPECT_EQ(-EINVAL, ctx_load_cast(cast, BPF_H, off))
+				TH_LOG("off %d", off);
 			EXPECT_NE(NULL, strstr(iou_verifier_log,
 					       "doesn't have field at offset"))
 				TH_LOG("%s", iou_verifier_log);
 		}
+	}
+	for (int i = 0; i < 4; i++) {
+		int size = sizes[i].bytes, code = sizes[i].code;
+
 		EXPECT_EQ(-EACCES, ctx_load_cast(cast, code, -size));
 		EXPECT_EQ(-EACCES, ctx_load_cast(cast, code, CTX_SIZE));
 	}

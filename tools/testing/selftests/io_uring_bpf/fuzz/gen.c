@@ -227,7 +227,8 @@ static void mutate_once(struct fz_rng *r, struct fz_case *c)
 		c->tables[k].rules[below(r, 3)].left = chance(r, 60) ? ~0U : below(r, 9);
 		break;
 	case 10:
-		c->tables[k].rules[below(r, 3)].verdict = PICK(r, 0, 1, 2, 3, 4, 8, 6, 5);
+		c->tables[k].rules[below(r, 3)].verdict =
+			PICK(r, 0, 1, 2, 3, 8, 16, 10, 9);
 		break;
 	case 11:
 		if (c->nr_sqes)

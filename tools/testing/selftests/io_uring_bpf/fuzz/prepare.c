@@ -20,6 +20,9 @@ void fz_prepare_tables(struct fz_env *e)
 				r = &e->rings[i < 2 * FZ_RINGS ? i / 2 : i - 2 * FZ_RINGS];
 				if (a->verb == FZ_AGAIN && a->addr)
 					a->addr = (unsigned long)e->mem->data[1];
+				if (a->verb == FZ_GIVE && a->addr)
+					a->addr = (unsigned long)
+						  e->mem->provided[a->tmpl % BGID_NR][a->off & 7];
 				if (a->verb == FZ_BUF_MOVE && a->tmpl == 1 && r->alive) {
 					a->off = r->p.cq_off.tail;
 					a->addr = r->p.cq_off.head;

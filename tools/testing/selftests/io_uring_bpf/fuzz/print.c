@@ -93,13 +93,12 @@ static void print_buf(FILE *f, const struct fz_act *a)
 		break;
 	case FZ_BUF_MOVE:
 		if (a->tmpl == 1) {
-			fputs("bpf_io_uring_buf_read(1, tail of the CQ, x, 4) ?: ", f);
-			fputs("bpf_io_uring_buf_write(1, head of the CQ, x, 4);", f);
+			fputs("bpf_io_uring_buf_copy({ 1, head of the CQ }, ", f);
+			fputs("{ 1, tail of the CQ }, 4);", f);
 			break;
 		}
-		fprintf(f, "bpf_io_uring_buf_read(%u, %llu, x, 4) ?: ", a->tmpl, off);
-		fprintf(f, "bpf_io_uring_buf_write(%u, %llu, x, 4);", a->tmpl,
-			(unsigned long long)a->addr);
+		fprintf(f, "bpf_io_uring_buf_copy({ %u, %llu }, { %u, %llu }, 4);",
+			a->tmpl, (unsigned long long)a->addr, a->tmpl, off);
 		break;
 	}
 }
@@ -150,6 +149,13 @@ static void print_act(FILE *f, const struct fz_case *c, unsigned int table,
 			a->flags & 1 ? "0" : "its user_data",
 			(unsigned long long)a->flags);
 		break;
+	case FZ_REQ:
+		fputs("bpf_io_uring_req(&req, sizeof(req));", f);
+		break;
+	case FZ_GIVE:
+		fprintf(f, "bpf_io_uring_buf_give(%u, %u, %s, %u);", a->tmpl,
+			(__u32)a->off, a->addr ? "its address" : "0", a->len);
+		break;
 	case FZ_ITER:
 		fputs("bpf_for_each(io_uring_chain, member, ctx);", f);
 		break;
@@ -166,10 +172,10 @@ static void print_verdict(FILE *f, unsigned int v)
 {
 	static const char *const names[] = { "DEFAULT", "POST", "DROP", "DROP_BUF" };
 
-	if (v > 15)
+	if (v > 23)
 		v = 0;
-	fprintf(f, "\t\treturn %s%s%s;\n", names[v & 3], v & 4 ? " | GO_ON" : "",
-		v & 8 ? " | CUT" : "");
+	fprintf(f, "\t\treturn %s%s%s%s;\n", names[v & 3], v & 4 ? " | NEXT" : "",
+		v & 8 ? " | GO_ON" : "", v & 16 ? " | CUT" : "");
 }
 
 static void print_table(FILE *f, const struct fz_case *c, unsigned int table)

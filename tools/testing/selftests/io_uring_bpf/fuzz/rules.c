@@ -29,7 +29,7 @@ void fz_gen_act(struct fz_rng *r, struct fz_act *a, bool watch, unsigned int pos
 	static const __u8 weights[FZ_NR_VERBS] = {
 		[FZ_ISSUE] = 60, [FZ_AGAIN] = 30, [FZ_POST] = 9, [FZ_COMPLETE] = 6,
 		[FZ_DROP] = 10, [FZ_UNLINK] = 8, [FZ_LINK] = 10, [FZ_ITER] = 3,
-		[FZ_CANCEL] = 5,
+		[FZ_CANCEL] = 5, [FZ_REQ] = 3, [FZ_GIVE] = 5,
 		[FZ_BUF_DATA] = 4, [FZ_BUF_DATA_RW] = 2, [FZ_BUF_READ] = 4,
 		[FZ_BUF_WRITE] = 2, [FZ_BUF_MOVE] = 4, [FZ_SET_UD] = 3,
 		[FZ_SET_RES] = 3, [FZ_SET_CFLAGS] = 2, [FZ_SET_STATE] = 5,
@@ -82,6 +82,12 @@ void fz_gen_act(struct fz_rng *r, struct fz_act *a, bool watch, unsigned int pos
 	case FZ_CANCEL:
 		a->flags = chance(r, 98) ? chance(r, 30) : rnd(r);
 		break;
+	case FZ_GIVE:
+		a->tmpl = chance(r, 97) ? below(r, BGID_NR) : rnd(r);
+		a->off = chance(r, 97) ? below(r, 8) : rnd(r);
+		a->len = PICK(r, 0U, 16U, 256U, 256U, 256U, 256U);
+		a->addr = chance(r, 97);
+		break;
 	case FZ_SET_UD:
 		a->off = ID_POST + 10 + below(r, 4);
 		break;
@@ -121,7 +127,7 @@ void fz_gen_rule(struct fz_rng *r, struct fz_rule *rule, bool watch,
 		rule->opcode = FZ_ANY_OPCODE;
 	rule->verdict = PICK(r, 0, 0, 0, 0, 1, 1, 2, 2, 3);
 	if (chance(r, 12))
-		rule->verdict |= chance(r, 60) ? 4 : 8;
+		rule->verdict |= chance(r, 60) ? 8 : 16;
 	rule->nr_acts = PICK(r, 0, 1, 1, 2, 2, 3, 4, 6, FZ_ACTS);
 	if (!pos && !watch && !rule->nr_acts)
 		rule->nr_acts = 1;

@@ -11,6 +11,9 @@ struct buf_copy copies[BUF_MAX_CASES];
 __u32 nr_copies;
 __u8 copy_data[BUF_COPY_SIZE];
 
+struct buf_move moves[BUF_MAX_CASES];
+__u32 nr_moves;
+
 /* size of the pieces in which a file is summed */
 #define PAGE	4096
 #define WORDS	(PAGE / 4)
@@ -138,6 +141,40 @@ SEC("iouring.s")
 int buf_copy_in_s(struct bpf_io_uring_ctx *ctx)
 {
 	return buf_copy_run(ctx, true);
+}
+
+static __always_inline int buf_move_run(struct bpf_io_uring_ctx *ctx)
+{
+	struct bpf_io_uring_buf_pos dst, src;
+	struct buf_move *m;
+	__u32 i;
+
+	iou_log_event(ctx);
+	bpf_for(i, 0, BUF_MAX_CASES) {
+		if (i >= nr_moves)
+			break;
+		m = &moves[i];
+		dst.offset = m->dst;
+		dst.index = m->dst_index;
+		dst.pad = m->dst_pad;
+		src.offset = m->src;
+		src.index = m->src_index;
+		src.pad = m->src_pad;
+		m->ret = bpf_io_uring_buf_copy(ctx, &dst, &src, m->size);
+	}
+	return BPF_IO_URING_DEFAULT;
+}
+
+SEC("iouring")
+int buf_move(struct bpf_io_uring_ctx *ctx)
+{
+	return buf_move_run(ctx);
+}
+
+SEC("iouring.s")
+int buf_move_s(struct bpf_io_uring_ctx *ctx)
+{
+	return buf_move_run(ctx);
 }
 
 static __always_inline __u64 buf_sum(struct bpf_io_uring_ctx *ctx)

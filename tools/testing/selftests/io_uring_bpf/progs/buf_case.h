@@ -27,4 +27,16 @@ struct buf_copy {
 	__u32	pad;
 };
 
+/* one copy between buffers, or within one */
+struct buf_move {
+	__u64	dst;
+	__u64	src;
+	__u32	dst_index;
+	__u32	src_index;
+	__u32	dst_pad;
+	__u32	src_pad;
+	__u32	size;
+	__s32	ret;
+};
+
 #endif

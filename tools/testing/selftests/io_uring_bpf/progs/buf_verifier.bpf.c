@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Uses of slices and copies that the verifier has to reject, except for the
- * first two programs. The expected messages are in the table of
+ * Uses of slices, copies and flow memory that the verifier has to reject, except for
+ * those whose names begin with "good". The expected messages are in the table of
  * buf_verifier_test.c.
  */
 #include "iou_bpf.bpf.h"
@@ -13,6 +13,9 @@ __u64 sum;
 
 static __always_inline int good_calls(struct bpf_io_uring_ctx *ctx)
 {
+	struct bpf_io_uring_buf_pos from = { .offset = ctx->state[0] };
+	struct bpf_io_uring_buf_pos to = { .index = ctx->cflags };
+	struct bpf_io_uring_req req = {};
 	const __u8 *p;
 	__u8 *q;
 
@@ -24,6 +27,10 @@ static __always_inline int good_calls(struct bpf_io_uring_ctx *ctx)
 		q[63] = q[0];
 	bpf_io_uring_buf_read(ctx, 0, ctx->state[1], data, sizeof(data));
 	bpf_io_uring_buf_write(ctx, 0, ctx->state[1], data, sizeof(data));
+	bpf_io_uring_buf_copy(ctx, &to, &from, ctx->cflags);
+	bpf_io_uring_buf_give(ctx, ctx->cflags, ctx->cflags, ctx->state[0], ctx->cflags);
+	if (!bpf_io_uring_req(ctx, &req, sizeof(req)))
+		sum += req.pos;
 	return BPF_IO_URING_DEFAULT;
 }
 
@@ -47,6 +54,17 @@ int good_variable_offset(struct bpf_io_uring_ctx *ctx)
 
 	if (p)
 		sum += p[ctx->state[0] & 63];
+	return BPF_IO_URING_DEFAULT;
+}
+
+/* The same with the memory of a flow, which has no constant offset for the compiler. */
+SEC("?iouring")
+int good_mem(struct bpf_io_uring_ctx *ctx)
+{
+	__u64 *p = (__u64 *)bpf_io_uring_flow_mem(ctx, 64);
+
+	if (p)
+		p[ctx->cflags & 7] += p[7];
 	return BPF_IO_URING_DEFAULT;
 }
 
@@ -175,7 +193,51 @@ int size_zero(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
+SEC("?iouring")
+int mem_no_null_check(struct bpf_io_uring_ctx *ctx)
+{
+	*bpf_io_uring_flow_mem(ctx, 64) = 1;
+	return BPF_IO_URING_DEFAULT;
+}
+
+SEC("?iouring")
+int mem_past_end(struct bpf_io_uring_ctx *ctx)
+{
+	__u8 *p = bpf_io_uring_flow_mem(ctx, 64);
+
+	if (p)
+		p[64] = 1;
+	return BPF_IO_URING_DEFAULT;
+}
+
+SEC("?iouring")
+int mem_size_unknown(struct bpf_io_uring_ctx *ctx)
+{
+	__u8 *p = bpf_io_uring_flow_mem(ctx, ctx->cflags & 63);
+
+	if (p)
+		sum += (__u64)p;
+	return BPF_IO_URING_DEFAULT;
+}
+
+SEC("?syscall")
+int mem_other_type(void *ctx)
+{
+	sum += !!bpf_io_uring_flow_mem(ctx, 64);
+	return 0;
+}
+
 /* Store an address that user space could read: requires a capability. */
+SEC("?iouring")
+int pointer_in_mem(struct bpf_io_uring_ctx *ctx)
+{
+	__u64 *p = (__u64 *)bpf_io_uring_flow_mem(ctx, 64);
+
+	if (p)
+		*p = (__u64)ctx;
+	return BPF_IO_URING_DEFAULT;
+}
+
 SEC("?iouring")
 int slice_in_context(struct bpf_io_uring_ctx *ctx)
 {
@@ -197,6 +259,15 @@ int copy_size_unknown(struct bpf_io_uring_ctx *ctx)
 {
 	bpf_io_uring_buf_write(ctx, 0, 0, data, ctx->cflags);
 	return BPF_IO_URING_DEFAULT;
+}
+
+SEC("?iouring")
+int req_beyond_memory(struct bpf_io_uring_ctx *ctx)
+{
+	char half[16] = {};
+
+	bpf_io_uring_req(ctx, (void *)half, sizeof(struct bpf_io_uring_req));
+	return half[0] & 3;
 }
 
 SEC("?iouring")

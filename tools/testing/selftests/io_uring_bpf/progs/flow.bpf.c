@@ -44,6 +44,18 @@ int flow_issue_sleepable(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
+/* Issue one SQE of the test at the start, and another one at its completion. */
+SEC("iouring")
+int flow_second(struct bpf_io_uring_ctx *ctx)
+{
+	iou_log_event(ctx);
+	if (iou_is_start(ctx))
+		iou_issue(ctx, &sqes[0]);
+	else if (nr_events == 2)
+		iou_issue(ctx, &sqes[1]);
+	return BPF_IO_URING_DEFAULT;
+}
+
 /* Do not let the flow fail with a child. */
 SEC("iouring")
 int flow_forgive(struct bpf_io_uring_ctx *ctx)
@@ -99,6 +111,25 @@ int flow_state(struct bpf_io_uring_ctx *ctx)
 		return BPF_IO_URING_DEFAULT;
 	ctx->state[0]--;
 	iou_issue(ctx, &sqes[0]);
+	return BPF_IO_URING_DEFAULT;
+}
+
+/* flow_id + 1 of flows, by user_data, and events with another number */
+__u32 flow_ids[8];
+__u32 nr_other_ids;
+
+SEC("iouring")
+int flow_number(struct bpf_io_uring_ctx *ctx)
+{
+	__u32 *id = &flow_ids[ctx->flow_user_data & 7];
+
+	iou_log_event(ctx);
+	if (!iou_is_child(ctx)) {
+		*id = ctx->flow_id + 1;
+		iou_issue_all(ctx);
+	} else if (*id != ctx->flow_id + 1) {
+		nr_other_ids++;
+	}
 	return BPF_IO_URING_DEFAULT;
 }
 

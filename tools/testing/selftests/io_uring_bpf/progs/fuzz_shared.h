@@ -42,6 +42,8 @@ enum fz_verb {
 	FZ_LINK,
 	FZ_ITER,
 	FZ_CANCEL,
+	FZ_REQ,
+	FZ_GIVE,
 	FZ_BUF_DATA,
 	FZ_BUF_DATA_RW,
 	FZ_BUF_READ,
@@ -57,7 +59,7 @@ enum fz_verb {
 
 struct fz_act {
 	__u8	verb;
-	/* template of the SQE, within those of the ring; or index of a buffer */
+	/* template of the SQE, within those of the ring; or index or group of a buffer */
 	__u8	tmpl;
 	/* size argument of the kfunc */
 	__u8	size;

@@ -269,6 +269,17 @@ static int do_iter(struct bpf_io_uring_ctx *ctx)
 	return 0;
 }
 
+static int do_req(struct bpf_io_uring_ctx *ctx)
+{
+	struct bpf_io_uring_req req = {};
+	int ret = bpf_io_uring_req(ctx, &req, sizeof(req));
+
+	if (ret ? req.addr || req.pos || req.len :
+		  ctx->event != BPF_IO_URING_COMPLETE || ctx->opcode == IORING_OP_NOP)
+		complain(ctx, FZ_WATCH_CONTEXT, 0, ret, req.len);
+	return ret;
+}
+
 /* Access the buffer whose contents are known: check them, or write the same. */
 static int do_known(struct bpf_io_uring_ctx *ctx, const struct fz_act *a)
 {
@@ -303,9 +314,10 @@ static int do_known(struct bpf_io_uring_ctx *ctx, const struct fz_act *a)
 
 static int do_buffer(struct bpf_io_uring_ctx *ctx, const struct fz_act *a)
 {
+	struct bpf_io_uring_buf_pos from = { .index = a->tmpl, .offset = a->off };
+	struct bpf_io_uring_buf_pos to = { .index = a->tmpl, .offset = a->addr };
 	const __u8 *slice;
 	__u8 *rw;
-	int ret;
 
 	if (a->tmpl == FZ_BUF_KNOWN)
 		return do_known(ctx, a);
@@ -329,8 +341,7 @@ static int do_buffer(struct bpf_io_uring_ctx *ctx, const struct fz_act *a)
 		return bpf_io_uring_buf_write(ctx, a->tmpl, a->off, scratch,
 					      sizeof(scratch));
 	}
-	ret = bpf_io_uring_buf_read(ctx, a->tmpl, a->off, scratch, 4);
-	return ret ?: bpf_io_uring_buf_write(ctx, a->tmpl, a->addr, scratch, 4);
+	return bpf_io_uring_buf_copy(ctx, &to, &from, 4);
 }
 
 static void do_set(struct bpf_io_uring_ctx *ctx, struct run *r,
@@ -373,7 +384,7 @@ static __always_inline bool requests(__u8 verb)
 {
 	return verb == FZ_ISSUE || verb == FZ_AGAIN || verb == FZ_POST ||
 	       verb == FZ_DROP || verb == FZ_UNLINK || verb == FZ_LINK ||
-	       verb == FZ_CANCEL;
+	       verb == FZ_CANCEL || verb == FZ_GIVE;
 }
 
 /* Return true if the action must be refused for a flow that is ending. */
@@ -382,7 +393,8 @@ static __always_inline bool refused_at_end(struct bpf_io_uring_ctx *ctx,
 {
 	if (a->verb == FZ_ISSUE && releases(sqes[tmpl_of(r, a)].opcode))
 		return releases(ctx->opcode);
-	return a->verb == FZ_COMPLETE || (a->verb != FZ_POST && requests(a->verb));
+	return a->verb == FZ_COMPLETE ||
+	       (a->verb != FZ_POST && a->verb != FZ_GIVE && requests(a->verb));
 }
 
 static __always_inline int do_act(struct bpf_io_uring_ctx *ctx, struct run *r,
@@ -405,6 +417,10 @@ static __always_inline int do_act(struct bpf_io_uring_ctx *ctx, struct run *r,
 		return do_link(ctx, r, a);
 	case FZ_CANCEL:
 		return do_cancel(ctx, r, a);
+	case FZ_REQ:
+		return do_req(ctx);
+	case FZ_GIVE:
+		return bpf_io_uring_buf_give(ctx, a->tmpl, a->off, a->addr, a->len);
 	case FZ_ITER:
 		return do_iter(ctx);
 	case FZ_BUF_DATA:

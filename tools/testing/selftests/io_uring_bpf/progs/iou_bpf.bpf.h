@@ -12,8 +12,9 @@
 /* Bound the verdict for the verifier. */
 static __always_inline __u32 iou_verdict(__u32 verdict)
 {
-	return verdict > (BPF_IO_URING_CUT | BPF_IO_URING_DROP_BUF) ?
-		BPF_IO_URING_DEFAULT : verdict;
+	const __u32 max = BPF_IO_URING_CUT | BPF_IO_URING_NEXT | BPF_IO_URING_DROP_BUF;
+
+	return verdict > max ? BPF_IO_URING_DEFAULT : verdict;
 }
 
 static __always_inline void iou_prep_nop(struct io_uring_sqe *sqe,

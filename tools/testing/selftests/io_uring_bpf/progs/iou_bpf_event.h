@@ -3,7 +3,7 @@
 #ifndef IOU_BPF_EVENT_H
 #define IOU_BPF_EVENT_H
 
-#define IOU_MAX_EVENTS	64
+#define IOU_MAX_EVENTS	160
 
 /* an event as the program saw it: struct bpf_io_uring_ctx is not UAPI */
 struct iou_event {

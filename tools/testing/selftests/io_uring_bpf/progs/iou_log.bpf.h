@@ -5,7 +5,8 @@
 
 #include "iou_bpf.bpf.h"
 
-#define IOU_MAX_SQES	40
+/* more than one run can issue */
+#define IOU_MAX_SQES	136
 
 struct iou_event events[IOU_MAX_EVENTS];
 __u32 nr_events;

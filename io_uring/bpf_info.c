@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What user space is told: limits for IORING_REGISTER_QUERY, and the programs and flows of
+ * a ring in its fdinfo
+ *
+ * The children of a flow are counted, but are on no list of their own: each completion
+ * would pay for this list. fdinfo finds those that wait on a list of the ring, in io-wq,
+ * or with their flow. Not found are members of a chain behind the first one, requests
+ * that a driver processes, and requests on their way through task work.
+ */
+#include <linux/seq_file.h>
+#include <uapi/linux/io_uring/query.h>
+
+#include "bpf_int.h"
+#include "io-wq.h"
+#include "opdef.h"
+#include "sqpoll.h"
+#include "tctx.h"
+#include "timeout.h"
+
+/* lines of a section: a ring can have 65536 flows */
+#define IO_BPF_MAX_SHOWN	1024
+
+struct io_bpf_show {
+	struct io_ring_ctx	*ctx;
+	struct seq_file		*m;
+	/* lines of the section, including those that are left out */
+	unsigned int		nr;
+	const char		*where;
+};
+
+/* Return true if there is room for another line of the section. */
+static bool io_bpf_show_line(struct io_bpf_show *show)
+{
+	/* a buffer that is too small is enlarged, and everything shown again */
+	return show->nr++ < IO_BPF_MAX_SHOWN && !seq_has_overflowed(show->m);
+}
+
+static void io_bpf_show_rest(struct io_bpf_show *show)
+{
+	if (show->nr > IO_BPF_MAX_SHOWN)
+		seq_printf(show->m, "  ... %u more\n", show->nr - IO_BPF_MAX_SHOWN);
+	show->nr = 0;
+}
+
+/* Return how many children of the program in @slot are in flight. */
+static u64 io_bpf_nr_in_flight(struct io_bpf_ring *br, unsigned int slot)
+{
+	struct io_kiocb *flow;
+	unsigned int i;
+	u64 nr = 0;
+
+	for (i = 0; i < br->max_flows; i++) {
+		cond_resched();
+		flow = io_bpf_flow_at(br, i);
+		if (flow && flow->bpf_flow.slot == slot &&
+		    !(flow->bpf_flow.flags & IO_BPF_F_DETACHED))
+			nr += io_bpf_ctx(flow)->nr_children;
+	}
+	return nr;
+}
+
+static void io_bpf_show_slot(struct io_bpf_show *show, unsigned int slot)
+{
+	struct io_bpf_ring *br = show->ctx->bpf_ring;
+	const struct io_bpf_watcher *watcher = &br->watchers[slot];
+	const struct io_bpf_stats *stats = &br->stats[slot];
+	const struct bpf_prog *prog = br->progs[slot] ?: watcher->prog;
+	u64 runs = watcher->nr_runs, cqes = 0, issued = 0;
+
+	if (!prog)
+		return;
+	if (prog != watcher->prog) {
+		runs = br->nr_runs[slot];
+		cqes = runs - stats->nr_other_runs;
+		issued = cqes - stats->nr_records + io_bpf_nr_in_flight(br, slot);
+	}
+	seq_printf(show->m,
+		   "%5u: %s:%u, name:%s, runs:%llu, issued:%llu, dropped:%llu, refused:%llu\n",
+		   slot, prog == watcher->prog ? "watch" : "prog", prog->aux->id,
+		   prog->aux->name, runs, issued + stats->nr_apps,
+		   cqes - stats->nr_posted + stats->nr_app_drops, stats->nr_refused);
+}
+
+static const char *io_bpf_flow_state(struct io_kiocb *flow)
+{
+	if (flow->bpf_flow.flags & IO_BPF_F_ENDING)
+		return "ending";
+	return flow->bpf_flow.flags & IO_BPF_F_ACTIVE ? "active" : "prepared";
+}
+
+static const char *io_bpf_flow_waits(struct io_kiocb *flow)
+{
+	if (!(flow->bpf_flow.flags & IO_BPF_F_WAITING))
+		return "no";
+	return flow->bpf_flow.flags & IO_BPF_F_ROOM ? "room" : "time";
+}
+
+static void io_bpf_show_flows(struct io_bpf_show *show)
+{
+	struct io_bpf_ring *br = show->ctx->bpf_ring;
+	struct io_kiocb *flow;
+	unsigned int i;
+
+	seq_printf(show->m, "BpfFlows:\t%u\n", br->nr_flows);
+	for (i = 0; i < br->max_flows; i++) {
+		cond_resched();
+		flow = io_bpf_flow_at(br, i);
+		if (!flow || !io_bpf_show_line(show))
+			continue;
+		seq_printf(show->m,
+			   "%5u: slot:%u, user_data:%llu, state:%s, waits:%s, children:%u\n",
+			   i, flow->bpf_flow.slot, flow->cqe.user_data,
+			   io_bpf_flow_state(flow), io_bpf_flow_waits(flow),
+			   io_bpf_ctx(flow)->nr_children);
+	}
+	io_bpf_show_rest(show);
+}
+
+/* Show @req if it is a child. */
+static void io_bpf_show_child(struct io_kiocb *req, void *data)
+{
+	struct io_bpf_show *show = data;
+
+	/* io-wq can change other flags of @req */
+	if (req->ctx != show->ctx || !data_race(io_bpf_is_child(req)) ||
+	    !io_bpf_show_line(show))
+		return;
+	seq_printf(show->m, "%5u: opcode:%s, user_data:%llu, in:%s\n", (u16)req->bpf_id,
+		   io_uring_get_opcode(req->opcode), req->cqe.user_data, show->where);
+}
+
+static void io_bpf_show_list(struct io_bpf_show *show, struct hlist_head *list)
+{
+	struct io_kiocb *req;
+
+	hlist_for_each_entry(req, list, hash_node)
+		io_bpf_show_child(req, show);
+}
+
+/* Show the completions that wait with their flow. */
+static void io_bpf_show_waiting(struct io_bpf_show *show)
+{
+	struct io_bpf_ring *br = show->ctx->bpf_ring;
+	struct io_wq_work_node *node;
+	struct io_kiocb *flow;
+	unsigned int i;
+
+	show->where = "flow";
+	for (i = 0; i < br->max_flows; i++) {
+		cond_resched();
+		flow = io_bpf_flow_at(br, i);
+		if (!flow || !(flow->bpf_flow.flags & IO_BPF_F_WAITING))
+			continue;
+		node = flow->bpf_waiting;
+		do {
+			node = node->next;
+			io_bpf_show_child(container_of(node, struct io_kiocb, comp_list),
+					  show);
+		} while (node != flow->bpf_waiting);
+	}
+}
+
+/* A match function of io_wq_cancel_cb() that matches nothing. */
+static bool io_bpf_show_work(struct io_wq_work *work, void *data)
+{
+	io_bpf_show_child(container_of(work, struct io_kiocb, work), data);
+	return false;
+}
+
+static void io_bpf_show_works(struct io_bpf_show *show, struct task_struct *task)
+{
+	struct io_uring_task *tctx = task ? task->io_uring : NULL;
+
+	if (tctx && tctx->io_wq)
+		io_wq_cancel_cb(tctx->io_wq, io_bpf_show_work, show, true);
+}
+
+static void io_bpf_show_iowq(struct io_bpf_show *show)
+{
+	struct io_ring_ctx *ctx = show->ctx;
+	struct io_sq_data *sqd = ctx->sq_data;
+	struct io_tctx_node *node;
+
+	lockdep_assert_held(&ctx->uring_lock);
+
+	show->where = "io-wq";
+	/* ->io_wq exists as long as the node, see io_uring_try_cancel_iowq() */
+	scoped_guard(mutex, &ctx->tctx_lock) {
+		list_for_each_entry(node, &ctx->tctx_list, ctx_node)
+			io_bpf_show_works(show, node->task);
+	}
+	/* an SQ thread holds this lock, except for its sleep, and takes ->uring_lock */
+	if (sqd && mutex_trylock(&sqd->lock)) {
+		io_bpf_show_works(show, sqpoll_task_locked(sqd));
+		mutex_unlock(&sqd->lock);
+	}
+}
+
+static void io_bpf_show_children(struct io_bpf_show *show)
+{
+	struct io_ring_ctx *ctx = show->ctx;
+	struct io_kiocb *req;
+	unsigned int i;
+
+	seq_puts(show->m, "BpfChildren:\n");
+	io_bpf_show_waiting(show);
+	show->where = "poll";
+	for (i = 0; i < 1U << ctx->cancel_table.hash_bits; i++)
+		io_bpf_show_list(show, &ctx->cancel_table.hbs[i].list);
+	show->where = "timeout";
+	io_timeout_for_each(ctx, io_bpf_show_child, show);
+	show->where = "wait";
+	io_bpf_show_list(show, &ctx->waitid_list);
+#ifdef CONFIG_FUTEX
+	io_bpf_show_list(show, &ctx->futex_list);
+#endif
+	show->where = "driver";
+	io_bpf_show_list(show, &ctx->cancelable_uring_cmd);
+	list_for_each_entry(req, &ctx->iopoll_list, iopoll_node)
+		io_bpf_show_child(req, show);
+	io_bpf_show_iowq(show);
+	io_bpf_show_rest(show);
+}
+
+/* Show the programs of the ring, their flows, and what is found of the children. */
+__cold void io_bpf_show_fdinfo(struct io_ring_ctx *ctx, struct seq_file *m)
+{
+	struct io_bpf_show show = { .ctx = ctx, .m = m };
+	unsigned int slot;
+
+	lockdep_assert_held(&ctx->uring_lock);
+
+	seq_puts(m, "BpfProgs:\n");
+	for (slot = 0; slot < IO_BPF_MAX_SLOTS; slot++)
+		io_bpf_show_slot(&show, slot);
+	io_bpf_show_flows(&show);
+	io_bpf_show_children(&show);
+}
+
+/* Tell the limits of programs and flows. */
+void io_bpf_query(struct io_uring_query_bpf *query)
+{
+	*query = (struct io_uring_query_bpf) {
+		.link_flags	= IO_BPF_LINK_FLAGS,
+		.nr_slots	= IO_BPF_MAX_SLOTS,
+		.max_flows	= IO_BPF_MAX_FLOWS,
+		.state_size	= sizeof_field(struct bpf_io_uring_ctx, state),
+		.max_sqes	= IO_BPF_MAX_SQES,
+		.max_cqes	= IO_BPF_MAX_CQES,
+		.max_links	= IO_BPF_MAX_LINKS,
+		.max_cancels	= IO_BPF_MAX_CANCELS,
+		.max_members	= IO_BPF_MAX_MEMBERS,
+		.max_linked	= IO_BPF_MAX_LINKED,
+		.max_flow_size	= IO_BPF_MAX_FLOW_SIZE,
+	};
+}

@@ -1,0 +1,149 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# iou-flow: what it reads from a recording, what it draws, and a recording of its own
+
+cd "$(dirname "$0")" || exit 1
+flow=./iou-flow.py
+[ -x $flow ] || flow=../../../io_uring/iou-flow.py
+sample=iou_flow_sample.txt
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+nr=0
+
+# check NAME COMMAND...: a test that the command succeeds
+check()
+{
+	name=$1
+	shift
+	nr=$((nr + 1))
+	if "$@" >"$tmp/out" 2>&1; then
+		echo "ok $nr $name"
+	else
+		sed 's/^/# /' "$tmp/out"
+		echo "not ok $nr $name"
+		failed=1
+	fi
+}
+
+# fails STATUS TEXT COMMAND...: the command fails with this status and message
+fails()
+{
+	status=$1 text=$2
+	shift 2
+	"$@" >"$tmp/stdout" 2>"$tmp/stderr"
+	rc=$?
+	cat "$tmp/stderr"
+	[ $rc = "$status" ] && grep -q "$text" "$tmp/stderr" && [ ! -s "$tmp/stdout" ]
+}
+
+# count NUMBER PATTERN FILE
+count()
+{
+	n=$(grep -cE "$2" "$3")
+	echo "$n of $2, expected $1"
+	[ "$n" = "$1" ]
+}
+
+lists()
+{
+	$flow list $sample >"$tmp/list" && cat "$tmp/list" &&
+		count 3 'complete\)|no_children\)|cancelled\)' "$tmp/list" &&
+		grep -qE '^ +1  0xf10a .* 0 .* 6 +5 +1 +5 +0  6 \(complete\)$' "$tmp/list" &&
+		grep -qE '^ +2  0xf10b .* 5 +2 +3 +2 +1  EIO \(no_children\)$' "$tmp/list" &&
+		grep -qE '^ +3  0xf10c .* 3 +1 +1 +1 +0  ECANCELED \(cancelled\)$' "$tmp/list" &&
+		grep -qE '^2 runs of programs that watch$' "$tmp/list"
+}
+
+shows()
+{
+	$flow show -f 2 $sample >"$tmp/show" && cat "$tmp/show" &&
+		count 1 'START .*-> 1 READ 0x10, 2 NOP 0x11$' "$tmp/show" &&
+		count 2 '1 READ 0x10 = 512 .*-> again$' "$tmp/show" &&
+		count 1 '2 NOP 0x11 = 3  CQE posted  POST\|GO_ON$' "$tmp/show" &&
+		count 1 'bpf_io_uring_issue\(\) EINVAL' "$tmp/show" &&
+		count 1 '1 READ 0x10 = EIO  CQE spared' "$tmp/show"
+}
+
+draws()
+{
+	$flow draw -f 1 -o "$tmp/1.svg" $sample &&
+		count 5 '<rect class="child"' "$tmp/1.svg" &&
+		count 6 '<rect class="run"' "$tmp/1.svg" &&
+		count 5 'class="arrow" d' "$tmp/1.svg" &&
+		count 5 'class="cqe spared"' "$tmp/1.svg" &&
+		count 1 'class="cqe posted"' "$tmp/1.svg"
+}
+
+# a CQE of a child is drawn at the child and in the lane of the CQ
+draws_reissues()
+{
+	$flow draw -f 2 -o - $sample >"$tmp/2.svg" &&
+		count 2 '<rect class="child"' "$tmp/2.svg" &&
+		count 2 '<rect class="again" ' "$tmp/2.svg" &&
+		count 5 'class="cqe posted"' "$tmp/2.svg" &&
+		count 2 'class="cqe spared"' "$tmp/2.svg" &&
+		count 1 '^<text .*bpf_io_uring_issue\(\) returns -EINVAL<' "$tmp/2.svg"
+}
+
+draws_a_part()
+{
+	$flow draw -f 1 -c 2-3 -o "$tmp/part.svg" $sample &&
+		count 2 '<rect class="child"' "$tmp/part.svg" &&
+		count 1 '3 more requests are not shown' "$tmp/part.svg"
+}
+
+is_xml()
+{
+	for svg in "$tmp"/*.svg; do
+		python3 -c 'import sys, xml.dom.minidom
+xml.dom.minidom.parse(sys.argv[1])' "$svg" || return
+	done
+}
+
+refuses()
+{
+	echo "# nothing" >"$tmp/empty"
+	fails 1 'no event of io_uring' $flow draw "$tmp/empty" &&
+		fails 1 'No such file' $flow list "$tmp/none" &&
+		fails 1 'no flow 4' $flow show -f 4 $sample &&
+		fails 1 '5 requests only' $flow draw -f 1 -c 6-9 $sample &&
+		fails 2 'no range' $flow draw -c 3 $sample &&
+		fails 2 'usage' $flow &&
+		fails 1 'what is to be recorded' $flow record
+}
+
+# another test has flows; its result does not matter here, but its status is kept
+records()
+{
+	$flow record -o "$tmp/rec" -- ./end_test >/dev/null
+	rc=$?
+	./end_test >/dev/null
+	[ $rc = $? ] || return
+	$flow list "$tmp/rec" >"$tmp/list" && cat "$tmp/list" &&
+		grep -q '(complete)$' "$tmp/list" &&
+		$flow draw -o "$tmp/rec.svg" "$tmp/rec" &&
+		grep -q 'class="child"' "$tmp/rec.svg" &&
+		fails 127 'No such file' $flow record -o "$tmp/rec" -- ./no_such_command
+}
+
+if ! python3 -c '' 2>/dev/null; then
+	echo "1..0 # SKIP no python3"
+	exit 4
+fi
+echo TAP version 13
+echo 1..8
+check a_list lists
+check the_runs_of_a_flow shows
+check a_picture draws
+check reissues draws_reissues
+check a_part_of_a_flow draws_a_part
+check errors refuses
+[ -d /sys/kernel/tracing/instances ] || mount -t tracefs nodev /sys/kernel/tracing
+if [ -d /sys/kernel/tracing/events/io_uring/io_uring_bpf_run ] && [ -x end_test ]; then
+	check a_recording records
+else
+	nr=$((nr + 1))
+	echo "ok $nr a_recording # SKIP no tracepoints"
+fi
+check xml is_xml
+exit ${failed:-0}
