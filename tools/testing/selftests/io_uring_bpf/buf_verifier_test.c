@@ -6,10 +6,6 @@
 #include "iou_insn.h"
 #include "buf_verifier.skel.h"
 
-#define LOG_SIZE	(64 * 1024)
-
-static char verifier_log[LOG_SIZE];
-
 static const char * const good[] = {
 	"good", "good_sleepable", "good_variable_offset", "good_mem",
 };
@@ -50,28 +46,6 @@ static const struct {
 	  "calling kernel function bpf_io_uring_buf_read is not allowed" },
 };
 
-/* Load one program of the skeleton. */
-static int load(const char *name)
-{
-	struct buf_verifier *skel = buf_verifier__open();
-	struct bpf_program *prog;
-	int ret = -ENOENT;
-
-	verifier_log[0] = 0;
-	if (!skel)
-		return ret;
-	prog = bpf_object__find_program_by_name(skel->obj, name);
-	if (prog) {
-		bpf_program__set_autoload(prog, true);
-		bpf_program__set_log_level(prog, 1);
-		bpf_program__set_log_buf(prog, verifier_log,
-					 sizeof(verifier_log));
-		ret = buf_verifier__load(skel);
-	}
-	buf_verifier__destroy(skel);
-	return ret;
-}
-
 FIXTURE(buf_verifier) {
 };
 
@@ -88,8 +62,8 @@ FIXTURE_TEARDOWN(buf_verifier)
 TEST_F_TIMEOUT(buf_verifier, accepted, 60)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
-		EXPECT_EQ(0, load(good[i])) {
-			TH_LOG("%s: %s", good[i], verifier_log);
+		EXPECT_EQ(0, IOU_LOAD_ONLY(buf_verifier, good[i])) {
+			TH_LOG("%s: %s", good[i], iou_verifier_log);
 		}
 	}
 }
@@ -97,11 +71,11 @@ TEST_F_TIMEOUT(buf_verifier, accepted, 60)
 TEST_F_TIMEOUT(buf_verifier, rejected, 120)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		EXPECT_NE(0, load(bad[i].prog)) {
+		EXPECT_NE(0, IOU_LOAD_ONLY(buf_verifier, bad[i].prog)) {
 			TH_LOG("%s", bad[i].prog);
 		}
-		EXPECT_NE(NULL, strstr(verifier_log, bad[i].msg)) {
-			TH_LOG("%s: %s", bad[i].prog, verifier_log);
+		EXPECT_NE(NULL, strstr(iou_verifier_log, bad[i].msg)) {
+			TH_LOG("%s: %s", bad[i].prog, iou_verifier_log);
 		}
 	}
 }
@@ -109,25 +83,25 @@ TEST_F_TIMEOUT(buf_verifier, rejected, 120)
 /* Only a user who may see kernel addresses can store one. */
 TEST_F(buf_verifier, pointer_leak)
 {
-	ASSERT_EQ(0, load("slice_in_context")) {
-		TH_LOG("%s", verifier_log);
+	ASSERT_EQ(0, IOU_LOAD_ONLY(buf_verifier, "slice_in_context")) {
+		TH_LOG("%s", iou_verifier_log);
 	}
 	ASSERT_EQ(0, iou_keep_caps(IOU_CAP(CAP_BPF)));
-	ASSERT_NE(0, load("slice_in_context"));
-	ASSERT_NE(NULL, strstr(verifier_log, "leaks addr into ctx")) {
-		TH_LOG("%s", verifier_log);
+	ASSERT_NE(0, IOU_LOAD_ONLY(buf_verifier, "slice_in_context"));
+	ASSERT_NE(NULL, strstr(iou_verifier_log, "leaks addr into ctx")) {
+		TH_LOG("%s", iou_verifier_log);
 	}
 }
 
 TEST_F(buf_verifier, pointer_leak_to_mem)
 {
-	ASSERT_EQ(0, load("pointer_in_mem")) {
-		TH_LOG("%s", verifier_log);
+	ASSERT_EQ(0, IOU_LOAD_ONLY(buf_verifier, "pointer_in_mem")) {
+		TH_LOG("%s", iou_verifier_log);
 	}
 	ASSERT_EQ(0, iou_keep_caps(IOU_CAP(CAP_BPF)));
-	ASSERT_NE(0, load("pointer_in_mem"));
-	ASSERT_NE(NULL, strstr(verifier_log, "leaks addr into mem")) {
-		TH_LOG("%s", verifier_log);
+	ASSERT_NE(0, IOU_LOAD_ONLY(buf_verifier, "pointer_in_mem"));
+	ASSERT_NE(NULL, strstr(iou_verifier_log, "leaks addr into mem")) {
+		TH_LOG("%s", iou_verifier_log);
 	}
 }
 
@@ -140,15 +114,15 @@ TEST_F(buf_verifier, variable_offset)
 	ASSERT_EQ(0, iou_keep_caps(IOU_CAP(CAP_BPF)));
 	mitigates = iou_mitigates();
 	for (size_t i = 0; i < ARRAY_SIZE(progs); i++) {
-		int ret = load(progs[i]);
+		int ret = IOU_LOAD_ONLY(buf_verifier, progs[i]);
 
 		if (!mitigates) {
 			ASSERT_EQ(0, ret);
 			continue;
 		}
 		ASSERT_NE(0, ret);
-		ASSERT_NE(NULL, strstr(verifier_log, "prohibited for !root")) {
-			TH_LOG("%s: %s", progs[i], verifier_log);
+		ASSERT_NE(NULL, strstr(iou_verifier_log, "prohibited for !root")) {
+			TH_LOG("%s: %s", progs[i], iou_verifier_log);
 		}
 	}
 }

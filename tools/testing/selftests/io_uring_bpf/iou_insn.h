@@ -61,6 +61,29 @@ static inline int iou_load_insns(const struct bpf_insn *insns, size_t nr,
 	iou_load_insns(insns, sizeof(insns) / sizeof((insns)[0]),	\
 		       BPF_IOURING, 0)
 
+/* Load the program @name of @obj, and no other. The log is in iou_verifier_log. */
+static inline int iou_load_only(struct bpf_object *obj, const char *name)
+{
+	struct bpf_program *prog = bpf_object__find_program_by_name(obj, name);
+
+	iou_verifier_log[0] = 0;
+	if (!prog)
+		return -ENOENT;
+	bpf_program__set_autoload(prog, true);
+	bpf_program__set_log_level(prog, 1);
+	bpf_program__set_log_buf(prog, iou_verifier_log, sizeof(iou_verifier_log));
+	return bpf_object__load(obj);
+}
+
+/* The same of a skeleton @type. Return -ENOENT if there is no such program. */
+#define IOU_LOAD_ONLY(type, name) ({					\
+	struct type *__skel = type##__open();				\
+	int __ret = __skel ? iou_load_only(__skel->obj, name) : -ENOENT;	\
+									\
+	type##__destroy(__skel);					\
+	__ret;								\
+})
+
 /*
  * Return true if the kernel mitigates speculation, so that the verifier is stricter with
  * programs that are loaded without CAP_PERFMON. Call this without the capability.

@@ -11,27 +11,6 @@
 
 #define REFUSED	"prohibited for !root"
 
-static int spec_load(const char *name)
-{
-	struct speculation *skel = speculation__open();
-	struct bpf_program *prog;
-	int ret = -ENOENT;
-
-	iou_verifier_log[0] = 0;
-	if (!skel)
-		return ret;
-	prog = bpf_object__find_program_by_name(skel->obj, name);
-	if (prog) {
-		bpf_program__set_autoload(prog, true);
-		bpf_program__set_log_level(prog, 1);
-		bpf_program__set_log_buf(prog, iou_verifier_log,
-					 sizeof(iou_verifier_log));
-		ret = speculation__load(skel);
-	}
-	speculation__destroy(skel);
-	return ret;
-}
-
 static const char *const always[] = { "spec_map", "spec_slice_constant" };
 static const char *const needs_perfmon[] = {
 	"spec_map_bound", "spec_stack", "spec_slice_load", "spec_slice_store", "spec_ctx",
@@ -56,11 +35,11 @@ TEST_F(speculation, cap_bpf)
 	if (!iou_mitigates())
 		SKIP(return, "the kernel has no mitigations");
 	for (size_t i = 0; i < ARRAY_SIZE(always); i++) {
-		EXPECT_EQ(0, spec_load(always[i]))
+		EXPECT_EQ(0, IOU_LOAD_ONLY(speculation, always[i]))
 			TH_LOG("%s: %s", always[i], iou_verifier_log);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(needs_perfmon); i++) {
-		EXPECT_EQ(-EACCES, spec_load(needs_perfmon[i]))
+		EXPECT_EQ(-EACCES, IOU_LOAD_ONLY(speculation, needs_perfmon[i]))
 			TH_LOG("%s", needs_perfmon[i]);
 		EXPECT_NE(NULL, strstr(iou_verifier_log, REFUSED))
 			TH_LOG("%s: %s", needs_perfmon[i], iou_verifier_log);
@@ -71,11 +50,11 @@ TEST_F(speculation, cap_perfmon)
 {
 	ASSERT_EQ(0, iou_keep_caps(IOU_CAP(CAP_BPF) | IOU_CAP(CAP_PERFMON)));
 	for (size_t i = 0; i < ARRAY_SIZE(always); i++) {
-		EXPECT_EQ(0, spec_load(always[i]))
+		EXPECT_EQ(0, IOU_LOAD_ONLY(speculation, always[i]))
 			TH_LOG("%s: %s", always[i], iou_verifier_log);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(needs_perfmon); i++) {
-		EXPECT_EQ(0, spec_load(needs_perfmon[i]))
+		EXPECT_EQ(0, IOU_LOAD_ONLY(speculation, needs_perfmon[i]))
 			TH_LOG("%s: %s", needs_perfmon[i], iou_verifier_log);
 	}
 }

@@ -293,28 +293,6 @@ static const struct {
 	  "calling kernel function bpf_io_uring_post_cqe is not allowed" },
 };
 
-/* Load one program of the skeleton. The log is in iou_verifier_log. */
-static int kfunc_load(const char *name)
-{
-	struct verifier *skel = verifier__open();
-	struct bpf_program *prog;
-	int ret = -ENOENT;
-
-	iou_verifier_log[0] = 0;
-	if (!skel)
-		return ret;
-	prog = bpf_object__find_program_by_name(skel->obj, name);
-	if (prog) {
-		bpf_program__set_autoload(prog, true);
-		bpf_program__set_log_level(prog, 1);
-		bpf_program__set_log_buf(prog, iou_verifier_log,
-					 sizeof(iou_verifier_log));
-		ret = verifier__load(skel);
-	}
-	verifier__destroy(skel);
-	return ret;
-}
-
 FIXTURE(verifier_kfunc) {
 };
 
@@ -330,7 +308,7 @@ FIXTURE_TEARDOWN(verifier_kfunc)
 
 TEST_F_TIMEOUT(verifier_kfunc, accepted, 60)
 {
-	ASSERT_EQ(0, kfunc_load("good_calls")) {
+	ASSERT_EQ(0, IOU_LOAD_ONLY(verifier, "good_calls")) {
 		TH_LOG("%s", iou_verifier_log);
 	}
 }
@@ -338,7 +316,7 @@ TEST_F_TIMEOUT(verifier_kfunc, accepted, 60)
 TEST_F_TIMEOUT(verifier_kfunc, rejected, 120)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(kfunc_cases); i++) {
-		EXPECT_NE(0, kfunc_load(kfunc_cases[i].prog)) {
+		EXPECT_NE(0, IOU_LOAD_ONLY(verifier, kfunc_cases[i].prog)) {
 			TH_LOG("%s", kfunc_cases[i].prog);
 		}
 		EXPECT_NE(NULL, strstr(iou_verifier_log, kfunc_cases[i].msg)) {
