@@ -222,8 +222,7 @@ void io_bpf_settle(struct io_kiocb *flow)
 		       IO_BPF_F_DONE)))
 		return;
 	*flags |= IO_BPF_F_DONE;
-	if (trace_io_uring_bpf_flow_enabled())
-		io_bpf_trace_end(flow);
+	trace_io_uring_bpf_flow(flow);
 	hlist_del_init(&flow->hash_node);
 	io_bpf_put_id(br, flow);
 	flow->flags &= ~REQ_F_NEED_CLEANUP;

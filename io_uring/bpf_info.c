@@ -9,6 +9,7 @@
  * that a driver processes, and requests on their way through task work.
  */
 #include <linux/seq_file.h>
+#include <linux/slab.h>
 #include <uapi/linux/io_uring/query.h>
 
 #include "bpf_int.h"
@@ -19,13 +20,25 @@
 #include "timeout.h"
 
 /* lines of a section: a ring can have 65536 flows */
-#define IO_BPF_MAX_SHOWN	1024
+#define IO_BPF_MAX_SHOWN	1024U
+
+/* a child that was found */
+struct io_bpf_found {
+	u64			user_data;
+	const char		*where;
+	u16			flow;
+	u8			opcode;
+};
 
 struct io_bpf_show {
 	struct io_ring_ctx	*ctx;
 	struct seq_file		*m;
 	/* lines of the section, including those that are left out */
 	unsigned int		nr;
+	/* by slot: children in flight */
+	unsigned int		in_flight[IO_BPF_MAX_SLOTS];
+	/* the first IO_BPF_MAX_SHOWN children, and where the next ones are */
+	struct io_bpf_found	*found;
 	const char		*where;
 };
 
@@ -43,21 +56,20 @@ static void io_bpf_show_rest(struct io_bpf_show *show)
 	show->nr = 0;
 }
 
-/* Return how many children of the program in @slot are in flight. */
-static u64 io_bpf_nr_in_flight(struct io_bpf_ring *br, unsigned int slot)
+/* Count the children in flight of the programs that are attached. */
+static void io_bpf_count_in_flight(struct io_bpf_show *show)
 {
+	struct io_bpf_ring *br = show->ctx->bpf_ring;
 	struct io_kiocb *flow;
 	unsigned int i;
-	u64 nr = 0;
 
 	for (i = 0; i < br->max_flows; i++) {
 		cond_resched();
 		flow = io_bpf_flow_at(br, i);
-		if (flow && flow->bpf_flow.slot == slot &&
-		    !(flow->bpf_flow.flags & IO_BPF_F_DETACHED))
-			nr += io_bpf_ctx(flow)->nr_children;
+		if (flow && !(flow->bpf_flow.flags & IO_BPF_F_DETACHED))
+			show->in_flight[flow->bpf_flow.slot] +=
+				io_bpf_ctx(flow)->nr_children;
 	}
-	return nr;
 }
 
 static void io_bpf_show_slot(struct io_bpf_show *show, unsigned int slot)
@@ -73,7 +85,8 @@ static void io_bpf_show_slot(struct io_bpf_show *show, unsigned int slot)
 	if (prog != watcher->prog) {
 		runs = br->nr_runs[slot];
 		cqes = runs - stats->nr_other_runs;
-		issued = cqes - stats->nr_records + io_bpf_nr_in_flight(br, slot);
+		issued = cqes + stats->nr_unseen - stats->nr_records +
+			 show->in_flight[slot];
 	}
 	seq_printf(show->m,
 		   "%5u: %s:%u, name:%s, runs:%llu, issued:%llu, dropped:%llu, refused:%llu\n",
@@ -117,29 +130,33 @@ static void io_bpf_show_flows(struct io_bpf_show *show)
 	io_bpf_show_rest(show);
 }
 
-/* Show @req if it is a child. */
-static void io_bpf_show_child(struct io_kiocb *req, void *data)
+/* Note @req if it is a child. Called under spinlocks, so shown later. */
+static void io_bpf_note_child(struct io_kiocb *req, void *data)
 {
 	struct io_bpf_show *show = data;
 
 	/* io-wq can change other flags of @req */
 	if (req->ctx != show->ctx || !data_race(io_bpf_is_child(req)) ||
-	    !io_bpf_show_line(show))
+	    show->nr++ >= IO_BPF_MAX_SHOWN)
 		return;
-	seq_printf(show->m, "%5u: opcode:%s, user_data:%llu, in:%s\n", (u16)req->bpf_id,
-		   io_uring_get_opcode(req->opcode), req->cqe.user_data, show->where);
+	show->found[show->nr - 1] = (struct io_bpf_found) {
+		.user_data	= req->cqe.user_data,
+		.where		= show->where,
+		.flow		= req->bpf_id,
+		.opcode		= req->opcode,
+	};
 }
 
-static void io_bpf_show_list(struct io_bpf_show *show, struct hlist_head *list)
+static void io_bpf_note_list(struct io_bpf_show *show, struct hlist_head *list)
 {
 	struct io_kiocb *req;
 
 	hlist_for_each_entry(req, list, hash_node)
-		io_bpf_show_child(req, show);
+		io_bpf_note_child(req, show);
 }
 
-/* Show the completions that wait with their flow. */
-static void io_bpf_show_waiting(struct io_bpf_show *show)
+/* Note the completions that wait with their flow. */
+static void io_bpf_note_waiting(struct io_bpf_show *show)
 {
 	struct io_bpf_ring *br = show->ctx->bpf_ring;
 	struct io_wq_work_node *node;
@@ -155,28 +172,28 @@ static void io_bpf_show_waiting(struct io_bpf_show *show)
 		node = flow->bpf_waiting;
 		do {
 			node = node->next;
-			io_bpf_show_child(container_of(node, struct io_kiocb, comp_list),
+			io_bpf_note_child(container_of(node, struct io_kiocb, comp_list),
 					  show);
 		} while (node != flow->bpf_waiting);
 	}
 }
 
 /* A match function of io_wq_cancel_cb() that matches nothing. */
-static bool io_bpf_show_work(struct io_wq_work *work, void *data)
+static bool io_bpf_note_work(struct io_wq_work *work, void *data)
 {
-	io_bpf_show_child(container_of(work, struct io_kiocb, work), data);
+	io_bpf_note_child(container_of(work, struct io_kiocb, work), data);
 	return false;
 }
 
-static void io_bpf_show_works(struct io_bpf_show *show, struct task_struct *task)
+static void io_bpf_note_works(struct io_bpf_show *show, struct task_struct *task)
 {
 	struct io_uring_task *tctx = task ? task->io_uring : NULL;
 
 	if (tctx && tctx->io_wq)
-		io_wq_cancel_cb(tctx->io_wq, io_bpf_show_work, show, true);
+		io_wq_cancel_cb(tctx->io_wq, io_bpf_note_work, show, true);
 }
 
-static void io_bpf_show_iowq(struct io_bpf_show *show)
+static void io_bpf_note_iowq(struct io_bpf_show *show)
 {
 	struct io_ring_ctx *ctx = show->ctx;
 	struct io_sq_data *sqd = ctx->sq_data;
@@ -188,39 +205,55 @@ static void io_bpf_show_iowq(struct io_bpf_show *show)
 	/* ->io_wq exists as long as the node, see io_uring_try_cancel_iowq() */
 	scoped_guard(mutex, &ctx->tctx_lock) {
 		list_for_each_entry(node, &ctx->tctx_list, ctx_node)
-			io_bpf_show_works(show, node->task);
+			io_bpf_note_works(show, node->task);
 	}
 	/* an SQ thread holds this lock, except for its sleep, and takes ->uring_lock */
 	if (sqd && mutex_trylock(&sqd->lock)) {
-		io_bpf_show_works(show, sqpoll_task_locked(sqd));
+		io_bpf_note_works(show, sqpoll_task_locked(sqd));
 		mutex_unlock(&sqd->lock);
 	}
 }
 
-static void io_bpf_show_children(struct io_bpf_show *show)
+static void io_bpf_note_children(struct io_bpf_show *show)
 {
 	struct io_ring_ctx *ctx = show->ctx;
 	struct io_kiocb *req;
 	unsigned int i;
 
-	seq_puts(show->m, "BpfChildren:\n");
-	io_bpf_show_waiting(show);
+	io_bpf_note_waiting(show);
 	show->where = "poll";
 	for (i = 0; i < 1U << ctx->cancel_table.hash_bits; i++)
-		io_bpf_show_list(show, &ctx->cancel_table.hbs[i].list);
+		io_bpf_note_list(show, &ctx->cancel_table.hbs[i].list);
 	show->where = "timeout";
-	io_timeout_for_each(ctx, io_bpf_show_child, show);
+	io_timeout_for_each(ctx, io_bpf_note_child, show);
 	show->where = "wait";
-	io_bpf_show_list(show, &ctx->waitid_list);
+	io_bpf_note_list(show, &ctx->waitid_list);
 #ifdef CONFIG_FUTEX
-	io_bpf_show_list(show, &ctx->futex_list);
+	io_bpf_note_list(show, &ctx->futex_list);
 #endif
 	show->where = "driver";
-	io_bpf_show_list(show, &ctx->cancelable_uring_cmd);
+	io_bpf_note_list(show, &ctx->cancelable_uring_cmd);
 	list_for_each_entry(req, &ctx->iopoll_list, iopoll_node)
-		io_bpf_show_child(req, show);
-	io_bpf_show_iowq(show);
+		io_bpf_note_child(req, show);
+	io_bpf_note_iowq(show);
+}
+
+static void io_bpf_show_children(struct io_bpf_show *show)
+{
+	const struct io_bpf_found *found;
+
+	seq_puts(show->m, "BpfChildren:\n");
+	show->found = kvmalloc_objs(*show->found, IO_BPF_MAX_SHOWN);
+	if (!show->found)
+		return;
+	io_bpf_note_children(show);
+	for (found = show->found;
+	     found < show->found + min(show->nr, IO_BPF_MAX_SHOWN); found++)
+		seq_printf(show->m, "%5u: opcode:%s, user_data:%llu, in:%s\n",
+			   found->flow, io_uring_get_opcode(found->opcode),
+			   found->user_data, found->where);
 	io_bpf_show_rest(show);
+	kvfree(show->found);
 }
 
 /* Show the programs of the ring, their flows, and what is found of the children. */
@@ -231,6 +264,7 @@ __cold void io_bpf_show_fdinfo(struct io_ring_ctx *ctx, struct seq_file *m)
 
 	lockdep_assert_held(&ctx->uring_lock);
 
+	io_bpf_count_in_flight(&show);
 	seq_puts(m, "BpfProgs:\n");
 	for (slot = 0; slot < IO_BPF_MAX_SLOTS; slot++)
 		io_bpf_show_slot(&show, slot);

@@ -185,7 +185,9 @@ struct io_bpf_watcher {
 struct io_bpf_stats {
 	/* runs for other events than a CQE of a child */
 	u64			nr_other_runs;
-	/* CQEs of multishot children that continue */
+	/* children whose completion no program has seen */
+	u64			nr_unseen;
+	/* CQEs of multishot children that continue, and zero-copy notifications */
 	u64			nr_records;
 	/* CQEs of children that were posted */
 	u64			nr_posted;
@@ -361,7 +363,6 @@ static inline void io_bpf_insert(struct io_bpf_ring *br, struct io_kiocb *req)
 
 /* bpf_trace.c */
 void io_bpf_trace_run(struct io_bpf_ring *br, struct io_kiocb *flow, u32 verdict);
-void io_bpf_trace_end(struct io_kiocb *flow);
 void io_bpf_trace_kfunc(struct io_kiocb *flow, const char *kfunc, int error);
 
 /* Let an error of @kfunc be traced, if @error is not 0, and return @error. */

@@ -65,7 +65,7 @@ void io_bpf_mode_child(struct io_kiocb *req)
  */
 void io_bpf_adopt_notif(struct io_kiocb *req)
 {
-	struct io_bpf_ring *br = req->ctx->bpf_ring;
+	struct io_kiocb *flow = io_bpf_child_flow(req->ctx->bpf_ring, req);
 	struct io_kiocb *notif;
 
 	lockdep_assert_held(&req->ctx->uring_lock);
@@ -79,7 +79,8 @@ void io_bpf_adopt_notif(struct io_kiocb *req)
 	notif->opcode = req->opcode;
 	notif->bpf_id = IO_BPF_ID_NOTIF | (u16)req->bpf_id;
 	notif->flags |= REQ_F_BPF;
-	io_bpf_ctx(io_bpf_child_flow(br, req))->nr_children++;
+	io_bpf_ctx(flow)->nr_children++;
+	io_bpf_flow_stats(flow)->nr_records++;
 }
 
 /* No memory for a request: end the flow, or post -ENOMEM for the application. */

@@ -123,12 +123,19 @@ static bool io_bpf_cancelled_none(const struct bpf_io_uring_ctx *bctx)
 		bctx->opcode == IORING_OP_TIMEOUT_REMOVE);
 }
 
-/* Return the result of a flow whose program has not called bpf_io_uring_complete(). */
-static s32 io_bpf_default_res(struct io_bpf_ring *br, const struct bpf_io_uring_ctx *bctx)
+/* Set the result of a flow whose program has not called bpf_io_uring_complete(). */
+static void io_bpf_default_res(struct io_bpf_ring *br, struct io_kiocb *flow)
 {
-	if (bctx->res < 0 && !io_bpf_cancelled_none(bctx))
-		return bctx->res;
-	return br->run.result ? br->run.error : 0;
+	const struct bpf_io_uring_ctx *bctx = io_bpf_ctx(flow);
+
+	flow->bpf_end = IO_BPF_END_CHILDREN;
+	flow->cqe.res = 0;
+	if (bctx->res < 0 && !io_bpf_cancelled_none(bctx)) {
+		flow->cqe.res = bctx->res;
+	} else if (br->run.result) {
+		flow->bpf_end = IO_BPF_END_REFUSED;
+		flow->cqe.res = br->run.error;
+	}
 }
 
 /*
@@ -138,7 +145,7 @@ static s32 io_bpf_default_res(struct io_bpf_ring *br, const struct bpf_io_uring_
 static void io_bpf_flow_done(struct io_bpf_ring *br, struct io_kiocb *flow)
 {
 	if (!(flow->bpf_flow.flags & IO_BPF_F_ENDING))
-		flow->cqe.res = io_bpf_default_res(br, io_bpf_ctx(flow));
+		io_bpf_default_res(br, flow);
 	flow->bpf_flow.flags |= IO_BPF_F_ENDING;
 	if (io_bpf_ctx(flow)->nr_children)
 		io_bpf_end(br, flow);
@@ -285,6 +292,8 @@ static void io_bpf_child_unseen(struct io_bpf_ring *br, struct io_kiocb *flow,
 	/* the application does not get the CQEs that follow */
 	if (req->bpf_id & IO_BPF_ID_AUX)
 		req->cqe.flags &= ~IORING_CQE_F_MORE;
+	else if (!(flow->bpf_flow.flags & IO_BPF_F_DETACHED))
+		io_bpf_flow_stats(flow)->nr_unseen++;
 	if (io_bpf_must_post(req))
 		io_bpf_post(br, req);
 	else

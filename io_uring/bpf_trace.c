@@ -51,14 +51,3 @@ void __cold io_bpf_trace_kfunc(struct io_kiocb *flow, const char *kfunc, int err
 
 	trace_io_uring_bpf_kfunc(flow, io_bpf_trace_id(flow), req, kfunc, error);
 }
-
-/* The flow has ended. If nothing else has ended the flow, no child was left. */
-void __cold io_bpf_trace_end(struct io_kiocb *flow)
-{
-	const struct io_bpf_run *run = &flow->ctx->bpf_ring->run;
-
-	if (flow->bpf_end == IO_BPF_END_NOT)
-		flow->bpf_end = run->result && run->error == flow->cqe.res ?
-				     IO_BPF_END_REFUSED : IO_BPF_END_CHILDREN;
-	trace_io_uring_bpf_flow(flow);
-}

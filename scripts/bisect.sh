@@ -13,7 +13,8 @@
 # The kernel is one without debugging, which builds and runs the tests in less time.
 # With --build-only nothing is booted. Stops at the first failure. What was good is
 # noted in the cache, in bisect.good, by the files as they are after the patch, and is
-# not done again. Ends in one line.
+# not done again. Nor is a test program that has passed on a kernel of the same sources,
+# so a patch that adds a test runs that one only. Ends in one line.
 
 . "$(dirname "$0")/lib.sh"
 . "$TOP/scripts/vm.sh"
@@ -42,6 +43,13 @@ content()
 noted()
 {
 	grep -qsxF "$(content "$2") $1" "$good"
+}
+
+# kernel_of COMMIT: the sources that a kernel is made of
+kernel_of()
+{
+	git -C "$TREE" ls-tree "$1" |
+		grep -vE '[[:space:]](tools|Documentation|MAINTAINERS)$' | sha1sum | cut -c 1-40
 }
 
 # check_out COMMIT
@@ -90,13 +98,25 @@ comes_up()
 	[ -f "$out/up" ] && quiet "$log" "$TOP/scripts/splat.sh" "$out/log/console1"
 }
 
-# selftests: all that there are
+# selftests COMMIT: all that there are, but those that have passed as they are
 selftests()
 {
-	local -a tests
+	local -a tests todo=() keys=()
+	local t kernel key
 	quiet "$log" "$TOP/scripts/selftests.sh" || return 1
+	kernel=$(kernel_of "$1")
 	mapfile -t tests < <(sed -n 's/^io_uring_bpf://p' "$out/kselftest/kselftest-list.txt")
-	quiet "$log" "$TOP/scripts/check.sh" "${tests[@]}" libbpf_str libbpf_probes
+	for t in "${tests[@]}"; do
+		key="$kernel $(sha1sum <"$out/kselftest/io_uring_bpf/$t" | cut -c 1-40)"
+		# a script tests other files
+		if [[ $t == *.sh ]]; then
+			todo+=("$t")
+		elif ! grep -qsxF "$key passed" "$good"; then
+			todo+=("$t") keys+=("$key passed")
+		fi
+	done
+	quiet "$log" "$TOP/scripts/check.sh" "${todo[@]}" libbpf_str libbpf_probes || return 1
+	[ ${#keys[@]} = 0 ] || printf '%s\n' "${keys[@]}" >>"$good"
 }
 
 # one COMMIT NAME built|good
@@ -113,7 +133,7 @@ one()
 	noted built "$1" || echo "$(content "$1") built" >>"$good"
 	[ "$3" = good ] || return 0
 	if has_option && [ -d "$wt/tools/testing/selftests/io_uring_bpf" ]; then
-		selftests || die "$2 fails its selftests, see $log"
+		selftests "$1" || die "$2 fails its selftests, see $log"
 	else
 		comes_up || die "$2 does not boot, see $log"
 	fi

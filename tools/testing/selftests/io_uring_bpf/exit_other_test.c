@@ -144,6 +144,21 @@ static void run_process(FIXTURE_DATA(exit_other) *self, struct bpf_program *prog
 	ASSERT_EQ(4, read(self->pipe[0], __buf, sizeof(__buf)));	\
 } while (0)
 
+/* Return true if the fdinfo of the ring says that children were issued: @nr of them. */
+static bool shows_issued(struct io_uring *ring, int nr)
+{
+	char path[64], text[4096] = "", line[32];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", ring->ring_fd);
+	snprintf(line, sizeof(line), ", issued:%d,", nr);
+	fd = open(path, O_RDONLY);
+	if (read(fd, text, sizeof(text) - 1) < 0)
+		return false;
+	close(fd);
+	return strstr(text, line);
+}
+
 TEST_F(exit_other, runs)
 {
 	for (int keep = 0; keep < 2; keep++) {
@@ -193,7 +208,11 @@ TEST_F(exit_other, cancelled)
 	if (variant->setup & IORING_SETUP_SQPOLL)
 		SKIP(return, "the SQ thread has cancelled the flow");
 	TAKE_RING(exit_wait, true);
+	ASSERT_TRUE(until(shows_issued(&self->ring, 2)));
 	ASSERT_EQ(0, iou_sync_cancel(&self->ring, FLOW, 0, -1, 0));
+	/* although no program has seen them complete */
+	ASSERT_TRUE(until(shows_issued(&self->ring, 2) &&
+			  io_uring_cq_ready(&self->ring)));
 	ASSERT_CANCELED();
 	ASSERT_EQ(1, self->skel->bss->nr_runs);
 	ASSERT_PIPE_UNUSED();

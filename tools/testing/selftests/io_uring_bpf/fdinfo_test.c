@@ -4,6 +4,8 @@
 
 #include <sys/eventfd.h>
 
+#include "loopback.h"
+
 #define HOPS	100
 
 /* The line of slot 0, with a program of flows */
@@ -96,6 +98,29 @@ TEST_F(fdinfo, multishot)
 		ASSERT_TRUE(iou_until(&self->ring, self->skel->bss->nr_events == 1 + i));
 		ASSERT_COUNTS(1 + i, 1, i, 0);
 	}
+	close(fd);
+}
+
+/* One request, and a notification that is no request of its own. */
+TEST_F(fdinfo, zero_copy)
+{
+	struct sockaddr_in addr = {
+		.sin_family	= AF_INET,
+		.sin_addr	= { htonl(INADDR_LOOPBACK) },
+	};
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	socklen_t len = sizeof(addr);
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, loopback_up(fd));
+	ASSERT_EQ(0, bind(fd, (void *)&addr, len));
+	ASSERT_EQ(0, getsockname(fd, (void *)&addr, &len));
+	ASSERT_EQ(0, connect(fd, (void *)&addr, len));
+	fdinfo_attach(self, 0);
+	io_uring_prep_send_zc(fdinfo_add(self), fd, self->buf, 1, 0, 0);
+	ASSERT_TRUE(fdinfo_start(self, 1));
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_COUNTS(3, 1, 2, 0);
 	close(fd);
 }
 

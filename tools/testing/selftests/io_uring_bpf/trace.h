@@ -37,13 +37,11 @@ static inline bool trace_write(const char *name, const char *value)
 /* Trace only the current process, or everybody, including the threads of the kernel. */
 static inline bool trace_self(bool on)
 {
-	char path[96], value[16];
+	char value[32];
 
-	snprintf(path, sizeof(path), "%s/set_event_pid", trace_path);
-	snprintf(value, sizeof(value), "%d", getpid());
-	if (on)
-		return trace_write("set_event_pid", value);
-	return !close(open(path, O_WRONLY | O_TRUNC));
+	/* set_event_pid would attach probes to the tracepoints of the scheduler */
+	snprintf(value, sizeof(value), "common_pid == %d", getpid());
+	return trace_write("events/io_uring/filter", on ? value : "0");
 }
 
 static inline bool trace_enable(const char *event, bool on)
@@ -63,7 +61,10 @@ static inline const char *trace_open(void)
 	snprintf(trace_path, sizeof(trace_path), TRACE_DIR "/instances/iou-%d", getpid());
 	if (mkdir(trace_path, 0700))
 		return "no trace instance";
-	return trace_self(true) ? NULL : "set_event_pid fails";
+	/* nor are names of tasks needed, which the scheduler's probes would record */
+	if (!trace_write("options/record-cmd", "0"))
+		return "no option record-cmd";
+	return trace_self(true) ? NULL : "no filter";
 }
 
 static inline void trace_close(void)
