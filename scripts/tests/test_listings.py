@@ -16,7 +16,7 @@ TESTS = os.path.join(TOP, 'tools/testing/selftests/io_uring_bpf')
 HEADERS = os.path.join(TOP, 'tools/io_uring/include')
 CACHE = os.environ.get('IOU_BPF_CACHE') or os.path.expanduser('~/.cache/io-uring-bpf')
 # parts of user space, see doc_listing.awk
-USER = 'main', 'attach'
+USER = 'main', 'attach_only_large', 'attach_proxy'
 
 
 def read(*path):

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Counts the lines of a file with one system call, however long it is. */
+/* Counts the lines of a file, up to 2^31 - 1, with one system call. */
 #include "iou_bpf.h"
 #include "hello.skel.h"
 

@@ -241,13 +241,16 @@ TEST_F(again, with_issue)
 	}
 }
 
-/* No reissue after bpf_io_uring_complete(). */
+/* The reissue that was requested before bpf_io_uring_complete() has a completion. */
 TEST_F(again, then_complete)
 {
+	self->skel->bss->log_ending = 1;
 	again_run_verbs(_metadata, self, AGAIN_AGAIN | AGAIN_COMPLETE, 42);
 	ASSERT_EQ(0, self->skel->bss->verb_rets[2]);
 	ASSERT_EQ(0, self->skel->bss->verb_rets[5]);
-	ASSERT_EQ(2, self->skel->bss->nr_events);
+	ASSERT_EQ(3, self->skel->bss->nr_events);
+	again_expect_res(1, 3);
+	ASSERT_EQ(BPF_IO_URING_F_CHILD | BPF_IO_URING_F_ENDING, again_event(self, 1)->flags);
 }
 
 TEST_F(again, then_complete_with_issued)

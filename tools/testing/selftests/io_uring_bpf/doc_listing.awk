@@ -6,7 +6,7 @@
 # that are code. A listing that contains SEC("iouring") or SEC("iouring.s") is named
 # after the first function in such a section. If the listing has no #include lines, it
 # gets those of the first program, and its license. "main" is the loader of the first
-# program, and "attach" is the part of a function that attaches a watching program.
+# program, and "attach_NAME" is the part of a function that attaches program NAME.
 
 function indent(line)
 {
@@ -19,8 +19,8 @@ function title(text,	lines, n, i)
 {
 	if (text ~ /\nint main\(/)
 		return "main"
-	if (text ~ /LIBBPF_OPTS\(/)
-		return "attach"
+	if (text ~ /LIBBPF_OPTS\(/ && match(text, /->progs\.[a-z_]+/))
+		return "attach_" substr(text, RSTART + 8, RLENGTH - 8)
 	n = split(text, lines, "\n")
 	for (i = 1; i < n; i++) {
 		if (lines[i] !~ /^SEC\("iouring(\.s)?"\)/)
@@ -36,7 +36,7 @@ function end_of_listing(	this, is_prog)
 {
 	sub(/\n+$/, "\n", text)
 	this = title(text)
-	is_prog = this != "" && this != "main" && this != "attach"
+	is_prog = this != "" && this != "main" && this !~ /^attach_/
 	if (name == "" && this != "")
 		print this
 	if (name != "" && name == this) {

@@ -14,9 +14,11 @@
 #include "doc/count_errors.skel.h"
 #include "doc/count_messages.skel.h"
 #include "doc/echo.skel.h"
+#include "doc/first_message.skel.h"
 #include "doc/first_of_n.skel.h"
 #include "doc/only_large.skel.h"
 #include "doc/proxy.skel.h"
+#include "doc/read_rest.skel.h"
 #include "doc/walk.skel.h"
 #include "doc/write_sync.skel.h"
 
@@ -251,19 +253,32 @@ TEST_F(doc, count_messages)
 	ASSERT_NO_CQE(&self->ring);
 }
 
+/* Attach the program, and queue the SQE of a flow. */
+static struct bpf_link *queue_proxy(struct proxy *skel, struct io_uring *pring, int left,
+				    int right, char *buf)
+{
+	struct io_uring ring = *pring;
+	struct io_uring_sqe *sqe;
+	struct bpf_link *link;
+
+#include "doc/attach_proxy.inc"
+	sqe->user_data = FLOW;
+	*pring = ring;
+	return link;
+}
+
 TEST_F(doc, proxy)
 {
-	LIBBPF_OPTS(bpf_iouring_opts, opts, .flow_size = 48);
 	struct proxy *skel = proxy__open_and_load();
 	int left[2], right[2];
 	char buf[10];
 
 	ASSERT_NE(NULL, skel);
-	self->link = bpf_program__attach_iouring(skel->progs.proxy, self->ring.ring_fd, &opts);
-	ASSERT_NE(NULL, self->link);
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, left));
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, right));
-	START(left[1], right[1], (unsigned long)mem, 0);
+	self->link = queue_proxy(skel, &self->ring, left[1], right[1], mem);
+	ASSERT_NE(NULL, self->link);
+	ASSERT_EQ(1, iou_submit(&self->ring));
 	for (int i = 0; i < 2; i++) {
 		ASSERT_EQ(4, write(left[0], "ping", 4));
 		ASSERT_EQ(5, write(right[0], "hello", 5));
@@ -287,7 +302,7 @@ static struct bpf_link *attach_watcher(struct only_large *skel, struct io_uring 
 {
 	struct bpf_link *link;
 
-#include "doc/attach.inc"
+#include "doc/attach_only_large.inc"
 	return link;
 }
 
@@ -355,6 +370,78 @@ TEST_F(doc, first_of_n)
 	ASSERT_EQ(0, io_uring_unregister_files(&self->ring));
 	START(4, mem, 0, 0);
 	ASSERT_CQE(&self->ring, FLOW, -EBADF);
+}
+
+TEST_F(doc, first_message)
+{
+	struct io_uring_cqe cqes[4];
+	int socks[3][2], fds[3], i;
+
+	ATTACH(first_message);
+	for (i = 0; i < 3; i++) {
+		ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, socks[i]));
+		fds[i] = socks[i][0];
+		ASSERT_EQ(5, write(socks[i][1], "hello", 5));
+	}
+	ASSERT_EQ(0, io_uring_register_files(&self->ring, fds, 3));
+	/* all have data, and the CQE of the flow is the last one */
+	START(3, mem, 0, 0);
+	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 4));
+	for (i = 0; i < 3; i++) {
+		ASSERT_HAS_CQE(cqes, 3, i, 5);
+		ASSERT_EQ(0, memcmp(mem + i * 4096, "hello", 5));
+	}
+	ASSERT_EQ(FLOW, cqes[3].user_data);
+	ASSERT_EQ(0, cqes[3].res);
+
+	/* the others are cancelled */
+	START(3, mem, 0, 0);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(2, write(socks[1][1], "hi", 2));
+	ASSERT_CQE(&self->ring, 1, 2);
+	ASSERT_CQE(&self->ring, FLOW, 1);
+	ASSERT_NO_CQE(&self->ring);
+}
+
+/* READ of 5 bytes -> BPF -> WRITE */
+static int read_to_file(struct io_uring *ring, int from, int to)
+{
+	struct io_uring_sqe *sqe = iou_get_sqe(ring);
+
+	iou_prep_read(sqe, from, mem, 5, 0, READ);
+	sqe->flags = IOSQE_IO_LINK;
+	sqe = iou_queue_bpf(ring, 0, FLOW);
+	sqe->off = from;
+	sqe->flags = IOSQE_IO_LINK;
+	iou_prep_write(iou_get_sqe(ring), to, mem, 5, 0, WRITE);
+	return iou_submit(ring);
+}
+
+TEST_F(doc, read_rest)
+{
+	char buf[10];
+	int pipes[2];
+
+	ATTACH(read_rest);
+	ASSERT_EQ(0, pipe(pipes));
+	ASSERT_EQ(2, write(pipes[1], "he", 2));
+	ASSERT_EQ(3, read_to_file(&self->ring, pipes[0], self->fd));
+	ASSERT_CQE(&self->ring, READ, 2);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(2, write(pipes[1], "ll", 2));
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(1, write(pipes[1], "o", 1));
+	ASSERT_CQE(&self->ring, FLOW, 0);
+	ASSERT_CQE(&self->ring, WRITE, 5);
+	ASSERT_EQ(5, pread(self->fd, buf, sizeof(buf), 0));
+	ASSERT_EQ(0, memcmp(buf, "hello", 5));
+
+	ASSERT_EQ(2, write(pipes[1], "he", 2));
+	ASSERT_EQ(0, close(pipes[1]));
+	ASSERT_EQ(3, read_to_file(&self->ring, pipes[0], self->fd));
+	ASSERT_CQE(&self->ring, READ, 2);
+	ASSERT_CQE(&self->ring, FLOW, -ENODATA);
+	ASSERT_CQE(&self->ring, WRITE, -ECANCELED);
 }
 
 TEST_F(doc, append)

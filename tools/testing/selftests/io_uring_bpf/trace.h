@@ -52,6 +52,25 @@ static inline bool trace_enable(const char *event, bool on)
 	return trace_write(path, on ? "1" : "0");
 }
 
+/*
+ * Make an instance that does not record the names of tasks, which takes probes in the
+ * scheduler as well. The option is that of the directory when the instance is made.
+ */
+static inline bool trace_make_instance(void)
+{
+	char names[4] = "";
+	int fd = open(TRACE_DIR "/options/record-cmd", O_RDWR);
+	bool made;
+
+	if (fd < 0 || pread(fd, names, 1, 0) != 1 || write(fd, "0", 1) != 1)
+		return false;
+	made = !mkdir(trace_path, 0700);
+	if (write(fd, names, 1) != 1)
+		made = false;
+	close(fd);
+	return made;
+}
+
 /* Return an error, or what is missing, or NULL. */
 static inline const char *trace_open(void)
 {
@@ -59,11 +78,8 @@ static inline const char *trace_open(void)
 	    mount("tracefs", TRACE_DIR, "tracefs", 0, NULL))
 		return "no tracefs";
 	snprintf(trace_path, sizeof(trace_path), TRACE_DIR "/instances/iou-%d", getpid());
-	if (mkdir(trace_path, 0700))
+	if (!trace_make_instance())
 		return "no trace instance";
-	/* nor are names of tasks needed, which the scheduler's probes would record */
-	if (!trace_write("options/record-cmd", "0"))
-		return "no option record-cmd";
 	return trace_self(true) ? NULL : "no filter";
 }
 
