@@ -564,7 +564,9 @@ static struct io_kiocb *io_bpf_flow_event(struct io_bpf_ring *br,
 		if (runs)
 			return io_bpf_run_start(br, flow);
 		io_bpf_mark_killed(flow);
-	} else if ((*flags & IO_BPF_F_CANCEL) && runs) {
+	} else if ((*flags & IO_BPF_F_CANCEL) && runs &&
+		   !fatal_signal_pending(current)) {
+		/* else completions may have passed unseen, see io_bpf_child_slow() */
 		return io_bpf_run_cancel(br, flow);
 	}
 	*flags &= ~IO_BPF_F_CANCEL;

@@ -8,54 +8,74 @@
 
 #include "fuzz.skel.h"
 
-static struct bpf_program *program(unsigned int ring, bool watch, bool sleepable,
-				   bool plain)
+static struct bpf_program *program(unsigned int ring, unsigned int slot, bool sleepable)
 {
-	struct bpf_program *flow[2][3] = {
+	struct bpf_program *flows[2][FZ_RINGS] = {
 		{ skel->progs.flow0, skel->progs.flow1, skel->progs.flow2 },
 		{ skel->progs.flow_s0, skel->progs.flow_s1, skel->progs.flow_s2 },
 	};
-	struct bpf_program *watches[2][3] = {
-		{ skel->progs.watch0, skel->progs.watch1, skel->progs.watch2 },
-		{ skel->progs.watch_s0, skel->progs.watch_s1, skel->progs.watch_s2 },
+	struct bpf_program *watchers[FZ_WATCHERS][2][FZ_RINGS] = {
+		{
+			{ skel->progs.watch0, skel->progs.watch1, skel->progs.watch2 },
+			{ skel->progs.watch_s0, skel->progs.watch_s1,
+			  skel->progs.watch_s2 },
+		},
+		{
+			{ skel->progs.after0, skel->progs.after1, skel->progs.after2 },
+			{ skel->progs.after_s0, skel->progs.after_s1,
+			  skel->progs.after_s2 },
+		},
 	};
 
-	if (watch && plain)
+	if (fz_slot_plain(slot))
 		return skel->progs.watch_plain;
-	return (watch ? watches : flow)[sleepable][ring];
+	if (fz_slot_watches(slot))
+		return watchers[slot / 2 - 1][sleepable][ring];
+	return flows[sleepable][ring];
 }
 
-/* Set which watching programs of a ring may run. Return the previous value. */
-static __u32 watch_ok(unsigned int ring, __u32 bits)
+/* Return the watching program with a table in this slot, or NULL. */
+static struct fz_watcher *watcher(unsigned int ring, unsigned int slot)
 {
-	return __atomic_exchange_n(&skel->bss->rings[ring].watch_ok, bits,
-				   __ATOMIC_ACQ_REL);
+	if (!fz_slot_watches(slot) || fz_slot_plain(slot))
+		return NULL;
+	return &skel->bss->rings[ring].watchers[slot / 2 - 1];
+}
+
+/* Set which watching programs of a slot may run. Return the previous value. */
+static __u32 watch_ok(struct fz_watcher *w, __u32 bits)
+{
+	return w ? __atomic_exchange_n(&w->ok, bits, __ATOMIC_ACQ_REL) : 0;
 }
 
 int fz_ring_attach(struct fz_env *e, const struct fz_attach *a)
 {
-	LIBBPF_OPTS(bpf_iouring_opts, opts, .slot = a->slot);
-	struct bpf_program *prog = program(a->ring, a->watch, a->sleepable, a->plain);
+	LIBBPF_OPTS(bpf_iouring_opts, opts, .slot = a->slot, .flow_size = a->flow_size);
+	struct bpf_program *prog = program(a->ring, a->slot, a->sleepable);
+	struct fz_watcher *w = watcher(a->ring, a->slot);
 	struct fz_rings *r = &e->rings[a->ring];
-	__u32 before = 0;
+	__u32 before;
 	int ret;
 
 	if (!r->alive || r->links[a->slot])
 		return -EBUSY;
-	if (a->watch) {
+	if (fz_slot_watches(a->slot)) {
 		opts.flags = BPF_F_IOURING_MATCH;
 		opts.opcodes[0] = a->opcodes;
 		opts.user_data = a->user_data;
 		opts.user_data_mask = a->user_data_mask;
 	}
-	if (a->watch && !a->plain)
-		before = watch_ok(a->ring, 1 << a->sleepable);
+	before = watch_ok(w, 1 << a->sleepable);
 	r->links[a->slot] = bpf_program__attach_iouring(prog, r->fd, &opts);
-	if (r->links[a->slot])
+	if (r->links[a->slot]) {
+		r->flow_size[a->slot] = a->flow_size;
+		/* the one between the two with a table */
+		if (a->slot == 3)
+			skel->bss->rings[a->ring].plain = 1;
 		return 0;
+	}
 	ret = -errno;
-	if (a->watch && !a->plain)
-		watch_ok(a->ring, before);
+	watch_ok(w, before);
 	return ret;
 }
 
@@ -77,11 +97,12 @@ static void show_link(struct bpf_link *link)
 
 void fz_step_link(struct fz_env *e, const struct fz_step *s)
 {
-	struct fz_rings *r = &e->rings[s->ring];
 	unsigned int slot = s->arg % FZ_SLOTS;
+	struct fz_watcher *w = watcher(s->ring, slot);
+	struct fz_rings *r = &e->rings[s->ring];
 	struct bpf_program *prog;
 	struct bpf_link *link;
-	__u32 before = 0;
+	__u32 before;
 	int ret;
 
 	pthread_mutex_lock(&r->sq_lock);
@@ -90,19 +111,17 @@ void fz_step_link(struct fz_env *e, const struct fz_step *s)
 	case ST_DETACH:
 		r->links[slot] = NULL;
 		/* without bpf_link__detach(), another process may keep the link */
-		if (link && (s->arg2 & 1) && !bpf_link__detach(link) && slot == 2)
-			watch_ok(s->ring, 0);
+		if (link && (s->arg2 & 1) && !bpf_link__detach(link))
+			watch_ok(w, 0);
 		bpf_link__destroy(link);
 		break;
 	case ST_UPDATE:
 		if (!link)
 			break;
-		prog = program(s->ring, slot >= 2, s->arg2 & 1, slot == 3);
-		if (slot == 2)
-			before = watch_ok(s->ring, 3);
+		prog = program(s->ring, slot, s->arg2 & 1);
+		before = watch_ok(w, 3);
 		ret = bpf_link__update_program(link, prog);
-		if (slot == 2)
-			watch_ok(s->ring, ret ? before : 1 << (s->arg2 & 1));
+		watch_ok(w, ret ? before : 1 << (s->arg2 & 1));
 		show_link(link);
 		break;
 	case ST_ATTACH:

@@ -23,7 +23,7 @@
 #include "fuzz.skel.h"
 
 /* limits in milliseconds: run time of a case, exit after SIGKILL, end of its rings */
-#define CASE_MS		fz_ms(20000)
+#define CASE_MS		fz_ms(40000)
 #define DIE_MS		fz_ms(15000)
 #define GONE_MS		fz_ms(30000)
 /* milliseconds without progress of the neighbour */
@@ -52,6 +52,17 @@ static const char *const wrong_names[] = {
 	[FZ_WATCH_FILTER] = "a watching program sees a request that its filter excludes",
 	[FZ_WATCH_PROG] = "a watching program sees a request that a program issued",
 	[FZ_WATCH_OLD] = "a watching program runs that was detached or replaced",
+	[FZ_WATCH_ORDER] = "a watching program in a lower slot was left out",
+	[FZ_WATCH_NEXT] = "a watching program passed a completion on, and another one runs",
+	[FZ_WATCH_LEFT] = "a completion is not as the previous watching program left it",
+	[FZ_MEM_SIZE] = "a program is given memory that its flow does not have, or is not",
+	[FZ_MEM_WRONG] = "the memory of a flow has wrong contents",
+	[FZ_COPY_RESULT] = "the result of a copy between buffers is wrong",
+	[FZ_COPY_WRONG] = "a copy between buffers has not copied, or too much",
+	[FZ_REQ_RESULT] = "bpf_io_uring_req() returns the wrong result, or fails with data",
+	[FZ_REQ_ARGS] = "bpf_io_uring_req() returns wrong arguments",
+	[FZ_ERROR] = "the error of a call is not documented, action",
+	[FZ_LIMIT] = "a run issues too many requests, or too few",
 	[FZ_BUF_WRONG] = "a registered buffer has wrong contents",
 };
 

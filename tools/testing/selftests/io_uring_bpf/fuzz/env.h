@@ -32,7 +32,7 @@ enum fz_fd {
 	/* requests may close it */
 	FD_DUP,
 	FD_BAD,
-	/* not in the file table of rings, see SEND_ZC in masks.c */
+	/* not in the file table of rings, see fz_derive() */
 	FD_TCP_A, FD_TCP_B,
 	FD_RING0, FD_RING1, FD_RING2,
 	FD_NR
@@ -69,7 +69,9 @@ enum fz_fd {
 struct fz_mem {
 	char	data[FZ_DATA][4096];
 	/* registered buffer FZ_BUF_KNOWN: each byte is fz_known(offset) */
-	__u8	known[4 * 4096];
+	__u8	known[FZ_BUF_SIZE];
+	/* registered buffer FZ_BUF_OWN of each ring */
+	__u8	own[FZ_RINGS][FZ_BUF_SIZE];
 	char	provided[BGID_NR][8][256];
 	/* datagrams, see msg_addr(); the first one is not checked */
 	char	msgs[FZ_MSGS + 1][8];
@@ -104,7 +106,11 @@ struct fz_rings {
 	struct io_uring_params p;
 	pthread_mutex_t sq_lock, cq_lock;
 	bool	alive;
+	/* the buffers were registered */
+	bool	buffers;
 	struct bpf_link *links[FZ_SLOTS];
+	/* memory of the flows of each slot */
+	__u32	flow_size[FZ_SLOTS];
 	int	personality[2];
 	/* uid of the SQ thread */
 	__u32	sq_uid;

@@ -434,7 +434,7 @@ void fz_fill(struct fz_env *e, const struct fz_case *c, const struct fz_sqe *s,
 		break;
 	case OP_FLOW:
 		q->fd = -1;
-		q->len = s->len % FZ_SLOTS;
+		q->len = s->len & 1;
 		break;
 	default:
 		fill_rest(e, s, q);

@@ -33,15 +33,11 @@
 
 #define FZ_SQES		96
 #define FZ_STEPS	16
-#define FZ_SLOTS	4
+/* 0, 1: flows. 2, 4: watching programs with a table. 3, 5: plain ones. 6, 7: empty */
+#define FZ_SLOTS	8
 #define FZ_NAME		96
 #define FZ_REPEATS	120
 #define FZ_MAX_PART	400
-
-/* first id of each range; ids are the low bits of user_data, 0: not counted */
-#define ID_APP		1
-#define ID_TMPL		120
-#define ID_POST		200
 
 /* kinds of requests, see ops.c */
 enum fz_op {
@@ -93,9 +89,8 @@ struct fz_attach {
 	__u8	on;
 	__u8	ring;
 	__u8	slot;
-	__u8	watch;
 	__u8	sleepable;
-	__u8	plain;
+	__u32	flow_size;
 	__u64	opcodes;
 	__u64	user_data;
 	__u64	user_data_mask;
@@ -155,7 +150,37 @@ struct fz_case {
 	__u8	innocent;
 	/* derived: programs drop members of chains */
 	__u8	drops;
+	/* derived: the programs of the rings stay as they are */
+	__u8	ordered;
+	/* derived: the registered buffers of the rings stay as they are */
+	__u8	same_buffers;
 };
+
+/* Return true if plain watching programs return BPF_IO_URING_NEXT. */
+static inline bool fz_plain_next(const struct fz_case *c)
+{
+	return strtoull(c->name, NULL, 10) % 2;
+}
+
+static inline bool fz_slot_watches(unsigned int slot)
+{
+	return slot >= 2;
+}
+
+static inline bool fz_slot_plain(unsigned int slot)
+{
+	return fz_slot_watches(slot) && slot % 2;
+}
+
+static inline bool fz_table_watches(unsigned int table)
+{
+	return table >= 2 * FZ_RINGS;
+}
+
+static inline unsigned int fz_table_ring(unsigned int table)
+{
+	return fz_table_watches(table) ? table % FZ_RINGS : table / 2;
+}
 
 #define for_each_act(c, i, j, k, a)					\
 	for (i = 0; i < FZ_TABLES; i++)					\
@@ -230,7 +255,6 @@ struct fz_options {
 	const char *one;
 	unsigned int tries;
 	const char *mode;
-	const char *masks;
 	const char *out;
 	const char *min;
 	const char *drop;
@@ -261,9 +285,6 @@ static inline void fz_doing(const char *what)
 /* gen.c */
 int fz_make(struct fz_case *c, const char *name);
 void fz_derive(struct fz_case *c);
-/* masks.c */
-int fz_masks_parse(const char *list);
-void fz_masks_apply(struct fz_case *c);
 /* fill.c */
 struct fz_env;
 void fz_fill(struct fz_env *e, const struct fz_case *c, const struct fz_sqe *s,
@@ -308,6 +329,7 @@ extern unsigned int fz_cov_edges;
 /* print.c */
 void fz_print(FILE *f, const struct fz_case *c);
 /* used.c */
+bool fz_has_step(const struct fz_case *c, enum fz_step_kind kind);
 bool fz_sqe_used(const struct fz_case *c, unsigned int nr);
 bool fz_table_used(const struct fz_case *c, unsigned int table);
 bool fz_tmpl_used(const struct fz_case *c, unsigned int tmpl);
@@ -323,6 +345,33 @@ static inline __u64 now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
+}
+
+/*
+ * Time left to a loop that polls. A pass counts as FZ_PASS_MS at most, so that a pause of
+ * an emulated machine does not end the loop before what it waits for could happen.
+ */
+struct fz_limit {
+	__u64	last, left;
+};
+
+#define FZ_PASS_MS	50
+
+static inline struct fz_limit fz_limit(unsigned int ms)
+{
+	return (struct fz_limit){ .last = now_ms(), .left = ms };
+}
+
+/* Account for a pass. Return true if another one may follow. */
+static inline bool fz_goes_on(struct fz_limit *l)
+{
+	__u64 now = now_ms(), spent = now - l->last;
+
+	if (spent > FZ_PASS_MS)
+		spent = FZ_PASS_MS;
+	l->last = now;
+	l->left -= spent < l->left ? spent : l->left;
+	return l->left;
 }
 
 static inline __u64 fz_ud(__u8 id)

@@ -157,7 +157,7 @@ static void gen(struct fz_rng *r, struct fz_case *c)
 			fz_gen_attach(r, c, i);
 	}
 	for (i = 0; i < FZ_TABLES; i++)
-		fz_gen_table(r, &c->tables[i], i >= 2 * FZ_RINGS);
+		fz_gen_table(r, &c->tables[i], fz_table_watches(i));
 	gen_tmpls(r, c);
 	c->nr_threads = PICK(r, 1, 1, 1, 2, 2, 3);
 	for (i = 0; i < c->nr_threads; i++)
@@ -182,15 +182,15 @@ static void mutate_once(struct fz_rng *r, struct fz_case *c)
 
 	switch (below(r, 12)) {
 	case 0:
-		fz_gen_rule(r, &c->tables[k].rules[below(r, 4)], k >= 2 * FZ_RINGS, 1);
+		fz_gen_rule(r, &c->tables[k].rules[below(r, 4)], fz_table_watches(k), 1);
 		break;
 	case 1:
 		i = below(r, 4);
-		fz_gen_rule(r, &c->tables[k].rules[i], k >= 2 * FZ_RINGS, i);
+		fz_gen_rule(r, &c->tables[k].rules[i], fz_table_watches(k), i);
 		break;
 	case 2:
 		fz_gen_act(r, &c->tables[k].rules[below(r, 4)].acts[below(r, 2)],
-			   k >= 2 * FZ_RINGS, 1);
+			   fz_table_watches(k), 1);
 		break;
 	case 3:
 		i = below(r, FZ_TMPLS);
@@ -228,7 +228,7 @@ static void mutate_once(struct fz_rng *r, struct fz_case *c)
 		break;
 	case 10:
 		c->tables[k].rules[below(r, 3)].verdict =
-			PICK(r, 0, 1, 2, 3, 8, 16, 10, 9);
+			PICK(r, 0, 1, 2, 3, 8, 16, 10, 9, 4, 5, 6, 12);
 		break;
 	case 11:
 		if (c->nr_sqes)
@@ -248,7 +248,45 @@ static void mutate(struct fz_rng *r, struct fz_case *c)
 		gen_repeat(r, c);
 }
 
-/* Remove combinations that are not supported, and set the derived members of @c. */
+/*
+ * Set c->ordered. If the order is not known, nor is whether a later program revokes the
+ * verdict to drop a CQE.
+ */
+static void derive_order(struct fz_case *c)
+{
+	bool changes = fz_has_step(c, ST_ATTACH) || fz_has_step(c, ST_DETACH) ||
+		       fz_has_step(c, ST_UPDATE);
+	bool sqpoll = false;
+	unsigned int i;
+
+	for (i = 0; i < FZ_RINGS; i++)
+		sqpoll |= c->rings[i].on && (c->rings[i].setup & IORING_SETUP_SQPOLL);
+	/* an SQ thread runs programs while the exit of the worker closes their links */
+	c->ordered = !changes && (c->end == END_SETTLE || !sqpoll);
+	for (i = 0; i < FZ_TABLES * FZ_RULES && !c->ordered; i++) {
+		struct fz_rule *rule = &c->tables[i / FZ_RULES].rules[i % FZ_RULES];
+
+		if (rule->verdict & FZ_VERDICT_DROP)
+			rule->verdict &= ~FZ_VERDICT_NEXT;
+	}
+}
+
+/*
+ * Remove combinations that are not supported, and set the derived members of @c.
+ *
+ * All cases avoid these faults of the base kernel:
+ *
+ * - A zero-copy send deferred by a drain never completes: io_drain_req() counts
+ *   only one of its two requests.
+ * - exec() waits for the notification of a SEND_ZC whose data the peer does not
+ *   read, and SIGKILL does not end the wait.
+ * - A ring is never freed after SEND_ZC on a connection, if both ends are in its
+ *   file table. FD_TCP_A and FD_TCP_B are in no file table.
+ * - A memory-backed null_blk device that is polled sleeps under RCU. That of the
+ *   guest is not memory-backed.
+ * - IORING_REGISTER_SYNC_CANCEL does not search the workers of an SQ thread.
+ *   settle() also completes the operations that such workers may wait for.
+ */
 void fz_derive(struct fz_case *c)
 {
 	bool drains = false, cancels = false, used;
@@ -259,7 +297,7 @@ void fz_derive(struct fz_case *c)
 	for (i = 0; i < c->nr_sqes; i++)
 		drains |= c->sqes[i].sqe_flags & IOSQE_IO_DRAIN;
 	for_each_request(c, i, s) {
-		/* faults of the base kernel, see masks.c */
+		/* see the first two faults above */
 		if ((drains || c->end == END_EXEC) &&
 		    (s->op == OP_SEND_ZC || s->op == OP_SENDMSG_ZC))
 			s->op = OP_SEND;
@@ -297,6 +335,8 @@ void fz_derive(struct fz_case *c)
 	}
 	if (c->end == END_SETTLE)
 		c->reaper = 0;
+	c->same_buffers = !fz_has_step(c, ST_BUFS) && !fz_has_step(c, ST_CLONE_BUFS);
+	derive_order(c);
 }
 
 /* Generate the case @name. Return 0, or -EINVAL if the name is invalid. */

@@ -33,6 +33,7 @@ static void start_flow(struct fz_env *e, const struct fz_step *st,
 	f->thread = s->personality ? ROOT_THREAD + s->personality - 1 :
 		    sqpoll ? SQ_THREADS + st->ring : thread;
 	f->innocent = !timed;
+	f->mem_size = e->rings[st->ring].flow_size[q->len];
 	q->off = f->state[0];
 	q->addr = f->state[1];
 	q->addr3 = f->state[2];

@@ -37,7 +37,6 @@ static const char usage[] =
 "  --mode WORDS    plain, defer, sqpoll, iopoll, wide, mixed: kind of the rings;\n"
 "                  watch, flow: with or without watching programs;\n"
 "                  kill: no orderly end; repeat: repeat the steps of each case\n"
-"  --masks LIST    known faults to avoid: all (default), none, or names\n"
 "  --min NAME      minimise a case that fails: remove parts that are not required\n"
 "  --drop BITMAP   run --case without these parts, as printed by --min\n"
 "  --print NAME    print a case\n"
@@ -80,9 +79,8 @@ static void found(const char *name, const struct fz_report *r)
 {
 	failures++;
 	printf("FAIL %s %s: %s\n", name, r->kind, r->text);
-	printf("  after %u rounds, reproduce: iou_fuzz --case %s%s%s%s%s\n", rounds, name,
-	       opt.mode ? " --mode " : "", opt.mode ?: "",
-	       opt.masks ? " --masks " : "", opt.masks ?: "");
+	printf("  after %u rounds, reproduce: iou_fuzz --case %s%s%s\n", rounds, name,
+	       opt.mode ? " --mode " : "", opt.mode ?: "");
 	fflush(stdout);
 	put_file("failures", "a", "%s %s: %s\n", name, r->kind, r->text);
 	put_stats();
@@ -97,7 +95,6 @@ static int prepare(struct fz_case *c, const char *name)
 		fz_drop_parts(c);
 	}
 	fz_derive(c);
-	fz_masks_apply(c);
 	return 0;
 }
 
@@ -225,10 +222,7 @@ static int one_case(void)
 	return fz_fatal ? 3 : !!failures;
 }
 
-/*
- * Run the cases of "make check": a fixed range of seeds for each mode, with known
- * faults masked.
- */
+/* Run the cases of "make check": a fixed range of seeds for each mode. */
 static int fixed_set(void)
 {
 	static const char *const kinds[] = { "plain", "defer", "sqpoll", "iopoll",
@@ -274,12 +268,11 @@ static int parse(int argc, char **argv)
 	static const struct option longs[] = {
 		{ "time", 1, NULL, 't' }, { "seed", 1, NULL, 's' },
 		{ "case", 1, NULL, 'c' }, { "tries", 1, NULL, 'n' },
-		{ "mode", 1, NULL, 'm' }, { "masks", 1, NULL, 'k' },
-		{ "out", 1, NULL, 'o' }, { "min", 1, NULL, 'i' },
-		{ "drop", 1, NULL, 'd' }, { "print", 1, NULL, 'p' },
-		{ "gcov", 0, NULL, 'g' }, { "control", 0, NULL, 'l' },
-		{ "set", 0, NULL, 'f' }, { "verbose", 0, NULL, 'v' },
-		{ }
+		{ "mode", 1, NULL, 'm' }, { "out", 1, NULL, 'o' },
+		{ "min", 1, NULL, 'i' }, { "drop", 1, NULL, 'd' },
+		{ "print", 1, NULL, 'p' }, { "gcov", 0, NULL, 'g' },
+		{ "control", 0, NULL, 'l' }, { "set", 0, NULL, 'f' },
+		{ "verbose", 0, NULL, 'v' }, { }
 	};
 	int o;
 
@@ -300,9 +293,6 @@ static int parse(int argc, char **argv)
 			break;
 		case 'm':
 			opt.mode = *optarg ? optarg : NULL;
-			break;
-		case 'k':
-			opt.masks = *optarg ? optarg : NULL;
 			break;
 		case 'o':
 			opt.out = optarg;
@@ -332,10 +322,7 @@ static int parse(int argc, char **argv)
 			return -EINVAL;
 		}
 	}
-	if (optind != argc || (opt.mode && !fz_mode_ok(opt.mode)) ||
-	    fz_masks_parse(opt.masks))
-		return -EINVAL;
-	return 0;
+	return optind != argc || (opt.mode && !fz_mode_ok(opt.mode)) ? -EINVAL : 0;
 }
 
 int main(int argc, char **argv)

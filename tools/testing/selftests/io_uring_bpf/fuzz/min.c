@@ -348,7 +348,6 @@ static void make(struct fz_case *c, const char *name, const __u8 *set)
 	memcpy(c->dropped, set, sizeof(c->dropped));
 	fz_drop_parts(c);
 	fz_derive(c);
-	fz_masks_apply(c);
 }
 
 /* Return true if two cases differ at most in name and dropped[]. */
@@ -451,9 +450,8 @@ static void result(const struct min *m, FILE *f)
 	to_hex(m->dropped, hex);
 	fprintf(f, "%s: %s\n\n", m->report.kind, m->report.text);
 	fz_print(f, &m->c);
-	fprintf(f, "\niou_fuzz --case %s --drop %s%s%s%s%s\n", m->name, hex,
-		opt.mode ? " --mode " : "", opt.mode ?: "",
-		opt.masks ? " --masks " : "", opt.masks ?: "");
+	fprintf(f, "\niou_fuzz --case %s --drop %s%s%s\n", m->name, hex,
+		opt.mode ? " --mode " : "", opt.mode ?: "");
 }
 
 static int finish(const struct min *m)

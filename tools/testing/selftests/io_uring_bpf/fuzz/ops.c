@@ -127,6 +127,14 @@ bool fz_op_quiet(const struct fz_sqe *s)
 	return false;
 }
 
+/* Return true if the request transfers at its own offset in a file with a position. */
+static bool has_pos(const struct fz_sqe *s)
+{
+	return s->op >= OP_READ && s->op <= OP_WRITE_FIXED && s->off != ~0ULL &&
+	       (s->fd == FD_FILE || s->fd == FD_DIRECT) &&
+	       !(s->sqe_flags & IOSQE_FIXED_FILE);
+}
+
 /* Return the FZ_T_* flags of a template or request. */
 __u8 fz_op_flags(const struct fz_sqe *s)
 {
@@ -136,6 +144,8 @@ __u8 fz_op_flags(const struct fz_sqe *s)
 		f |= FZ_T_SKIP;
 	if (s->sqe_flags & IOSQE_BUFFER_SELECT)
 		f |= FZ_T_SLACK;
+	if (has_pos(s))
+		f |= FZ_T_POS;
 	switch (s->op) {
 	case OP_MSG:
 		return f | FZ_T_MSG;

@@ -15,9 +15,8 @@ void fz_prepare_tables(struct fz_env *e)
 		for (j = 0; j < FZ_RULES; j++) {
 			for (k = 0; k < FZ_ACTS; k++) {
 				struct fz_act *a = &skel->bss->tables[i].rules[j].acts[k];
-				struct fz_rings *r;
+				struct fz_rings *r = &e->rings[fz_table_ring(i)];
 
-				r = &e->rings[i < 2 * FZ_RINGS ? i / 2 : i - 2 * FZ_RINGS];
 				if (a->verb == FZ_AGAIN && a->addr)
 					a->addr = (unsigned long)e->mem->data[1];
 				if (a->verb == FZ_GIVE && a->addr)
@@ -76,12 +75,13 @@ void fz_prepare_filters(const struct fz_case *c)
 
 	for (i = 0; i < c->nr_attach; i++) {
 		const struct fz_attach *a = &c->attach[i];
-		struct fz_ring_state *r = &skel->bss->rings[a->ring];
+		struct fz_watcher *w;
 
-		if (!a->on || !a->watch || a->plain)
+		if (!fz_slot_watches(a->slot) || fz_slot_plain(a->slot))
 			continue;
-		r->opcodes[0] = a->opcodes;
-		r->user_data = a->user_data;
-		r->user_data_mask = a->user_data_mask;
+		w = &skel->bss->rings[a->ring].watchers[a->slot / 2 - 1];
+		w->opcodes[0] = a->opcodes;
+		w->user_data = a->user_data;
+		w->user_data_mask = a->user_data_mask;
 	}
 }

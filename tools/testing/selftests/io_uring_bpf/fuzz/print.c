@@ -103,6 +103,17 @@ static void print_buf(FILE *f, const struct fz_act *a)
 	}
 }
 
+static void print_copy(FILE *f, const struct fz_act *a)
+{
+	fprintf(f, "bpf_io_uring_buf_copy({ %u, ", a->msg);
+	fz_put_number(f, a->addr);
+	fprintf(f, " }, { %u, ", a->tmpl);
+	fz_put_number(f, a->off);
+	if ((__u32)a->flags)
+		fprintf(f, ", %#x", (__u32)a->flags);
+	fprintf(f, " }, %u);", a->len);
+}
+
 static void print_edit(FILE *f, const struct fz_act *a)
 {
 	fprintf(f, "bpf_io_uring_%s(%d, ", a->verb == FZ_DROP ? "drop" : "unlink",
@@ -114,8 +125,8 @@ static void print_edit(FILE *f, const struct fz_act *a)
 static void print_act(FILE *f, const struct fz_case *c, unsigned int table,
 		      const struct fz_rule *r, const struct fz_act *a)
 {
-	bool watch = table >= 2 * FZ_RINGS;
-	unsigned int ring = watch ? table - 2 * FZ_RINGS : table / 2;
+	bool watch = fz_table_watches(table);
+	unsigned int ring = fz_table_ring(table);
 
 	fputs("\t\t", f);
 	switch (a->verb) {
@@ -125,6 +136,8 @@ static void print_act(FILE *f, const struct fz_case *c, unsigned int table,
 		print_tmpl(f, c, ring, a);
 		fz_put_flags(f, issue_names, a->flags);
 		fputs(");", f);
+		if (a->verb == FZ_ISSUE && a->len != 1)
+			fprintf(f, " /* up to %u times */", a->len);
 		break;
 	case FZ_AGAIN:
 		print_again(f, r, a);
@@ -150,11 +163,18 @@ static void print_act(FILE *f, const struct fz_case *c, unsigned int table,
 			(unsigned long long)a->flags);
 		break;
 	case FZ_REQ:
-		fputs("bpf_io_uring_req(&req, sizeof(req));", f);
+		fprintf(f, "bpf_io_uring_req(&req, sizeof(req)%s);",
+			a->size == 64 ? "" : " - 8");
 		break;
 	case FZ_GIVE:
 		fprintf(f, "bpf_io_uring_buf_give(%u, %u, %s, %u);", a->tmpl,
 			(__u32)a->off, a->addr ? "its address" : "0", a->len);
+		break;
+	case FZ_COPY:
+		print_copy(f, a);
+		break;
+	case FZ_MEM:
+		fputs("/* check, and write all of it: */ bpf_io_uring_flow_mem();", f);
 		break;
 	case FZ_ITER:
 		fputs("bpf_for_each(io_uring_chain, member, ctx);", f);
@@ -185,7 +205,8 @@ static void print_table(FILE *f, const struct fz_case *c, unsigned int table)
 	if (table < 2 * FZ_RINGS)
 		fprintf(f, "\nflows of ring %u with table %u\n", table / 2, table & 1);
 	else
-		fprintf(f, "\nwatching programs of ring %u\n", table - 2 * FZ_RINGS);
+		fprintf(f, "\nwatching program in slot %u of ring %u\n",
+			2 * (table / FZ_RINGS) - 2, fz_table_ring(table));
 	for (i = 0; i < FZ_RULES; i++) {
 		const struct fz_rule *r = &c->tables[table].rules[i];
 
@@ -228,10 +249,12 @@ static void print_attach(FILE *f, const struct fz_attach *a)
 	unsigned int i;
 
 	fprintf(f, "attach(ring %u, slot %u): %s%s%s", a->ring, a->slot,
-		a->watch && a->plain ? "plain " : "",
-		a->sleepable && !(a->watch && a->plain) ? "sleepable " : "",
-		a->watch ? "watching program" : "program of flows");
-	if (a->watch && a->opcodes) {
+		fz_slot_plain(a->slot) ? "plain " : "",
+		a->sleepable && !fz_slot_plain(a->slot) ? "sleepable " : "",
+		fz_slot_watches(a->slot) ? "watching program" : "program of flows");
+	if (a->flow_size)
+		fprintf(f, ", %u bytes of memory", a->flow_size);
+	if (a->opcodes) {
 		fputs(", opcodes ", f);
 		for (i = 0; i < 64; i++) {
 			if (!(a->opcodes >> i & 1))
@@ -241,7 +264,7 @@ static void print_attach(FILE *f, const struct fz_attach *a)
 			sep = "|";
 		}
 	}
-	if (a->watch && a->user_data_mask)
+	if (a->user_data_mask)
 		fprintf(f, ", user_data & %#llx == %#llx",
 			(unsigned long long)a->user_data_mask,
 			(unsigned long long)a->user_data);
@@ -312,8 +335,8 @@ static bool print_ring_step(FILE *f, const struct fz_case *c, const struct fz_st
 		break;
 	case ST_UPDATE:
 		fprintf(f, "bpf_link__update_program(slot %u, %s%s)\n", slot,
-			slot == 3 ? "plain " : s->arg2 & 1 ? "sleepable " : "",
-			slot >= 2 ? "watching program" : "program of flows");
+			fz_slot_plain(slot) ? "plain " : s->arg2 & 1 ? "sleepable " : "",
+			fz_slot_watches(slot) ? "watching program" : "program of flows");
 		break;
 	case ST_ATTACH:
 		if (c->nr_attach)
@@ -430,6 +453,8 @@ static void print_head(FILE *f, const struct fz_case *c)
 		fputs("CQEs are not reaped before the end\n", f);
 	if (strtoull(c->name, NULL, 10) % 4 == 0)
 		fputs("sleepable programs of flows read the hole\n", f);
+	if (fz_plain_next(c))
+		fputs("plain watching programs return NEXT\n", f);
 }
 
 void fz_print(FILE *f, const struct fz_case *c)

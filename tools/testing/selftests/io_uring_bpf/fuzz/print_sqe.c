@@ -185,7 +185,7 @@ void fz_put_sqe(FILE *f, const struct fz_case *c, const struct fz_sqe *s)
 
 	fill(c, s, &q);
 	if (s->op == OP_FLOW) {
-		fprintf(f, "flow(slot=%u, table=%u", s->len % FZ_SLOTS, (int)s->off & 1);
+		fprintf(f, "flow(slot=%u, table=%u", s->len & 1, (int)s->off & 1);
 		fprintf(f, ", state[1]=%#x", s->opt);
 		common(f, s, &q);
 		fputc(')', f);

@@ -138,16 +138,17 @@ static int ring_files(struct fz_env *e, struct fz_rings *r, int lifeline)
 
 int fz_ring_buffers(struct fz_env *e, struct fz_rings *r)
 {
-	struct iovec iov[FZ_BUF_KNOWN + 1] = {
+	struct iovec iov[FZ_BUF_OWN + 1] = {
 		{ e->mem->data[0], 8192 },
 		/* the memory of the ring: a program may move the head of the CQ */
 		{ r->mem, 4096 },
 		{ e->mem->data[4], 4096 },
 		{ NULL, 0 },
-		{ e->mem->known, sizeof(e->mem->known) },
+		{ e->mem->known, FZ_BUF_SIZE },
+		{ e->mem->own[r - e->rings], FZ_BUF_SIZE },
 	};
 
-	return fz_ring_register(r, IORING_REGISTER_BUFFERS, iov, FZ_BUF_KNOWN + 1);
+	return fz_ring_register(r, IORING_REGISTER_BUFFERS, iov, ARRAY_SIZE(iov));
 }
 
 static void ring_provide(struct fz_env *e, struct fz_rings *r, __u16 bgid, __u16 flags)
@@ -222,7 +223,7 @@ int fz_ring_init(struct fz_env *e, unsigned int nr, int lifeline)
 	ring_personalities(r);
 	e->fds[FD_RING0 + nr] = c->setup & IORING_SETUP_REGISTERED_FD_ONLY ? -1 : r->fd;
 	ring_files(e, r, lifeline);
-	fz_ring_buffers(e, r);
+	r->buffers = !fz_ring_buffers(e, r);
 	ring_provide(e, r, BGID_RING, 0);
 	ring_provide(e, r, BGID_INC, IOU_PBUF_RING_INC);
 	if (c->restricted && (c->setup & IORING_SETUP_R_DISABLED))
@@ -258,7 +259,7 @@ int fz_ring_push(struct fz_rings *r, unsigned int nr)
 {
 	void *ktail = r->mem + r->p.sq_off.tail;
 	void *khead = r->mem + r->p.sq_off.head;
-	__u64 end = now_ms() + fz_ms(5000);
+	struct fz_limit limit = fz_limit(fz_ms(5000));
 	__u32 tail;
 	int ret;
 
@@ -276,7 +277,7 @@ int fz_ring_push(struct fz_rings *r, unsigned int nr)
 		return ret;
 	}
 	/* wait for the SQ thread, for a known order of events */
-	while (load(khead) != tail + nr && now_ms() < end) {
+	while (load(khead) != tail + nr && fz_goes_on(&limit)) {
 		if (load(r->mem + r->p.sq_off.flags) & IORING_SQ_NEED_WAKEUP)
 			fz_ring_enter(r, nr, 0, IORING_ENTER_SQ_WAKEUP, 0);
 		usleep(200);

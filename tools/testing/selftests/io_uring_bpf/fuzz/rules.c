@@ -24,15 +24,38 @@ void fz_swarm_acts(struct fz_rng *r)
 					 1 + below(r, FZ_NR_VERBS - 1));
 }
 
+static void gen_copy(struct fz_rng *r, struct fz_act *a)
+{
+	a->tmpl = PICK(r, 0, 1, 2, 3, 6, FZ_BUF_OWN, FZ_BUF_OWN, FZ_BUF_KNOWN, FZ_BUF_KNOWN,
+		       FZ_BUF_KNOWN, FZ_BUF_KNOWN, FZ_BUF_KNOWN);
+	a->msg = PICK(r, 0, 2, 3, 6, FZ_BUF_KNOWN, FZ_BUF_OWN, FZ_BUF_OWN, FZ_BUF_OWN,
+		      FZ_BUF_OWN, FZ_BUF_OWN, FZ_BUF_OWN, FZ_BUF_OWN);
+	a->off = PICK(r, 0ULL, 0ULL, 1ULL, 8ULL, 100ULL, 4000ULL, 4096ULL, 8192ULL,
+		      FZ_BUF_SIZE - 1ULL, (__u64)FZ_BUF_SIZE, ~0ULL);
+	a->addr = PICK(r, 0ULL, 0ULL, 3ULL, 64ULL, 4090ULL, 8190ULL, 12000ULL,
+		       (__u64)FZ_BUF_SIZE, ~0ULL);
+	a->len = PICK(r, 0U, 1U, 4U, 64U, 100U, 4095U, 4096U, 4097U, 8192U, 12000U,
+		      (__u32)FZ_BUF_SIZE, 65536U, 65537U, ~0U);
+	a->flags = chance(r, 97) ? 0 : rnd(r);
+	if (a->msg != FZ_BUF_KNOWN)
+		return;
+	/* within a page, the contents repeat: do not change what is known */
+	a->tmpl = FZ_BUF_KNOWN;
+	a->off = below(r, 2) * 4096;
+	a->addr = a->off + 256 * below(r, 8);
+	a->len = PICK(r, 1U, 255U, 256U, 1024U, 2048U);
+}
+
 void fz_gen_act(struct fz_rng *r, struct fz_act *a, bool watch, unsigned int pos)
 {
 	static const __u8 weights[FZ_NR_VERBS] = {
 		[FZ_ISSUE] = 60, [FZ_AGAIN] = 30, [FZ_POST] = 9, [FZ_COMPLETE] = 6,
 		[FZ_DROP] = 10, [FZ_UNLINK] = 8, [FZ_LINK] = 10, [FZ_ITER] = 3,
-		[FZ_CANCEL] = 5, [FZ_REQ] = 3, [FZ_GIVE] = 5,
+		[FZ_CANCEL] = 5, [FZ_REQ] = 8, [FZ_GIVE] = 5,
 		[FZ_BUF_DATA] = 4, [FZ_BUF_DATA_RW] = 2, [FZ_BUF_READ] = 4,
 		[FZ_BUF_WRITE] = 2, [FZ_BUF_MOVE] = 4, [FZ_SET_UD] = 3,
 		[FZ_SET_RES] = 3, [FZ_SET_CFLAGS] = 2, [FZ_SET_STATE] = 5,
+		[FZ_MEM] = 5, [FZ_COPY] = 6,
 	};
 	int sum = 0, n, i;
 
@@ -54,6 +77,7 @@ void fz_gen_act(struct fz_rng *r, struct fz_act *a, bool watch, unsigned int pos
 	a->msg = chance(r, 80);
 	switch (i) {
 	case FZ_ISSUE:
+		a->len = chance(r, 94) ? 1 : PICK(r, 3, 20, FZ_MAX_ISSUES, FZ_ISSUES);
 		a->flags = chance(r, watch ? 95 : swarm.app) ? 1 : 0;
 		if (chance(r, 2))
 			a->flags = rnd(r);
@@ -98,15 +122,19 @@ void fz_gen_act(struct fz_rng *r, struct fz_act *a, bool watch, unsigned int pos
 		a->len = rnd(r);
 		break;
 	case FZ_BUF_DATA ... FZ_BUF_MOVE:
-		a->tmpl = PICK(r, 0, 1, 2, 3, 5, FZ_BUF_KNOWN, FZ_BUF_KNOWN, FZ_BUF_KNOWN);
+		/* buffers 3 and 6 do not exist */
+		a->tmpl = PICK(r, 0, 1, 2, 3, 6, FZ_BUF_KNOWN, FZ_BUF_KNOWN, FZ_BUF_KNOWN);
 		a->off = PICK(r, 0ULL, 8ULL, 64ULL, 4090ULL, 4096ULL, 8190ULL, 8192ULL,
 			      12000ULL);
 		a->addr = PICK(r, 0ULL, 8ULL, 64ULL);
 		break;
 	}
+	if (i == FZ_COPY)
+		gen_copy(r, a);
 	/* a flow that issues nothing ends at once, so prefer to issue a request */
-	if (!pos && !watch && chance(r, 60)) {
+	if (!pos && !watch && a->verb != FZ_ISSUE && chance(r, 60)) {
 		a->verb = FZ_ISSUE;
+		a->len = 1;
 		a->flags = 0;
 	}
 }
@@ -128,6 +156,8 @@ void fz_gen_rule(struct fz_rng *r, struct fz_rule *rule, bool watch,
 	rule->verdict = PICK(r, 0, 0, 0, 0, 1, 1, 2, 2, 3);
 	if (chance(r, 12))
 		rule->verdict |= chance(r, 60) ? 8 : 16;
+	if (chance(r, watch ? 45 : 2))
+		rule->verdict |= FZ_VERDICT_NEXT;
 	rule->nr_acts = PICK(r, 0, 1, 1, 2, 2, 3, 4, 6, FZ_ACTS);
 	if (!pos && !watch && !rule->nr_acts)
 		rule->nr_acts = 1;
@@ -151,7 +181,8 @@ void fz_retrigger(struct fz_rng *r, struct fz_case *c)
 		{ OP_TIMEOUT, FD_EVENT0, OP_TIMEOUT_REMOVE, FD_EVENT0 },
 	};
 	unsigned int i = below(r, ARRAY_SIZE(pairs));
-	unsigned int t = below(r, FZ_RING_TMPLS), k = PICK(r, 0, 1, 2 * FZ_RINGS);
+	unsigned int k = PICK(r, 0, 1, 2 * FZ_RINGS, 3 * FZ_RINGS);
+	unsigned int t = below(r, FZ_RING_TMPLS);
 	struct fz_rule *rule = &c->tables[k].rules[below(r, 3)];
 	struct fz_sqe *s;
 
@@ -177,10 +208,11 @@ void fz_retrigger(struct fz_rng *r, struct fz_case *c)
 	rule->left = chance(r, 70) ? ~0U : 100;
 	if (!rule->nr_acts)
 		rule->nr_acts = 1;
-	fz_gen_act(r, &rule->acts[0], k >= 2 * FZ_RINGS, 1);
+	fz_gen_act(r, &rule->acts[0], fz_table_watches(k), 1);
 	rule->acts[0].verb = FZ_ISSUE;
 	rule->acts[0].tmpl = t;
 	rule->acts[0].size = 64;
+	rule->acts[0].len = 1;
 	rule->acts[0].flags = chance(r, 70);
 }
 

@@ -129,7 +129,7 @@ void fz_gen_ring(struct fz_rng *r, struct fz_case *c, unsigned int i)
 	ring->on = !i || chance(r, i == 1 ? 35 : 12);
 	ring->setup = fz_gen_setup(r);
 	ring->entries = PICK(r, 16U, 32U, 64U);
-	ring->cq_entries = PICK(r, 2U, 4U, 16U, 64U, 128U, 128U);
+	ring->cq_entries = PICK(r, 2U, 4U, 16U, 64U, 128U, 128U, 256U);
 	if (ring->cq_entries < ring->entries)
 		ring->cq_entries = chance(r, 30) ? ring->cq_entries : ring->entries;
 	/* the kernel requires a CQ at least as large as the SQ */
@@ -152,15 +152,16 @@ void fz_gen_ring(struct fz_rng *r, struct fz_case *c, unsigned int i)
 
 void fz_gen_attach(struct fz_rng *r, struct fz_case *c, unsigned int ring)
 {
+	/* percentages */
+	static const __u8 attached[FZ_SLOTS] = { 95, 30, 45, 12, 35, 8 };
 	unsigned int slot;
-	bool watch;
 
 	for (slot = 0; slot < FZ_SLOTS; slot++) {
 		struct fz_attach *a = &c->attach[c->nr_attach];
 
-		watch = slot >= 2;
-		if (!chance(r, slot == 0 ? 95 : slot == 1 ? 30 : slot == 2 ? 45 : 8) &&
-		    !(fz_want("watch") && slot == 2))
+		bool watch = fz_slot_watches(slot), plain = fz_slot_plain(slot);
+
+		if (!chance(r, attached[slot]) && !(fz_want("watch") && slot == 2))
 			continue;
 		if (fz_want("flow") && watch)
 			continue;
@@ -168,17 +169,16 @@ void fz_gen_attach(struct fz_rng *r, struct fz_case *c, unsigned int ring)
 		a->on = 1;
 		a->ring = ring;
 		a->slot = slot;
-		a->watch = watch;
 		a->sleepable = chance(r, 25);
-		a->plain = slot == 3;
-		/* the programs check only one filter per ring */
-		if (watch && !a->plain && chance(r, 60))
+		if (!watch)
+			a->flow_size = PICK(r, 0, 0, 0, 8, 64, 100, 4095, 4096, 4096);
+		if (watch && !plain && chance(r, 60))
 			a->opcodes = 1ULL << fz_op_opcode(PICK(r, (int)OP_NOP, OP_READ,
 				OP_POLL, OP_ACCEPT, OP_RECV, OP_SEND, OP_WRITE,
 				OP_LINK_TIMEOUT, OP_TIMEOUT_REMOVE, OP_CANCEL)) |
 				1ULL << fz_op_opcode(below(r, OP_RAW));
 		a->opcodes &= ~(1ULL << IORING_OP_TIMEOUT | 1ULL << IORING_OP_RECV_ZC);
-		if (watch && !a->plain && chance(r, 10)) {
+		if (watch && !plain && chance(r, 10)) {
 			a->user_data_mask = 1;
 			a->user_data = below(r, 2);
 		}

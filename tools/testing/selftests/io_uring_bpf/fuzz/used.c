@@ -20,7 +20,7 @@ bool fz_sqe_used(const struct fz_case *c, unsigned int nr)
 }
 
 /* Return true if the case has a step of this kind. */
-static bool has_step(const struct fz_case *c, enum fz_step_kind kind)
+bool fz_has_step(const struct fz_case *c, enum fz_step_kind kind)
 {
 	unsigned int i, j;
 
@@ -57,16 +57,17 @@ static bool has_flow(const struct fz_case *c, unsigned int table)
 /* Return true if a program may use this table. */
 bool fz_table_used(const struct fz_case *c, unsigned int table)
 {
-	bool watch = table >= 2 * FZ_RINGS, later = has_step(c, ST_ATTACH);
-	unsigned int ring = watch ? table - 2 * FZ_RINGS : table / 2, i;
+	bool watch = fz_table_watches(table), later = fz_has_step(c, ST_ATTACH);
+	unsigned int ring = fz_table_ring(table), i;
 
 	if (!c->rings[ring].on || (!watch && !has_flow(c, table)))
 		return false;
 	for (i = 0; i < c->nr_attach; i++) {
 		const struct fz_attach *a = &c->attach[i];
 
-		if (a->ring == ring && !a->watch == !watch && !a->plain &&
-		    (a->on || later))
+		if (a->ring == ring && (a->on || later) &&
+		    (watch ? a->slot == 2 * (table / FZ_RINGS) - 2 :
+			     !fz_slot_watches(a->slot)))
 			return true;
 	}
 	return false;
@@ -76,13 +77,12 @@ bool fz_table_used(const struct fz_case *c, unsigned int table)
 bool fz_tmpl_used(const struct fz_case *c, unsigned int tmpl)
 {
 	unsigned int ring = tmpl / FZ_RING_TMPLS, i, j, k;
-	const unsigned int tables[] = { 2 * ring, 2 * ring + 1, 2 * FZ_RINGS + ring };
 
-	for (i = 0; i < 3; i++) {
-		if (!fz_table_used(c, tables[i]))
+	for (i = 0; i < FZ_TABLES; i++) {
+		if (fz_table_ring(i) != ring || !fz_table_used(c, i))
 			continue;
 		for (j = 0; j < FZ_RULES; j++) {
-			const struct fz_rule *r = &c->tables[tables[i]].rules[j];
+			const struct fz_rule *r = &c->tables[i].rules[j];
 
 			for (k = 0; r->left && k < r->nr_acts && k < FZ_ACTS; k++) {
 				const struct fz_act *a = &r->acts[k];

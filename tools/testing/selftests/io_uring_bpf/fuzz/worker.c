@@ -47,6 +47,9 @@ static int prepare(struct fz_env *e, const struct fz_case *c, int lifeline)
 	e->uids[e->nr_uids++] = 0;
 	skel->bss->innocent = c->innocent;
 	skel->bss->drops = c->drops;
+	skel->bss->ordered = c->ordered;
+	skel->bss->unique_ids = !c->ids;
+	skel->bss->plain_next = fz_plain_next(c);
 	skel->bss->msg_base = (unsigned long)e->mem->msgs;
 	for (i = 0; i < FZ_RINGS; i++) {
 		skel->bss->rings[i].sqpoll = c->rings[i].setup & IORING_SETUP_SQPOLL;
@@ -56,6 +59,7 @@ static int prepare(struct fz_env *e, const struct fz_case *c, int lifeline)
 		/* the kernel rejects some combinations of flags */
 		if (ret)
 			e->rings[i].alive = false;
+		skel->bss->rings[i].buffers = e->rings[i].buffers && c->same_buffers;
 	}
 	close(lifeline);
 	if (strtoull(c->name, NULL, 10) % 4 == 0)
@@ -117,13 +121,18 @@ static void *run_thread(void *arg)
 	return NULL;
 }
 
+/* What settle_once() has found: the result of a cancellation, and the number of CQEs */
+struct found {
+	int	cancelled, reaped;
+};
+
 /* Cancel all requests, and reap. Return true if there were no requests and no CQEs. */
-static bool settle_once(struct fz_env *e)
+static bool settle_once(struct fz_env *e, struct found *found)
 {
-	bool quiet = true;
 	unsigned int i;
 	int ret;
 
+	*found = (struct found){ };
 	fz_env_fill_hole(e);
 	for (i = 0; i < FZ_RINGS; i++) {
 		struct fz_rings *r = &e->rings[i];
@@ -135,16 +144,15 @@ static bool settle_once(struct fz_env *e)
 		ret = fz_ring_sync_cancel(r, 0, IORING_ASYNC_CANCEL_ANY |
 					  IORING_ASYNC_CANCEL_ALL, -1, 0);
 		if (ret && ret != -ENOENT)
-			quiet = false;
+			found->cancelled = ret;
 		fz_doing("settle: enter the ring");
 		fz_ring_enter(r, 0, 0, IORING_ENTER_GETEVENTS, 0);
 		if (r->setup & IORING_SETUP_SQPOLL)
 			fz_ring_enter(r, 0, 0, IORING_ENTER_SQ_WAKEUP, 0);
 		fz_doing("settle: reap CQEs");
-		if (fz_ring_reap(e, r))
-			quiet = false;
+		found->reaped += fz_ring_reap(e, r);
 	}
-	return quiet;
+	return !found->cancelled && !found->reaped;
 }
 
 /* Return true if some requests end only when their file has an event. */
@@ -171,20 +179,22 @@ static bool needs_shut(struct fz_env *e)
 /* Cancel until no requests are left. Report a failure if some remain. */
 static void settle(struct fz_env *e)
 {
-	__u64 end = now_ms() + SETTLE_MS, runs = 0;
-	__u64 shut = needs_shut(e) ? 0 : end - SETTLE_MS / 2;
-	unsigned int quiet = 0;
+	struct fz_limit limit = fz_limit(SETTLE_MS);
+	/* all files have an event as soon as no more than this is left */
+	__u64 shut = needs_shut(e) ? SETTLE_MS : SETTLE_MS / 2, runs = 0;
+	unsigned int quiet = 0, passes = 0;
+	struct found found = { };
 
 	skel->bss->settling = 1;
-	while (quiet < 3 && now_ms() < end) {
-		if (shut && now_ms() > shut && !e->lost && fz_unpaid() &&
+	for (; quiet < 3 && fz_goes_on(&limit); passes++) {
+		if (shut < SETTLE_MS && limit.left < shut && !e->lost && fz_unpaid() &&
 		    fz_runs() - runs < 100)
 			fz_report("cancel", "user_data %u is still in flight", fz_unpaid());
-		if (now_ms() > shut)
+		if (limit.left <= shut)
 			fz_env_shut(e);
 		runs = fz_runs();
-		quiet = settle_once(e) && !fz_unpaid() ? quiet + 1 : 0;
-		if (e->lost && now_ms() + SETTLE_MS > end + 200)
+		quiet = settle_once(e, &found) && !fz_unpaid() ? quiet + 1 : 0;
+		if (e->lost && limit.left + 200 < SETTLE_MS)
 			break;
 		usleep(quiet ? 3000 : 500);
 	}
@@ -192,7 +202,9 @@ static void settle(struct fz_env *e)
 		fz_report("busy", "programs ran %llu times since the last cancellation",
 			  (unsigned long long)(fz_runs() - runs));
 	if (quiet < 3 && !e->lost && !fz_unpaid())
-		fz_report("rest", "requests remain, but no CQE is missing");
+		fz_report("rest",
+			  "no CQE is missing, but pass %u found requests (%d) or CQEs (%d)",
+			  passes, found.cancelled, found.reaped);
 	skel->bss->settling = 0;
 }
 

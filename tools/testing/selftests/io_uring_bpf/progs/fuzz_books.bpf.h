@@ -28,6 +28,12 @@ __u32 settling;
 __u32 innocent;
 /* programs drop members of chains */
 __u32 drops;
+/* the programs of the rings stay as they are, so that the order of runs is known */
+__u32 ordered;
+/* no two templates have the same user_data */
+__u32 unique_ids;
+/* plain watching programs return BPF_IO_URING_NEXT */
+__u32 plain_next;
 
 char scratch[64];
 

@@ -35,19 +35,34 @@ static __always_inline bool app_drops(__u32 cflags, __u32 verdict)
 	return verdict == BPF_IO_URING_DROP || verdict == BPF_IO_URING_DROP_BUF;
 }
 
+/* Return what two verdicts say about the CQE, of which @verdict is the later one. */
+static __always_inline __u32 join_verdicts(__u32 before, __u32 verdict)
+{
+	return verdict & BPF_IO_URING_DROP_BUF ?: before & BPF_IO_URING_DROP_BUF;
+}
+
+/*
+ * A run has returned @verdict, @before is that of earlier runs for the same completion.
+ * The caller has counted the CQE with @user_data, unless @before drops it.
+ */
 static __always_inline void count_app_verdict(struct bpf_io_uring_ctx *ctx,
 					      __u64 user_data, __u32 cflags,
-					      __u32 verdict)
+					      __u32 before, __u32 verdict)
 {
+	bool was_dropped = app_drops(cflags, before);
+
+	verdict = join_verdicts(before, verdict);
 	if (cflags & IORING_CQE_F_MORE)
 		return;
 	if (app_drops(cflags, verdict)) {
-		count_cqe(user_data, -1, -1);
+		if (!was_dropped)
+			count_cqe(user_data, -1, -1);
+	} else if (was_dropped) {
+		count_cqe(ctx->user_data, 1, 1);
 	} else if (ctx->user_data != user_data) {
 		count_cqe(user_data, -1, -1);
 		/* without POST, IOSQE_CQE_SKIP_SUCCESS may suppress the CQE */
-		count_cqe(ctx->user_data, (verdict & BPF_IO_URING_DROP_BUF) ==
-			  BPF_IO_URING_POST ? 1 : 0, 1);
+		count_cqe(ctx->user_data, verdict == BPF_IO_URING_POST ? 1 : 0, 1);
 	}
 }
 
@@ -146,8 +161,10 @@ static __always_inline bool cancelled_none(struct bpf_io_uring_ctx *ctx, __s32 r
 static __always_inline void end_of_run(struct bpf_io_uring_ctx *ctx,
 				       struct run *r, __s32 res)
 {
-	struct fz_flow *f = r->flow;
+	struct fz_flow *f = flow_of(r);
 
+	if (!f)
+		return;
 	if (ctx->event == BPF_IO_URING_CANCEL) {
 		if (!f->over || !f->res_known) {
 			f->res = -ECANCELED;
@@ -170,25 +187,88 @@ static __always_inline void end_of_run(struct bpf_io_uring_ctx *ctx,
 	f->res_known = !r->res_written;
 }
 
-static void check_watch(struct bpf_io_uring_ctx *ctx, __u32 ring)
+/* Return true if the filter of a watching program selects the request. */
+static __always_inline bool watcher_wants(const struct fz_watcher *w, __u8 opcode,
+					  __u64 user_data)
 {
-	struct fz_ring_state *rs = &rings[ring];
-	__u64 bits = rs->opcodes[ctx->opcode >> 6 & 1];
+	if ((w->opcodes[0] | w->opcodes[1]) &&
+	    !(w->opcodes[opcode >> 6 & 1] & 1ULL << (opcode & 63)))
+		return false;
+	/* a program has changed it, and the filter applies to that of the request */
+	if ((user_data & (FZ_IDS - 1)) >= ID_POST)
+		return true;
+	return (user_data & w->user_data_mask) == w->user_data;
+}
+
+static void check_watch(struct bpf_io_uring_ctx *ctx, __u32 ring, __u32 w)
+{
 	__u32 id = ctx->user_data & (FZ_IDS - 1);
 
 	if (!(ctx->flags & BPF_IO_URING_F_MATCH) || ctx->flow_user_data ||
 	    ctx->state[0] || ctx->state[1] || ctx->state[2] || ctx->state[3] ||
 	    (ctx->event != BPF_IO_URING_COMPLETE && ctx->event != BPF_IO_URING_AUX))
 		complain(ctx, FZ_WATCH_CONTEXT, ring, ctx->flags, ctx->event);
-	if (((rs->opcodes[0] | rs->opcodes[1]) &&
-	     !(bits & 1ULL << (ctx->opcode & 63))) ||
-	    (ctx->user_data & rs->user_data_mask) != rs->user_data ||
+	if (!watcher_wants(&rings[ring].watchers[w], ctx->opcode, ctx->user_data) ||
 	    ctx->opcode == IORING_OP_BPF || ctx->opcode == IORING_OP_TIMEOUT)
 		complain(ctx, FZ_WATCH_FILTER, ring, ctx->user_data, ctx->opcode);
 	if (ctx->user_data >> 32 != FZ_COOKIE)
 		complain(ctx, FZ_USER_DATA, ring, ctx->user_data, ctx->opcode);
 	else if (!(id_flags[id] & FZ_ID_APP))
 		complain(ctx, FZ_WATCH_PROG, ring, ctx->user_data, ctx->opcode);
+}
+
+/* Return the part of the flags of a CQE that a program can change. */
+static __always_inline __u32 writable_cflags(__u32 cflags)
+{
+	if (cflags & IORING_CQE_F_BUFFER)
+		cflags &= (1U << IORING_CQE_BUFFER_SHIFT) - 1 - IORING_CQE_F_BUF_MORE;
+	return cflags & ~(IORING_CQE_F_32 | IORING_CQE_F_SKIP);
+}
+
+/* A program sees a completion as the program before it has left it. */
+static void check_passed_on(struct bpf_io_uring_ctx *ctx, __u32 ring)
+{
+	struct fz_seen *s = &rings[ring].seen;
+
+	if (ctx->user_data != s->user_data || ctx->event != s->event ||
+	    ctx->opcode != s->opcode)
+		complain(ctx, FZ_WATCH_LEFT, ring, ctx->user_data, s->user_data);
+	else if (ctx->res != s->res)
+		complain(ctx, FZ_WATCH_LEFT, ring, ctx->res, s->res);
+	else if (writable_cflags(ctx->cflags) != writable_cflags(s->cflags))
+		complain(ctx, FZ_WATCH_LEFT, ring, ctx->cflags, s->cflags);
+}
+
+/* The program in the lowest slot that matches sees a completion first. */
+static void check_first(struct bpf_io_uring_ctx *ctx, __u32 ring, __u32 w)
+{
+	struct fz_watcher *first = &rings[ring].watchers[0];
+
+	if (w && ((rings[ring].plain && !plain_next) ||
+		  (first->ok && watcher_wants(first, ctx->opcode, ctx->user_data))))
+		complain(ctx, FZ_WATCH_ORDER, ring, w, rings[ring].plain);
+}
+
+/*
+ * The first watching program has passed the completion of a request with @user_data on.
+ * Note whether the second one sees it, and what it sees.
+ */
+static void pass_on(struct bpf_io_uring_ctx *ctx, __u32 ring, __u64 user_data,
+		    __u32 verdict)
+{
+	struct fz_watcher *second = &rings[ring].watchers[1];
+	struct fz_seen *s = &rings[ring].seen;
+
+	if (!second->ok || (rings[ring].plain && !plain_next) ||
+	    !watcher_wants(second, ctx->opcode, user_data))
+		return;
+	s->next = 2;
+	s->user_data = ctx->user_data;
+	s->res = ctx->res;
+	s->cflags = ctx->cflags;
+	s->event = ctx->event;
+	s->opcode = ctx->opcode;
+	s->verdict = verdict;
 }
 
 #endif

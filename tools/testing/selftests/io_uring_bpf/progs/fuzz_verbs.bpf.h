@@ -3,7 +3,9 @@
 #ifndef FUZZ_VERBS_BPF_H
 #define FUZZ_VERBS_BPF_H
 
-#include "fuzz_books.bpf.h"
+#include "fuzz_copy.bpf.h"
+#include "fuzz_mem.bpf.h"
+#include "fuzz_req.bpf.h"
 
 /*
  * Return the address of a datagram for @thread. It contains a number, which tells
@@ -23,15 +25,28 @@ static __always_inline __u64 msg_addr(__u32 thread)
 	return msg_base + 8 * (n + 1);
 }
 
+/* plain data, so that functions with a pointer to it can be global */
 struct run {
-	struct fz_flow *flow;
+	/* index of the flow, or FZ_FLOWS */
+	__u32 flow;
+	struct fz_done done;
 	__u32 ring;
 	/* successful calls of bpf_io_uring_drop() and bpf_io_uring_unlink() */
 	__u32 edits;
 	__u32 res_written;
+	/* successful calls of bpf_io_uring_issue() */
+	__u32 issued;
 	/* the first error of a kfunc that requests something */
 	__s32 error;
 };
+
+/* Return the flow of a run, NULL if the program watches. */
+static __always_inline struct fz_flow *flow_of(const struct run *r)
+{
+	__u32 i = r->flow;
+
+	return i < FZ_FLOWS ? &flows[i & (FZ_FLOWS - 1)] : NULL;
+}
 
 /* Return true if an ending flow can issue requests with @opcode. */
 static __always_inline bool releases(__u8 opcode)
@@ -52,10 +67,11 @@ static __always_inline __u32 tmpl_of(const struct run *r, const struct fz_act *a
 static __always_inline struct io_uring_sqe *
 prepare(const struct run *r, const struct fz_act *a)
 {
+	struct fz_flow *f = flow_of(r);
 	__u32 t = tmpl_of(r, a);
 
 	if (sqe_flags[t] & FZ_T_MSG)
-		sqes[t].addr = msg_addr(r->flow ? r->flow->thread : FZ_THREADS);
+		sqes[t].addr = msg_addr(f ? f->thread : FZ_THREADS);
 	return &sqes[t];
 }
 
@@ -70,29 +86,50 @@ static __always_inline void count_app(__u32 t)
 		  sqe_flags[t] & FZ_T_ZC ? 2 : 1);
 }
 
-static int do_issue(struct bpf_io_uring_ctx *ctx, struct run *r,
-		    const struct fz_act *a)
+static int issue_one(struct bpf_io_uring_ctx *ctx, struct run *r,
+		     const struct fz_act *a)
 {
 	struct io_uring_sqe *sqe = prepare(r, a);
+	struct fz_flow *f = flow_of(r);
 	__u32 t = tmpl_of(r, a);
 	__u32 size = a->size;
 	int ret;
 
 	ret = bpf_io_uring_issue(ctx, sqe, size & 64 ? 64 : size & 63, a->flags);
+	if (ret == -ENOBUFS && r->issued < FZ_MAX_ISSUES)
+		complain(ctx, FZ_LIMIT, r->ring, r->issued, ret);
 	if (ret)
 		return ret;
+	if (++r->issued > FZ_MAX_ISSUES)
+		complain(ctx, FZ_LIMIT, r->ring, r->issued, ret);
 	if (a->flags & BPF_IO_URING_ISSUE_APP) {
 		count_app(t);
 		return 0;
 	}
 	if (sqe_flags[t] & FZ_T_SLACK)
 		count_cqe(sqe->user_data, 0, 1);
-	if (r->flow) {
-		r->flow->children++;
+	if (f) {
+		f->children++;
 		if (sqe_flags[t] & FZ_T_ZC)
-			r->flow->vague++;
+			f->vague++;
 	}
 	return 0;
+}
+
+static int do_issue(struct bpf_io_uring_ctx *ctx, struct run *r,
+		    const struct fz_act *a)
+{
+	int ret = 0;
+	__u32 i;
+
+	bpf_for(i, 0, FZ_ISSUES) {
+		if (i >= a->len)
+			break;
+		ret = issue_one(ctx, r, a);
+		if (ret)
+			break;
+	}
+	return ret;
 }
 
 static int do_link(struct bpf_io_uring_ctx *ctx, struct run *r,
@@ -113,18 +150,21 @@ static int do_again(struct bpf_io_uring_ctx *ctx, struct run *r,
 		    const struct fz_act *a)
 {
 	__u64 off = a->off, addr = a->addr;
+	struct fz_flow *f = flow_of(r);
 	__u32 len = a->len;
 	int ret;
 
-	if (a->msg && ctx->opcode == IORING_OP_SEND && r->flow &&
+	if (a->msg && ctx->opcode == IORING_OP_SEND && f &&
 	    ctx->event == BPF_IO_URING_COMPLETE) {
 		off = 0;
-		addr = msg_addr(r->flow->thread);
+		addr = msg_addr(f->thread);
 		len = 8;
 	}
 	ret = bpf_io_uring_again(ctx, off, addr, len);
-	if (!ret && r->flow)
-		r->flow->children++;
+	if (!ret && f) {
+		f->children++;
+		id_flags[r->done.user_data & (FZ_IDS - 1)] |= FZ_ID_AGAIN;
+	}
 	return ret;
 }
 
@@ -183,12 +223,13 @@ static int do_post(struct bpf_io_uring_ctx *ctx, struct run *r,
 static int do_complete(struct bpf_io_uring_ctx *ctx, struct run *r,
 		       const struct fz_act *a)
 {
+	struct fz_flow *f = flow_of(r);
 	int ret = bpf_io_uring_complete(ctx, a->len);
 
-	if (!ret && r->flow) {
-		r->flow->over = 1;
-		r->flow->res = a->len;
-		r->flow->res_known = 1;
+	if (!ret && f) {
+		f->over = 1;
+		f->res = a->len;
+		f->res_known = 1;
 	}
 	return ret;
 }
@@ -199,10 +240,11 @@ static int do_cancel(struct bpf_io_uring_ctx *ctx, struct run *r,
 {
 	__u64 user_data = a->flags & BPF_IO_URING_CANCEL_ALL ? 0 :
 			  sqes[tmpl_of(r, a)].user_data;
+	struct fz_flow *f = flow_of(r);
 	int ret = bpf_io_uring_cancel(ctx, user_data, a->flags);
 
-	if (!ret && r->flow)
-		r->flow->innocent = 0;
+	if (!ret && f)
+		f->innocent = 0;
 	return ret;
 }
 
@@ -267,17 +309,6 @@ static int do_iter(struct bpf_io_uring_ctx *ctx)
 	}
 	bpf_iter_io_uring_chain_destroy(&it);
 	return 0;
-}
-
-static int do_req(struct bpf_io_uring_ctx *ctx)
-{
-	struct bpf_io_uring_req req = {};
-	int ret = bpf_io_uring_req(ctx, &req, sizeof(req));
-
-	if (ret ? req.addr || req.pos || req.len :
-		  ctx->event != BPF_IO_URING_COMPLETE || ctx->opcode == IORING_OP_NOP)
-		complain(ctx, FZ_WATCH_CONTEXT, 0, ret, req.len);
-	return ret;
 }
 
 /* Access the buffer whose contents are known: check them, or write the same. */
@@ -350,6 +381,7 @@ static void do_set(struct bpf_io_uring_ctx *ctx, struct run *r,
 	/* flags that affect the number of CQEs */
 	const __u32 keep = IORING_CQE_F_MORE | IORING_CQE_F_NOTIF |
 			   IORING_CQE_F_BUFFER;
+	struct fz_flow *f = flow_of(r);
 
 	switch (a->verb) {
 	case FZ_SET_UD:
@@ -363,20 +395,74 @@ static void do_set(struct bpf_io_uring_ctx *ctx, struct run *r,
 		ctx->cflags = (ctx->cflags & keep) | (a->len & ~keep);
 		break;
 	case FZ_SET_STATE:
-		if (!r->flow) {
+		if (!f) {
 			ctx->state[2] = a->off;
 		} else if (a->tmpl % 3 == 0) {
 			ctx->state[1] = a->off;
-			r->flow->state[1] = a->off;
+			f->state[1] = a->off;
 		} else if (a->tmpl % 3 == 1) {
 			ctx->state[2] = a->off;
-			r->flow->state[2] = a->off;
+			f->state[2] = a->off;
 		} else {
 			ctx->state[3] = a->off;
-			r->flow->state[3] = a->off;
+			f->state[3] = a->off;
 		}
 		break;
 	}
+}
+
+#define V(verb) (1U << FZ_##verb)
+
+/* Return true if the kfunc of an action may return the error @ret. */
+__noinline int documented(__u32 verb, __s32 ret)
+{
+	__u32 verbs = 0;
+
+	switch (ret) {
+	case -EINVAL:
+		verbs = V(ISSUE) | V(AGAIN) | V(CANCEL) | V(POST) | V(DROP) | V(UNLINK) |
+			V(LINK) | V(BUF_MOVE) | V(COPY) | V(GIVE) | V(REQ);
+		break;
+	case -EOPNOTSUPP:
+		verbs = V(ISSUE) | V(AGAIN) | V(CANCEL) | V(COMPLETE) | V(DROP) |
+			V(UNLINK) | V(LINK) | V(REQ);
+		break;
+	case -EALREADY:
+		verbs = V(AGAIN) | V(COMPLETE) | V(DROP) | V(UNLINK);
+		break;
+	case -ECANCELED:
+		verbs = V(ISSUE) | V(AGAIN) | V(CANCEL) | V(DROP) | V(UNLINK) | V(LINK);
+		break;
+	case -ENOBUFS:
+		verbs = V(ISSUE) | V(CANCEL) | V(POST) | V(LINK);
+		break;
+	case -ENOENT:
+		verbs = V(CANCEL) | V(DROP) | V(UNLINK) | V(BUF_READ) | V(BUF_WRITE) |
+			V(BUF_MOVE) | V(COPY) | V(GIVE);
+		break;
+	case -EFAULT:
+		/* also if there is no slice */
+		verbs = V(BUF_DATA) | V(BUF_DATA_RW) | V(BUF_READ) | V(BUF_WRITE) |
+			V(BUF_MOVE) | V(COPY) | V(GIVE);
+		break;
+	case -E2BIG:
+		verbs = V(COPY);
+		break;
+	case -EAGAIN:
+		verbs = V(ISSUE);
+		break;
+	case -EBUSY:
+		verbs = V(ISSUE) | V(POST);
+		break;
+	case -ERANGE:
+		verbs = V(DROP) | V(UNLINK);
+		break;
+	case -ENOSPC:
+	case -ENOMEM:
+		verbs = V(GIVE);
+		break;
+	}
+	return verbs >> (verb & 31) & 1;
 }
 
 /* Return true if @verb requests something. Its error can become that of the flow. */
@@ -418,11 +504,16 @@ static __always_inline int do_act(struct bpf_io_uring_ctx *ctx, struct run *r,
 	case FZ_CANCEL:
 		return do_cancel(ctx, r, a);
 	case FZ_REQ:
-		return do_req(ctx);
+		return get_args(ctx, r->ring, &r->done, a->size);
 	case FZ_GIVE:
 		return bpf_io_uring_buf_give(ctx, a->tmpl, a->off, a->addr, a->len);
+	case FZ_COPY:
+		return copy(ctx, r->ring, a);
 	case FZ_ITER:
 		return do_iter(ctx);
+	case FZ_MEM:
+		access_mem(ctx, flow_of(r), r->ring, ACCESS_WRITE);
+		return 0;
 	case FZ_BUF_DATA:
 	case FZ_BUF_DATA_RW:
 	case FZ_BUF_READ:
@@ -434,16 +525,24 @@ static __always_inline int do_act(struct bpf_io_uring_ctx *ctx, struct run *r,
 	return 0;
 }
 
-static __noinline int act(struct bpf_io_uring_ctx *ctx, struct run *r,
-			  const struct fz_act *a)
+/* A global function: the verifier follows it once, not for each state of its callers. */
+__noinline int act(struct bpf_io_uring_ctx *ctx, struct run *r, const struct fz_act *a)
 {
-	bool over = r->flow && (r->flow->over || ctx->event == BPF_IO_URING_CANCEL);
-	int ret = do_act(ctx, r, a);
+	struct fz_flow *f;
+	bool over;
+	int ret;
 
+	if (!r || !a)
+		return 0;
+	f = flow_of(r);
+	over = f && (f->over || ctx->event == BPF_IO_URING_CANCEL);
+	ret = do_act(ctx, r, a);
+	if (ret && !documented(a->verb, ret))
+		complain(ctx, FZ_ERROR, r->ring, a->verb, ret);
 	if (ret && ret != -ENOENT && !r->error && requests(a->verb))
 		r->error = ret;
 	if (over && !ret && refused_at_end(ctx, r, a))
-		complain(ctx, FZ_ACTS_AFTER_END, r->ring, a->verb, r->flow->runs);
+		complain(ctx, FZ_ACTS_AFTER_END, r->ring, a->verb, r->flow);
 	return ret;
 }
 
