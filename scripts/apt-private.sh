@@ -37,38 +37,78 @@ apt_private()
 		"$@"
 }
 
-# apt_setup SUITE...: reads the package lists of these suites
-apt_setup()
+# apt_lists KIND INDEX SUITE...: reads the lists of these suites, KIND is deb or deb-src
+apt_lists()
 {
-	local mirror suite
+	local kind=$1 index=$2 mirror suite
+	shift 2
 	[ -r "$KEYRING" ] || die "no Debian archive keyring at $KEYRING: install debian-archive-keyring"
 	mirror=$(apt_mirror)
 	mkdir -p "$APT_DIR/lists/partial" "$APT_DIR/cache/archives/partial" ||
 		die "cannot write to $APT_DIR"
 	for suite; do
-		echo "deb [signed-by=$KEYRING] $mirror $suite main"
+		echo "$kind [signed-by=$KEYRING] $mirror $suite main"
 	done >"$APT_DIR/sources.list"
 	apt_private update >"$APT_DIR/log" 2>&1 ||
 		die "cannot read the package lists of $*: $(grep -m1 -E '^(E|W|Err)' "$APT_DIR/log" || echo "see $APT_DIR/log")"
 	# apt-get update ends well even if it reached nothing
-	[ -n "$(find "$APT_DIR/lists" -name '*_Packages*' -print -quit)" ] ||
+	[ -n "$(find "$APT_DIR/lists" -name "*_$index*" -print -quit)" ] ||
 		die "no network? no package list of $* could be read: $(grep -m1 -E '^(E|W|Err)' "$APT_DIR/log")"
 }
 
-# apt_fetch PACKAGE VERSION SHA256 FILE: downloads to FILE; SHA256 may be empty
-apt_fetch()
+# apt_setup SUITE...: reads the package lists of these suites
+apt_setup()
 {
-	local package=$1 version=$2 want=$3 file=$4 dir got
+	apt_lists deb Packages "$@"
+}
+
+# apt_setup_source SUITE...: the same for source packages
+apt_setup_source()
+{
+	apt_lists deb-src Sources "$@"
+}
+
+# apt_served PACKAGE: the versions that the suites have, the newest first
+apt_served()
+{
+	apt-cache -o Dir::Etc::sourcelist="$APT_DIR/sources.list" \
+		-o Dir::Etc::sourceparts=- -o Dir::Etc::preferencesparts=- \
+		-o Dir::State::lists="$APT_DIR/lists" \
+		-o Dir::Cache="$APT_DIR/cache" -o APT::Architecture=amd64 \
+		madison "$1" 2>/dev/null | awk -F' *[|] *' '{ print $2 }'
+}
+
+# apt_download WHAT GLOB SHA256 FILE COMMAND...: runs apt_private with the command, and
+# what it downloads that matches GLOB becomes FILE; SHA256 may be empty
+apt_download()
+{
+	local what=$1 glob=$2 want=$3 file=$4 dir got
+	shift 4
 	dir=$(mktemp -d "$CACHE/fetch.XXXXXX") || die "cannot write to $CACHE"
-	if ! (cd "$dir" && apt_private download "$package=$version") >"$APT_DIR/log" 2>&1; then
+	if ! (cd "$dir" && apt_private "$@") >"$APT_DIR/log" 2>&1; then
 		rm -rf "$dir"
-		die "cannot download $package $version: $(grep -m1 -E '^(E|W|Err)' "$APT_DIR/log")"
+		die "cannot download $what: $(grep -m1 -E '^(E|W|Err)' "$APT_DIR/log")"
 	fi
-	got=$(sha256_of "$dir"/*.deb)
+	# shellcheck disable=SC2086 # a pattern
+	got=$(sha256_of "$dir"/$glob)
 	if [ -n "$want" ] && [ "$got" != "$want" ]; then
 		rm -rf "$dir"
-		die "$package $version has the wrong checksum: $got, not $want"
+		die "$what has the wrong checksum: $got, not $want"
 	fi
-	mv "$dir"/*.deb "$file" || { rm -rf "$dir"; die "cannot write $file"; }
+	# shellcheck disable=SC2086
+	mv "$dir"/$glob "$file" || { rm -rf "$dir"; die "cannot write $file"; }
 	rm -rf "$dir"
+}
+
+# apt_fetch PACKAGE VERSION SHA256 FILE: downloads a package to FILE
+apt_fetch()
+{
+	apt_download "$1 $2" '*.deb' "$3" "$4" download "$1=$2"
+}
+
+# apt_fetch_source PACKAGE VERSION SHA256 FILE: downloads the upstream archive of a
+# source package to FILE
+apt_fetch_source()
+{
+	apt_download "$1 $2" '*.orig.tar.?z' "$3" "$4" source --download-only "$1=$2"
 }

@@ -10,16 +10,6 @@
 . "$TOP/scripts/apt-private.sh"
 . "${IOU_BPF_BASE_ENV:-$TOP/scripts/base.env}"
 
-# The newest 7.3.y that is served, if it is not the pinned one
-served_version()
-{
-	apt-cache -o Dir::Etc::sourcelist="$APT_DIR/sources.list" \
-		-o Dir::Etc::sourceparts=- -o Dir::Etc::preferencesparts=- \
-		-o Dir::State::lists="$APT_DIR/lists" \
-		-o Dir::Cache="$APT_DIR/cache" -o APT::Architecture=amd64 \
-		madison "$BASE_PACKAGE" 2>/dev/null | awk -F' *[|] *' '{ print $2 }'
-}
-
 fetch()
 {
 	local deb=$CACHE/$BASE_PACKAGE.deb versions
@@ -29,7 +19,7 @@ fetch()
 	fi
 	say "fetching $BASE_PACKAGE $BASE_VERSION"
 	apt_setup "$BASE_SUITE"
-	versions=$(served_version)
+	versions=$(apt_served "$BASE_PACKAGE")
 	if ! grep -qxF "$BASE_VERSION" <<<"$versions"; then
 		[ -n "$versions" ] || die "$BASE_SUITE serves no $BASE_PACKAGE"
 		BASE_VERSION=$(head -n 1 <<<"$versions")
