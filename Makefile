@@ -39,6 +39,10 @@ check: series kernel	## demo and all tests, on a kernel with lock debugging and 
 check-fault: kernel	## when memory runs out, at each place in turn: an errno, no hang, no leak
 	@$(S)/check-fault.sh
 
+liburing: kernel	## fetch liburing, apply the patches in liburing/, build, and run their tests
+	@$(S)/liburing.sh
+	@$(S)/check.sh liburing_test
+
 mutants: kernel		## do the tests fail when the kernel is wrong? [TESTS="a_test b_test"]
 	@$(S)/mutants.py $(TESTS)
 
@@ -88,5 +92,5 @@ distclean: clean	## remove the cache as well: downloads, kernel trees, objects
 	@$(S)/distclean.sh
 
 .PHONY: help deps base series tree refresh kernel shell demo check check-fault \
-	mutants fuzz fuzz-replay fuzz-min fuzz-mutants bench bench-record \
+	liburing mutants fuzz fuzz-replay fuzz-min fuzz-mutants bench bench-record \
 	bench-profile bench-compare check-scripts lint bisect clean distclean

@@ -20,7 +20,7 @@ COPIES = {'include/uapi/linux/bpf.h': 'tools'}
 MOVED = {'Kconfig.patch': 'io_uring/Kconfig'}
 # what of the repository is no part of the series, apart from hidden files at
 # its top and what editors leave
-_OTHER = re.compile(r'\.|(Makefile|README|COPYING|LICENSE.*)$|(build|scripts)/|'
+_OTHER = re.compile(r'\.|(Makefile|README|COPYING|LICENSE.*)$|(build|liburing|scripts)/|'
                     r'(.*/)?__pycache__/|.*(~|\.swp|\.orig|\.rej)$')
 
 

@@ -136,7 +136,7 @@ class Form(Case):
 
     def test_no_part_of_the_series(self):
         for rel in ('README', 'LICENSE', '.hidden', '.ci/run', 'scripts/x.py',
-                    'build/x', 'io_uring/bpf.c~', 'a/__pycache__/x'):
+                    'build/x', 'liburing/1.patch', 'io_uring/bpf.c~', 'a/__pycache__/x'):
             self.put(rel, 'x\n')
         self.assertNotIn('WARNING', self.good('export.py'))
         self.assertEqual(len(git(self.tree, 'ls-tree', '-r', '--name-only',

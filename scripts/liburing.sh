@@ -1,0 +1,139 @@
+#!/usr/bin/env bash
+# usage: scripts/liburing.sh [fetch]
+#
+# Downloads liburing, applies the patches in liburing/ with git am, builds the result
+# with libc and without, and puts the tests of the patches beside the selftests, as
+# liburing_test. Needs what scripts/selftests.sh has built. With "fetch", only the
+# download.
+#
+# Exit status 77, and nothing to test, if no liburing that the patches fit can be had.
+
+. "$(dirname "$0")/lib.sh"
+. "$TOP/scripts/apt-private.sh"
+. "${IOU_BPF_BASE_ENV:-$TOP/scripts/base.env}"
+. "$TOP/scripts/liburinglib.sh"
+
+archive=$CACHE/liburing.tar.gz
+log=$BUILD/log/liburing
+
+# skip TEXT
+skip()
+{
+	say "WARNING: liburing is not tested: $*"
+	exit 77
+}
+
+versions()
+{
+	grep . <<<"$LIBURING_VERSIONS"
+}
+
+# fetch_from ANY SUITE VERSION SHA256: this version, or with ANY a newer one
+fetch_from()
+{
+	local any=$1 suite=$2 version=$3 sha=$4 served
+	apt_setup_source "$suite"
+	served=$(apt_served liburing)
+	if ! grep -qxF "$version" <<<"$served"; then
+		[ -n "$served" ] && [ -n "$any" ] || die "$suite has no liburing $version"
+		version=$(head -n 1 <<<"$served") sha=
+		say "WARNING: $suite has liburing $version now, against which the patches were not tested"
+	fi
+	say "fetching liburing $version from $suite"
+	apt_fetch_source liburing "$version" "$sha" "$archive"
+}
+
+# The first version that is pinned and served, else whatever is there.
+fetch()
+{
+	local have any suite version sha
+	have=$(sha256_of "$archive" 2>/dev/null || true)
+	! versions | cut -f3 | grep -qxF "${have:-none}" || return 0
+	for any in '' any; do
+		while read -r suite version sha; do
+			# it dies if that fails
+			if (fetch_from "$any" "$suite" "$version" "$sha") </dev/null 2>"$log-fetch"; then
+				cat "$log-fetch" >&2
+				return
+			fi
+		done < <(versions)
+	done
+	skip "$(sed -n 's/^.*error:[^ ]* //p' "$log-fetch")"
+}
+
+# the source as a commit, and the patches on top
+apply()
+{
+	local dir=$LIBURING/source
+	export GIT_COMMITTER_NAME='io_uring BPF' GIT_COMMITTER_EMAIL=series@localhost
+	export GIT_AUTHOR_NAME=$GIT_COMMITTER_NAME GIT_AUTHOR_EMAIL=$GIT_COMMITTER_EMAIL
+	mkdir -p "$dir" &&
+		tar -xf "$archive" -C "$dir" --strip-components=1 &&
+		git -C "$dir" init -q -b upstream &&
+		git -C "$dir" add -A -f &&
+		git -C "$dir" commit -q -m 'liburing, as released' &&
+		git -C "$dir" am --committer-date-is-author-date "$TOP"/liburing/0*.patch
+}
+
+# example FOLDER: that of io_uring_bpf(7), compiled as the page says
+example()
+{
+	local dir=$1/example
+	mkdir "$dir"
+	awk '	/^\.EX/ { shown = 1; file = ""; next }
+		/^\.EE/ { shown = 0 }
+		!shown { next }
+		/^\/\* [a-z.]+ \*\/$/ { file = $2 }
+		file { gsub(/\\\\/, "\\"); gsub(/\\-/, "-"); print >(dir "/" file) }
+	' dir="$dir" "$1/man/io_uring_bpf.7"
+	cd "$dir" &&
+		with_toolchain clang -g -O2 -mcpu=v3 --target=bpf -fms-extensions \
+			-Wno-microsoft-anon-tag -c size.bpf.c &&
+		gcc -O2 -Wall -Wextra -Werror -I../src/include size.c ../src/liburing.a \
+			-o size
+}
+
+# build NAME CONFIGURE_OPTION...
+build()
+{
+	local dir=$LIBURING/$1
+	quiet "$log-$1" liburing_unpack "$dir" &&
+	(quiet "$log-$1" liburing_configure "$dir" "${@:2}") &&
+	quiet "$log-$1" liburing_make "$dir/src" \
+		CFLAGS='-O3 -Wall -Wextra -Werror -fno-stack-protector' &&
+	quiet "$log-$1" liburing_make "$dir/test" bpf-attach.t bpf_flow.tt &&
+	(quiet "$log-$1" example "$dir") ||
+		die "liburing ($1) does not build, see ${log#"$TOP/"}-$1"
+}
+
+# what a build depends on
+build_id()
+{
+	cat "$archive" "$TOP"/liburing/0*.patch "$TOP/scripts/liburing.sh" "$TOP/scripts/liburinglib.sh" \
+		"$KTOOLS/libbpf/libbpf.a" | sha256sum
+}
+
+main()
+{
+	local id tests=$BUILD/kselftest/io_uring_bpf
+	mkdir -p "$BUILD/log"
+	lock liburing
+	rm -f "$tests/liburing_test"
+	fetch
+	[ "${1:-}" != fetch ] || return 0
+	[ -d "$tests" ] && [ -d "$KTOOLS" ] || die "there are no selftests, run: make kernel"
+	id=$(build_id)
+	if [ "$(cat "$LIBURING/stamp" 2>/dev/null)" != "$id" ]; then
+		say "building liburing with our patches, log in ${log#"$TOP/"}-*"
+		rm -rf "$LIBURING"
+		liburing_toolchain
+		apply >"$log-am" 2>&1 ||
+			skip "$(grep -m1 'Patch failed' "$log-am" || tail -n 1 "$log-am")"
+		build libc --use-libc
+		build nolibc
+		echo "$id" >"$LIBURING/stamp"
+	fi
+	cp "$TOP/liburing/test/run.sh" "$tests/liburing_test"
+}
+
+main "$@"

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-2.0
+"""liburing.sh: which version it takes, without a network; and what the patches hold."""
+import glob
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+from fixture import ENV, SCRIPTS, write
+
+TOP = os.path.dirname(SCRIPTS)
+# the newest version of a suite is in a file of its name; none, no suite
+APT_GET = '''#!/bin/sh
+for a; do
+	case $a in
+	Dir::State::lists=*) lists=${a#*=} ;;
+	Dir::Etc::sourcelist=*) list=${a#*=} ;;
+	esac
+done
+suite=$(sed 's/.* \\([a-z]*\\) main/\\1/' "$list")
+case " $* " in
+*" update "*)
+	[ -e "$FAKE/$suite" ] || { echo "E: no route to $suite"; exit 100; }
+	cp "$FAKE/$suite" "$lists/x_Sources"
+	;;
+*" source "*)
+	echo liburing >liburing_1.orig.tar.gz.asc
+	cp "$FAKE/tar" liburing_1.orig.tar.gz
+	;;
+esac
+'''
+APT_CACHE = '''#!/bin/sh
+for a; do
+	case $a in Dir::State::lists=*) lists=${a#*=} ;; esac
+done
+sed 's/^/liburing | /; s/$/ | x/' "$lists/x_Sources"
+'''
+
+
+def sha256(text):
+    """Checksum of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Fetch(unittest.TestCase):
+    """Version 1-1 is pinned, in the suites new and old."""
+
+    def setUp(self):
+        self.tmp = tempfile.mkdtemp(prefix='iou-bpf-test.')
+        self.addCleanup(shutil.rmtree, self.tmp, True)
+        self.fake = os.path.join(self.tmp, 'fake')
+        write(self.fake, {'apt-get': APT_GET, 'apt-cache': APT_CACHE, 'tar': 'good'})
+        for name in 'apt-get', 'apt-cache':
+            os.chmod(os.path.join(self.fake, name), 0o755)
+        write(self.tmp, {'base.env': "LIBURING_VERSIONS='\nnew\t1-1\t%s\nold\t1-1\t%s\n'\n"
+                         % ((sha256('good'),) * 2)})
+
+    def fetch(self, status=0):
+        """Runs it; what it says."""
+        env = dict(ENV, IOU_BPF_CACHE=self.tmp + '/cache', FAKE=self.fake,
+                   IOU_BPF_TREE='test-liburing', IOU_BPF_MIRROR='http://mirror.invalid',
+                   IOU_BPF_BASE_ENV=self.tmp + '/base.env',
+                   PATH=self.fake + ':' + os.environ['PATH'])
+        self.addCleanup(shutil.rmtree, os.path.join(TOP, 'build/test-liburing'), True)
+        r = subprocess.run([os.path.join(SCRIPTS, 'liburing.sh'), 'fetch'], env=env,
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.assertEqual(r.returncode, status, r.stdout.decode())
+        return r.stdout.decode()
+
+    def got(self):
+        """Contents of what was fetched."""
+        with open(self.tmp + '/cache/liburing.tar.gz', encoding='utf-8') as f:
+            return f.read()
+
+    def test_pinned(self):
+        write(self.fake, {'new': '1-1\n'})
+        self.assertNotIn('WARNING', self.fetch())
+        self.assertEqual(self.got(), 'good')
+
+    def test_cached(self):
+        write(self.tmp, {'cache/liburing.tar.gz': 'good'})
+        self.assertEqual(self.fetch(), '')
+
+    def test_second_suite(self):
+        write(self.fake, {'old': '1-1\n'})
+        self.assertIn('from old', self.fetch())
+
+    def test_pinned_in_second_suite(self):
+        """A newer version of the first suite is not what is wanted."""
+        write(self.fake, {'new': '2-1\n', 'old': '1-1\n', 'tar': 'good'})
+        self.assertNotIn('WARNING', self.fetch())
+        self.assertEqual(self.got(), 'good')
+
+    def test_newer(self):
+        write(self.fake, {'new': '2-1\n', 'tar': 'newer'})
+        self.assertIn('WARNING: new has liburing 2-1 now', self.fetch())
+        self.assertEqual(self.got(), 'newer')
+
+    def test_checksum(self):
+        write(self.fake, {'new': '1-1\n', 'old': '1-1\n', 'tar': 'bad'})
+        self.assertIn('not tested: liburing 1-1 has the wrong checksum', self.fetch(77))
+
+    def test_offline(self):
+        self.assertIn('not tested: cannot read the package lists of old: E: no route',
+                      self.fetch(77))
+
+
+class Patches(unittest.TestCase):
+    """The files in liburing/."""
+
+    def test_header(self):
+        """It is a copy of the kernel's, so it has the same additions."""
+        with open(glob.glob(TOP + '/liburing/0002-*.patch')[0], encoding='utf-8') as f:
+            sync = set(re.findall(r'^\+(?!\+)(.*)$', f.read(), re.M))
+        for name in 'io_uring.h', 'io_uring/query.h':
+            with open('%s/include/uapi/linux/%s.patch' % (TOP, name), encoding='utf-8') as f:
+                added = set(re.findall(r'^\+(?!\+)(.*)$', f.read(), re.M))
+            self.assertEqual(added - sync, set(), name)
+
+    def test_messages(self):
+        for name in glob.glob(TOP + '/liburing/0*.patch'):
+            with open(name, encoding='utf-8') as f:
+                message = f.read().split('\n---\n')[0]
+            self.assertLess(max(len(l) for l in message.splitlines()), 80, name)
