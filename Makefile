@@ -39,6 +39,9 @@ check: series kernel	## demo and all tests, on a kernel with lock debugging and 
 check-fault: kernel	## when memory runs out, at each place in turn: an errno, no hang, no leak
 	@$(S)/check-fault.sh
 
+check-long: kernel	## what takes hours: all of liburing's tests, and again with a program on each ring
+	@$(S)/liburing-all.sh
+
 liburing: kernel	## fetch liburing, apply the patches in liburing/, build, and run their tests
 	@$(S)/liburing.sh
 	@$(S)/check.sh liburing_test
@@ -92,5 +95,5 @@ distclean: clean	## remove the cache as well: downloads, kernel trees, objects
 	@$(S)/distclean.sh
 
 .PHONY: help deps base series tree refresh kernel shell demo check check-fault \
-	liburing mutants fuzz fuzz-replay fuzz-min fuzz-mutants bench bench-record \
+	check-long liburing mutants fuzz fuzz-replay fuzz-min fuzz-mutants bench bench-record \
 	bench-profile bench-compare check-scripts lint bisect clean distclean
