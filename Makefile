@@ -49,15 +49,15 @@ liburing: kernel	## fetch liburing, apply the patches in liburing/, build, and r
 mutants: kernel		## do the tests fail when the kernel is wrong? [TESTS="a_test b_test"]
 	@$(S)/mutants.py $(TESTS)
 
-fuzz: kernel		## random programs on random rings [TIME=20m] [SEED=N] [MODE=...] [MASKS=all|none|...]
-	@$(S)/fuzz.py run TIME="$(TIME)" SEED="$(SEED)" MODE="$(MODE)" MASKS="$(MASKS)"
+fuzz: kernel		## random programs on random rings [TIME=20m] [SEED=N] [MODE=...]
+	@$(S)/fuzz.py run TIME="$(TIME)" SEED="$(SEED)" MODE="$(MODE)"
 
-fuzz-replay: kernel	## one case again, and as plain requests: SEED=NAME [CONTROL=1] [TRIES=N] [MASKS=...]
+fuzz-replay: kernel	## one case again, and as plain requests: SEED=NAME [CONTROL=1] [TRIES=N]
 	@$(S)/fuzz.py replay SEED="$(SEED)" CONTROL="$(CONTROL)" TRIES="$(TRIES)" \
-		MODE="$(MODE)" MASKS="$(MASKS)"
+		MODE="$(MODE)"
 
-fuzz-min: kernel	## make a case that fails smaller: SEED=NAME [MASKS=...]
-	@$(S)/fuzz.py min SEED="$(SEED)" MODE="$(MODE)" MASKS="$(MASKS)"
+fuzz-min: kernel	## make a case that fails smaller: SEED=NAME
+	@$(S)/fuzz.py min SEED="$(SEED)" MODE="$(MODE)"
 
 fuzz-mutants: kernel	## does the fuzzer notice when the kernel is wrong? [TIME=60m] [MUTANTS="a b"]
 	@$(S)/fuzz-mutants.py TIME="$(TIME)" SEED="$(SEED)" MUTANTS="$(MUTANTS)"

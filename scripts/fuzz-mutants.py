@@ -54,7 +54,7 @@ class Share:
 
     def plan(self, name):
         """Return the run with this fault."""
-        command = 'env IOU_FUZZ_STOP=1 ./iou_fuzz --time %d --seed %d --masks all --out %s' % (
+        command = 'env IOU_FUZZ_STOP=1 ./iou_fuzz --time %d --seed %d --out %s' % (
             self.seconds, self.seed, self.guest.in_guest(name))
         return guest.Plan(name, name, self.seconds, command, self.numbers.get(name, 0))
 

@@ -1,12 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""usage: scripts/fuzz.py run [TIME=20m] [SEED=NUMBER] [MODE=WORD,...] [MASKS=WORD,...]
-       scripts/fuzz.py replay SEED=NAME [CONTROL=1] [TRIES=N] [MODE=] [MASKS=]
-       scripts/fuzz.py min SEED=NAME [MODE=] [MASKS=]
+"""usage: scripts/fuzz.py run [TIME=20m] [SEED=NUMBER] [MODE=WORD,...]
+       scripts/fuzz.py replay SEED=NAME [CONTROL=1] [TRIES=N] [MODE=]
+       scripts/fuzz.py min SEED=NAME [MODE=]
 
 Runs random programs on random rings in guests, with the fuzzer of
-tools/testing/selftests/io_uring_bpf/fuzz. By default, cases avoid all known faults.
-With MASKS=none they avoid no fault, with MASKS=NAME,... only the named faults.
+tools/testing/selftests/io_uring_bpf/fuzz.
 
 run: fuzz for TIME, such as 90s, 20m or 4h, including reboots of guests that die or
 hang. Guest N begins with seed SEED + (N - 1) * 1000000000. Prints the failures, a
@@ -31,9 +30,9 @@ import time
 from fuzzlib import coverage, found, guest, options, share
 from serieslib.util import Error, run, say
 
-NAMES = {'run': ('TIME', 'SEED', 'MODE', 'MASKS'),
-         'replay': ('SEED', 'CONTROL', 'TRIES', 'MODE', 'MASKS'),
-         'min': ('SEED', 'MODE', 'MASKS')}
+NAMES = {'run': ('TIME', 'SEED', 'MODE'),
+         'replay': ('SEED', 'CONTROL', 'TRIES', 'MODE'),
+         'min': ('SEED', 'MODE')}
 # seconds: limit of runs of unknown duration; a hang is detected much earlier
 LONG = 4 * 3600
 # consecutive boots without progress that end a minimisation
@@ -47,12 +46,12 @@ def clear(folder):
 
 def common(opts):
     """Return the arguments of the fuzzer that a case depends on."""
-    return options.words(opts, mode='MODE', masks='MASKS')
+    return options.words(opts, mode='MODE')
 
 
 def replay_command(opts):
     """Return a function from a case to the command that replays the case."""
-    more = ''.join(' %s=%s' % (k, opts[k]) for k in ('MODE', 'MASKS') if opts[k])
+    more = ' MODE=' + opts['MODE'] if opts['MODE'] else ''
     return lambda case: 'make fuzz-replay SEED=%s%s' % (case, more)
 
 

@@ -150,13 +150,13 @@ class Options(unittest.TestCase):
                          [options.spell(x) for x in (9, 60, 3665)])
 
     def test_words(self):
-        opts = options.parse(['SEED=', 'MASKS=a,b', 'MODE='], ('SEED', 'MASKS', 'MODE'))
-        self.assertEqual(['--masks', 'a,b'],
-                         options.words(opts, masks='MASKS', mode='MODE'))
+        opts = options.parse(['SEED=', 'MODE=a,b', 'TIME='], ('SEED', 'MODE', 'TIME'))
+        self.assertEqual(['--mode', 'a,b'],
+                         options.words(opts, mode='MODE', time='TIME'))
         with self.assertRaises(Error):
             options.parse(['SEDE=1'], ('SEED',))
         with self.assertRaises(Error):
-            options.words({'MASKS': 'a;b'}, masks='MASKS')
+            options.words({'MODE': 'a;b'}, mode='MODE')
 
 
 class Share(Folder):
@@ -164,7 +164,7 @@ class Share(Folder):
 
     def share(self, *boots, seconds=30, nr=1):
         self.boots('fuzz%d' % nr, *boots)
-        s = share.Share(nr, seconds, 100, ['--masks', 'none'])
+        s = share.Share(nr, seconds, 100, ['--mode', 'sqpoll'])
         s.run()
         return s
 
@@ -175,7 +175,7 @@ class Share(Folder):
         s = self.share({'files': stats(rounds=7), 'rc': 0})
         self.assertEqual((7, []), (s.all_rounds(), s.found))
         self.assertEqual('./iou_fuzz --time 30 --seed 100 --out /tmp/iou-bpf-build/fuzz/1 '
-                         '--gcov --masks none', self.get('fuzz1.plan1').split(' ', 4)[4].strip())
+                         '--gcov --mode sqpoll', self.get('fuzz1.plan1').split(' ', 4)[4].strip())
         self.assertEqual(1, self.nr_boots('fuzz1'))
 
     def test_seeds_of_second_guest(self):
@@ -281,13 +281,13 @@ class Found(unittest.TestCase):
                 found.Failure('5', 'leak', '3 files', 40, ''),
                 found.Failure('7', 'leak', 'memory', 50, ''),
                 found.Failure('-', 'splat', 'BUG: x', 60, 'build/log/c.1')]
-        replay = fuzz.replay_command({'MODE': '', 'MASKS': 'none'})
+        replay = fuzz.replay_command({'MODE': 'sqpoll'})
         self.assertEqual([
             'leak: 3',
             '  2 x 3 files', '    first in 5, after 40 rounds',
-            '    make fuzz-replay SEED=5 MASKS=none',
+            '    make fuzz-replay SEED=5 MODE=sqpoll',
             '  1 x memory', '    first in 7, after 50 rounds',
-            '    make fuzz-replay SEED=7 MASKS=none',
+            '    make fuzz-replay SEED=7 MODE=sqpoll',
             'splat: 1',
             '  1 x BUG: x', '    first in -, after 60 rounds, see build/log/c.1',
             'fuzz: 99 rounds, 4 failures'], found.summary(made, 99, replay))
@@ -422,7 +422,7 @@ class Mutants(Folder):
             'not ok 3 - c # not found in 8 rounds, 60 s',
             'fuzz-mutants: 2 of 3 found']), self.report(names[1:], results))
         self.assertIn('a a 11 63 env IOU_FUZZ_STOP=1 ./iou_fuzz --time 60 --seed 1 '
-                      '--masks all --out /tmp/iou-bpf-build/fuzz-mutants/1/a\n',
+                      '--out /tmp/iou-bpf-build/fuzz-mutants/1/a\n',
                       self.get('fuzz-mutants1.plan1'))
         self.assertEqual('c', self.get('fuzz-mutants1.plan2').split()[0])
 
