@@ -1,0 +1,245 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# iou-patterns: what it loads, pins, prints and refuses, and its use without privileges
+
+cd "$(dirname "$0")" || exit 1
+example=./pattern.py
+[ -x $example ] || example=../../../io_uring/pattern.py
+completion=./iou-patterns.bash-completion
+[ -e $completion ] || completion=../../../io_uring/iou-patterns/iou-patterns.bash-completion
+pins=/run/iou-patterns
+nr=0 failed=0
+
+# check NAME COMMAND...: a test that the command succeeds
+check()
+{
+	name=$1
+	shift
+	nr=$((nr + 1))
+	if "$@" >"$tmp/out" 2>&1; then
+		echo "ok $nr $name"
+	else
+		sed 's/^/# /' "$tmp/out"
+		echo "not ok $nr $name"
+		failed=1
+	fi
+}
+
+tool()
+{
+	./iou-patterns --dir patterns "$@"
+}
+
+# nobody COMMAND...: as a user without privileges
+nobody()
+{
+	setpriv --reuid 65534 --regid 65534 --clear-groups "$@"
+}
+
+# fails STATUS TEXT COMMAND...: the command fails with this status and message
+fails()
+{
+	status=$1 text=$2
+	shift 2
+	"$@" >"$tmp/stdout" 2>"$tmp/stderr"
+	rc=$?
+	cat "$tmp/stderr"
+	echo "status $rc of $*, expected $status"
+	[ $rc = "$status" ] && grep -q "$text" "$tmp/stderr"
+}
+
+# prog_id NAME: of the program that is loaded
+prog_id()
+{
+	tool list | awk -v name="$1" '$1 == name { print $2 }'
+}
+
+loads()
+{
+	tool unload --all
+	tool load read_full copy && tool list && [ "$(tool list | wc -l)" = 2 ] &&
+		[ "$(stat -c %a:%u $pins/copy)" = 444:0 ] &&
+		tool load --all --replace && [ "$(tool list | wc -l)" = 17 ] &&
+		[ "$(stat -c %a:%u $pins/count_map)" = 600:0 ] &&
+		# no pin that was being made is left
+		[ "$(find $pins -type f | wc -l)" = 18 ]
+}
+
+replaces()
+{
+	before=$(prog_id copy)
+	fails 1 'copy: is loaded already' tool load copy &&
+		[ "$(prog_id copy)" = "$before" ] && tool load --replace copy &&
+		[ "$(prog_id copy)" -gt "$before" ] && [ "$(stat -c %a $pins/copy)" = 444 ]
+}
+
+unloads()
+{
+	tool unload join count && [ ! -e $pins/join ] && [ ! -e $pins/count_map ] &&
+		[ "$(tool list | wc -l)" = 15 ] &&
+		fails 1 'join: No such file' tool unload join copy &&
+		[ ! -e $pins/copy ] && tool load join count copy
+}
+
+checks()
+{
+	tool check copy read_full && tool check --quick && nobody ./iou-patterns check --quick &&
+		fails 1 'nothere.bpf.o' tool check nothere read_full &&
+		fails 4 'read_full' nobody ./iou-patterns --dir patterns check read_full
+}
+
+# Also on a kernel that mitigates speculation, where the verifier is stricter then
+loads_with_cap_bpf()
+{
+	setpriv --bounding-set=-all,+bpf ./iou-patterns --dir patterns check
+}
+
+# What is no pattern: maps, and global variables, are refused.
+rejects()
+{
+	mkdir -p "$tmp/dir" && cp patterns/count.bpf.o "$tmp/dir/other.bpf.o" &&
+		fails 1 'no program other' ./iou-patterns --dir "$tmp/dir" check other &&
+		LC_ALL=C sed 's/count_map/other_map/g' patterns/count.bpf.o \
+			>"$tmp/dir/count.bpf.o" &&
+		fails 1 'users would share: other_map' ./iou-patterns --dir "$tmp/dir" \
+			check count &&
+		echo rubbish >"$tmp/dir/rubbish.bpf.o" &&
+		fails 1 rubbish ./iou-patterns --dir "$tmp/dir" check &&
+		fails 1 'No such file' ./iou-patterns --dir "$tmp/none" load --all
+}
+
+usage()
+{
+	for args in '' load unload show nonsense 'load --all copy' 'list copy' \
+		'load ../copy' 'load .copy' 'load COPY' 'load abcdefghijklmnop' '--nonsense'; do
+		# shellcheck disable=SC2086 # words
+		fails 2 . tool $args || return 1
+	done
+	tool --help && tool --version
+}
+
+# A folder for the pins that others can write to, or that is none of a bpffs
+refuses_folder()
+{
+	dir=$tmp/pins
+	mkdir -p "$dir" || return 1
+	fails 1 'no bpffs' tool --pin-dir "$dir" load copy || return 1
+	mount -t bpf -o mode=0777 bpf "$dir" || return 1
+	fails 1 'others can write' tool --pin-dir "$dir" load copy
+	rc=$?
+	chmod 755 "$dir" && tool --pin-dir "$dir" load copy && [ $rc = 0 ] &&
+		chown 65534 "$dir" && fails 1 'others can write' tool --pin-dir "$dir" load join
+	rc=$?
+	umount "$dir"
+	return $rc
+}
+
+lists_for_everybody()
+{
+	nobody ./iou-patterns list && [ "$(nobody ./iou-patterns list | wc -l)" = 17 ] &&
+		nobody ./iou-patterns --dir patterns show copy forward &&
+		fails 4 'count_map' nobody ./iou-patterns counts &&
+		fails 4 . nobody ./iou-patterns --dir patterns load --replace copy &&
+		fails 4 . nobody ./iou-patterns unload copy
+}
+
+# The documentation of each pattern is complete.
+documents()
+{
+	# shellcheck disable=SC2046 # words
+	tool show $(tool list | awk '{ print $1 }') >"$tmp/show" || return 1
+	for word in 'kind: ' 'arguments:' 'errors:' '  EINVAL' 'result: ' 'wins when: ' \
+		'loses when: ' 'loaded: id'; do
+		nr_found=$(grep -c "^$word" "$tmp/show")
+		echo "$nr_found of $word"
+		[ "$nr_found" = 17 ] || return 1
+	done
+}
+
+# JSON, and that the sizes in the header are those of the documentation
+json()
+{
+	tool -j show copy join >"$tmp/json" && tool -p list >"$tmp/list" &&
+		tool -j list --available >"$tmp/available" || return 1
+	# shellcheck disable=SC2046 # words
+	tool -j show $(tool list | awk '{ print $1 }') >"$tmp/all" || return 1
+	python3 - "$tmp" <<'END'
+import json, re, sys
+copy, join = json.load(open(sys.argv[1] + "/json"))
+assert copy["name"] == "copy" and copy["loaded"] and copy["kind"] == "flow"
+assert copy["type"] == "iouring" and copy["nr_map_ids"] == 0 and copy["uid"] == 0
+assert copy["pinned"] == "/run/iou-patterns/copy" and len(copy["tag"]) == 16
+assert copy["flow_size"] == 8 and join["flow_size"] == 0
+assert [a["name"] for a in copy["arguments"]] == ["in", "out", "buf", "off", "len",
+                                                  "block", "depth"]
+assert "EINVAL" in [e["name"] for e in copy["errors"]]
+assert len(json.load(open(sys.argv[1] + "/list"))) == 17
+assert len(json.load(open(sys.argv[1] + "/available"))) == 17
+sizes = {p["name"]: p["flow_size"] for p in json.load(open(sys.argv[1] + "/all"))
+         if p["flow_size"]}
+assert sizes == {"append": 8, "copy": 8, "forward": 56, "recv_file": 16, "send_file": 8}
+END
+}
+
+# The example in Python, with more files than it can read
+python()
+{
+	echo one >"$tmp/1" && printf 'two\nlines\n' >"$tmp/2" && chmod 644 "$tmp/1" "$tmp/2" &&
+		echo secret >"$tmp/3" && chmod 600 "$tmp/3" || return 1
+	nobody $example "$tmp/1" "$tmp/2" >"$tmp/text" && cat "$tmp/text" &&
+		grep -q "^4 bytes, 1 lines: $tmp/1$" "$tmp/text" &&
+		grep -q "^10 bytes, 2 lines: $tmp/2$" "$tmp/text" &&
+		fails 1 'Permission denied' nobody $example "$tmp/1" "$tmp/3" "$tmp/2" &&
+		fails 1 'No such file' nobody $example "$tmp/none"
+}
+
+# What the patterns have counted
+counts()
+{
+	tool counts >"$tmp/counts" && tool -j counts | python3 -m json.tool
+}
+
+words()
+{
+	bash -c '
+		. '"$completion"'
+		PATH=$PWD:$PATH
+		COMP_WORDS=(iou-patterns --dir patterns "$@" "") COMP_CWORD=$((3 + $#))
+		_iou_patterns
+		echo ${COMPREPLY[*]}' bash "$@"
+}
+
+completes()
+{
+	words load; words unload
+	words load | grep -q -- '--all --replace append copy count' &&
+		words unload | grep -q -- '--all append copy' &&
+		words | grep -q '^load unload list show' && words list | grep -q -- --available
+}
+
+[ "$(id -u)" = 0 ] || { echo "1..0 # SKIP needs root, to load programs"; exit 4; }
+tmp=$(mktemp -d) || exit 1
+chmod 755 "$tmp"
+trap 'rm -rf "$tmp"' EXIT
+./iou-patterns check --quick 2>/dev/null ||
+	{ echo "1..0 # SKIP no IORING_OP_BPF"; exit 4; }
+[ -d $pins ] || mkdir -m 755 $pins
+[ "$(stat -f -c %T $pins)" = bpf_fs ] ||
+	mount -t bpf -o mode=0755,nosuid,nodev,noexec bpf $pins
+echo TAP version 13
+echo 1..14
+check load loads
+check replace replaces
+check unload unloads
+check check checks
+check check_with_cap_bpf loads_with_cap_bpf
+check rejected_objects rejects
+check usage usage
+check folder_of_others refuses_folder
+check list_for_everybody lists_for_everybody
+check documentation documents
+check json json
+check python python
+check counts counts
+check completion completes
+exit $failed
