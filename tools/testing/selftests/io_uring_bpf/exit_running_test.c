@@ -13,7 +13,8 @@ IOU_LOAD_ONCE(exit);
 #define MANY		4096
 /* for a slow program, whose flows take seconds in an emulator */
 #define HEAVY		1024
-#define KILL_MS		1000
+/* an emulated CPU that others use as well takes up to a second for it */
+#define KILL_MS		2000
 
 FIXTURE(running) {
 	struct exit *skel;

@@ -17,7 +17,7 @@ FIXTURE(pattern_file) {
 	int link;
 };
 
-IOU_MODE_VARIANTS(pattern_file);
+IOU_RING_VARIANTS(pattern_file);
 
 FIXTURE_SETUP(pattern_file)
 {

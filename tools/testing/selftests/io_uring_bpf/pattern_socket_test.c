@@ -21,7 +21,7 @@ FIXTURE(pattern_socket) {
 	int link;
 };
 
-IOU_MODE_VARIANTS(pattern_socket);
+IOU_RING_VARIANTS(pattern_socket);
 
 /* Connect two TCP sockets. Return 0 or an error. */
 static int tcp_pair(int *fds)

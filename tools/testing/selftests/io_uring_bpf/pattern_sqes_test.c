@@ -20,7 +20,7 @@ FIXTURE(pattern_sqes) {
 	int link;
 };
 
-IOU_MODE_VARIANTS(pattern_sqes);
+IOU_RING_VARIANTS(pattern_sqes);
 
 FIXTURE_SETUP(pattern_sqes)
 {

@@ -13,7 +13,7 @@ FIXTURE(pattern_watch) {
 	int counts;	/* the map, which root has opened */
 };
 
-IOU_MODE_VARIANTS(pattern_watch);
+IOU_RING_VARIANTS(pattern_watch);
 
 FIXTURE_SETUP(pattern_watch)
 {
