@@ -34,18 +34,17 @@ _Static_assert(IOU_PATTERN_LINK_CREATE == (int)BPF_LINK_CREATE, "command");
 _Static_assert(IOU_PATTERN_RDONLY == (int)BPF_F_RDONLY, "flag of the pin");
 _Static_assert(IOU_PATTERN_BPF_FS == BPF_FS_MAGIC, "file system");
 
-/* Mount a bpffs with @mode, unless there is one. Return 0 or an error. */
-static inline int pattern_mount(const char *dir, const char *mode)
+/* Mount a bpffs, unless there is one, and set its mode. Return 0 or an error. */
+static inline int pattern_mount(const char *dir, mode_t mode)
 {
 	struct statfs fs;
 
 	if (mkdir(dir, 0755) && errno != EEXIST)
 		return -errno;
-	if (!statfs(dir, &fs) && fs.f_type == BPF_FS_MAGIC)
-		return mount("bpf", dir, NULL, MS_REMOUNT, mode) ? -errno : 0;
-	if (mount("bpf", dir, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, mode))
+	if ((statfs(dir, &fs) || fs.f_type != BPF_FS_MAGIC) &&
+	    mount("bpf", dir, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL))
 		return -errno;
-	return 0;
+	return chmod(dir, mode) ? -errno : 0;
 }
 
 static inline int pattern_write(const char *path, const char *text)
@@ -66,8 +65,8 @@ static inline void __attribute__((constructor)) pattern_load(void)
 {
 	if (iou_unsupported())
 		return;
-	pattern_loaded = pattern_mount(IOU_PATTERNS_DIR, "mode=0755") ?:
-			 pattern_mount("/sys/fs/bpf", "mode=0700");
+	pattern_loaded = pattern_mount(IOU_PATTERNS_DIR, 0755) ?:
+			 pattern_mount("/sys/fs/bpf", 0700);
 	/* refused if it is 1, which is as strict */
 	pattern_write(SYSCTL, "2");
 	if (!pattern_loaded)
