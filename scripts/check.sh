@@ -46,12 +46,14 @@ guest()
 	local n=$1 results=$BUILD/results/$1 try rc
 	shift
 	mkdir -p "$results"
+	# not on the command line of the kernel, which has 2048 bytes
+	printf '%s\n' "$@" >"$results/tests"
 	for try in 1 2; do
 		rc=0
 		"$TOP/scripts/boot.sh" "$BUILD/disk$n.img" "$BUILD/log/console$n" \
 			"${IOU_BPF_BOOT_TIMEOUT:-3600}" ${IOU_BPF_LEAKS:+--append kmemleak=on} -- \
 			"$TOP/scripts/guest.sh" "$GUEST_BUILD/results/$n" \
-			"$BUILD/kselftest/io_uring_bpf" "$*" || rc=$?
+			"$BUILD/kselftest/io_uring_bpf" || rc=$?
 		grep -q 'cannot find script I/O ports' "$BUILD/log/console$n" || break
 		say "guest $n has not come up, try $try"
 	done

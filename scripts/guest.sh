@@ -1,14 +1,13 @@
 #!/usr/bin/env bash
-# usage: scripts/guest.sh RESULTS PROGRAM_DIR [TEST...]
+# usage: scripts/guest.sh RESULTS PROGRAM_DIR
 #
-# Runs in the guest. Runs the test programs one by one, each with a time limit
-# and a note in the kernel log, so that a complaint of the kernel can be laid
-# at the door of one. Output and exit status of test T go to RESULTS/T.tap and
-# RESULTS/T.rc.
+# Runs in the guest. Runs the test programs that RESULTS/tests names, a line each,
+# one by one, each with a time limit and a note in the kernel log, so that a
+# complaint of the kernel can be laid at the door of one. Output and exit status of
+# test T go to RESULTS/T.tap and RESULTS/T.rc.
 
 results=$1
 dir=$2
-shift 2
 . "$(dirname "$(realpath "$0")")/guestlib.sh"
 
 # if the kernel looks for lost memory: from here on, and what it has found. It
@@ -36,7 +35,8 @@ leaks()
 early_complaints
 
 cd "$dir" || exit 1
-for t in "$@"; do
+mapfile -t tests <"$results/tests"
+for t in "${tests[@]}"; do
 	echo "selftest: running $t" >/dev/kmsg
 	SECONDS=0
 	"$session" "$limit" "$results/$t.tap" "./$t"
