@@ -18,6 +18,24 @@
 /* the group: a list, a ring, or a ring whose buffers are consumed in parts */
 enum give_kind { GIVE_LIST, GIVE_RING, GIVE_INC };
 
+/*
+ * Make the buffers, which are a registered buffer as well, and a page for a ring of them,
+ * and load the program.
+ */
+#define GIVE_SETUP(self) do {						\
+	struct iovec __iov;						\
+									\
+	self->area = mmap(NULL, 2 * 4096, PROT_READ | PROT_WRITE,	\
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);		\
+	ASSERT_NE(MAP_FAILED, self->area);				\
+	self->br = (void *)(self->area + 4096);				\
+	__iov = (struct iovec){ self->area, GIVE_BUFS * GIVE_LEN };	\
+	ASSERT_EQ(0, io_uring_register_buffers(&self->ring, &__iov, 1));\
+	self->skel = give_get();					\
+	ASSERT_NE(NULL, self->skel);					\
+	self->skel->bss->area = (unsigned long)self->area;		\
+} while (0)
+
 /* Set up an empty ring of buffers, with the entries in @br. */
 static inline int give_register(struct io_uring *ring, struct io_uring_buf_ring *br,
 				unsigned int flags)

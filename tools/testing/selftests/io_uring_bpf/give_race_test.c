@@ -36,21 +36,11 @@ IOU_LOAD_ONCE(give);
 
 FIXTURE_SETUP(race)
 {
-	struct iovec iov;
-
 	IOU_REQUIRE();
 	ASSERT_EQ(0, iou_ring_init(&self->ring, 0));
 	/* a message is received as a whole, and alone */
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_SEQPACKET, 0, self->pair));
-	self->area = mmap(NULL, 2 * 4096, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, self->area);
-	self->br = (void *)(self->area + 4096);
-	iov = (struct iovec){ self->area, GIVE_BUFS * GIVE_LEN };
-	ASSERT_EQ(0, io_uring_register_buffers(&self->ring, &iov, 1));
-	self->skel = give_get();
-	ASSERT_NE(NULL, self->skel);
-	self->skel->bss->area = (unsigned long)self->area;
+	GIVE_SETUP(self);
 	give_prep_recv(&self->skel->bss->sqes[0], self->pair[0], CHILD);
 	self->skel->bss->nr_sqes = 1;
 	ASSERT_EQ(0, give_register(&self->ring, self->br, variant->flags));

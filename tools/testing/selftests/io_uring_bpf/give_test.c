@@ -35,21 +35,11 @@ IOU_LOAD_ONCE(give);
 
 FIXTURE_SETUP(give)
 {
-	struct iovec iov;
-
 	IOU_REQUIRE();
 	ASSERT_EQ(0, iou_ring_init(&self->ring, variant->setup));
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, self->pair));
 	ASSERT_EQ(0, pipe(self->pipe));
-	self->area = mmap(NULL, 2 * 4096, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, self->area);
-	self->br = (void *)(self->area + 4096);
-	iov = (struct iovec){ self->area, GIVE_BUFS * GIVE_LEN };
-	ASSERT_EQ(0, io_uring_register_buffers(&self->ring, &iov, 1));
-	self->skel = give_get();
-	ASSERT_NE(NULL, self->skel);
-	self->skel->bss->area = (unsigned long)self->area;
+	GIVE_SETUP(self);
 }
 
 FIXTURE_TEARDOWN(give)
