@@ -55,9 +55,8 @@ int first_of(struct bpf_io_uring_ctx *ctx)
 	if (ctx->event != BPF_IO_URING_COMPLETE)
 		return BPF_IO_URING_DEFAULT;
 	err = pattern_store_res(ctx, s->buf, s->array);
-	/* a file that was opened too late is in the array, and needs no CQE */
 	if (iou_is_ending(ctx))
-		return err ? BPF_IO_URING_DEFAULT : BPF_IO_URING_DROP;
+		return pattern_late_verdict(err);
 	if (err)
 		return iou_end(ctx, err);
 	if (ctx->res >= 0)

@@ -68,9 +68,8 @@ int join(struct bpf_io_uring_ctx *ctx)
 		return pattern_verdict(ctx, ctx->res);
 	/* also those that were cancelled because of the limit */
 	err = pattern_store_res(ctx, s->buf, s->array);
-	/* a file that was opened too late is in the array, and needs no CQE */
 	if (iou_is_ending(ctx))
-		return err ? BPF_IO_URING_DEFAULT : BPF_IO_URING_DROP;
+		return pattern_late_verdict(err);
 	if (ctx->res < 0)
 		err = ctx->res;
 	else

@@ -59,9 +59,8 @@ int keep_n(struct bpf_io_uring_ctx *ctx)
 	if (ctx->event != BPF_IO_URING_COMPLETE)
 		return BPF_IO_URING_DEFAULT;
 	err = pattern_store_res(ctx, s->buf, s->array);
-	/* a file that was opened too late is in the array, and needs no CQE */
 	if (iou_is_ending(ctx))
-		return err ? BPF_IO_URING_DEFAULT : BPF_IO_URING_DROP;
+		return pattern_late_verdict(err);
 	if (ctx->res >= 0)
 		s->succeeded++;
 	if (!err && s->next < s->nr)

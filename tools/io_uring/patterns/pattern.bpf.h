@@ -115,4 +115,14 @@ static __always_inline int pattern_store_res(struct bpf_io_uring_ctx *ctx, __u32
 	return bpf_io_uring_buf_write(ctx, buf, off, &res, sizeof(res));
 }
 
+/*
+ * Return the verdict for a child that completes after the end of the flow. @err is what
+ * pattern_store_res() has returned: a file that was opened too late is in the array, and
+ * needs no CQE.
+ */
+static __always_inline int pattern_late_verdict(int err)
+{
+	return err ? BPF_IO_URING_DEFAULT : BPF_IO_URING_DROP;
+}
+
 #endif
