@@ -47,7 +47,7 @@ int pin_check_dir(void)
 }
 
 /*
- * Pin @fd under another name and with its final mode, and rename the pin: nobody sees
+ * Pin @fd under another name and with its final mode, and rename the pin: no user sees
  * a pin with another mode, or no pin while the old one is replaced.
  */
 static int pin_fd(const char *name, int fd, mode_t mode)
