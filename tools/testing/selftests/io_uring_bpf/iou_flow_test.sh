@@ -5,35 +5,15 @@
 cd "$(dirname "$0")" || exit 1
 flow=./iou-flow.py
 [ -x $flow ] || flow=../../../io_uring/iou-flow.py
+# -S: the standard library is all that is needed, and others' modules take time
+flow="python3 -S $flow"
 sample=iou_flow_sample.txt
-tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
-nr=0
+. ./check.sh
 
-# check NAME COMMAND...: a test that the command succeeds
-check()
+# prints_only_an_error STATUS TEXT COMMAND...: it fails, with nothing on its output
+prints_only_an_error()
 {
-	name=$1
-	shift
-	nr=$((nr + 1))
-	if "$@" >"$tmp/out" 2>&1; then
-		echo "ok $nr $name"
-	else
-		sed 's/^/# /' "$tmp/out"
-		echo "not ok $nr $name"
-		failed=1
-	fi
-}
-
-# fails STATUS TEXT COMMAND...: the command fails with this status and message
-fails()
-{
-	status=$1 text=$2
-	shift 2
-	"$@" >"$tmp/stdout" 2>"$tmp/stderr"
-	rc=$?
-	cat "$tmp/stderr"
-	[ $rc = "$status" ] && grep -q "$text" "$tmp/stderr" && [ ! -s "$tmp/stdout" ]
+	fails "$@" && [ ! -s "$tmp/stdout" ]
 }
 
 # count NUMBER PATTERN FILE
@@ -103,35 +83,29 @@ xml.dom.minidom.parse(sys.argv[1])' "$svg" || return
 refuses()
 {
 	echo "# nothing" >"$tmp/empty"
-	fails 1 'no event of io_uring' $flow draw "$tmp/empty" &&
-		fails 1 'No such file' $flow list "$tmp/none" &&
-		fails 1 'no flow 4' $flow show -f 4 $sample &&
-		fails 1 '5 requests only' $flow draw -f 1 -c 6-9 $sample &&
-		fails 2 'no range' $flow draw -c 3 $sample &&
-		fails 2 'usage' $flow &&
-		fails 1 'what is to be recorded' $flow record
+	prints_only_an_error 1 'no event of io_uring' $flow draw "$tmp/empty" &&
+		prints_only_an_error 1 'No such file' $flow list "$tmp/none" &&
+		prints_only_an_error 1 'no flow 4' $flow show -f 4 $sample &&
+		prints_only_an_error 1 '5 requests only' $flow draw -f 1 -c 6-9 $sample &&
+		prints_only_an_error 2 'no range' $flow draw -c 3 $sample &&
+		prints_only_an_error 2 'usage' $flow &&
+		prints_only_an_error 1 'what is to be recorded' $flow record
 }
 
-# another test has flows; its result does not matter here, but its status is kept
+# another test has flows; the status of the command is kept
 records()
 {
-	$flow record -o "$tmp/rec" -- ./end_test >/dev/null
-	rc=$?
-	./end_test >/dev/null
-	[ $rc = $? ] || return
+	$flow record -o "$tmp/rec" -- sh -c './end_test -t data_in_place >&2; exit 3'
+	[ $? = 3 ] || return
 	$flow list "$tmp/rec" >"$tmp/list" && cat "$tmp/list" &&
 		grep -q '(complete)$' "$tmp/list" &&
 		$flow draw -o "$tmp/rec.svg" "$tmp/rec" &&
 		grep -q 'class="child"' "$tmp/rec.svg" &&
-		fails 127 'No such file' $flow record -o "$tmp/rec" -- ./no_such_command
+		prints_only_an_error 127 'No such file' $flow record -o "$tmp/rec" -- ./no_such_command
 }
 
-if ! python3 -c '' 2>/dev/null; then
-	echo "1..0 # SKIP no python3"
-	exit 4
-fi
-echo TAP version 13
-echo 1..8
+python3 -c '' 2>/dev/null || skip_all no python3
+plan 8
 check a_list lists
 check the_runs_of_a_flow shows
 check a_picture draws
@@ -142,8 +116,7 @@ check errors refuses
 if [ -d /sys/kernel/tracing/events/io_uring/io_uring_bpf_run ] && [ -x end_test ]; then
 	check a_recording records
 else
-	nr=$((nr + 1))
-	echo "ok $nr a_recording # SKIP no tracepoints"
+	ktap_test_skip "a_recording: no tracepoints"
 fi
 check xml is_xml
-exit ${failed:-0}
+ktap_finished

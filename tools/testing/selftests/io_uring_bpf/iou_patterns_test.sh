@@ -8,22 +8,8 @@ example=./pattern.py
 completion=./iou-patterns.bash-completion
 [ -e $completion ] || completion=../../../io_uring/iou-patterns/iou-patterns.bash-completion
 pins=/run/iou-patterns
-nr=0 failed=0
-
-# check NAME COMMAND...: a test that the command succeeds
-check()
-{
-	name=$1
-	shift
-	nr=$((nr + 1))
-	if "$@" >"$tmp/out" 2>&1; then
-		echo "ok $nr $name"
-	else
-		sed 's/^/# /' "$tmp/out"
-		echo "not ok $nr $name"
-		failed=1
-	fi
-}
+. ./check.sh
+chmod 755 "$tmp"
 
 tool()
 {
@@ -34,18 +20,6 @@ tool()
 nobody()
 {
 	setpriv --reuid 65534 --regid 65534 --clear-groups "$@"
-}
-
-# fails STATUS TEXT COMMAND...: the command fails with this status and message
-fails()
-{
-	status=$1 text=$2
-	shift 2
-	"$@" >"$tmp/stdout" 2>"$tmp/stderr"
-	rc=$?
-	cat "$tmp/stderr"
-	echo "status $rc of $*, expected $status"
-	[ $rc = "$status" ] && grep -q "$text" "$tmp/stderr"
 }
 
 # prog_id NAME: of the program that is loaded
@@ -217,17 +191,12 @@ completes()
 		words | grep -q '^load unload list show' && words list | grep -q -- --available
 }
 
-[ "$(id -u)" = 0 ] || { echo "1..0 # SKIP needs root, to load programs"; exit 4; }
-tmp=$(mktemp -d) || exit 1
-chmod 755 "$tmp"
-trap 'rm -rf "$tmp"' EXIT
-./iou-patterns check --quick 2>/dev/null ||
-	{ echo "1..0 # SKIP no IORING_OP_BPF"; exit 4; }
+[ "$(id -u)" = 0 ] || skip_all needs root, to load programs
+./iou-patterns check --quick 2>/dev/null || skip_all no IORING_OP_BPF
 [ -d $pins ] || mkdir -m 755 $pins
 [ "$(stat -f -c %T $pins)" = bpf_fs ] ||
 	mount -t bpf -o mode=0755,nosuid,nodev,noexec bpf $pins
-echo TAP version 13
-echo 1..14
+plan 14
 check load loads
 check replace replaces
 check unload unloads
@@ -242,4 +211,4 @@ check json json
 check python python
 check counts counts
 check completion completes
-exit $failed
+ktap_finished
