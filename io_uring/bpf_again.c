@@ -6,7 +6,6 @@
  * checked and do not change. A reissue sets only offset, address and length, and
  * resets the request to its state before the issue.
  */
-#include <linux/audit.h>
 #include <linux/cred.h>
 #include <linux/file.h>
 #include <linux/btf.h>
@@ -33,6 +32,7 @@
 				  (IO_BPF_AGAIN_KEEP &				\
 				   ~(REQ_F_CREDS | REQ_F_FORCE_ASYNC)))
 
+/* all have ->audit_skip */
 const struct io_bpf_again_def io_bpf_again_defs[IORING_OP_LAST] = {
 	[IORING_OP_NOP]		= { io_nop_again, io_nop },
 	[IORING_OP_READ]	= { io_read_again, io_read },
@@ -174,12 +174,11 @@ static __always_inline bool io_bpf_again_is_plain(struct io_kiocb *req)
 	return io_bpf_again_defs[req->opcode].prep &&
 	       !(req->bpf_id & ~(U16_MAX | IO_BPF_ID_ASYNC)) &&
 	       (req->file || !io_issue_defs[req->opcode].needs_file) &&
-	       !(req->ctx->flags & IORING_SETUP_IOPOLL) && !req->ctx->bpf_filters &&
-	       !audit_context();
+	       !(req->ctx->flags & IORING_SETUP_IOPOLL) && !req->ctx->bpf_filters;
 }
 
-/* Stage the reissue of a child that is not plain, or return why it is refused. */
-static noinline int io_bpf_again_slow(struct io_bpf_ring *br, struct io_kiocb *flow)
+/* Return 0 if the completed child can be reissued, or why not. */
+static int io_bpf_may_reissue(struct io_bpf_ring *br, struct io_kiocb *flow)
 {
 	struct io_kiocb *req = br->run.req;
 
@@ -196,6 +195,16 @@ static noinline int io_bpf_again_slow(struct io_bpf_ring *br, struct io_kiocb *f
 	if ((req->bpf_id & IO_BPF_ID_REFUSED) ||
 	    (!req->file && io_issue_defs[req->opcode].needs_file))
 		return -EINVAL;
+	return 0;
+}
+
+/* Stage the reissue of a child that is not plain, or return why it is refused. */
+static noinline int io_bpf_again_slow(struct io_bpf_ring *br, struct io_kiocb *flow)
+{
+	int ret = io_bpf_may_reissue(br, flow);
+
+	if (ret)
+		return io_bpf_refused(flow, "bpf_io_uring_again", ret);
 	br->run.again = IO_BPF_AGAIN_SLOW;
 	return 0;
 }
@@ -237,22 +246,21 @@ __bpf_kfunc int bpf_io_uring_again(struct bpf_io_uring_ctx *ctx, u64 off,
 {
 	struct io_kiocb *flow = io_bpf_ctx_to_flow(ctx);
 	struct io_bpf_ring *br = flow->ctx->bpf_ring;
-	int ret;
 
-	if (unlikely((flow->bpf_flow.flags & IO_BPF_F_ENDING) || br->run.again ||
-		     !(ctx->flags & BPF_IO_URING_F_CHILD) ||
-		     !io_bpf_again_is_plain(br->run.req))) {
-		ret = io_bpf_again_slow(br, flow);
-		if (ret)
-			return io_bpf_refused(flow, __func__, ret);
-	} else {
-		br->run.again = IO_BPF_AGAIN_PLAIN;
+	/* what an earlier call has staged remains */
+	if (likely(!br->run.again)) {
+		/* ->prep() of the opcode checks these */
+		br->run.again_off = off;
+		br->run.again_addr = addr;
+		br->run.again_len = len;
+		if (likely(!(flow->bpf_flow.flags & IO_BPF_F_ENDING) &&
+			   (ctx->flags & BPF_IO_URING_F_CHILD) &&
+			   io_bpf_again_is_plain(br->run.req))) {
+			br->run.again = IO_BPF_AGAIN_PLAIN;
+			return 0;
+		}
 	}
-	/* ->prep() of the opcode checks these */
-	br->run.again_off = off;
-	br->run.again_addr = addr;
-	br->run.again_len = len;
-	return 0;
+	return io_bpf_again_slow(br, flow);
 }
 
 __bpf_kfunc_end_defs();

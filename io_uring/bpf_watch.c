@@ -109,15 +109,14 @@ struct io_bpf_watcher *io_bpf_find_watcher(struct io_bpf_ring *br, struct io_kio
 /* Only the task that has submitted @req runs a program for it, and only once. */
 static __always_inline bool io_bpf_may_watch(struct io_bpf_ring *br, struct io_kiocb *req)
 {
-	return likely(req->tctx == br->tctx && !(req->flags & REQ_F_REISSUE) &&
+	return likely(req->tctx == br->tctx && !(req->flags & (REQ_F_BPF | REQ_F_REISSUE)) &&
 		      !(req->cqe.flags & IORING_CQE_F_NOTIF));
 }
 
 static __always_inline void io_bpf_watch_fill(struct bpf_io_uring_ctx *bctx,
-					      const struct io_kiocb *req, u8 event)
+					      const struct io_kiocb *req)
 {
 	memcpy(bctx, &req->cqe, sizeof(req->cqe));
-	bctx->event = event;
 	bctx->opcode = req->opcode;
 }
 
@@ -127,7 +126,8 @@ static u32 io_bpf_watch_run(struct io_bpf_ring *br, struct io_kiocb *req,
 {
 	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(&br->watch);
 
-	io_bpf_watch_fill(bctx, req, event);
+	io_bpf_watch_fill(bctx, req);
+	bctx->event = event;
 	if (!w->plain)
 		memset(bctx->state, 0, sizeof(bctx->state));
 	br->run.watcher = w;
@@ -238,16 +238,17 @@ struct io_wq_work_node *io_bpf_watch_plain(struct io_bpf_ring *br,
 	lockdep_assert_held(&br->ctx->uring_lock);
 
 	br->run.asked = 0;
+	bctx->event = BPF_IO_URING_COMPLETE;
 	rcu_read_lock_dont_migrate();
 	do {
 		req = container_of(node, struct io_kiocb, comp_list);
-		if ((req->flags & REQ_F_BPF) || !io_bpf_may_watch(br, req))
+		if (!io_bpf_may_watch(br, req))
 			break;
 		w = __io_bpf_find_watcher(br, req);
 		if (w) {
 			if (!w->plain)
 				break;
-			io_bpf_watch_fill(bctx, req, BPF_IO_URING_COMPLETE);
+			io_bpf_watch_fill(bctx, req);
 			br->run.req = req;
 			br->run.watcher = w;
 			w->nr_runs++;
