@@ -39,7 +39,12 @@ check: series kernel	## demo and all tests, on a kernel with lock debugging and 
 check-fault: kernel	## when memory runs out, at each place in turn: an errno, no hang, no leak
 	@$(S)/check-fault.sh
 
-check-long: kernel	## what takes hours: all of liburing's tests, and again with a program on each ring
+check-long: kernel	## what takes hours: the applications, and all of liburing's tests twice
+	@$(S)/deps.sh long
+	@IOU_LONG=1 IOU_BPF_BOOT_TIMEOUT=20000 $(S)/check.sh \
+		lookup_lmdb_test lookup_lmdb_bad_test lookup_sqlite_test lookup_sqlite_bad_test \
+		iou_log_test.py iou_proxy_test.py iou_proxy_apps_test.py
+	@$(S)/log-kill.sh
 	@$(S)/liburing-all.sh
 
 liburing: kernel	## fetch liburing, apply the patches in liburing/, build, and run their tests

@@ -174,6 +174,8 @@ struct io_bpf_watcher {
 	struct io_bpf_match	match;
 	/* see io_bpf_is_plain() */
 	bool			plain;
+	/* no program watches in a later slot */
+	bool			last;
 	u64			nr_runs;
 };
 

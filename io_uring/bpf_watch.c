@@ -63,7 +63,8 @@ bool io_bpf_is_plain(const struct bpf_prog *prog)
 void io_bpf_set_watcher(struct io_bpf_ring *br, u32 slot, struct bpf_prog *prog,
 			const struct io_bpf_match *match)
 {
-	unsigned int op;
+	unsigned int op, i = ARRAY_SIZE(br->watchers);
+	bool last = true;
 
 	lockdep_assert_held(&br->ctx->uring_lock);
 
@@ -76,6 +77,10 @@ void io_bpf_set_watcher(struct io_bpf_ring *br, u32 slot, struct bpf_prog *prog,
 	};
 	for (op = 0; op < IORING_OP_LAST; op++)
 		br->first_watcher[op] = io_bpf_next_watcher(br, br->watchers, op);
+	while (i--) {
+		br->watchers[i].last = last;
+		last &= !br->watchers[i].prog;
+	}
 	if (mem_is_zero(br->first_watcher, sizeof(br->first_watcher)))
 		br->ctx->int_flags &= ~IO_RING_F_BPF_MATCH;
 	else
@@ -220,6 +225,13 @@ void io_bpf_watch(struct io_bpf_ring *br, struct io_kiocb *req)
 		io_bpf_run_watcher(br, req, watcher, BPF_IO_URING_COMPLETE);
 }
 
+/* Return true if the run of @w has requested nothing but a next program, without one. */
+static bool io_bpf_next_is_none(struct io_bpf_ring *br, const struct io_bpf_watcher *w,
+				u32 verdict)
+{
+	return w->last && verdict == BPF_IO_URING_NEXT && !br->run.asked;
+}
+
 /*
  * Run plain watching programs for the completions from @node on, as many as one RCU
  * section is good for, and advance the cursor over them. Return the first entry of
@@ -255,7 +267,8 @@ struct io_wq_work_node *io_bpf_watch_plain(struct io_bpf_ring *br,
 			verdict = bpf_prog_run(w->prog, bctx);
 			if (trace_io_uring_bpf_run_enabled())
 				io_bpf_trace_run(br, &br->watch, verdict);
-			if (unlikely(verdict != BPF_IO_URING_DEFAULT || br->run.asked)) {
+			if (unlikely(verdict != BPF_IO_URING_DEFAULT || br->run.asked) &&
+			    !io_bpf_next_is_none(br, w, verdict)) {
 				br->run.acted = true;
 				br->run.verdict = verdict;
 				break;

@@ -51,7 +51,8 @@ count()
 			"--repeat $repeats" "--repeat $repeats --scaling"
 	done
 	$PYTHON "$py/merge.py" "$BENCH"
-	$PYTHON "$py/table.py" "$BENCH" >"$BENCH/table.txt" || rc=$?
+	$PYTHON "$py/patterns.py" "$BENCH" >"$BENCH/table.txt"
+	$PYTHON "$py/table.py" "$BENCH" >>"$BENCH/table.txt" || rc=$?
 	cat "$BENCH/table.txt"
 	$PYTHON "$py/plot.py" "$BENCH"
 	time_bench

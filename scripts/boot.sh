@@ -2,7 +2,8 @@
 # usage: scripts/boot.sh DISK CONSOLE LIMIT [VNG OPTION...] -- COMMAND
 #
 # Runs a command in a guest, as vm_run of scripts/vm.sh does, with an empty ext4
-# file system on /dev/vda. DISK is the image of the disk, which is removed at the
+# file system on /dev/vda, and an empty disk of NVMe that tests may overwrite, with
+# queues that are polled. DISK is the image of the first disk; both are removed at the
 # end. CONSOLE is the log of the console, LIMIT the time limit in seconds. Output
 # of the command goes to stderr. Exit status: that of vm_run.
 
@@ -11,7 +12,11 @@
 
 disk=$1 console=$2 seconds=$3
 shift 3
-trap 'rm -f "$disk"' EXIT
+trap 'rm -f "$disk" "$disk.nvme"' EXIT
+truncate -s 256M "$disk.nvme"
 "$TOP/scripts/disk.sh" "$disk"
 vm_run "$seconds" "$console" \
-	--qemu-opts="-drive file=$disk,format=raw,if=virtio,cache=unsafe" "$@" >&2
+	--qemu-opts="-drive file=$disk,format=raw,if=virtio,cache=unsafe" \
+	--qemu-opts="-drive file=$disk.nvme,format=raw,if=none,id=nvme,cache=unsafe" \
+	--qemu-opts="-device nvme,serial=iou-bpf,drive=nvme,max_ioqpairs=4" \
+	--append nvme.poll_queues=1 "$@" >&2

@@ -5,7 +5,8 @@
 # selftests, the kernel tree's own tests that touch what the series touches,
 # and the demonstration. With names, only those selftests. The kernel has lock
 # debugging and KASAN on, and any complaint in its log is a failure. If it looks
-# for lost memory as well, then that must not be ours.
+# for lost memory as well, then that must not be ours. With IOU_LONG=1, the tests of
+# the applications use more keys, connections and crashes, and may take hours.
 # Last line: "N passed, N failed".
 
 . "$(dirname "$0")/lib.sh"
@@ -52,6 +53,7 @@ guest()
 		rc=0
 		"$TOP/scripts/boot.sh" "$BUILD/disk$n.img" "$BUILD/log/console$n" \
 			"${IOU_BPF_BOOT_TIMEOUT:-3600}" ${IOU_BPF_LEAKS:+--append kmemleak=on} -- \
+			${IOU_LONG:+env IOU_LONG="$IOU_LONG" IOU_BPF_TEST_TIMEOUT=7200} \
 			"$TOP/scripts/guest.sh" "$GUEST_BUILD/results/$n" \
 			"$BUILD/kselftest/io_uring_bpf" || rc=$?
 		grep -q 'cannot find script I/O ports' "$BUILD/log/console$n" || break

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# usage: scripts/deps.sh [bench | lint]
+# usage: scripts/deps.sh [bench | lint | long]
 #
 # Installs what building and booting the kernel takes: packages of the
 # machine's own Debian (12 or 13), and virtme-ng into the cache, as Debian 12
 # has none. Ends at once if everything is there. For the benchmark, with what
-# draws its plots and makes its XFS, and for "make lint" with Sphinx.
+# draws its plots and makes its XFS, for "make lint" with Sphinx, and for "make
+# check-long" with servers, which Debian starts when it installs them.
 
 . "$(dirname "$0")/lib.sh"
 . "$TOP/scripts/apt-private.sh"
@@ -15,7 +16,9 @@ PACKAGES=(
 	gcc make ccache flex bison bc libelf-dev libssl-dev libdw-dev
 	zlib1g-dev libzstd-dev pahole kmod cpio rsync xz-utils git patch
 	# BPF programs, bpftool and the tests
-	clang-19 llvm-19 liburing-dev libcap-dev pkg-config liblmdb0
+	clang-19 llvm-19 liburing-dev libcap-dev pkg-config
+	# what the applications work with
+	liblmdb0 lmdb-utils libsqlite3-0 sqlite3 curl apache2-utils iperf3
 	# the guest; virtme-ng wants the python3 packages and udev
 	qemu-system-x86 udev e2fsprogs busybox-static
 	python3 python3-argcomplete python3-requests python3-pkg-resources
@@ -25,6 +28,7 @@ PACKAGES=(
 
 [ "${1:-}" != bench ] || PACKAGES+=(python3-matplotlib xfsprogs)
 [ "${1:-}" != lint ] || PACKAGES+=(python3-sphinx python3-yaml)
+[ "${1:-}" != long ] || PACKAGES+=(nginx-light haproxy wrk)
 
 missing()
 {

@@ -8,6 +8,10 @@ limit=${IOU_BPF_TEST_TIMEOUT:-600}
 export TMPDIR=/run/iou-bpf BPFTOOL="$dir/bpftool"
 mkdir -p "$TMPDIR"
 mount -t ext4 /dev/vda "$TMPDIR" || { echo 'no disk' >"$results/error"; exit 1; }
+# a disk that tests may overwrite, see scripts/boot.sh
+if grep -qs iou-bpf /sys/block/nvme0n1/device/serial; then
+	export IOU_LOOKUP_DEVICE=/dev/nvme0n1
+fi
 # what is printed belongs to the tests, the kernel's own goes to the console
 ulimit -c 0
 

@@ -45,6 +45,7 @@ tools()
 		die "tools/io_uring does not build, see ${log#"$TOP/"}-tools"
 	rm -rf "$BUILD/tools-$config"
 	cp -r "$dir/build/bin" "$BUILD/tools-$config"
+	[ ! -d "$dir/build/patterns" ] || cp -r "$dir/build/patterns" "$BUILD/tools-$config"
 }
 
 selftests()

@@ -2,8 +2,9 @@
 # sourced after lib.sh and vm.sh.
 
 BENCH=$BUILD/bench
-# the guest program, in the folder of builds
+# the guest program, and what it loads, in the folder of builds
 BENCH_PROGRAM=tools-bench/iou_bench
+BENCH_PATTERNS=tools-bench/patterns
 
 # The interface for plugins that this QEMU has: see bench/qemu_api.h.
 plugin_api()
@@ -53,7 +54,8 @@ guest_script()
 	echo "sleep 3"
 	echo "echo selftest: running bench >/dev/kmsg"
 	for options; do
-		printf '%s &&\n' "$GUEST_BUILD/$BENCH_PROGRAM --output /run/rows --dir /run/bench \$xfs $options 2>>$out.err"
+		printf '%s &&\n' "$GUEST_BUILD/$BENCH_PROGRAM --output /run/rows --dir /run/bench \$xfs \
+			--patterns $GUEST_BUILD/$BENCH_PATTERNS $options 2>>$out.err"
 	done
 	echo "true"
 	echo "echo \$? >$out.status"

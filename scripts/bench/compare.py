@@ -19,7 +19,7 @@ import sys
 
 from rows import KERNELS, KEYS, Error, key, label, steady
 
-EVENTS = ('enters', 'cqes', 'runs', 'iowq')
+EVENTS = ('enters', 'cqes', 'runs', 'iowq', 'syscalls')
 INSN_PERCENT, INSN_MORE, PROGRAM_PERCENT = 1, 3, 2
 RED, YELLOW, OFF = '\033[31m', '\033[33m', '\033[0m'
 FAIL, WARN, SAME = 'behind', 'more', ''

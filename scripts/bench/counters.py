@@ -5,6 +5,7 @@
 # has renamed (name.isra.0) counts as well.
 COUNTERS = {
     'enters': ('__x64_sys_io_uring_enter',),
+    'syscalls': ('do_syscall_64',),
     'iowq': ('io_queue_iowq',),
     'taskwork': ('__io_run_local_work', 'tctx_task_work_run'),
     'switches': ('__switch_to',),

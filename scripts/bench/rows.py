@@ -11,6 +11,10 @@ KERNELS = ('base', 'patched')
 # work for io-wq per operation
 IOWQ = 0.01
 
+# workloads of patterns, which the table of their own has, and their arms
+PATTERN = 'pattern-'
+PATTERN_ARMS = ('pattern', 'liburing', 'syscalls')
+
 
 class Error(Exception):
     """What the user is told."""
@@ -24,7 +28,19 @@ def key(row):
 def steady(row):
     """Does the row come out the same each time? Not if io-wq does the work, or if
     it waits for syncs: what happens there depends on who comes first."""
-    return row['iowq'] < IOWQ and row['workload'].split('-')[0] != 'append'
+    return row['iowq'] < IOWQ and 'append' not in row['workload'].split('-')
+
+
+def is_pattern(row):
+    """Is it about a pattern?"""
+    return row['workload'].startswith(PATTERN)
+
+
+def losses(found):
+    """{workload: arms that take fewer instructions than its pattern}"""
+    insn = {(r['workload'], r['arm']): r['insn'] for r in found if is_pattern(r)}
+    return {w: [a for a in PATTERN_ARMS if insn.get((w, a), least) < least]
+            for (w, arm), least in insn.items() if arm == 'pattern'}
 
 
 def label(row):

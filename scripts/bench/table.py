@@ -11,7 +11,7 @@ import os
 import sys
 
 from bars import NOISE_MORE, NOISE_PERCENT, above, all_bars
-from rows import steady
+from rows import is_pattern, steady
 
 WIDTHS = (18, 9, 9, 9, 9, 9, 8, 7, 7)
 
@@ -147,7 +147,7 @@ def main():
         return 2
     folder = sys.argv[1]
     results, scaling = load(folder, 'results.json'), load(folder, 'scaling.json')
-    patched = [r for r in results if r['kernel'] == 'patched']
+    patched = [r for r in results if r['kernel'] == 'patched' and not is_pattern(r)]
     base = {(r['workload'], name(r)): r for r in results if r['kernel'] == 'base'}
     recorded = load(os.path.dirname(os.path.abspath(__file__)), 'recorded.json')
     costs(patched)

@@ -2,8 +2,8 @@
 """Tables of figures in the cover letter and in documents.
 
 The figures are those that "make bench-record" has kept. A table begins with the
-word "instructions" or "overhead" and the names of its columns, and ends with an
-empty line:
+word "instructions", "overhead", "system calls" or "CQEs" and the names of its columns,
+and ends with an empty line:
 
     instructions      nop  read64
     flow              299     972
@@ -11,10 +11,12 @@ empty line:
 
 Rows are arms and columns are workloads, or the other way round. A figure ends
 where the name of its column does, and is "n/a" where nothing is recorded. The
-overhead is what the kernel with the series takes more than the one without it.
+overhead is what the kernel with the series takes more than the one without it. The
+column "loses-to" has the arms that take fewer instructions than the arm "pattern".
 """
 import functools
 import json
+import math
 import os
 import re
 
@@ -22,27 +24,45 @@ from .util import TOP, Error, fail_if
 
 RECORDED = 'scripts/bench/recorded.json'
 NONE = 'n/a'
-_HEAD = re.compile(r' *(instructions|overhead) {2,}\S')
+# what is told of a row of the kernel with the series: its name there, and the format
+_KINDS = {'instructions': ('insn', '%.0f'), 'system calls': ('syscalls', '%.3g'),
+          'CQEs': ('cqes', '%.3g')}
+_HEAD = re.compile(r' *(overhead|%s) {2,}(?=\S)' % '|'.join(_KINDS))
+_WORD = re.compile(r'\S+')
+_LOSES = 'loses-to'
 
 
 @functools.cache
 def _recorded():
-    """{(kernel, workload, arm): instructions}, and the same by arm and workload."""
+    """{(kernel, workload, arm): row}, and the same by arm and workload."""
     found = {}
     with open(os.path.join(TOP, RECORDED), encoding='utf-8') as f:
         for r in json.load(f):
             names = r['workload'], ' '.join(filter(None, (r['arm'], r.get('base'))))
             for pair in names, names[::-1]:
-                found[(r['kernel'],) + pair] = r['insn']
+                found[(r['kernel'],) + pair] = r
     return found
+
+
+def _loses(recorded, workload):
+    """Who does the same as a pattern in fewer instructions."""
+    insn = [recorded.get(('patched', workload, arm), {}).get('insn', math.inf)
+            for arm in ('pattern', 'liburing', 'syscalls')]
+    words = {(): '-', (1,): 'liburing', (2,): 'syscalls', (1, 2): 'both'}
+    return words[tuple(i for i in (1, 2) if insn[i] < insn[0])]
 
 
 def _figure(recorded, kind, pair):
     """The text of a figure."""
-    insn, base = (recorded.get((kernel,) + pair) for kernel in ('patched', 'base'))
-    if kind == 'instructions':
-        return NONE if insn is None else '%.0f' % insn
-    return NONE if None in (insn, base) else '%+.1f' % (round(insn - base, 1) + 0.0)
+    row, base = (recorded.get((kernel,) + pair) for kernel in ('patched', 'base'))
+    if pair[1] == _LOSES:
+        return _loses(recorded, pair[0])
+    if kind in _KINDS:
+        column, text = _KINDS[kind]
+        return NONE if row is None else text % row[column]
+    if None in (row, base):
+        return NONE
+    return '%+.1f' % (round(row['insn'] - base['insn'], 1) + 0.0)
 
 
 def _row(recorded, kind, columns, line):
@@ -52,7 +72,7 @@ def _row(recorded, kind, columns, line):
     line = re.match(' *', line)[0] + name
     for (column, end), cell in zip(columns, cells):
         text = _figure(recorded, kind, (name, column))
-        if not {name, column} <= {n for key in recorded for n in key[1:]} or (
+        if not {name, column} <= {_LOSES} | {n for key in recorded for n in key[1:]} or (
                 text == NONE != cell):
             raise Error('%s has no %s of %s, %s' % (RECORDED, kind, name, column))
         if len(line) + len(text) >= end:
@@ -67,7 +87,7 @@ def _fill(rel, text):
     for nr, line in enumerate(lines):
         head = _HEAD.match(line)
         if head:
-            columns = [(m[0], m.end()) for m in re.finditer(r'\S+', line)][1:]
+            columns = [(m[0], m.end()) for m in _WORD.finditer(line, head.end())]
             kind = head[1]
         elif not line:
             columns = None

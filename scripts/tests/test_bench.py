@@ -20,8 +20,8 @@ from counters import COUNTERS, NAMES, events  # noqa: E402
 def row(**kwargs):
     """A row of a result file."""
     made = {'workload': 'nop', 'arm': 'loop-qd1', 'kernel': 'patched',
-            'insn': 800, 'enters': 1, 'cqes': 1, 'runs': 0, 'iowq': 0,
-            'switches': 0}
+            'insn': 800, 'enters': 1, 'syscalls': 1, 'cqes': 1, 'runs': 0,
+            'iowq': 0, 'switches': 0}
     made.update(kwargs)
     return made
 
@@ -292,6 +292,30 @@ class Bars(unittest.TestCase):
     def test_less_is_no_growth(self):
         self.assertEqual(0, bars.growth([654, 577, 522]))
         self.assertAlmostEqual(10, bars.growth([654, 500, 550, 520]))
+
+
+class Patterns(Folder):
+
+    def rows(self, name, *insns):
+        return [row(workload='pattern-' + name, arm=arm, insn=insn, syscalls=2, **more)
+                for arm, insn, more in zip(('pattern', 'liburing', 'syscalls'), insns,
+                                           ({}, {}, {'cqes': 0}))]
+
+    def test_table(self):
+        self.write('results.json', self.rows('copy', 500, 600, 700) +
+                   self.rows('join', 500, 400, 300) + self.rows('append', 500, 600, 500) +
+                   self.rows('count', 500, 400) + [row()])
+        rc, out, _ = self.script('patterns.py', self.dir)
+        self.assertEqual(0, rc)
+        self.assertRegex(out, r'copy +500 +600 +700 +2 +2 +2 +1 +1\n')
+        self.assertRegex(out, r'join .* 1  loses to liburing, syscalls\n')
+        self.assertRegex(out, r'append .* 1  varies\n')
+        self.assertRegex(out, r'count +500 +400 +- .* 1  loses to liburing\n')
+        self.assertNotIn('nop', out)
+
+    def test_not_in_the_other_tables(self):
+        self.write('results.json', self.rows('copy', 500, 600, 700))
+        self.assertNotIn('copy', self.script('table.py', self.dir)[1])
 
 
 class Table(Folder):

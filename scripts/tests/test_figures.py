@@ -28,6 +28,14 @@ flow loop-b32 %6s       n/a
 overhead  loop-qd1
 nop           %4s
 """
+PATTERNS = """
+instructions   pattern  liburing  syscalls  loses-to
+pattern-copy       %3s       %3s       n/a         -
+pattern-join       %3s       %3s       %3s      %4s
+
+system calls   pattern  syscalls
+pattern-join       %3s     %5s
+"""
 STORED, FILLED = TEXT % (7, 'n/a', '?'), TEXT % (299, 399, '+0.4')
 
 
@@ -69,6 +77,16 @@ class Figures(Case):
         git(self.tree, 'commit', '-q', '-a', '--amend', '-m', 'selftests: tests\n\nWhy tests.')
         self.good('refresh.py')
         self.assertEqual(FILLED.replace('Text.', 'Words.'), self.get(DOC))
+
+    def test_patterns(self):
+        self.put(figures.RECORDED, json.dumps([
+            {'kernel': 'patched', 'workload': 'pattern-' + name, 'arm': arm, 'insn': insn,
+             'syscalls': 1.00026} for name, arm, insn in (
+                 ('copy', 'pattern', 500), ('copy', 'liburing', 501), ('join', 'pattern', 300),
+                 ('join', 'liburing', 200), ('join', 'syscalls', 100))]))
+        self.put(DOC, PATTERNS % (('?',) * 8))
+        self.good('figures.py')
+        self.assertEqual(PATTERNS % (500, 501, 300, 200, 100, 'both', 1, 1), self.get(DOC))
 
     def test_files(self):
         self.assertIn('wrote ' + DOC, self.good('figures.py'))

@@ -24,6 +24,7 @@ enum {
 	NEED_FLOW	= 1U << 0,
 	NEED_NULL_BLK	= 1U << 1,
 	NEED_XFS	= 1U << 2,
+	NEED_PATTERN	= 1U << 3,
 };
 
 struct bench;
@@ -71,6 +72,8 @@ struct bench {
 	/* a folder on ext4, and one on XFS for workloads that need it */
 	const char		*dir;
 	const char		*xfs;
+	/* one with the object files of patterns */
+	const char		*patterns;
 	FILE			*out;
 	unsigned int		repeat;
 	bool			time;
@@ -79,6 +82,7 @@ struct bench {
 	struct io_uring_params	params;
 	struct bench_flow	*flow;
 	struct bench_loop	*loop;
+	struct bpf_object	*pattern;
 	struct bpf_program	*prog;
 	struct bpf_link		*link;
 
@@ -152,6 +156,13 @@ extern const struct bench_workload bench_file_workloads[];
 extern const struct bench_workload bench_proxy_workloads[];
 extern const struct bench_workload bench_pass_workloads[];
 extern const struct bench_workload bench_recv_workloads[];
+extern const struct bench_workload bench_pattern_message_workloads[];
+extern const struct bench_workload bench_pattern_file_workloads[];
+extern const struct bench_workload bench_pattern_socket_workloads[];
+extern const struct bench_workload bench_pattern_forward_workloads[];
+extern const struct bench_workload bench_pattern_sqes_workloads[];
+extern const struct bench_workload bench_pattern_limit_workloads[];
+extern const struct bench_workload bench_pattern_watch_workloads[];
 extern const struct bench_workload bench_scaling_workloads[];
 
 #define BENCH_MARK(nr)							\

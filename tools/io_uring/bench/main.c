@@ -13,6 +13,13 @@ static const struct bench_workload *const bench_tables[] = {
 	bench_proxy_workloads,
 	bench_pass_workloads,
 	bench_recv_workloads,
+	bench_pattern_message_workloads,
+	bench_pattern_file_workloads,
+	bench_pattern_socket_workloads,
+	bench_pattern_forward_workloads,
+	bench_pattern_sqes_workloads,
+	bench_pattern_limit_workloads,
+	bench_pattern_watch_workloads,
 	bench_scaling_workloads,
 };
 
@@ -160,7 +167,8 @@ static bool wanted(const struct bench *b, const struct bench_options *opt)
 	if (opt->arm && strcmp(opt->arm, b->arm->name))
 		return false;
 	/* a kernel without flows has nothing to say about them */
-	if ((b->arm->need & NEED_FLOW) && bench_missing(b, NEED_FLOW))
+	if (((b->arm->need | b->workload->need) & (NEED_FLOW | NEED_PATTERN)) &&
+	    bench_missing(b, NEED_FLOW))
 		return false;
 	return opt->scaling == !!b->workload->length;
 }
@@ -181,7 +189,8 @@ static void help(void)
 {
 	fprintf(stderr,
 		"usage: iou_bench [--output FILE] [--repeat N] [--time] [--scaling]\n"
-		"                 [--workload NAME] [--arm NAME] [--dir FOLDER] [--xfs FOLDER]\n");
+		"                 [--workload NAME] [--arm NAME] [--dir FOLDER] [--xfs FOLDER]\n"
+		"                 [--patterns FOLDER]\n");
 	exit(2);
 }
 
@@ -197,6 +206,7 @@ static void parse(int argc, char **argv, struct bench *b,
 		{ "arm",	required_argument,	NULL,	'a' },
 		{ "dir",	required_argument,	NULL,	'd' },
 		{ "xfs",	required_argument,	NULL,	'x' },
+		{ "patterns",	required_argument,	NULL,	'p' },
 		{},
 	};
 	int c;
@@ -226,6 +236,9 @@ static void parse(int argc, char **argv, struct bench *b,
 			break;
 		case 'x':
 			b->xfs = optarg;
+			break;
+		case 'p':
+			b->patterns = optarg;
 			break;
 		default:
 			help();

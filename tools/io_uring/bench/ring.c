@@ -200,6 +200,8 @@ void bench_close(struct bench *b)
 	b->flow = NULL;
 	bench_loop__destroy(b->loop);
 	b->loop = NULL;
+	bpf_object__close(b->pattern);
+	b->pattern = NULL;
 	b->prog = NULL;
 	if (b->ring.cq.ktail)
 		io_uring_queue_exit(&b->ring);
@@ -236,5 +238,7 @@ const char *bench_missing(const struct bench *b, unsigned int need)
 		return "no null_blk";
 	if ((need & NEED_XFS) && !b->xfs)
 		return "no XFS";
+	if ((need & NEED_PATTERN) && !b->patterns)
+		return "no folder with patterns";
 	return NULL;
 }

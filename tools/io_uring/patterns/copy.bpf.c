@@ -17,7 +17,7 @@ ERROR("EAGAIN", "the CQ has less than depth entries")
 ERROR("EIO", "a write has written nothing")
 ERROR("ECANCELED", "the request before the flow in its chain has failed")
 ERROR("others", "of a read or write; other blocks can have been copied")
-WINS("O_DIRECT or cold files: depth blocks in flight, and no wakeup per block")
+WINS("O_DIRECT or cold files: depth blocks in flight, and no system call per block")
 LOSES("both files are cached, or copy_file_range() shares extents"));
 
 #define COPY_UNIT	4096

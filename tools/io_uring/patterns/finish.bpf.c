@@ -11,6 +11,7 @@ ERROR("EINVAL", "a word is out of range, or no such request precedes the flow; i
 	"its CQE")
 ERROR("EIO", "a write or send has transferred nothing")
 ERROR("EAGAIN", "64 times in a row, although the file was ready")
+ERROR("ESPIPE", "a READ or WRITE of a socket was short: use RECV or SEND")
 ERROR("others", "of the request or of what continues it")
 WINS("READ -> WRITE chains that short reads cut, files and sockets that return EAGAIN")
 LOSES("a request that is never short: one run of the program"));

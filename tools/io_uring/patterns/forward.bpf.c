@@ -18,7 +18,7 @@ ERROR("EPIPE, ECONNRESET", "a peer has closed or reset the connection; data that
 	"received before has been sent, unless that failed")
 ERROR("ECANCELED", "the request before the flow in its chain has failed")
 ERROR("others", "of a receive, send or shutdown")
-WINS("proxies: no wakeup per segment, one flow and one CQE per connection")
+WINS("proxies: no system call per segment, one flow and one CQE per connection")
 LOSES("bulk data through large pipes: splice() does not copy"));
 
 /* user_data of a child: the direction, or the timeout */

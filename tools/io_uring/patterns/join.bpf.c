@@ -17,7 +17,7 @@ ERROR("ETIME", "the limit was exceeded; requests in flight were cancelled")
 ERROR("EOVERFLOW", "the sum is larger than 2147483647")
 ERROR("ECANCELED", "the request before the flow in its chain has failed")
 ERROR("others", "of the first request that has failed; the others were completed")
-WINS("scatter and gather: one CQE and one wakeup for all requests")
+WINS("scatter and gather: one CQE and one system call for all requests")
 LOSES("the caller could wait for nr CQEs, and looks at each of them anyway"));
 
 #define JOIN_MAX	127

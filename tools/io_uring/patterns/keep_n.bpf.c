@@ -15,7 +15,7 @@ ERROR("ENOENT", "there is no such buffer")
 ERROR("EFAULT", "the array exceeds the buffer")
 ERROR("EAGAIN", "the CQ has less than depth entries")
 ERROR("ECANCELED", "the request before the flow in its chain has failed")
-WINS("background work at a low depth that does not disturb others, with one wakeup")
+WINS("background work at a low depth that does not disturb others, with one CQE")
 LOSES("all requests can be in flight at once: submit them"));
 
 #define KEEP_N_MAX	128

@@ -15,7 +15,7 @@ ERROR("EINVAL", "an argument is out of range, or flow_size of the link is too sm
 ERROR("EIO", "a write has written nothing")
 ERROR("ECANCELED", "the request before the flow in its chain has failed")
 ERROR("others", "of the receive or the write; received data can be lost")
-WINS("uploads: no wakeup per segment, and the application does not see the data")
+WINS("uploads: no system call per segment, and the application does not see the data")
 LOSES("the file is slow: the receive waits for each write"));
 
 struct recv_file {

@@ -19,7 +19,7 @@ ERROR("EMSGSIZE", "the message has more than max bytes; only the length was rece
 ERROR("ENODATA", "the stream has ended within the message")
 ERROR("ECANCELED", "the request before the flow in its chain has failed")
 ERROR("others", "of a receive")
-WINS("length and message arrive apart, or in many segments: one wakeup per message")
+WINS("length and message arrive apart, or in many segments: one CQE per message")
 LOSES("many small messages arrive together: receive more at once, and look for them"));
 
 struct recv_msg {

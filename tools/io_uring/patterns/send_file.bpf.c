@@ -16,7 +16,7 @@ ERROR("EINVAL", "an argument is out of range, flow_size of the link is too small
 ERROR("ECANCELED", "the request before the flow in its chain has failed")
 ERROR("EPIPE", "the peer has closed the connection")
 ERROR("others", "of a splice; data can be left in the pipe, so do not use it again")
-WINS("files of many pipe sizes: one wakeup instead of two per 64 KiB, no buffer")
+WINS("files of many pipe sizes: one system call, no buffer")
 LOSES("small files: each splice runs in a worker; a read and a send are faster"));
 
 enum { FROM_FILE, TO_SOCKET, WRITABLE };

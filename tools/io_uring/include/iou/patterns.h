@@ -178,7 +178,7 @@ static inline __u64 iou_pattern_word(__u32 low, __u32 high)
 	return (__u64)high << 32 | low;
 }
 
-/* Read @len bytes at @off. */
+/* Read @len bytes at @off, or -1 for a stream or the position of the file. */
 static inline void iou_prep_read_full(struct io_uring_sqe *sqe, unsigned int slot, int fd,
 				      void *buf, __u32 len, __u64 off)
 {

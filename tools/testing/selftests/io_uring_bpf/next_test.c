@@ -12,7 +12,7 @@
 #define NEXT	BPF_IO_URING_NEXT
 
 /* kinds of programs, see next.bpf.c */
-enum { PLAIN, WRITE, SLEEP };
+enum { PLAIN, WRITE, SLEEP, NR_KINDS };
 
 static const char *const kind_names[] = { "plain", "write", "sleep" };
 
@@ -284,17 +284,19 @@ TEST_F(next, chain)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* The CQEs of each program, then that of the request */
+/* The CQEs of each program, of which there are one and three, then that of the request */
 TEST_F(next, post_cqe)
 {
-	for (int kind = PLAIN; kind <= SLEEP; kind++) {
-		for (int i = 0; i < 3; i++) {
-			NEXT_ATTACH(kind, i, i);
+	for (int n = 0; n < 2 * NR_KINDS; n++) {
+		int nr = n % 2 ? 3 : 1;
+
+		for (int i = 0; i < nr; i++) {
+			NEXT_ATTACH(n / 2, i, i);
 			next_step(self, i)->verdict = NEXT;
 			next_step(self, i)->posts = 1;
 		}
-		NEXT_RUN_NOP(3, 3);
-		for (int i = 0; i < 3; i++) {
+		NEXT_RUN_NOP(3, nr);
+		for (int i = 0; i < nr; i++) {
 			EXPECT_EQ(0, next_seen(self, i)->ret);
 			ASSERT_CQE(&self->ring, NEXT_POST(i), 0);
 		}

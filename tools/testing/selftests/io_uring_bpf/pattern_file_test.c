@@ -5,6 +5,7 @@
 
 #include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 #define SIZE	(64 * 1024)
 
@@ -60,7 +61,7 @@ TEST_F(pattern_file, read_full)
 TEST_F(pattern_file, read_full_stream)
 {
 	PATTERN_ATTACH("read_full");
-	PATTERN_START(read_full, self->pipe[0], self->buf, 3000, 0);
+	PATTERN_START(read_full, self->pipe[0], self->buf, 3000, -1);
 	for (int i = 0; i < 3; i++) {
 		ASSERT_NO_CQE(&self->ring);
 		ASSERT_EQ(1000, write(self->pipe[1], self->data + i * 1000, 1000));
@@ -68,10 +69,36 @@ TEST_F(pattern_file, read_full_stream)
 	ASSERT_CQE(&self->ring, FLOW, 3000);
 	ASSERT_EQ(0, memcmp(self->buf, self->data, 3000));
 	ASSERT_EQ(7, write(self->pipe[1], self->data, 7));
-	PATTERN_START(read_full, self->pipe[0], self->buf, 3000, 0);
+	PATTERN_START(read_full, self->pipe[0], self->buf, 3000, -1);
 	ASSERT_NO_CQE(&self->ring);
 	close(self->pipe[1]);
 	ASSERT_CQE(&self->ring, FLOW, 7);
+}
+
+/* Each read returns one packet, and an offset is refused. */
+TEST_F(pattern_file, read_full_socket)
+{
+	int sock[2];
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sock));
+	PATTERN_ATTACH("read_full");
+	for (int i = 0; i < 4; i++)
+		ASSERT_EQ(16, write(sock[1], self->data + i * 16, 16));
+	PATTERN_RUN(64, read_full, sock[0], self->buf, 64, -1);
+	ASSERT_EQ(0, memcmp(self->buf, self->data, 64));
+	close(sock[0]);
+	close(sock[1]);
+}
+
+/* A read at the position of the file moves the position. */
+TEST_F(pattern_file, read_full_position)
+{
+	PATTERN_ATTACH("read_full");
+	ASSERT_EQ(SIZE - 100, lseek(self->in, SIZE - 100, SEEK_SET));
+	PATTERN_RUN(60, read_full, self->in, self->buf, 60, -1);
+	ASSERT_EQ(SIZE - 40, lseek(self->in, 0, SEEK_CUR));
+	PATTERN_RUN(40, read_full, self->in, self->buf + 60, 60, -1);
+	ASSERT_EQ(0, memcmp(self->buf, self->data + SIZE - 100, 100));
 }
 
 TEST_F(pattern_file, read_full_refuses)
@@ -81,7 +108,7 @@ TEST_F(pattern_file, read_full_refuses)
 			{ { self->in, 0, 0, 0 } },
 			{ { self->in, 0, 0, 0x7ffff001 } },
 			{ { self->in, 0, 0, ~0ULL } },
-			{ { self->in, 0, ~0ULL, 1 } },
+			{ { self->in, 0, ~1ULL, 1 } },
 			{ { self->in, 0, INT64_MAX, 1 } },
 			{ { ~0ULL, ~0ULL, ~0ULL, ~0ULL } });
 }

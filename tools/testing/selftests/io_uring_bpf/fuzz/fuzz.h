@@ -293,6 +293,7 @@ void fz_fill(struct fz_env *e, const struct fz_case *c, const struct fz_sqe *s,
 bool fz_want(const char *word);
 bool fz_mode_ok(const char *mode);
 __u32 fz_gen_setup(struct fz_rng *r);
+void fz_gen_limits(struct fz_ring *ring);
 void fz_gen_ring(struct fz_rng *r, struct fz_case *c, unsigned int i);
 void fz_gen_attach(struct fz_rng *r, struct fz_case *c, unsigned int ring);
 /* rules.c */

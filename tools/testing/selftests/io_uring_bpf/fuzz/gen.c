@@ -222,6 +222,7 @@ static void mutate_once(struct fz_rng *r, struct fz_case *c)
 		break;
 	case 8:
 		c->rings[0].setup = fz_gen_setup(r);
+		fz_gen_limits(&c->rings[0]);
 		break;
 	case 9:
 		c->tables[k].rules[below(r, 3)].left = chance(r, 60) ? ~0U : below(r, 9);

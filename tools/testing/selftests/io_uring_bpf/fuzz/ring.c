@@ -83,7 +83,7 @@ static int ring_setup(struct fz_env *e, struct fz_rings *r,
 	p->cq_entries = c->cq_entries;
 	p->sq_thread_idle = 1;
 	if (c->setup & IORING_SETUP_NO_MMAP) {
-		/* gen_ring() limits the sizes: one page for the CQ, two for the SQEs */
+		/* fz_gen_limits() limits the sizes: one page for the CQ, two for the SQEs */
 		r->mem = mmap(NULL, 3 * 4096, PROT_READ | PROT_WRITE,
 			      MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 		r->sqes = r->mem + 4096;

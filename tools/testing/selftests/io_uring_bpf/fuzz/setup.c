@@ -122,6 +122,15 @@ __u32 fz_gen_setup(struct fz_rng *r)
 	return mode_setup(any_setup(r));
 }
 
+/* Limit the sizes to the memory that ring_setup() has for IORING_SETUP_NO_MMAP. */
+void fz_gen_limits(struct fz_ring *ring)
+{
+	if (ring->setup & IORING_SETUP_NO_MMAP) {
+		ring->entries = ring->entries > 16 ? 16 : ring->entries;
+		ring->cq_entries = ring->cq_entries > 32 ? 32 : ring->cq_entries;
+	}
+}
+
 void fz_gen_ring(struct fz_rng *r, struct fz_case *c, unsigned int i)
 {
 	struct fz_ring *ring = &c->rings[i];
@@ -135,10 +144,7 @@ void fz_gen_ring(struct fz_rng *r, struct fz_case *c, unsigned int i)
 	/* the kernel requires a CQ at least as large as the SQ */
 	if (ring->cq_entries < ring->entries)
 		ring->entries = ring->cq_entries;
-	if (ring->setup & IORING_SETUP_NO_MMAP) {
-		ring->entries = ring->entries > 16 ? 16 : ring->entries;
-		ring->cq_entries = ring->cq_entries > 32 ? 32 : ring->cq_entries;
-	}
+	fz_gen_limits(ring);
 	ring->registered_fd = chance(r, 15);
 	ring->restricted = chance(r, 20);
 	if (!i || !chance(r, 30))

@@ -1,0 +1,114 @@
+#!/usr/bin/env bash
+# usage: scripts/log-kill.sh [KILLS]
+#
+# Kills the guest (QEMU, by SIGKILL) while iou-log appends to a disk through the page
+# cache of the guest, 5 times if not told otherwise. What iou-log has reported as durable
+# has to be on the disk, without a gap. A writer that does not sync has to lose something.
+#
+# The reports go to the host by 9p, which has no cache in the guest. The disk is a raw
+# image, cache=writeback: what the guest has written survives QEMU, flushed or not, so this
+# finds a missing sync and not a missing flush. For the latter see iou_log_test.py.
+
+. "$(dirname "$0")/lib.sh"
+. "$TOP/scripts/vm.sh"
+
+kills=${1:-5}
+dir=$BUILD/log-kill
+tool=$BUILD/kselftest/io_uring_bpf/iou-log
+limit=${IOU_BPF_BOOT_TIMEOUT:-600}
+
+# awk: the records from number "first" on, without end if last is 0
+generator='BEGIN {
+	pad = "abcdefghij"
+	while (length(pad) < 200)
+		pad = pad pad
+	for (i = first; !last || i <= last; i++)
+		print i " " substr(pad, 1, i * 37 % 200)
+}'
+
+# last_report: the number that was reported last, or 0
+last_report()
+{
+	local n
+	n=$(sed -n 's/^durable \([0-9]*\)$/\1/p' "$dir/report" 2>/dev/null | tail -n 1)
+	echo "${n:-0}"
+}
+
+# kill_guest FIRST OPTION...: run a writer with records from FIRST on, and kill the guest
+# when some are durable.
+kill_guest()
+{
+	local first=$1 guest end qemu
+	shift
+	rm -f "$dir/report" "$dir/pid"
+	printf '%s\n' "cd $GUEST_BUILD/log-kill" \
+		"awk -v first=$first -v last=0 -f generator.awk |" \
+		"	$tool append -b -k 50 -t 5 $* /dev/vda >report 2>errors" >"$dir/guest.sh"
+	vm_run "$limit" "$BUILD/log/console-log-kill" \
+		"--qemu-opts=-drive file=$dir/disk,format=raw,if=virtio,cache=writeback -pidfile $dir/pid" \
+		-- bash "$GUEST_BUILD/log-kill/guest.sh" >&2 &
+	guest=$!
+	end=$((SECONDS + limit))
+	until [ "$(last_report)" -ge "$first" ]; do
+		if ! kill -0 $guest 2>/dev/null || [ $SECONDS -ge $end ]; then
+			die "the writer has not begun: $(cat "$dir/errors" 2>/dev/null)"
+		fi
+		sleep 0.1
+	done
+	sleep $((RANDOM % 3)).$((RANDOM % 10))
+	read -r qemu <"$dir/pid"
+	kill -KILL "$qemu"
+	rm -f "$dir/pid"
+	wait $guest || true
+}
+
+# A guest that is left if the script fails
+clean_up()
+{
+	[ ! -s "$dir/pid" ] || kill -KILL "$(cat "$dir/pid")"
+}
+
+# found: the number of records on the disk, all of which are as they were appended
+found()
+{
+	local nr
+	"$tool" cat -b "$dir/disk" >"$dir/records" || die "cannot read the log"
+	nr=$(wc -l <"$dir/records")
+	[ "$nr" = 0 ] || awk -v first=1 -v last="$nr" -f "$dir/generator.awk" |
+		cmp - "$dir/records" >&2 || die "a record of $nr is not what was appended"
+	echo "$nr"
+}
+
+new_disk()
+{
+	rm -f "$dir/disk"
+	truncate -s 256M "$dir/disk"
+}
+
+main()
+{
+	local i nr=0 reported
+	[ -x "$tool" ] || die "there is no iou-log, run: make kernel"
+	mkdir -p "$dir" "$BUILD/log"
+	echo "$generator" >"$dir/generator.awk"
+	rm -f "$dir/pid"
+	trap clean_up EXIT
+	new_disk
+	for ((i = 1; i <= kills; i++)); do
+		kill_guest $((nr + 1))
+		reported=$(last_report)
+		nr=$(found)
+		say "kill $i: $reported records reported, $nr found"
+		[ "$nr" -ge "$reported" ] || die "records are lost"
+	done
+	new_disk
+	kill_guest 1 --fault no-sync
+	reported=$(last_report)
+	nr=$(found)
+	say "without a sync: $reported records reported, $nr found"
+	[ "$nr" -lt "$reported" ] || die "a missing sync was not noticed"
+	rm -f "$dir/disk" "$dir/records"
+	echo "$kills kills of the guest: nothing lost"
+}
+
+main

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the tests of iou-lookup share: the program, random numbers, files and devices */
+#ifndef LOOKUP_TEST_H
+#define LOOKUP_TEST_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lookup.h"
+
+#define NULLB		"iou_lookup"
+#define NULLB_CONFIGFS	"/sys/kernel/config"
+#define BLOCK		(256 << 10)
+
+/* a device that the tests may overwrite, for example of NVMe */
+#define DEVICE		getenv("IOU_LOOKUP_DEVICE")
+
+/*
+ * Load the program once, in the process from which all tests are forked, and make a folder
+ * for the files of the tests, which several of them use.
+ */
+static int prog_fd;
+static char dir[128];
+
+static inline void lookup_begin(enum lookup_format format)
+{
+	/* if this fails, the tests try again, and report why */
+	if (!iou_unsupported())
+		prog_fd = lookup_load(format);
+	if (prog_fd < 0)
+		prog_fd = 0;
+	snprintf(dir, sizeof(dir), "%s/iou_lookup.XXXXXX", getenv("TMPDIR") ?: "/tmp");
+	if (!mkdtemp(dir))
+		*dir = 0;
+}
+
+static void __attribute__((destructor)) dir_remove(void)
+{
+	char command[160];
+
+	snprintf(command, sizeof(command), "rm -rf '%s'", dir);
+	if (*dir && system(command))
+		perror(dir);
+}
+
+/* Whether the tests may take hours */
+static inline bool lookup_long(void)
+{
+	const char *value = getenv("IOU_LONG");
+
+	return value && *value;
+}
+
+/* A generator of its own, so that a failure can be repeated */
+static unsigned int seed = 1;
+
+static inline unsigned int next_random(unsigned int below)
+{
+	seed = seed * 1103515245 + 12345;
+	return (seed >> 8) % below;
+}
+
+static inline int drop_cache(const char *path)
+{
+	int fd = open(path, O_RDONLY), ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = fsync(fd) ? -errno : -posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	close(fd);
+	return ret;
+}
+
+static inline int nullb_set(const char *attr, const char *value)
+{
+	char path[128];
+	int fd, ret;
+
+	snprintf(path, sizeof(path), NULLB_CONFIGFS "/nullb/" NULLB "/%s", attr);
+	fd = open(path, O_WRONLY);
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, value, strlen(value)) < 0 ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+static inline void nullb_remove(void)
+{
+	nullb_set("power", "0");
+	rmdir(NULLB_CONFIGFS "/nullb/" NULLB);
+}
+
+/* Copy a file to a device by blocks, the last of which is filled up. */
+static inline int device_fill(const char *path, const char *file)
+{
+	char *buf = aligned_alloc(4096, BLOCK);
+	int in, out = -1, ret = -ENOMEM;
+
+	in = open(file, O_RDONLY);
+	/* the device node can appear later */
+	for (int i = 0; i < 100 && out < 0; i++) {
+		out = open(path, O_WRONLY | O_DIRECT);
+		if (out < 0)
+			usleep(10000);
+	}
+	while (in >= 0 && out >= 0 && buf) {
+		memset(buf, 0, BLOCK);
+		ret = read(in, buf, BLOCK);
+		if (ret <= 0)
+			break;
+		ret = write(out, buf, BLOCK) == BLOCK ? 0 : -EIO;
+		if (ret)
+			break;
+	}
+	free(buf);
+	close(in);
+	close(out);
+	return ret;
+}
+
+/* Make a device with a queue that is polled, and the contents of a file. */
+static inline int nullb_create(const char *file)
+{
+	static const char * const attrs[][2] = {
+		{ "submit_queues", "1" }, { "poll_queues", "1" }, { "size", "256" },
+		{ "memory_backed", "1" }, { "power", "1" },
+	};
+	int ret;
+
+	mount("none", NULLB_CONFIGFS, "configfs", 0, NULL);
+	nullb_remove();
+	if (mkdir(NULLB_CONFIGFS "/nullb/" NULLB, 0700))
+		return -errno;
+	for (size_t i = 0; i < sizeof(attrs) / sizeof(*attrs); i++) {
+		ret = nullb_set(attrs[i][0], attrs[i][1]);
+		if (ret)
+			return ret;
+	}
+	return device_fill("/dev/" NULLB, file);
+}
+
+#endif
