@@ -80,6 +80,17 @@ void pattern_sockets(struct bench *b, int fd[2])
 					   &room, sizeof(room)));
 }
 
+/* A connection with b->fd[0] at this end, and with peer[0] at the other */
+void pattern_connect(struct bench *b, int peer[2])
+{
+	int fd[2];
+
+	pattern_sockets(b, fd);
+	b->fd[0] = fd[0];
+	peer[0] = fd[1];
+	peer[1] = -1;
+}
+
 /* The start of the data, @len bytes of it */
 void pattern_send(struct bench *b, int fd, size_t len)
 {

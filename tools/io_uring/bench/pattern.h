@@ -30,6 +30,7 @@ void pattern_alloc(struct bench *b);
 void pattern_file(struct bench *b, unsigned int i);
 void pattern_pipe(struct bench *b, int fd[2]);
 void pattern_sockets(struct bench *b, int fd[2]);
+void pattern_connect(struct bench *b, int peer[2]);
 void pattern_send(struct bench *b, int fd, size_t len);
 void pattern_recv(struct bench *b, int fd, size_t len);
 void pattern_empty(struct bench *b, int fd);

@@ -196,13 +196,8 @@ static void deadline_syscalls(struct bench *b, unsigned int ops)
 
 static void retry_open(struct bench *b)
 {
-	int fd[2];
-
 	pattern_alloc(b);
-	pattern_sockets(b, fd);
-	b->fd[0] = fd[0];
-	peer[0] = fd[1];
-	peer[1] = -1;
+	pattern_connect(b, peer);
 }
 
 static __always_inline void prep_attempt(struct bench *b, struct io_uring_sqe *sqe)

@@ -176,14 +176,9 @@ static void finish_syscalls(struct bench *b, unsigned int ops)
 
 static void recv_msg_open(struct bench *b)
 {
-	int fd[2];
-
 	pattern_alloc(b);
 	*(__u32 *)pattern_data = htonl(BENCH_PIECE - sizeof(__u32));
-	pattern_sockets(b, fd);
-	b->fd[0] = fd[0];
-	peer[0] = fd[1];
-	peer[1] = -1;
+	pattern_connect(b, peer);
 }
 
 static void recv_msg_before(struct bench *b)

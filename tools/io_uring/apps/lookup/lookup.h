@@ -45,9 +45,9 @@ struct lookup_config {
 	/* bypass the page cache, as IORING_SETUP_IOPOLL does */
 	bool			direct;
 	/*
-	 * Although somebody has the database open, who must not write. Required for LMDB if
-	 * this process has: otherwise lookup_open() would drop the locks of the library.
-	 * For SQLite, lookup_open() and lookup_close() drop them.
+	 * Open the database even if a process has it open, which must not write. Required
+	 * for LMDB if that is this process: otherwise lookup_open() would drop the locks of
+	 * the library. For SQLite, lookup_open() and lookup_close() drop them.
 	 */
 	bool			force;
 	/* of lookup_load(), for the format of the file, 0: load a program */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The format of a database file, and whether somebody writes to it */
+/* The format of a database file, and the lock that keeps writers out */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -61,8 +61,8 @@ static int open_lock(const char *path, const char *suffix)
 }
 
 /*
- * A writer reuses the pages of old transactions as soon as nobody has announced to read
- * them, in the lock file. A lookup does not, so the database must not be open elsewhere.
+ * A writer reuses the pages of old transactions for which no reader is registered in the
+ * lock file. A lookup does not register, so the database must not be open elsewhere.
  * The lock that a process takes to be the first one keeps out all others.
  */
 static int lock_lmdb(const char *path, int *lock_fd)
@@ -81,7 +81,7 @@ static int lock_lmdb(const char *path, int *lock_fd)
 	} else {
 		fd = open_lock(path, "-lock");
 	}
-	/* without a lock file, nobody has opened the database where it is */
+	/* without a lock file, no process has opened the database at this path */
 	if (fd == -ENOENT)
 		return 0;
 	if (fd < 0)

@@ -8,7 +8,7 @@
 /* Determine the format of a file by its first bytes. */
 int lookup_identify(const char *path, enum lookup_format *format);
 /*
- * Make sure that nobody writes to the database. Return 0, and the file descriptor that
+ * Make sure that no process writes to the database. Return 0, and the file descriptor that
  * holds a lock, or -1 if none is needed. -EBUSY: another process has it open, writes to
  * it, or was interrupted while it did.
  */

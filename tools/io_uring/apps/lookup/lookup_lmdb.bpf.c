@@ -14,17 +14,10 @@
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include <iou/iou.bpf.h>
-#include "lookup_area.h"
+#include "lookup.bpf.h"
 #include "lookup_lmdb.h"
 
 char LICENSE[] SEC("license") = "GPL";
-
-/* from the SQE */
-struct lookup {
-	__u64	fd;
-	__u64	addr;
-	__u64	buf;	/* index of the registered buffer at addr */
-};
 
 enum { META, TREE, VALUE };
 
@@ -64,17 +57,9 @@ static __always_inline int read_pages(struct bpf_io_uring_ctx *ctx, struct walk 
 	return iou_issue(ctx, &sqe);
 }
 
-/* End the flow, and tell the application what it has to know beside the result. */
 static __always_inline int finish(struct bpf_io_uring_ctx *ctx, struct walk *w, int res)
 {
-	struct lookup *l = iou_state(ctx, struct lookup);
-	__u64 results[3] = { w->off, w->size, w->reads };
-
-	if (bpf_io_uring_buf_write(ctx, l->buf, LOOKUP_REQ +
-				   __builtin_offsetof(struct lookup_req, off),
-				   results, sizeof(results)))
-		res = -EFAULT;
-	return iou_end(ctx, res);
+	return lookup_end(ctx, w->off, w->size, w->reads, res);
 }
 
 /* The value is at @off in the memory of the lookup. */

@@ -16,7 +16,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_endian.h>
 #include <iou/iou.bpf.h>
-#include "lookup_area.h"
+#include "lookup.bpf.h"
 #include "lookup_sqlite.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -30,13 +30,6 @@ struct page_header {
 	__u8	nr_cells[2];
 	__u8	rest[3];
 	__u8	right[4];	/* of an interior page: behind the last cell */
-};
-
-/* from the SQE */
-struct lookup {
-	__u64	fd;
-	__u64	addr;
-	__u64	buf;	/* index of the registered buffer at addr */
 };
 
 /* the memory of a flow */
@@ -79,17 +72,9 @@ static __always_inline int read_tree_page(struct bpf_io_uring_ctx *ctx, struct w
 	return read_page(ctx, w, page);
 }
 
-/* End the flow, and tell the application what it has to know beside the result. */
 static __always_inline int finish(struct bpf_io_uring_ctx *ctx, struct walk *w, int res)
 {
-	struct lookup *l = iou_state(ctx, struct lookup);
-	__u64 results[3] = { w->off, w->size, w->reads };
-
-	if (bpf_io_uring_buf_write(ctx, l->buf, LOOKUP_REQ +
-				   __builtin_offsetof(struct lookup_req, off),
-				   results, sizeof(results)))
-		res = -EFAULT;
-	return iou_end(ctx, res);
+	return lookup_end(ctx, w->off, w->size, w->reads, res);
 }
 
 /* The record is at @off in the memory of the lookup. */

@@ -20,7 +20,7 @@ int sqlite_header(int fd, struct sqlite_file *file);
 int sqlite_tables(int fd, const struct sqlite_file *file,
 		  int (*fn)(void *arg, int64_t rowid), void *arg);
 /*
- * Take the lock of a reader. Return 0, -EBUSY if somebody writes, or if a journal has to
+ * Take the lock of a reader. Return 0, -EBUSY if a process writes, or if a journal has to
  * be applied to the file first, or another negative error.
  */
 int sqlite_lock(int fd, const char *path);

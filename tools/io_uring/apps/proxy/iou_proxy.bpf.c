@@ -436,7 +436,7 @@ static int on_recv(struct bpf_io_uring_ctx *ctx, struct proxy_conn *c, __u32 i, 
 		return BPF_IO_URING_DROP_BUF;
 	if (ctx->res == -ENOBUFS) {
 		d->more = 1;
-		/* if a buffer has come back since, nobody would end the wait */
+		/* a buffer that has come back since does not end the wait */
 		if (stats.in_use < nr_bufs)
 			start_recv(ctx, c, i, side);
 		else

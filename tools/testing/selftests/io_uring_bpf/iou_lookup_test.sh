@@ -3,29 +3,7 @@
 # iou-lookup: what it prints for databases that other programs have made
 
 cd "$(dirname "$0")" || exit 1
-nr=0 failed=0
-
-# check NAME COMMAND...: a test that the command succeeds
-check()
-{
-	name=$1
-	shift
-	nr=$((nr + 1))
-	if "$@" >"$tmp/out" 2>&1; then
-		echo "ok $nr $name"
-	else
-		sed 's/^/# /' "$tmp/out"
-		echo "not ok $nr $name"
-		failed=1
-	fi
-}
-
-# skip NAME PACKAGE
-skip()
-{
-	nr=$((nr + 1))
-	echo "ok $nr $1 # SKIP needs the package $2"
-}
+. ./check.sh
 
 # lookup OPTION...: by a program that is loaded, which takes longer than most tests
 lookup()
@@ -151,7 +129,7 @@ ways()
 lmdb_tests()
 {
 	if ! command -v mdb_load >/dev/null; then
-		skip lmdb lmdb-utils
+		ktap_test_skip "lmdb: needs the package lmdb-utils"
 		return
 	fi
 	program=
@@ -268,7 +246,7 @@ sqlite_journal()
 sqlite_tests()
 {
 	if ! command -v sqlite3 >/dev/null; then
-		skip sqlite sqlite3
+		ktap_test_skip "sqlite: needs the package sqlite3"
 		return
 	fi
 	program=
@@ -299,20 +277,19 @@ other_files()
 	gives 3 '' 'not a database' "$tmp/text" key && gives 3 '' 'No such file' "$tmp/none" key
 }
 
-[ "$(id -u)" = 0 ] || { echo '1..0 # SKIP needs root, to load programs'; exit 4; }
-./iou-patterns check --quick 2>/dev/null ||
-	{ echo '1..0 # SKIP no IORING_OP_BPF'; exit 4; }
-tmp=$(mktemp -d "${TMPDIR:-/tmp}/iou_lookup.XXXXXX") || exit 1
-trap 'umount "$tmp/bpf" && rm -rf "$tmp"' EXIT
+[ "$(id -u)" = 0 ] || skip_all needs root, to load programs
+./iou-patterns check --quick 2>/dev/null || skip_all no IORING_OP_BPF
 mkdir "$tmp/bpf" && mount -t bpf -o mode=0755 none "$tmp/bpf" || exit 1
+trap 'umount "$tmp/bpf" && rm -rf "$tmp"' EXIT
 program=
 # once, as a program on a network file system is read each time
 cp iou-lookup "$tmp" || exit 1
 
-echo 'TAP version 13'
+ktap_print_header
 check usage usage
 check other_files other_files
 lmdb_tests
 sqlite_tests
-echo "1..$nr"
-exit $failed
+# at the end, as tests can be skipped
+ktap_set_plan $((KTAP_TESTNO - 1))
+ktap_finished

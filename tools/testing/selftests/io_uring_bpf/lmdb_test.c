@@ -2,45 +2,12 @@
 /* Lookups in a file of LMDB as a program find what its library has stored. */
 #include "iou_bpf.h"
 
-#include <dlfcn.h>
-
 #include "kselftest_harness.h"
+#include "mdb.h"
 #include "progs/lmdb_area.h"
 #include "lmdb.skel.h"
 
 #define FLOW	0xf10aULL
-
-/* of the library, from lmdb.h */
-#define MDB_NOSUBDIR	0x4000
-
-struct mdb_val {
-	size_t	size;
-	void	*data;
-};
-
-static struct {
-	int (*env_create)(void **env);
-	int (*env_set_mapsize)(void *env, size_t size);
-	int (*env_open)(void *env, const char *path, unsigned int flags, mode_t mode);
-	void (*env_close)(void *env);
-	int (*txn_begin)(void *env, void *parent, unsigned int flags, void **txn);
-	int (*txn_commit)(void *txn);
-	int (*dbi_open)(void *txn, const char *name, unsigned int flags, unsigned int *dbi);
-	int (*put)(void *txn, unsigned int dbi, struct mdb_val *key, struct mdb_val *value,
-		   unsigned int flags);
-} mdb;
-
-static bool mdb_load(void)
-{
-	void *lib = dlopen("liblmdb.so.0", RTLD_NOW);
-
-	if (!lib)
-		return false;
-#define MDB_SYM(name) (mdb.name = dlsym(lib, "mdb_" #name))
-	return MDB_SYM(env_create) && MDB_SYM(env_set_mapsize) && MDB_SYM(env_open) &&
-	       MDB_SYM(env_close) && MDB_SYM(txn_begin) && MDB_SYM(txn_commit) &&
-	       MDB_SYM(dbi_open) && MDB_SYM(put);
-}
 
 FIXTURE(lmdb) {
 	struct io_uring ring;
@@ -70,19 +37,6 @@ FIXTURE_VARIANT_ADD(lmdb, empty) {
 	.nr = 0,
 };
 
-/* Key @n of the file is @n twice, at both ends, and longer for odd numbers. */
-static unsigned int lmdb_key(char *key, unsigned int n, unsigned int len)
-{
-	char digits[12];
-
-	snprintf(digits, sizeof(digits), "%05u", n);
-	len -= !(n % 2);
-	memset(key, '-', len);
-	memcpy(key, digits, 5);
-	memcpy(key + len - 5, digits, 5);
-	return len;
-}
-
 static unsigned int lmdb_value(char *value, unsigned int n)
 {
 	memset(value, 'a' + n % 26, n % 100);
@@ -97,14 +51,12 @@ static int lmdb_fill(const char *path, unsigned int nr, unsigned int key_len)
 	void *env, *txn;
 	int ret;
 
-	ret = mdb.env_create(&env) ?: mdb.env_set_mapsize(env, 16 << 20) ?:
-	      mdb.env_open(env, path, MDB_NOSUBDIR, 0600) ?:
-	      mdb.txn_begin(env, NULL, 0, &txn) ?: mdb.dbi_open(txn, NULL, 0, &dbi);
+	ret = mdb_begin(path, 0, &env, &txn) ?: mdb.dbi_open(txn, NULL, 0, &dbi);
 	for (unsigned int i = 0; !ret && i < nr; i++) {
 		/* odd multiples, not in order; the lookups include the even ones */
 		unsigned int n = (i * 7 + 3) % nr * 2 + 1;
 
-		k.size = lmdb_key(key, n, key_len);
+		k.size = mdb_key(key, n, key_len);
 		v.size = lmdb_value(value, n);
 		ret = mdb.put(txn, dbi, &k, &v, 0);
 	}
@@ -171,7 +123,7 @@ TEST_F_TIMEOUT(lmdb, all, 120)
 	for (unsigned int n = 0; n <= 2 * variant->nr; n++) {
 		unsigned int len, size = lmdb_value(expected, n);
 
-		len = lmdb_key(key, n, variant->key_len ?: 11);
+		len = mdb_key(key, n, variant->key_len ?: 11);
 		if (n % 2 && variant->nr) {
 			memset(value, 0, sizeof(expected));
 			lmdb_expect(len, size);

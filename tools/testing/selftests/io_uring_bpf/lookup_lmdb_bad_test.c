@@ -6,14 +6,14 @@
 
 #include "kselftest_harness.h"
 #include "lookup.h"
-#include "lookup_mdb.h"
-#include "lookup_test.h"
+#include "mdb.h"
 
 #define PAGE		4096
 #define NR_KEYS		1000
 #define MAX_VALUE	16384
 /* both meta pages, a tree, and the pages of a value */
 #define MAX_READS	(1 + LOOKUP_MAX_DEPTH + 1)
+#include "lookup_bad.h"
 
 /* offsets in a meta page, a page of the tree and a node */
 #define META_MAGIC	16
@@ -66,26 +66,6 @@ static int bad_fill(const char *path)
 	return ret;
 }
 
-static int bad_open_way(const char *path, enum lookup_way way, struct lookup **lookup)
-{
-	struct lookup_config config = {
-		.path = path,
-		.max_value = MAX_VALUE,
-		.ring_flags = IOU_DEFER,
-		.prog_fd = prog_fd,
-		.way = way,
-		/* it is open for the lookup by the program */
-		.force = way != LOOKUP_FLOW,
-	};
-
-	return lookup_open(&config, lookup);
-}
-
-static int bad_open(const char *path, struct lookup **lookup)
-{
-	return bad_open_way(path, LOOKUP_FLOW, lookup);
-}
-
 FIXTURE_SETUP(lookup_lmdb_bad)
 {
 	__u64 txnid[2];
@@ -103,7 +83,7 @@ FIXTURE_SETUP(lookup_lmdb_bad)
 	self->meta = txnid[1] > txnid[0];
 	ASSERT_EQ(8, pread(self->fd, &self->root, 8, self->meta * PAGE + META_ROOT));
 	self->last = lseek(self->fd, 0, SEEK_END) / PAGE - 1;
-	ASSERT_EQ(0, bad_open(self->path, &self->lookup));
+	ASSERT_EQ(0, bad_open(self->path, NULL, &self->lookup));
 }
 
 FIXTURE_TEARDOWN(lookup_lmdb_bad)
@@ -118,42 +98,21 @@ FIXTURE_TEARDOWN(lookup_lmdb_bad)
 	unlink(self->path);
 }
 
-/* Look up key @n. Whatever the file is like, the result is sound. */
+/* Look up key @n. */
 #define bad_lookup_in(lookup, n, r) do {					\
 	char __key[16];								\
 										\
 	snprintf(__key, sizeof(__key), "%08u", n);				\
 	ASSERT_EQ(0, lookup_queue(lookup, 0, __key, 8));			\
-	ASSERT_EQ(0, lookup_wait(lookup, r));					\
-	ASSERT_GE(MAX_READS, (r)->reads);					\
-	if ((r)->res >= 0)							\
-		ASSERT_EQ((r)->size, (r)->res);					\
+	bad_wait(lookup, r);							\
 	ASSERT_GE(MAX_VALUE, (r)->res);						\
 } while (0)
-
-#define bad_lookup(n, r) bad_lookup_in(self->lookup, n, r)
 
 #define bad_expect(n, error) do {						\
 	struct lookup_result __r;						\
 										\
 	bad_lookup(n, &__r);							\
 	ASSERT_EQ(error, __r.res);						\
-} while (0)
-
-#define bad_write(val, off) do {						\
-	typeof(val) __val = (val);						\
-										\
-	ASSERT_EQ(sizeof(__val), pwrite(self->fd, &__val, sizeof(__val), off));	\
-} while (0)
-
-/* Write to the file, expect an error of a lookup, and restore what was there. */
-#define bad_change(n, val, off, error) do {					\
-	typeof(val) __old;							\
-										\
-	ASSERT_EQ(sizeof(__old), pread(self->fd, &__old, sizeof(__old), off));	\
-	bad_write(val, off);							\
-	bad_expect(n, error);							\
-	bad_write(__old, off);							\
 } while (0)
 
 /* Read page @nr. Return its number of nodes. */
@@ -287,36 +246,20 @@ TEST_F(lookup_lmdb_bad, truncated)
 	bad_expect(1, -EUCLEAN);
 }
 
-/*
- * Bytes of each page on the way to a key, in turn: a random result, in bounded reads, and
- * the same that the application gets, as each check is made by both.
- */
+/* Bytes of each page on the way to a key, in turn: a random result, in bounded reads */
 TEST_F_TIMEOUT(lookup_lmdb_bad, each_byte, 3600)
 {
 	__u64 pages[3] = { self->meta, self->root, first_leaf(self) };
 	unsigned int changed = 0;
-	struct lookup_result r, r2;
 	struct lookup *plain;
-	__u8 old, bad;
 
-	ASSERT_EQ(0, bad_open_way(self->path, LOOKUP_PREAD, &plain));
+	ASSERT_EQ(0, bad_open_way(self->path, NULL, LOOKUP_PREAD, &plain));
 
 	/* each byte of the headers and the offsets, and some of the others */
 	for (int i = 0; i < 3 * PAGE; i += lookup_long() || i % PAGE < 40 ? 1 : 197) {
 		__u64 off = pages[i / PAGE] * PAGE + i % PAGE;
 
-		ASSERT_EQ(1, pread(self->fd, &old, 1, off));
-		for (int j = 0; j < 4; j++) {
-			bad = j == 0 ? 0 : j == 1 ? 0xff : j == 2 ? old ^ 1 : old ^ 0x80;
-			ASSERT_EQ(1, pwrite(self->fd, &bad, 1, off));
-			bad_lookup(100 * (i & 1), &r);
-			bad_lookup_in(plain, 100 * (i & 1), &r2);
-			ASSERT_EQ(r2.res, r.res);
-			ASSERT_EQ(r2.reads, r.reads);
-			ASSERT_EQ(0, r.res > 0 ? memcmp(r.value, r2.value, r.res) : 0);
-			changed += r.res != 8192;
-		}
-		ASSERT_EQ(1, pwrite(self->fd, &old, 1, off));
+		bad_change_byte(100 * (i & 1), plain, off, 8192, changed);
 	}
 	lookup_close(plain);
 	/* and it mattered */
@@ -329,12 +272,12 @@ TEST_F(lookup_lmdb_bad, other_files)
 {
 	struct lookup *l;
 
-	ASSERT_EQ(-ENOENT, bad_open("/nothing/here", &l));
-	ASSERT_EQ(-EUCLEAN, bad_open("/proc/self/exe", &l));
+	ASSERT_EQ(-ENOENT, bad_open("/nothing/here", NULL, &l));
+	ASSERT_EQ(-EUCLEAN, bad_open("/proc/self/exe", NULL, &l));
 	ASSERT_EQ(0, ftruncate(self->fd, 10));
 	lookup_close(self->lookup);
 	self->lookup = NULL;
-	ASSERT_EQ(-EUCLEAN, bad_open(self->path, &l));
+	ASSERT_EQ(-EUCLEAN, bad_open(self->path, NULL, &l));
 }
 
 TEST_F(lookup_lmdb_bad, keys)
@@ -354,19 +297,19 @@ TEST_F(lookup_lmdb_bad, keys)
 	ASSERT_EQ(-ENOENT, r.res);
 }
 
-/* Nobody may write during a lookup, and a lookup keeps others out. */
+/* No process may write during a lookup, and a lookup keeps other processes out. */
 TEST_F(lookup_lmdb_bad, lock)
 {
 	struct lookup *l;
 	void *env, *txn;
 
-	ASSERT_EQ(-EBUSY, bad_open(self->path, &l));
+	ASSERT_EQ(-EBUSY, bad_open(self->path, NULL, &l));
 	lookup_close(self->lookup);
 	self->lookup = NULL;
 	ASSERT_EQ(0, mdb_begin(self->path, MDB_RDONLY, &env, &txn));
-	ASSERT_EQ(-EBUSY, bad_open(self->path, &l));
+	ASSERT_EQ(-EBUSY, bad_open(self->path, NULL, &l));
 	mdb.env_close(env);
-	ASSERT_EQ(0, bad_open(self->path, &self->lookup));
+	ASSERT_EQ(0, bad_open(self->path, NULL, &self->lookup));
 	bad_expect(1, 1);
 }
 

@@ -4,7 +4,7 @@
 
 #include "kselftest_harness.h"
 #include "lookup.h"
-#include "lookup_mdb.h"
+#include "mdb.h"
 #include "lookup_test.h"
 
 #define QUEUE		16
@@ -15,12 +15,6 @@
 static void __attribute__((constructor)) begin(void)
 {
 	lookup_begin(LOOKUP_LMDB);
-}
-
-/* Random lookups in each test */
-static unsigned int nr_lookups(void)
-{
-	return QUEUE + (lookup_long() ? 10000 : 24);
 }
 
 FIXTURE(lookup_lmdb) {
@@ -37,9 +31,7 @@ FIXTURE_VARIANT(lookup_lmdb) {
 	unsigned int nr, key_len, depth;
 	bool long_values;
 	const char *name;
-	/* where it is, and how it is read */
-	bool nullb, device, direct, poll, cold;
-	enum lookup_way way;
+	LOOKUP_PLACE;
 };
 
 #define FILE_SHORT	.file = "short", .nr = 12000, .key_len = 11, .depth = 3
@@ -50,43 +42,22 @@ FIXTURE_VARIANT(lookup_lmdb) {
 			.name = "second"
 #define FILE_EMPTY	.file = "empty", .key_len = 11
 
-#define ADD(name, ...) FIXTURE_VARIANT_ADD(lookup_lmdb, name) { __VA_ARGS__ }
-#define ADD_PLACES(name, ...)							\
-ADD(name##_cached, __VA_ARGS__);						\
-ADD(name##_cold, __VA_ARGS__, .cold = true);					\
-ADD(name##_direct, __VA_ARGS__, .direct = true);				\
-ADD(name##_nullb, __VA_ARGS__, .nullb = true, .direct = true);			\
-ADD(name##_polled, __VA_ARGS__, .nullb = true, .poll = true)
-
-ADD_PLACES(long, FILE_LONG);
-ADD(values_cached, FILE_VALUES);
-ADD(values_direct, FILE_VALUES, .direct = true);
-ADD(values_polled, FILE_VALUES, .nullb = true, .poll = true);
-ADD(short_cached, FILE_SHORT);
-ADD(named_cached, FILE_NAMED);
-ADD(named_polled, FILE_NAMED, .nullb = true, .poll = true);
-ADD(empty_cached, FILE_EMPTY);
+ADD_PLACES(lookup_lmdb, long, FILE_LONG);
+ADD(lookup_lmdb, values_cached, FILE_VALUES);
+ADD(lookup_lmdb, values_direct, FILE_VALUES, .direct = true);
+ADD(lookup_lmdb, values_polled, FILE_VALUES, .nullb = true, .poll = true);
+ADD(lookup_lmdb, short_cached, FILE_SHORT);
+ADD(lookup_lmdb, named_cached, FILE_NAMED);
+ADD(lookup_lmdb, named_polled, FILE_NAMED, .nullb = true, .poll = true);
+ADD(lookup_lmdb, empty_cached, FILE_EMPTY);
 /* other ways of reading, which iou-lookup has for comparison */
-ADD(long_loop, FILE_LONG, .direct = true, .way = LOOKUP_LOOP);
-ADD(values_pread, FILE_VALUES, .way = LOOKUP_PREAD);
-ADD(named_pread, FILE_NAMED, .way = LOOKUP_PREAD);
-ADD(long_device, FILE_LONG, .device = true, .direct = true);
-ADD(long_device_polled, FILE_LONG, .device = true, .poll = true);
-ADD(values_device, FILE_VALUES, .device = true, .direct = true);
-ADD(values_device_polled, FILE_VALUES, .device = true, .poll = true);
-
-/* Key @n is @n at both ends, and longer for odd numbers. */
-static unsigned int make_key(char *key, unsigned int n, unsigned int len)
-{
-	char digits[12];
-
-	snprintf(digits, sizeof(digits), "%05u", n);
-	len -= !(n % 2);
-	memset(key, '-', len);
-	memcpy(key, digits, 5);
-	memcpy(key + len - 5, digits, 5);
-	return len;
-}
+ADD(lookup_lmdb, long_loop, FILE_LONG, .direct = true, .way = LOOKUP_LOOP);
+ADD(lookup_lmdb, values_pread, FILE_VALUES, .way = LOOKUP_PREAD);
+ADD(lookup_lmdb, named_pread, FILE_NAMED, .way = LOOKUP_PREAD);
+ADD(lookup_lmdb, long_device, FILE_LONG, .device = true, .direct = true);
+ADD(lookup_lmdb, long_device_polled, FILE_LONG, .device = true, .poll = true);
+ADD(lookup_lmdb, values_device, FILE_VALUES, .device = true, .direct = true);
+ADD(lookup_lmdb, values_device_polled, FILE_VALUES, .device = true, .poll = true);
 
 static unsigned int make_value(char *value, unsigned int n, bool long_values)
 {
@@ -133,7 +104,7 @@ static int fill(const char *path, const FIXTURE_VARIANT(lookup_lmdb) *variant)
 		/* odd numbers, not in order; the lookups include even ones */
 		unsigned int n = (i * 7919ULL + 3) % variant->nr * 2 + 1;
 
-		k.size = make_key(key, n, variant->key_len);
+		k.size = mdb_key(key, n, variant->key_len);
 		v.size = make_value(value, n, variant->long_values);
 		ret = mdb.put(txn, dbi, &k, &v, 0);
 	}
@@ -142,48 +113,12 @@ static int fill(const char *path, const FIXTURE_VARIANT(lookup_lmdb) *variant)
 	return ret;
 }
 
-/* The file is open, so the library uses what the lookups read. */
-static int open_lookup(struct lookup **lookup, const char *path,
-		       const FIXTURE_VARIANT(lookup_lmdb) *variant)
-{
-	struct lookup_config config = {
-		.path = variant->nullb ? "/dev/" NULLB : variant->device ? DEVICE : path,
-		.name = variant->name,
-		.way = variant->way,
-		.queue = QUEUE,
-		.max_value = MAX_VALUE,
-		.ring_flags = variant->poll ? IORING_SETUP_IOPOLL : IOU_DEFER,
-		.direct = variant->direct,
-		.force = true,
-		.prog_fd = prog_fd,
-	};
-
-	return lookup_open(&config, lookup);
-}
-
 FIXTURE_SETUP(lookup_lmdb)
 {
-	int ret;
-
 	IOU_REQUIRE();
 	if (!mdb_load())
 		SKIP(return, "no liblmdb.so.0");
-	ASSERT_NE(0, *dir);
-	snprintf(self->path, sizeof(self->path), "%s/%s", dir, variant->file);
-	if (access(self->path, F_OK))
-		ASSERT_EQ(0, fill(self->path, variant));
-	if (variant->nullb && nullb_create(self->path))
-		SKIP(return, "no null_blk with poll queues");
-	if (variant->device && !DEVICE)
-		SKIP(return, "IOU_LOOKUP_DEVICE is not set");
-	if (variant->device)
-		ASSERT_EQ(0, device_fill(DEVICE, self->path));
-	if (variant->cold)
-		ASSERT_EQ(0, drop_cache(self->path));
-	ret = open_lookup(&self->lookup, self->path, variant);
-	if (ret == -EINVAL && variant->direct)
-		SKIP(return, "no direct I/O in TMPDIR");
-	ASSERT_EQ(0, ret);
+	lookup_set_up(fill, .name = variant->name, .queue = QUEUE, .max_value = MAX_VALUE);
 	ASSERT_EQ(LOOKUP_LMDB, lookup_format(self->lookup));
 	ASSERT_EQ(0, mdb_begin(self->path, MDB_RDONLY, &self->env, &self->txn));
 	ASSERT_EQ(0, mdb.dbi_open(self->txn, variant->name, 0, &self->dbi));
@@ -206,11 +141,11 @@ FIXTURE_TEARDOWN(lookup_lmdb)
 static unsigned int random_key(char *key, const FIXTURE_VARIANT(lookup_lmdb) *variant)
 {
 	unsigned int nr = variant->nr ?: 10;
-	unsigned int len = make_key(key, next_random(2 * nr) | 1, variant->key_len);
+	unsigned int len = mdb_key(key, next_random(2 * nr) | 1, variant->key_len);
 
 	switch (next_random(8)) {
 	case 0:
-		return make_key(key, next_random(nr) * 2, variant->key_len);
+		return mdb_key(key, next_random(nr) * 2, variant->key_len);
 	case 1:
 		return 1 + next_random(len);
 	case 2:
@@ -255,7 +190,7 @@ static const char *differs(FIXTURE_DATA(lookup_lmdb) *self, char *key, unsigned 
 TEST_F_TIMEOUT(lookup_lmdb, random_keys, 1800)
 {
 	char key[QUEUE][MAX_KEY + 1];
-	unsigned int len[QUEUE], nr = nr_lookups(), present = 0, queued = QUEUE;
+	unsigned int len[QUEUE], nr = nr_lookups(QUEUE), present = 0, queued = QUEUE;
 	struct lookup_result r;
 
 	for (unsigned int i = 0; i < QUEUE; i++)

@@ -18,12 +18,6 @@ static void __attribute__((constructor)) begin(void)
 	lookup_begin(LOOKUP_SQLITE);
 }
 
-/* Random lookups in each test */
-static unsigned int nr_lookups(void)
-{
-	return QUEUE + (lookup_long() ? 10000 : 24);
-}
-
 FIXTURE(lookup_sqlite) {
 	char path[256];
 	void *db, *get;
@@ -37,9 +31,7 @@ FIXTURE_VARIANT(lookup_sqlite) {
 	/* the smallest value, unless they are long */
 	unsigned int size;
 	bool long_values;
-	/* where it is, and how it is read */
-	bool nullb, device, direct, poll, cold;
-	enum lookup_way way;
+	LOOKUP_PLACE;
 };
 
 #define FILE_SHORT	.file = "short", .page_size = 4096, .nr = 10000, .depth = 2
@@ -53,30 +45,22 @@ FIXTURE_VARIANT(lookup_sqlite) {
 			.long_values = true
 #define FILE_EMPTY	.file = "empty", .page_size = 4096, .depth = 1
 
-#define ADD(name, ...) FIXTURE_VARIANT_ADD(lookup_sqlite, name) { __VA_ARGS__ }
-#define ADD_PLACES(name, ...)							\
-ADD(name##_cached, __VA_ARGS__);						\
-ADD(name##_cold, __VA_ARGS__, .cold = true);					\
-ADD(name##_direct, __VA_ARGS__, .direct = true);				\
-ADD(name##_nullb, __VA_ARGS__, .nullb = true, .direct = true);			\
-ADD(name##_polled, __VA_ARGS__, .nullb = true, .poll = true)
-
-ADD_PLACES(values, FILE_VALUES);
-ADD(deep_cached, FILE_DEEP);
-ADD(deep_direct, FILE_DEEP, .direct = true);
-ADD(deep_polled, FILE_DEEP, .nullb = true, .poll = true);
-ADD(short_cached, FILE_SHORT);
-ADD(small_cached, FILE_SMALL);
-ADD(small_polled, FILE_SMALL, .nullb = true, .poll = true);
-ADD(large_direct, FILE_LARGE, .direct = true);
-ADD(empty_cached, FILE_EMPTY);
+ADD_PLACES(lookup_sqlite, values, FILE_VALUES);
+ADD(lookup_sqlite, deep_cached, FILE_DEEP);
+ADD(lookup_sqlite, deep_direct, FILE_DEEP, .direct = true);
+ADD(lookup_sqlite, deep_polled, FILE_DEEP, .nullb = true, .poll = true);
+ADD(lookup_sqlite, short_cached, FILE_SHORT);
+ADD(lookup_sqlite, small_cached, FILE_SMALL);
+ADD(lookup_sqlite, small_polled, FILE_SMALL, .nullb = true, .poll = true);
+ADD(lookup_sqlite, large_direct, FILE_LARGE, .direct = true);
+ADD(lookup_sqlite, empty_cached, FILE_EMPTY);
 /* other ways of reading, which iou-lookup has for comparison */
-ADD(values_loop, FILE_VALUES, .direct = true, .way = LOOKUP_LOOP);
-ADD(deep_pread, FILE_DEEP, .way = LOOKUP_PREAD);
-ADD(deep_device, FILE_DEEP, .device = true, .direct = true);
-ADD(deep_device_polled, FILE_DEEP, .device = true, .poll = true);
-ADD(values_device, FILE_VALUES, .device = true, .direct = true);
-ADD(values_device_polled, FILE_VALUES, .device = true, .poll = true);
+ADD(lookup_sqlite, values_loop, FILE_VALUES, .direct = true, .way = LOOKUP_LOOP);
+ADD(lookup_sqlite, deep_pread, FILE_DEEP, .way = LOOKUP_PREAD);
+ADD(lookup_sqlite, deep_device, FILE_DEEP, .device = true, .direct = true);
+ADD(lookup_sqlite, deep_device_polled, FILE_DEEP, .device = true, .poll = true);
+ADD(lookup_sqlite, values_device, FILE_VALUES, .device = true, .direct = true);
+ADD(lookup_sqlite, values_device_polled, FILE_VALUES, .device = true, .poll = true);
 
 /* the number of the longest record */
 #define LONGEST		21
@@ -153,47 +137,12 @@ static int fill(const char *path, const FIXTURE_VARIANT(lookup_sqlite) *variant)
 	return ret;
 }
 
-static int open_lookup(struct lookup **lookup, const char *path,
-		       const FIXTURE_VARIANT(lookup_sqlite) *variant)
-{
-	struct lookup_config config = {
-		.path = variant->nullb ? "/dev/" NULLB : variant->device ? DEVICE : path,
-		.name = "data",
-		.way = variant->way,
-		.queue = QUEUE,
-		.max_value = MAX_RECORD,
-		.ring_flags = variant->poll ? IORING_SETUP_IOPOLL : IOU_DEFER,
-		.direct = variant->direct,
-		.force = true,
-		.prog_fd = prog_fd,
-	};
-
-	return lookup_open(&config, lookup);
-}
-
 FIXTURE_SETUP(lookup_sqlite)
 {
-	int ret;
-
 	IOU_REQUIRE();
 	if (!sqlite3_load())
 		SKIP(return, "no libsqlite3.so.0");
-	ASSERT_NE(0, *dir);
-	snprintf(self->path, sizeof(self->path), "%s/%s", dir, variant->file);
-	if (access(self->path, F_OK))
-		ASSERT_EQ(0, fill(self->path, variant));
-	if (variant->nullb && nullb_create(self->path))
-		SKIP(return, "no null_blk with poll queues");
-	if (variant->device && !DEVICE)
-		SKIP(return, "IOU_LOOKUP_DEVICE is not set");
-	if (variant->device)
-		ASSERT_EQ(0, device_fill(DEVICE, self->path));
-	if (variant->cold)
-		ASSERT_EQ(0, drop_cache(self->path));
-	ret = open_lookup(&self->lookup, self->path, variant);
-	if (ret == -EINVAL && variant->direct)
-		SKIP(return, "no direct I/O in TMPDIR");
-	ASSERT_EQ(0, ret);
+	lookup_set_up(fill, .name = "data", .queue = QUEUE, .max_value = MAX_RECORD);
 	ASSERT_EQ(LOOKUP_SQLITE, lookup_format(self->lookup));
 	ASSERT_EQ(0, sqlite3.open(self->path, &self->db));
 	ASSERT_EQ(0, sqlite3.prepare_v2(self->db, "SELECT value FROM data WHERE id = ?",
@@ -301,7 +250,7 @@ static const char *differs(FIXTURE_DATA(lookup_sqlite) *self, int64_t rowid,
 
 TEST_F_TIMEOUT(lookup_sqlite, random_keys, 1800)
 {
-	unsigned int nr = nr_lookups(), present = 0, queued = QUEUE, depth = 0;
+	unsigned int nr = nr_lookups(QUEUE), present = 0, queued = QUEUE, depth = 0;
 	struct lookup_result r;
 	int64_t rowid[QUEUE];
 

@@ -58,6 +58,12 @@ static inline bool lookup_long(void)
 	return value && *value;
 }
 
+/* Random lookups in each test, of which @queue are in flight */
+static inline unsigned int nr_lookups(unsigned int queue)
+{
+	return queue + (lookup_long() ? 10000 : 24);
+}
+
 /* A generator of its own, so that a failure can be repeated */
 static unsigned int seed = 1;
 
@@ -146,5 +152,53 @@ static inline int nullb_create(const char *file)
 	}
 	return device_fill("/dev/" NULLB, file);
 }
+
+/* members of a variant: where the file is, and how it is read */
+#define LOOKUP_PLACE								\
+	bool nullb, device, direct, poll, cold;					\
+	enum lookup_way way
+
+#define ADD(fixture, name, ...) FIXTURE_VARIANT_ADD(fixture, name) { __VA_ARGS__ }
+#define ADD_PLACES(fixture, name, ...)						\
+ADD(fixture, name##_cached, __VA_ARGS__);					\
+ADD(fixture, name##_cold, __VA_ARGS__, .cold = true);				\
+ADD(fixture, name##_direct, __VA_ARGS__, .direct = true);			\
+ADD(fixture, name##_nullb, __VA_ARGS__, .nullb = true, .direct = true);		\
+ADD(fixture, name##_polled, __VA_ARGS__, .nullb = true, .poll = true)
+
+/*
+ * In a set-up: make the file of the variant by fill(), copy it to the device, and open it.
+ * The library has the file open during the lookups, and uses what they read.
+ */
+#define lookup_set_up(fill, ...) do {						\
+	struct lookup_config __config = {					\
+		.path = variant->nullb ? "/dev/" NULLB :			\
+			variant->device ? DEVICE : self->path,			\
+		.way = variant->way,						\
+		.ring_flags = variant->poll ? IORING_SETUP_IOPOLL : IOU_DEFER,	\
+		.direct = variant->direct,					\
+		.force = true,							\
+		.prog_fd = prog_fd,						\
+		__VA_ARGS__							\
+	};									\
+	int __ret;								\
+										\
+	ASSERT_NE(0, *dir);							\
+	snprintf(self->path, sizeof(self->path), "%s/%s", dir, variant->file);	\
+	if (access(self->path, F_OK))						\
+		ASSERT_EQ(0, fill(self->path, variant));			\
+	if (variant->nullb && nullb_create(self->path))				\
+		SKIP(return, "no null_blk with poll queues");			\
+	if (variant->device && !DEVICE)						\
+		SKIP(return, "IOU_LOOKUP_DEVICE is not set");			\
+	if (variant->device)							\
+		ASSERT_EQ(0, device_fill(DEVICE, self->path));			\
+	if (variant->cold)							\
+		ASSERT_EQ(0, drop_cache(self->path));				\
+	__ret = lookup_open(&__config, &self->lookup);				\
+	if (__ret == -EINVAL && variant->direct)				\
+		SKIP(return, "no direct I/O in TMPDIR");			\
+	ASSERT_EQ(0, __ret);							\
+} while (0)
 
 #endif

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* The library of LMDB, of which a distribution has the header in another package */
-#ifndef LOOKUP_MDB_H
-#define LOOKUP_MDB_H
+#ifndef MDB_H
+#define MDB_H
 
 #include <dlfcn.h>
 #include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/types.h>
 
 #define MDB_DUPSORT	0x04
@@ -60,6 +62,19 @@ static inline int mdb_begin(const char *path, unsigned int flags, void **env, vo
 	       mdb.env_set_maxdbs(*env, 8) ?:
 	       mdb.env_open(*env, path, MDB_NOSUBDIR | MDB_NOSYNC | flags, 0600) ?:
 	       mdb.txn_begin(*env, NULL, flags & MDB_RDONLY, txn);
+}
+
+/* Key @n of the file is @n twice, at both ends, and longer for odd numbers. */
+static inline unsigned int mdb_key(char *key, unsigned int n, unsigned int len)
+{
+	char digits[12];
+
+	snprintf(digits, sizeof(digits), "%05u", n);
+	len -= !(n % 2);
+	memset(key, '-', len);
+	memcpy(key, digits, 5);
+	memcpy(key + len - 5, digits, 5);
+	return len;
 }
 
 #endif
