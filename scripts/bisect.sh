@@ -109,7 +109,7 @@ selftests()
 	for t in "${tests[@]}"; do
 		key="$kernel $(sha1sum <"$out/kselftest/io_uring_bpf/$t" | cut -c 1-40)"
 		# a script tests other files
-		if [[ $t == *.sh ]]; then
+		if [[ $t == *.sh || $t == *.py ]]; then
 			todo+=("$t")
 		elif ! grep -qsxF "$key passed" "$good"; then
 			todo+=("$t") keys+=("$key passed")

@@ -32,23 +32,13 @@ add()
 	[ "$f" = 0 ] || failures+=("$1:"$'\n'"$(tail -n +2 <<<"$lines")")
 }
 
-scripts()
-{
-	local rc=0
-	"$TOP/scripts/tests/run" >"$BUILD/scripts.tap" 2>"$BUILD/log/scripts" || rc=$?
-	add scripts "$BUILD/scripts.tap" $rc
-}
-
-# guest NUMBER TEST...: one of them, with its disk, console and results. On a
-# machine that is busy, virtme-ng may lose patience before it has run anything:
-# that is worth another try.
+# guest NUMBER: one guest, with its disk, console and results. On a machine that is
+# busy, virtme-ng may lose patience before it has run anything: that is worth another
+# try.
 guest()
 {
 	local n=$1 results=$BUILD/results/$1 try rc
-	shift
 	mkdir -p "$results"
-	# not on the command line of the kernel, which has 2048 bytes
-	printf '%s\n' "$@" >"$results/tests"
 	for try in 1 2; do
 		rc=0
 		"$TOP/scripts/boot.sh" "$BUILD/disk$n.img" "$BUILD/log/console$n" \
@@ -74,38 +64,46 @@ liburing()
 	esac
 }
 
-in_guest()
+# The test programs, those first that take minutes: else one guest would be left with
+# one of them at the end.
+all_tests()
 {
-	local tests=("$@") t n nr i=0
-	local -a share=()
-	local -A guest_of=()
-	if [ $# = 0 ]; then
-		mapfile -t tests < <(sed -n 's/^io_uring_bpf://p' "$BUILD/kselftest/kselftest-list.txt")
-		tests+=(libbpf_str libbpf_probes)
-		[ ! -f "$BUILD/kselftest/io_uring_bpf/liburing_test" ] || tests+=(liburing_test)
-	fi
-	nr=$(vm_guests ${#tests[@]})
+	local long=(termination_test fuzz_test.sh iou_patterns_test.sh)
+	printf '%s\n' "${long[@]}"
+	sed -n 's/^io_uring_bpf://p' "$BUILD/kselftest/kselftest-list.txt" |
+		grep -vxF "$(printf '%s\n' "${long[@]}")"
+	printf '%s\n' libbpf_str libbpf_probes
+	[ ! -f "$BUILD/kselftest/io_uring_bpf/liburing_test" ] || echo liburing_test
+}
+
+# start_guests TEST...: each guest takes the next test when it has finished one. The
+# names are not on the command line of the kernel, which has 2048 bytes.
+start_guests()
+{
+	local n
 	rm -rf "$BUILD/results"
-	for t in "${tests[@]}"; do
-		n=$((i++ % nr + 1))
-		guest_of[$t]=$n
-		share[n]="${share[n]:-} $t"
+	mkdir -p "$BUILD/results/taken"
+	printf '%s\n' "$@" >"$BUILD/results/tests"
+	nr_guests=$(vm_guests $#)
+	say "booting the kernel ($(vm_accel)) in $nr_guests guests, $# test programs, log in ${BUILD#"$TOP/"}/log/console<N>"
+	for ((n = 1; n <= nr_guests; n++)); do
+		guest $n &
 	done
-	say "booting the kernel ($(vm_accel)) in $nr guests, ${#tests[@]} test programs, log in ${BUILD#"$TOP/"}/log/console<N>"
-	for ((n = 1; n <= nr; n++)); do
-		# shellcheck disable=SC2086 # names of programs
-		guest $n ${share[n]} &
-	done
-	wait
-	for t in "${tests[@]}"; do
-		n=${guest_of[$t]}
-		if [ -f "$BUILD/results/$n/$t.rc" ]; then
-			add "$t" "$BUILD/results/$n/$t.tap" "$(cat "$BUILD/results/$n/$t.rc")"
+}
+
+# of_tests TEST...: what the guests have found
+of_tests()
+{
+	local t n rc
+	for t; do
+		rc=$(echo "$BUILD"/results/*/"$t.rc")
+		if [ -f "$rc" ]; then
+			add "$t" "${rc%.rc}.tap" "$(cat "$rc")"
 		else
 			fail "$t: has not run to its end"
 		fi
 	done
-	for ((n = 1; n <= nr; n++)); do
+	for ((n = 1; n <= nr_guests; n++)); do
 		of_guest $n "$BUILD/results/$n"
 	done
 }
@@ -134,21 +132,49 @@ silent()
 
 demo()
 {
-	if "$TOP/scripts/demo.sh"; then
+	cat "$BUILD/log/demo"
+	if [ "$1" = 0 ]; then
 		passed=$((passed + 1))
 	else
 		fail "the demonstration does not do what it promises"
 	fi
 }
 
+# beside NAME COMMAND...: run what needs little of the machine beside the guests
+beside()
+{
+	local name=$1 rc=0
+	shift
+	"$@" || rc=$?
+	echo $rc >"$BUILD/log/$name.rc"
+}
+
+# The tests of the scripts and the demonstration wait most of the time.
+everything()
+{
+	local tests
+	liburing
+	mapfile -t tests < <(all_tests)
+	start_guests "${tests[@]}"
+	beside scripts "$TOP/scripts/tests/run" >"$BUILD/scripts.tap" 2>"$BUILD/log/scripts" &
+	beside demo "$TOP/scripts/demo.sh" >"$BUILD/log/demo" 2>&1 &
+	wait
+	add scripts "$BUILD/scripts.tap" "$(cat "$BUILD/log/scripts.rc")"
+	of_tests "${tests[@]}"
+	demo "$(cat "$BUILD/log/demo.rc")"
+}
+
 main()
 {
 	local f
 	mkdir -p "$BUILD/log"
-	[ $# != 0 ] || scripts
-	[ $# != 0 ] || liburing
-	in_guest "$@"
-	[ $# != 0 ] || demo
+	if [ $# = 0 ]; then
+		everything
+	else
+		start_guests "$@"
+		wait
+		of_tests "$@"
+	fi
 	echo
 	for f in "${failures[@]}"; do
 		printf '%sfailed:%s %s\n' "$RED" "$OFF" "$f"

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # usage: scripts/guest.sh RESULTS PROGRAM_DIR
 #
-# Runs in the guest. Runs the test programs that RESULTS/tests names, a line each,
-# one by one, each with a time limit and a note in the kernel log, so that a
-# complaint of the kernel can be laid at the door of one. Output and exit status of
-# test T go to RESULTS/T.tap and RESULTS/T.rc.
+# Runs in a guest. RESULTS/../tests names test programs, one a line. Runs those that
+# no other guest has taken, one by one, each with a time limit and a note in the
+# kernel log, so that a complaint of the kernel can be laid at the door of one. Output
+# and exit status of test T go to RESULTS/T.tap and RESULTS/T.rc.
 
 results=$1
 dir=$2
@@ -35,8 +35,10 @@ leaks()
 early_complaints
 
 cd "$dir" || exit 1
-mapfile -t tests <"$results/tests"
+mapfile -t tests <"$results/../tests"
 for t in "${tests[@]}"; do
+	# succeeds in one guest only
+	mkdir "$results/../taken/$t" 2>/dev/null || continue
 	echo "selftest: running $t" >/dev/kmsg
 	SECONDS=0
 	"$session" "$limit" "$results/$t.tap" "./$t"

@@ -30,13 +30,17 @@ vng()
 		--rwdir "$GUEST_BUILD=$BUILD" "$@"
 }
 
-# vm_guests NUMBER: how many of them for that many tests, side by side? Most tests
-# keep one CPU busy, and each guest takes 3 GB.
+# vm_guests NUMBER: the number of guests that share NUMBER test programs. Each guest
+# takes 3 GB, and three quarters of a CPU on average, as most tests wait for grace
+# periods and timers.
 vm_guests()
 {
-	local free
+	local free most
 	free=$(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo)
-	if [ "$1" -ge 4 ] && [ "$JOBS" -ge 2 ] && [ "$free" -ge 8000000 ]; then
+	[ "$JOBS" -ge 2 ] && most=$((free / 4000000)) || most=1
+	if [ "$1" -ge 12 ] && [ "$most" -ge 3 ]; then
+		echo 3
+	elif [ "$1" -ge 4 ] && [ "$most" -ge 2 ]; then
 		echo 2
 	else
 		echo 1

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0
+"""scripts/check.sh shares test programs among guests, and counts what they found."""
+import os
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+from fixture import ENV, SCRIPTS
+
+COPIES = ('check.sh', 'guest.sh', 'lib.sh', 'session.sh', 'splat.sh', 'splat.allow',
+          'splat.deny', 'tap.sh', 'vm.sh')
+# stands in for a guest: runs the command on the host
+BOOT = '''#!/bin/bash
+. "$(dirname "$0")/lib.sh"
+echo "booted" >"$2"
+while [ "$1" != -- ]; do shift; done
+shift
+echo $$ >"$BUILD/pid.$$"
+exec ${*//GUEST/$BUILD}
+'''
+GUESTLIB = '''
+session=$(dirname "$(realpath "$0")")/session.sh limit=20 TMPDIR=$results/none
+early_complaints() { :; }
+umount() { :; }
+'''
+# a guest takes its first test before the other one ends
+PASS = '#!/bin/sh\necho "$0" >>"$RUNS"\nsleep .2\necho TAP version 13\necho 1..1\necho "ok 1 x"\n'
+FAIL = PASS.replace('ok 1', 'not ok 1') + 'exit 1\n'
+# kills the guest that it runs in
+KILL = '''#!/bin/bash
+pid=$PPID
+until [ -f "$(dirname "$RUNS")/build/pid.$pid" ]; do
+	read -r _ _ _ pid _ <"/proc/$pid/stat"
+done
+kill -9 $pid
+'''
+
+
+class Check(unittest.TestCase):
+
+    def setUp(self):
+        self.top = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.top)
+        os.mkdir(os.path.join(self.top, 'scripts'))
+        for name in COPIES:
+            shutil.copy(os.path.join(SCRIPTS, name), os.path.join(self.top, 'scripts'))
+        self.put('scripts/boot.sh', BOOT)
+        self.put('scripts/guestlib.sh', GUESTLIB)
+        with open(self.path('scripts/vm.sh'), 'a', encoding='ascii') as f:
+            f.write('vm_guests() { echo 2; }\nvm_accel() { :; }\nGUEST_BUILD=GUEST\n')
+        with open(self.path('scripts/guest.sh'), encoding='ascii') as f:
+            self.put('scripts/guest.sh', f.read().replace('/dev/kmsg', '/dev/null'))
+
+    def path(self, *names):
+        return os.path.join(self.top, *names)
+
+    def put(self, name, text):
+        os.makedirs(os.path.dirname(self.path(name)), exist_ok=True)
+        with open(self.path(name), 'w', encoding='ascii') as f:
+            f.write(text)
+        os.chmod(self.path(name), 0o755)
+
+    def check(self, **tests):
+        """Run check.sh on such tests. Return the exit status and the output."""
+        for name, text in tests.items():
+            self.put('build/kselftest/io_uring_bpf/' + name, text)
+        p = subprocess.run([self.path('scripts/check.sh'), *tests], text=True, check=False,
+                           capture_output=True, timeout=60,
+                           env=dict(ENV, IOU_BPF_CACHE=self.path('cache'),
+                                    RUNS=self.path('runs')))
+        return p.returncode, p.stdout
+
+    def runs(self):
+        with open(self.path('runs'), encoding='ascii') as f:
+            return sorted(f.read().split())
+
+    def test_each_runs_once(self):
+        """Both guests run tests, none of them twice."""
+        names = ['t%02d' % i for i in range(12)]
+        rc, out = self.check(**dict.fromkeys(names, PASS))
+        self.assertIn('14 passed, 0 failed', out.splitlines(), out)
+        self.assertEqual(0, rc)
+        self.assertEqual(['./' + n for n in names], self.runs())
+        for n in '12':
+            self.assertTrue([x for x in os.listdir(self.path('build/results', n))
+                             if x.endswith('.rc')], n)
+
+    def test_failure(self):
+        rc, out = self.check(a=PASS, b=FAIL, c=PASS)
+        self.assertIn('4 passed, 1 failed', out.splitlines(), out)
+        self.assertIn('not ok 1 x', out)
+        self.assertEqual(1, rc)
+
+    def test_guest_dies(self):
+        """The other guest runs what is left, and the test that was running has failed."""
+        rc, out = self.check(a=PASS, b=KILL, c=PASS, d=PASS, e=PASS)
+        self.assertEqual(1, rc)
+        self.assertIn('failed: b: has not run to its end', out)
+        self.assertRegex(out, 'failed: guest [12] did not come to its end')
+        self.assertIn('6 passed, 2 failed', out.splitlines(), out)
+        self.assertEqual(['./a', './c', './d', './e'], self.runs())
+
+
+if __name__ == '__main__':
+    unittest.main()
