@@ -12,9 +12,12 @@
 #
 # The kernel is one without debugging, which builds and runs the tests in less time.
 # With --build-only nothing is booted. Stops at the first failure. What was good is
-# noted in the cache, in bisect.good, by the files as they are after the patch, and is
-# not done again. Nor is a test program that has passed on a kernel of the same sources,
-# so a patch that adds a test runs that one only. Ends in one line.
+# noted in the cache, in bisect.good, and is not done again: a kernel by its sources,
+# and a test program by itself and the kernel. So a patch that adds a test builds no
+# kernel, and runs that test only. Writes a table of the patches to
+# build/bisect/table: number, lines of kernel code that it adds and removes, what is
+# known to be good, number of tests that passed on the kernel of that patch, subject.
+# Ends in one line.
 
 . "$(dirname "$0")/lib.sh"
 . "$TOP/scripts/vm.sh"
@@ -33,16 +36,10 @@ patch()
 		die "no patch of the series is called \"$1\""
 }
 
-# content COMMIT: what it is noted by
+# content COMMIT: all files as they are after a patch
 content()
 {
 	git -C "$TREE" rev-parse "$1^{tree}"
-}
-
-# noted WHAT COMMIT: was that good?
-noted()
-{
-	grep -qsxF "$(content "$2") $1" "$good"
 }
 
 # kernel_of COMMIT: the sources that a kernel is made of
@@ -50,6 +47,22 @@ kernel_of()
 {
 	git -C "$TREE" ls-tree "$1" |
 		grep -vE '[[:space:]](tools|Documentation|MAINTAINERS)$' | sha1sum | cut -c 1-40
+}
+
+# noted built|good COMMIT: true if that is known to be so
+noted()
+{
+	local id
+	[ "$1" = built ] && id=$(kernel_of "$2") || id=$(content "$2")
+	grep -qsxF "$id $1" "$good"
+}
+
+# note built|good COMMIT
+note()
+{
+	local id
+	[ "$1" = built ] && id=$(kernel_of "$2") || id=$(content "$2")
+	noted "$@" || echo "$id $1" >>"$good"
 }
 
 # check_out COMMIT
@@ -128,16 +141,42 @@ one()
 		! has_option || compile on ||
 			die "$2 does not compile with the option on, see $log"
 	fi
-	# the kernel that is there is that of another commit
-	quiet "$log" "$TOP/scripts/kernel.sh" --config on || die "$2 does not build, see $log"
-	noted built "$1" || echo "$(content "$1") built" >>"$good"
+	# the kernel that is there may be that of another commit
+	if [ "$(cat "$out/kernel" 2>/dev/null)" != "$(kernel_of "$1")" ]; then
+		rm -f "$out/kernel"
+		quiet "$log" "$TOP/scripts/kernel.sh" --config on ||
+			die "$2 does not build, see $log"
+		kernel_of "$1" >"$out/kernel"
+	fi
+	note built "$1"
 	[ "$3" = good ] || return 0
 	if has_option && [ -d "$wt/tools/testing/selftests/io_uring_bpf" ]; then
 		selftests "$1" || die "$2 fails its selftests, see $log"
 	else
 		comes_up || die "$2 does not boot, see $log"
 	fi
-	echo "$(content "$1") good" >>"$good"
+	note good "$1"
+}
+
+# lines COMMIT: lines of kernel code that a patch adds and removes
+lines()
+{
+	git -C "$TREE" diff --numstat "$1^" "$1" -- . ':!tools' ':!Documentation' \
+		':!MAINTAINERS' | awk '{ a += $1; d += $2 } END { printf "+%d -%d", a, d }'
+}
+
+# table: of all patches, with what is known of each
+table()
+{
+	local id nr=0 state kernel
+	while read -r id; do
+		kernel=$(kernel_of "$id") state=-
+		! noted built "$id" || state=built
+		! noted good "$id" || state=good
+		printf '%3d  %-10s  %-5s  %3d  %s\n' $((++nr)) "$(lines "$id")" $state \
+			"$(grep -c "^$kernel [0-9a-f]* passed$" "$good")" \
+			"$(git -C "$TREE" log -1 --format=%s "$id")"
+	done < <(git -C "$TREE" rev-list --reverse base..series)
 }
 
 main()
@@ -153,8 +192,10 @@ main()
 	[ -z "${range##*..}" ] || to=$(patch "${range##*..}")
 	lock bisect-run
 	mkdir -p "$out/log"
+	touch "$good"
 	all=$(git -C "$TREE" rev-list --count base..series 2>/dev/null) ||
 		die "there is no series, run: make series"
+	trap 'table >"$out/table"' EXIT
 	while read -r id <&3; do
 		name="patch $(git -C "$TREE" rev-list --count "base..$id") of $all, $(git -C "$TREE" log -1 --format=%s "$id"),"
 		if noted $what "$id"; then
@@ -165,7 +206,7 @@ main()
 		fi
 	done 3< <(git -C "$TREE" rev-list --reverse "$from..$to")
 	[ -n "${name:-}" ] || die "no patch is from ${range%%..*} to ${range##*..}"
-	say "all that was asked for is $what, up to ${name%,}"
+	say "all that was asked for is $what, up to ${name%,}; table in ${out#"$TOP/"}/table"
 }
 
 main "$@"

@@ -58,7 +58,7 @@ class Bisect(Case):
     def expected(self, nr):
         """(what builds, what tests) of a patch."""
         name = ('io_uring: one', 'io_uring: two', 'selftests: tests')[nr - 1]
-        build = [OFF, ON, KERNEL] if nr > 1 else [OFF, KERNEL]
+        build = ([OFF, KERNEL], [OFF, ON, KERNEL], [])[nr - 1]
         console = self.out + '/log/console1'
         test = ['boot.sh %s/disk.img %s 3600 -- touch /tmp/iou-bpf-build/up' %
                 (self.out, console), 'splat.sh ' + console]
@@ -72,6 +72,13 @@ class Bisect(Case):
         self.assertEqual(self.bisect(says=last), want)
         self.assertEqual(self.bisect(says=last), [])
         self.assertEqual(git(self.tree, 'status', '--porcelain'), '')
+        self.assertEqual([line.split(None, 5) for line in self.table()],
+                         [['1', '+13', '-1', 'good', '0', 'io_uring: one'],
+                          ['2', '+7', '-1', 'good', '2', 'io_uring: two'],
+                          ['3', '+0', '-0', 'good', '2', 'selftests: tests']])
+
+    def table(self):
+        return self.files(self.out)['table'].decode().splitlines()
 
     def test_build_only(self):
         self.assertEqual(self.bisect('--build-only', says='is built, up to'),
@@ -84,8 +91,9 @@ class Bisect(Case):
         self.assertEqual(self.bisect('--build-only'), [])
 
     def test_ranges(self):
-        for arg, nr in (('two..', 2), ('tests..tests', 1), ('..one', 1), ('..', 3)):
+        for arg, nr in (('two..', 1), ('tests..tests', 1), ('..one', 1), ('..', 2)):
             write(self.cache, {'bisect.good': ''})
+            write(self.out, {'kernel': ''})
             calls = self.bisect('--build-only', arg)
             self.assertEqual(sum(c.endswith(KERNEL) for c in calls), nr)
         for args, says in ((['four..'], 'no patch of the series is called "four"'),
@@ -103,6 +111,7 @@ class Bisect(Case):
             self.bisect(rc=1, says='patch 2 of 3, io_uring: two, does not compile '
                                    'with the option on, see ' + self.out),
             sum(one, []) + two[0][:2])
+        self.assertEqual([line.split()[3] for line in self.table()], ['good', '-', '-'])
         self.breaks('nothing')
         self.assertEqual(self.bisect('..two'), sum(two, []))
         rel = 'scripts/series/tests.txt'
