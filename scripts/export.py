@@ -17,7 +17,8 @@ Exit status 1, and lines "error: FILE: ..." that name the file of the
 repository, if: a .patch is not exactly what git diff gives; a .diff cannot be
 taken back from the files that its patch leaves; a file is listed by no patch,
 by two, or by one that does not touch it; a whole file is in the kernel already,
-or an edited one is not; a message is missing; git am gives another tree.
+or an edited one is not; a message is missing; the cover letter names a patch that
+is not in the series; git am gives another tree.
 Nothing is changed then.
 """
 import argparse

@@ -5,7 +5,8 @@
   SLUG.txt    subject, empty line, message, then a line "---" and below it the
               files that no earlier patch of the series touches, one a line
   SLUG.diff   what the patch does to files that earlier ones touch, if it does
-  cover.txt   subject, empty line, text of the cover letter
+  cover.txt   subject, empty line, text of the cover letter, where {SLUG} is replaced
+              by the number of that patch
 """
 import re
 
@@ -93,4 +94,12 @@ def patches(files):
 
 def cover(files):
     """Subject and text of the cover letter."""
-    return _message('cover.txt', _text(files, 'cover.txt'))
+    numbers = {p.slug: nr for nr, p in enumerate(patches(files), 1)}
+
+    def number(match):
+        if match[1] not in numbers:
+            raise Error('%s/cover.txt: no patch "%s" is in %s/order' %
+                        (SERIES, match[1], SERIES))
+        return str(numbers[match[1]])
+    subject, body = _message('cover.txt', _text(files, 'cover.txt'))
+    return subject, re.sub('{(%s)}' % SLUG, number, body)

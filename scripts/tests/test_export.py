@@ -72,6 +72,16 @@ class Export(Case):
         self.assertNotIn('***', text)
         self.assertEqual(len(self.patches()), 4)
 
+    def test_cover_numbers(self):
+        """The cover letter tells patches by their slugs, which become numbers."""
+        self.put('scripts/series/cover.txt', 'a cover\n\nIn {two} to {tests}, {} and {x y}.\n')
+        self.good('export.py')
+        self.assertIn('\nIn 2 to 3, {} and {x y}.\n',
+                      self.patches()['0000-cover-letter.patch'].decode())
+        self.put('scripts/series/cover.txt', 'a cover\n\nIn {four}.\n')
+        self.bad('export.py', says='scripts/series/cover.txt: no patch "four" is in '
+                                   'scripts/series/order')
+
     def test_git_am(self):
         err = self.good('export.py', '--verify')
         self.assertIn('git am', err)
