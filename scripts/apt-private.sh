@@ -1,10 +1,10 @@
-# Fetches a package of another Debian suite with a private apt configuration,
-# so that the machine's own sources stay as they are; sourced after lib.sh.
+# Functions to download packages of other Debian suites with a private apt configuration,
+# which leaves the machine's own sources alone; sourced after lib.sh.
 
 APT_DIR=$CACHE/apt
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 
-# the mirror that the machine's own apt uses for Debian itself
+# Print the Debian mirror that the machine's own apt uses.
 apt_mirror()
 {
 	local site
@@ -22,7 +22,7 @@ apt_mirror()
 	echo "$site"
 }
 
-# apt_private COMMAND...: apt-get that knows only our suites
+# apt_private COMMAND...: run apt-get with our suites only
 apt_private()
 {
 	apt-get -q \
@@ -37,7 +37,7 @@ apt_private()
 		"$@"
 }
 
-# apt_lists KIND INDEX SUITE...: reads the lists of these suites, KIND is deb or deb-src
+# apt_lists KIND INDEX SUITE...: download package lists. KIND is deb or deb-src.
 apt_lists()
 {
 	local kind=$1 index=$2 mirror suite
@@ -51,24 +51,24 @@ apt_lists()
 	done >"$APT_DIR/sources.list"
 	apt_private update >"$APT_DIR/log" 2>&1 ||
 		die "cannot read the package lists of $*: $(grep -m1 -E '^(E|W|Err)' "$APT_DIR/log" || echo "see $APT_DIR/log")"
-	# apt-get update ends well even if it reached nothing
+	# apt-get update succeeds even if no server can be reached
 	[ -n "$(find "$APT_DIR/lists" -name "*_$index*" -print -quit)" ] ||
 		die "no network? no package list of $* could be read: $(grep -m1 -E '^(E|W|Err)' "$APT_DIR/log")"
 }
 
-# apt_setup SUITE...: reads the package lists of these suites
+# apt_setup SUITE...: download the lists of binary packages
 apt_setup()
 {
 	apt_lists deb Packages "$@"
 }
 
-# apt_setup_source SUITE...: the same for source packages
+# apt_setup_source SUITE...: download the lists of source packages
 apt_setup_source()
 {
 	apt_lists deb-src Sources "$@"
 }
 
-# apt_served PACKAGE: the versions that the suites have, the newest first
+# apt_served PACKAGE: print the available versions, newest first
 apt_served()
 {
 	apt-cache -o Dir::Etc::sourcelist="$APT_DIR/sources.list" \
@@ -78,8 +78,8 @@ apt_served()
 		madison "$1" 2>/dev/null | awk -F' *[|] *' '{ print $2 }'
 }
 
-# apt_download WHAT GLOB SHA256 FILE COMMAND...: runs apt_private with the command, and
-# what it downloads that matches GLOB becomes FILE; SHA256 may be empty
+# apt_download WHAT GLOB SHA256 FILE COMMAND...: run apt_private with the command, and
+# move the downloaded file that matches GLOB to FILE. An empty SHA256 skips the check.
 apt_download()
 {
 	local what=$1 glob=$2 want=$3 file=$4 dir got
@@ -100,13 +100,13 @@ apt_download()
 	rm -rf "$dir"
 }
 
-# apt_fetch PACKAGE VERSION SHA256 FILE: downloads a package to FILE
+# apt_fetch PACKAGE VERSION SHA256 FILE: download a package to FILE
 apt_fetch()
 {
 	apt_download "$1 $2" '*.deb' "$3" "$4" download "$1=$2"
 }
 
-# apt_fetch_source PACKAGE VERSION SHA256 FILE: downloads the upstream archive of a
+# apt_fetch_source PACKAGE VERSION SHA256 FILE: download the upstream archive of a
 # source package to FILE
 apt_fetch_source()
 {

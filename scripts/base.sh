@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # usage: scripts/base.sh
 #
-# Fetches the kernel that the series is made for, verifies it, and imports it
-# as the one commit of branch "base" in the cache's git repository. Ends at
-# once if that is done. What it makes appears under its final name only when
-# it is complete, so an interrupted run leaves nothing half made.
+# Downloads and verifies the kernel that the series applies to, and imports it as the
+# only commit of branch "base" of the git repository in the cache. Does nothing if the
+# base is there already. Files get their final names only when they are complete, so an
+# interrupted run leaves no partial results.
 
 . "$(dirname "$0")/lib.sh"
 . "$TOP/scripts/apt-private.sh"
@@ -42,7 +42,7 @@ unpack()
 	mkdir "$new/linux"
 	tar -xf "$tar" -C "$new/linux" --strip-components=1 ||
 		die "cannot unpack the kernel source (disk full?)"
-	# The demonstration copies this archive: a real file of real size.
+	# the demonstration copies this archive
 	mv "$tar" "$new/archive.tar.xz"
 }
 
@@ -85,10 +85,10 @@ main()
 	unpack "$new"
 	say "importing it into git"
 	import "$new/linux"
-	# may have edits in it, which are not ours to throw away
+	# the old tree may contain edits, so keep it
 	if [ -d "$TREE" ]; then
 		mv "$TREE" "$TREE.$(date +%Y%m%d-%H%M%S)"
-		say "the kernel tree that was there is kept as $(ls -d "$TREE".2* | tail -n 1)"
+		say "the previous kernel tree is kept as $(ls -d "$TREE".2* | tail -n 1)"
 	fi
 	mv "$new/archive.tar.xz" "$CACHE/archive.tar.xz"
 	mv "$new/linux" "$TREE"

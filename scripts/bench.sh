@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # usage: scripts/bench.sh [run | count | profile WORKLOAD "ARM..." [KERNEL]]
 #
-# Counts what an operation costs, with the series (patched) and without (base),
-# in emulated guests: a count of instructions is the same on each machine.
+# Measures the cost of operations, with the series (patched) and without (base). The
+# guests are emulated: instruction counts then do not depend on the machine.
 #
-#   run      all workloads on both kernels, with tables, plots and the bars that
-#            the figures have to pass; results in build/bench
-#   count    the same of what is built already
-#   profile  instructions by function of the kernel, of what is built already
+#   run      build, measure all workloads on both kernels, print tables, draw plots and
+#            check the figures against their bars; results in build/bench
+#   count    like run, without building
+#   profile  print instructions by function of the kernel, without building
 #
-# Environment: REPEATS (5) measured repeats of each row.
+# Environment: REPEATS (5) is the number of measurements of each row.
 
 . "$(dirname "$0")/lib.sh"
 . "$TOP/scripts/vm.sh"
@@ -27,7 +27,7 @@ folder_of()
 	esac
 }
 
-# Wall time, where the machine can give it.
+# Measure wall time, which requires KVM.
 time_bench()
 {
 	[ "$(vm_accel)" = kvm ] || return 0
@@ -62,7 +62,7 @@ count()
 profile()
 {
 	local options=() arm
-	[ -n "${1:-}" ] && [ -n "${2:-}" ] || die "which workload and arm? make bench-profile WORKLOAD=nop ARM=flow"
+	[ -n "${1:-}" ] && [ -n "${2:-}" ] || die "no workload or arm given, example: make bench-profile WORKLOAD=nop ARM=flow"
 	for arm in $2; do
 		options+=("--repeat $repeats --workload $1 --arm $arm")
 	done

@@ -1,23 +1,22 @@
 #!/usr/bin/env bash
 # usage: scripts/bisect.sh [--build-only] [FIRST..LAST]
 #
-# Builds, boots and tests the kernel as it is after each patch of the series, so
-# that a git bisect that lands there finds something that works. FIRST and LAST
-# are slugs, and may be left out. For each patch:
+# Builds, boots and tests the kernel after each patch of the series, so that git bisect
+# can stop at any patch. FIRST and LAST are slugs, and default to the ends of the series.
+# For each patch:
 #
-#   option off  what the series touches compiles with W=1 and without a warning
+#   option off  the objects that the series touches compile with W=1, without warnings
 #   option on   the same, from the patch that adds the option on
-#   kernel      a whole one links, with the option on if there is one
-#   boot        it comes up, and passes the selftests if they are there by then
+#   kernel      the kernel links, with the option on if there is one
+#   boot        the kernel boots, and passes the selftests that exist by then
 #
-# The kernel is one without debugging, which builds and runs the tests in less time.
-# With --build-only nothing is booted. Stops at the first failure. What was good is
-# noted in the cache, in bisect.good, and is not done again: a kernel by its sources,
-# and a test program by itself and the kernel. So a patch that adds a test builds no
-# kernel, and runs that test only. Writes a table of the patches to
-# build/bisect/table: number, lines of kernel code that it adds and removes, what is
-# known to be good, number of tests that passed on the kernel of that patch, subject.
-# Ends in one line.
+# The kernel has no debugging options, which saves time. With --build-only, no kernel is
+# booted. Stops at the first failure. Successes are recorded in bisect.good, in the cache,
+# and are not repeated: a kernel by its sources, a test program by its contents and the
+# kernel. So a patch that adds a test builds no kernel, and runs that test only. Writes a
+# table of the patches to build/bisect/table: number, lines of kernel code added and
+# removed, recorded success, number of tests that passed on the kernel of that patch,
+# subject. The last line is a summary.
 
 . "$(dirname "$0")/lib.sh"
 . "$TOP/scripts/vm.sh"
@@ -26,30 +25,30 @@ wt=$CACHE/bisect
 good=$CACHE/bisect.good
 out=$BUILD/bisect
 log=$out/log/bisect
-# scripts work on that tree, and on build folders of its own
+# the other scripts use this tree, with build folders of its own
 export IOU_BPF_TREE=bisect IOU_BPF_CONFIG=on
 
-# patch SLUG [^]: its commit, or the one before
+# patch SLUG [^]: print the commit of a patch, or its parent
 patch()
 {
 	git -C "$TREE" rev-parse -q --verify "refs/patches/$1${2:-}" ||
 		die "no patch of the series is called \"$1\""
 }
 
-# content COMMIT: all files as they are after a patch
+# content COMMIT: print the id of the tree after a patch
 content()
 {
 	git -C "$TREE" rev-parse "$1^{tree}"
 }
 
-# kernel_of COMMIT: the sources that a kernel is made of
+# kernel_of COMMIT: print a hash of the kernel's sources, without tools and documents
 kernel_of()
 {
 	git -C "$TREE" ls-tree "$1" |
 		grep -vE '[[:space:]](tools|Documentation|MAINTAINERS)$' | sha1sum | cut -c 1-40
 }
 
-# noted built|good COMMIT: true if that is known to be so
+# noted built|good COMMIT: succeed if this result is recorded
 noted()
 {
 	local id
@@ -57,7 +56,7 @@ noted()
 	grep -qsxF "$id $1" "$good"
 }
 
-# note built|good COMMIT
+# note built|good COMMIT: record this result
 note()
 {
 	local id
@@ -70,7 +69,7 @@ check_out()
 {
 	git -C "$TREE" worktree prune
 	[ -d "$wt" ] || git -C "$TREE" worktree add -q --detach "$wt" base ||
-		die "cannot make a work tree for this"
+		die "cannot make the work tree $wt"
 	git -C "$wt" checkout -q -f --detach "$1" || die "cannot check out $1"
 }
 
@@ -79,14 +78,14 @@ has_option()
 	grep -q '^config IO_URING_BPF_PROG' "$wt/io_uring/Kconfig"
 }
 
-# objects on|off: of sources that the series touches, those that are built here
+# objects on|off: print the objects that the series touches and this commit builds
 objects()
 {
 	local f not=CONFIG_IO_URING_BPF_PROG
 	[ "$1" = off ] || not='^$'
 	git -C "$TREE" diff --name-only base series -- 'io_uring/*.c' 'kernel/*.c' |
 	while read -r f; do
-		# a line that ends in a backslash goes on in the next one
+		# join continuation lines
 		! sed -e ':a' -e '/\\$/{N;s/\\\n//;ta' -e '}' "$wt/$(dirname "$f")/Makefile" |
 			grep -v "$not" | tr -s '[:space:]' '\n' |
 			grep -xF "$(basename "$f" .c).o" >/dev/null || echo "${f%.c}.o"
@@ -102,7 +101,7 @@ compile()
 		quiet "$log" "$TOP/scripts/kernel.sh" --config "$1" W=1 KCFLAGS=-Werror "${list[@]}"
 }
 
-# comes_up: without running anything
+# comes_up: boot the kernel, without running tests
 comes_up()
 {
 	rm -f "$out/up"
@@ -111,7 +110,7 @@ comes_up()
 	[ -f "$out/up" ] && quiet "$log" "$TOP/scripts/splat.sh" "$out/log/console1"
 }
 
-# selftests COMMIT: all that there are, but those that have passed as they are
+# selftests COMMIT: build all selftests, and run those without a recorded success
 selftests()
 {
 	local -a tests todo=() keys=()
@@ -121,7 +120,7 @@ selftests()
 	mapfile -t tests < <(sed -n 's/^io_uring_bpf://p' "$out/kselftest/kselftest-list.txt")
 	for t in "${tests[@]}"; do
 		key="$kernel $(sha1sum <"$out/kselftest/io_uring_bpf/$t" | cut -c 1-40)"
-		# a script tests other files
+		# a script depends on other files, which the hash does not cover
 		if [[ $t == *.sh || $t == *.py ]]; then
 			todo+=("$t")
 		elif ! grep -qsxF "$key passed" "$good"; then
@@ -132,7 +131,7 @@ selftests()
 	[ ${#keys[@]} = 0 ] || printf '%s\n' "${keys[@]}" >>"$good"
 }
 
-# one COMMIT NAME built|good
+# one COMMIT NAME built|good: build a commit, and for "good" test it
 one()
 {
 	check_out "$1"
@@ -141,7 +140,7 @@ one()
 		! has_option || compile on ||
 			die "$2 does not compile with the option on, see $log"
 	fi
-	# the kernel that is there may be that of another commit
+	# the last kernel may be that of another commit
 	if [ "$(cat "$out/kernel" 2>/dev/null)" != "$(kernel_of "$1")" ]; then
 		rm -f "$out/kernel"
 		quiet "$log" "$TOP/scripts/kernel.sh" --config on ||
@@ -158,14 +157,14 @@ one()
 	note good "$1"
 }
 
-# lines COMMIT: lines of kernel code that a patch adds and removes
+# lines COMMIT: print the lines of kernel code that a patch adds and removes
 lines()
 {
 	git -C "$TREE" diff --numstat "$1^" "$1" -- . ':!tools' ':!Documentation' \
 		':!MAINTAINERS' | awk '{ a += $1; d += $2 } END { printf "+%d -%d", a, d }'
 }
 
-# table: of all patches, with what is known of each
+# table: print a line for each patch, with its recorded results
 table()
 {
 	local id nr=0 state kernel
@@ -199,14 +198,14 @@ main()
 	while read -r id <&3; do
 		name="patch $(git -C "$TREE" rev-list --count "base..$id") of $all, $(git -C "$TREE" log -1 --format=%s "$id"),"
 		if noted $what "$id"; then
-			say "$name was $what"
+			say "${name%,}: already $what"
 		else
-			say "$name is to be $what"
+			say "${name%,}: not yet $what"
 			one "$id" "$name" $what
 		fi
 	done 3< <(git -C "$TREE" rev-list --reverse "$from..$to")
-	[ -n "${name:-}" ] || die "no patch is from ${range%%..*} to ${range##*..}"
-	say "all that was asked for is $what, up to ${name%,}; table in ${out#"$TOP/"}/table"
+	[ -n "${name:-}" ] || die "there is no patch from ${range%%..*} to ${range##*..}"
+	say "everything is $what, up to ${name%,}; table in ${out#"$TOP/"}/table"
 }
 
 main "$@"

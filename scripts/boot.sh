@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # usage: scripts/boot.sh DISK CONSOLE LIMIT [VNG OPTION...] -- COMMAND
 #
-# Runs a command in a guest, as vm_run of scripts/vm.sh does, with an empty ext4
-# file system on /dev/vda, and an empty disk of NVMe that tests may overwrite, with
-# queues that are polled. DISK is the image of the first disk; both are removed at the
-# end. CONSOLE is the log of the console, LIMIT the time limit in seconds. Output
-# of the command goes to stderr. Exit status: that of vm_run.
+# Runs a command in a guest, with vm_run of scripts/vm.sh. The guest has an empty ext4
+# file system on /dev/vda, and an empty NVMe disk with poll queues that tests may
+# overwrite. DISK is the image of the first disk. Both images are removed at the end.
+# CONSOLE is the log of the console, LIMIT the time limit in seconds. The output of the
+# command goes to stderr. Exit status: that of vm_run.
 
 . "$(dirname "$0")/lib.sh"
 . "$TOP/scripts/vm.sh"

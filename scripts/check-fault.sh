@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
 # usage: scripts/check-fault.sh [TEST...]
 #
-# What becomes of io_uring's BPF programs when memory runs out: allocations fail,
-# one after the other, in a kernel that finds the memory that is lost then. With
-# names, those selftests in that kernel.
+# Tests io_uring's BPF programs under memory pressure: each allocation fails in turn, in a
+# kernel with leak detection. Runs the given selftests (default: all fault*_test).
 
 . "$(dirname "$0")/lib.sh"
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # usage: scripts/demo.sh
 #
-# The main job in a booted kernel: one flow copies the kernel's own source
-# archive on an ext4 disk, beside a loop of liburing that does the same, and a
-# chain goes on where a link is cut. Figures go to build/demo/result.json.
+# Runs the demonstration in a guest: a single flow copies the kernel's source archive on
+# an ext4 disk, compared to a loop with liburing, and a chain continues where a link is
+# cut. Figures go to build/demo/result.json.
 
 . "$(dirname "$0")/lib.sh"
 . "$TOP/scripts/vm.sh"
@@ -11,7 +11,7 @@
 demo=$BUILD/demo
 archive=$CACHE/archive.tar.xz
 
-# runs in the guest
+# Print the commands that the guest runs.
 guest_command()
 {
 	printf '%s; ' \
@@ -36,11 +36,11 @@ main()
 		--qemu-opts="-drive file=$demo/disk.img,format=raw,if=virtio,cache=unsafe" -- \
 		"$(guest_command $color)" || true
 	rm -f "$demo/disk.img"
-	[ -f "$demo/status" ] || die "the demonstration did not come to its end, see build/log/console-demo"
+	[ -f "$demo/status" ] || die "the demonstration did not finish, see build/log/console-demo"
 	[ "$(cat "$demo/status")" = 0 ] || die "the demonstration failed (status $(cat "$demo/status"))"
 	out=$("$TOP/scripts/splat.sh" "$BUILD/log/console-demo") ||
 		die "the kernel complained during the demonstration: $(head -n 1 <<<"$out")"
-	say "the demonstration did what it promises, and the kernel had nothing to complain of"
+	say "the demonstration passed, without kernel complaints"
 }
 
 main

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # usage: scripts/deps.sh [bench | lint | long]
 #
-# Installs what building and booting the kernel takes: packages of the
-# machine's own Debian (12 or 13), and virtme-ng into the cache, as Debian 12
-# has none. Ends at once if everything is there. For the benchmark, with what
-# draws its plots and makes its XFS, for "make lint" with Sphinx, and for "make
-# check-long" with servers, which Debian starts when it installs them.
+# Installs the packages that building and booting the kernel requires, from the machine's
+# own Debian (12 or 13). virtme-ng goes to the cache, because Debian 12 does not have it.
+# Does nothing if all packages are installed. The argument adds packages:
+#
+#   bench  for the plots and XFS of the benchmark
+#   lint   Sphinx
+#   long   servers for "make check-long", which Debian starts on installation
 
 . "$(dirname "$0")/lib.sh"
 . "$TOP/scripts/apt-private.sh"
@@ -17,9 +19,9 @@ PACKAGES=(
 	zlib1g-dev libzstd-dev pahole kmod cpio rsync xz-utils git patch
 	# BPF programs, bpftool and the tests
 	clang-19 llvm-19 liburing-dev libcap-dev pkg-config
-	# what the applications work with
+	# for the applications
 	liblmdb0 lmdb-utils libsqlite3-0 sqlite3 curl apache2-utils iperf3
-	# the guest; virtme-ng wants the python3 packages and udev
+	# the guest; virtme-ng needs the python3 packages and udev
 	qemu-system-x86 udev e2fsprogs busybox-static
 	python3 python3-argcomplete python3-requests python3-pkg-resources
 	# checks of the series
@@ -69,6 +71,6 @@ virtme()
 	mv "$dir.new" "$dir"
 }
 
-[ -r /etc/debian_version ] || die "this is not Debian: see scripts/deps.sh for what is needed"
+[ -r /etc/debian_version ] || die "this is not Debian: see scripts/deps.sh for the required packages"
 packages
 virtme

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # usage: scripts/disk.sh IMAGE [FILE...]
 #
-# Makes a sparse ext4 image of 1 GiB, with these files in it.
+# Makes a sparse ext4 image of 1 GiB that contains the files.
 
 . "$(dirname "$0")/lib.sh"
 

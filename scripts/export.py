@@ -2,24 +2,23 @@
 # SPDX-License-Identifier: GPL-2.0
 """usage: scripts/export.py [--verify]
 
-Makes the series of what the repository holds: commits on top of the pristine
+Makes the series from the files of the repository: commits on top of the pristine
 kernel, as branch "series" in the cache's git repository (and refs/patches/SLUG
 for each), and patches for git am in build/series/. Prints the id of the last
 commit. The same input gives the same commits and patches, byte for byte.
 
-  --verify  prove that git am of the patches gives the same tree
+  --verify  check that git am of the patches gives the same tree
 
 The repository holds the kernel's files as they are after the last patch, so
 the stack is made from its end: see serieslib/stack.py, and serieslib/manifest.py
 for the files in scripts/series/.
 
-Exit status 1, and lines "error: FILE: ..." that name the file of the
-repository, if: a .patch is not exactly what git diff gives; a .diff cannot be
-taken back from the files that its patch leaves; a file is listed by no patch,
-by two, or by one that does not touch it; a whole file is in the kernel already,
-or an edited one is not; a message is missing; the cover letter names a patch that
-is not in the series; git am gives another tree.
-Nothing is changed then.
+Exit status 1, and lines "error: FILE: ..." with the file of the repository, if: a
+.patch differs from the output of git diff; a .diff does not apply in reverse to the
+files after its patch; a file is listed by no patch, by two, or by one that does not
+touch it; a whole file exists in the kernel, or an edited one does not; a message is
+missing; the cover letter names an unknown patch; git am gives another tree. Nothing is
+changed in these cases.
 """
 import argparse
 import os
@@ -32,7 +31,7 @@ from serieslib.util import (CACHE, TOP, TREE, Error, git, lock, need_base, rev,
 
 
 def write_cover(files, path):
-    """Puts our text where git leaves room for it."""
+    """Fill in the placeholders of git format-patch's cover letter."""
     subject, body = manifest.cover(files)
     with open(path, encoding='utf-8') as f:
         text = f.read()
@@ -46,8 +45,8 @@ def write_cover(files, path):
 
 
 def write_patches(files, out, tip):
-    """Writes the patches to a new folder."""
-    # full ids: how far they are cut depends on what else is in the repository
+    """Write the patches to a new folder."""
+    # full ids: the length of abbreviated ids depends on other objects
     git('format-patch', '-q', '--cover-letter', '--numbered', '--base=base',
         '--no-signature', '--full-index', '--no-renames', '--no-color',
         '--no-ext-diff', '--no-textconv', '--no-thread', '--stat=72',
@@ -56,7 +55,7 @@ def write_patches(files, out, tip):
 
 
 def verify(out, tip):
-    """Gives the patches to git am, in a repository of its own."""
+    """Apply the patches with git am, in a new repository, and compare the results."""
     say('giving the patches to git am')
     mails = sorted(f for f in os.listdir(out) if not f.startswith('0000-'))
     mails = [os.path.join(out, f) for f in mails]
@@ -64,7 +63,7 @@ def verify(out, tip):
         git('init', '-q', tmp)
         with open(os.path.join(tmp, '.git/objects/info/alternates'), 'w') as f:
             f.write(os.path.join(TREE, '.git/objects') + '\n')
-        # a work tree with only the files that are touched takes no time
+        # check out only the files that the series touches, to save time
         git('config', 'core.sparseCheckout', 'true', cwd=tmp)
         git('config', 'core.sparseCheckoutCone', 'false', cwd=tmp)
         paths = git('diff-tree', '-r', '--name-only', '--no-renames', 'base',
@@ -85,7 +84,7 @@ def verify(out, tip):
 
 
 def replace(out, new):
-    """Puts the finished folder in place of the old one."""
+    """Replace the old folder by the finished one."""
     shutil.rmtree(out, ignore_errors=True)
     os.rename(new, out)
     os.chmod(out, 0o755)

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """usage: scripts/figures.py
 
-Writes the recorded figures into the tables of the cover letter and of the
-documents, see serieslib/figures.py. The series has them in any case: this is for
-who reads the repository. Exit status 1, and lines "error: FILE:LINE: ...", if a
-table names what is not recorded.
+Updates the tables of the cover letter and of the documents with the recorded figures,
+see serieslib/figures.py. This is for readers of the repository only: scripts/export.py
+fills in the figures anyway. Exit status 1, and lines "error: FILE:LINE: ...", if a
+table names a row that is not recorded.
 """
 from serieslib import figures, overlay
 from serieslib.util import run, say

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # usage: scripts/kernel.sh [--config NAME] [TARGET...]
 #
-# Configures and builds the kernel in the cache's work tree, which
-# scripts/tree.py has put the series on, or in that of IOU_BPF_TREE. Build folder:
-# build/NAME in the cache.
+# Configures and builds the kernel of the work tree in the cache, to which
+# scripts/tree.py has applied the series, or of the work tree IOU_BPF_TREE. The build
+# folder is build/NAME in the cache.
 #
-#   debug   (default) lockdep, KASAN and the like: what the tests boot
-#   bench   without them and with mitigations, for counting instructions
-#   bench-base  the same of the kernel without the series
+#   debug       (default) for the tests, with lockdep, KASAN and the like
+#   bench       for counting instructions, without debugging and with mitigations
+#   bench-base  like bench, without the series
 #   bench-off   like bench, with CONFIG_IO_URING_BPF_PROG off
-#   on      like debug without debugging
-#   off     the same, with CONFIG_IO_URING_BPF_PROG off
+#   on          like debug, without debugging
+#   off         like on, with CONFIG_IO_URING_BPF_PROG off
 
 . "$(dirname "$0")/lib.sh"
 
@@ -39,7 +39,7 @@ fragments()
 	esac
 }
 
-# Without the series: a work tree of its own.
+# Use a work tree of its own, without the series.
 base_tree()
 {
 	tree=$CACHE/bench-base
@@ -49,8 +49,8 @@ base_tree()
 		die "cannot make a work tree of the kernel without the series"
 }
 
-# Is the option one that is not to be missed? In another work tree the series may
-# not have come to it yet.
+# Succeed if the kernel need not have the option: it is off, or the commit in another work
+# tree precedes the patch that adds it.
 may_lack_option()
 {
 	[ "$config" = off ] || { [ -n "${IOU_BPF_TREE:-}" ] &&
@@ -64,14 +64,14 @@ configure()
 	fragments >"$out/fragment"
 	kmake "$tree" "$out" -s KCONFIG_ALLCONFIG="$out/fragment" allnoconfig >"$log" 2>&1 ||
 		{ tail -n 25 "$log" >&2; die "cannot configure the kernel"; }
-	# allnoconfig is silent about what it can't honour
+	# allnoconfig drops options that it cannot honour without a message
 	while read -r want; do
 		grep -qxF "$want" "$out/.config" ||
 			die "the kernel does not take $want"
 	done < <(grep -E '^CONFIG_.*=[^n]' "$out/fragment" | grep -v "$none")
 }
 
-# A line now and then, so that nobody takes a long build for a hang.
+# Copy stdin, and report progress, because a build can take long.
 progress()
 {
 	local n=0 line

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # usage: scripts/leaks.sh REPORT
 #
-# Prints what kmemleak's report says of memory that io_uring or a BPF link has
-# allocated. Exit status: 0 nothing, 1 something, 2 the report can't be read.
+# Prints the objects in a report of kmemleak that io_uring or a BPF link has allocated.
+# Exit status: 0 no leaks, 1 leaks, 2 the report cannot be read.
 
 [ -r "${1:-}" ] || { echo "error: cannot read the report '${1:-}'" >&2; exit 2; }
 
-# an object is a line that is not indented, and those that follow
+# an object is an unindented line, and the lines that follow
 awk '
 	function flush() {
 		if (ours) {

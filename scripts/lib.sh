@@ -3,9 +3,9 @@
 # Environment:
 #   IOU_BPF_CACHE   downloads, the kernel's work tree, build folders and the
 #                   compiler cache (default: ~/.cache/io-uring-bpf)
-#   IOU_BPF_TREE    another work tree in the cache than "linux"; what is made of it
-#                   is in folders of that name below the usual ones
-#   IOU_BPF_MIRROR  a Debian mirror, if not the one of the machine's own apt
+#   IOU_BPF_TREE    work tree in the cache to use instead of "linux", with build
+#                   folders of the same name below the usual ones
+#   IOU_BPF_MIRROR  Debian mirror (default: that of the machine's own apt)
 #   JOBS            parallel jobs (default: number of processors)
 
 set -euo pipefail
@@ -19,7 +19,7 @@ BUILD=$TOP/build${IOU_BPF_TREE:+/$IOU_BPF_TREE}
 KBUILDS=$CACHE/build${IOU_BPF_TREE:+/$IOU_BPF_TREE}
 PYTHON=/usr/bin/python3
 
-# Nothing of the user's git configuration may change a commit id or a patch.
+# The user's git configuration must not change commit ids or patches.
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null
 export CCACHE_DIR=$CACHE/ccache CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-5G}
 export LC_ALL=C.UTF-8 TZ=UTC
@@ -30,9 +30,8 @@ else
 	BOLD='' RED='' OFF=''
 fi
 
-# kmake TREE BUILD_FOLDER ARGUMENT...: make of a kernel. Fixed build identity:
-# otherwise each build differs in what it says of itself, and the compiler cache
-# is of no use for those files.
+# kmake TREE BUILD_FOLDER ARGUMENT...: run make on a kernel. The build identity is fixed,
+# as ccache would otherwise miss each file that contains it.
 kmake()
 {
 	make -C "$1" O="$2" CC='ccache gcc' -j"$JOBS" \
@@ -40,20 +39,20 @@ kmake()
 		KBUILD_BUILD_HOST=x "${@:3}"
 }
 
-# say TEXT: one line of progress
+# say TEXT: print a line of progress
 say()
 {
 	printf '%s==>%s %s\n' "$BOLD" "$OFF" "$*" >&2
 }
 
-# die TEXT: the one line that a failure ends in
+# die TEXT: print an error message, and exit
 die()
 {
 	printf '%serror:%s %s\n' "$RED" "$OFF" "$*" >&2
 	exit 1
 }
 
-# lock NAME: one process at a time, until this one ends
+# lock NAME: hold a lock until this process exits
 lock()
 {
 	mkdir -p "$CACHE" || die "cannot make the cache folder $CACHE"
@@ -70,8 +69,8 @@ sha256_of()
 	sha256sum "$1" | cut -d' ' -f1
 }
 
-# quiet LOG COMMAND...: runs a command with its output in a log, and shows the
-# end of that log only if the command fails
+# quiet LOG COMMAND...: run a command with its output in a log, and print the end of
+# the log if the command fails
 quiet()
 {
 	local log=$1

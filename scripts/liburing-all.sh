@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # usage: scripts/liburing-all.sh [TEST...]
 #
-# All of liburing's own tests in the booted kernel, twice: without a program, and with
-# one on each ring that watches all requests and changes nothing. Takes hours without
-# KVM, and continues where it was stopped. A test must end in the same way in both runs,
-# and must not fail unless liburing/test/fails lists it, with the reason.
+# Runs all of liburing's own tests in a guest, twice: without a program, and with a
+# program on each ring that watches all requests and changes nothing. Takes hours without
+# KVM, and continues an interrupted run. A test must have the same result in both runs. It
+# must not fail unless liburing/test/fails lists it, with the reason.
 #
 # Results: build/liburing-all/{plain,watch}. Remove that folder to start again.
 
@@ -16,7 +16,7 @@ out=$BUILD/liburing-all
 tests=$out/tests
 log=$BUILD/log/liburing-all
 
-# A test has its rings by way of this function, whatever else it calls.
+# Make all tests call iou_bpf_watch() for a new ring: this function creates all rings.
 hook()
 {
 	local file=$1/src/arch/syscall-defs.h
@@ -53,7 +53,7 @@ build()
 	mv "$tests.new" "$tests"
 }
 
-# left MODE TEST...: those that have no result yet
+# left MODE TEST...: print the tests without a result
 left()
 {
 	local mode=$1
@@ -61,8 +61,8 @@ left()
 	printf '%s\n' "$@" | grep -vxF -f <(cut -d' ' -f1 "$out/$mode/tests")
 }
 
-# guest MODE TEST...: boots until all have a result. A test in which the guest dies, or
-# does not come back, has the status "died".
+# guest MODE TEST...: boot until all tests have a result. A test that kills or hangs the
+# guest gets the status "died".
 guest()
 {
 	local mode=$1 last
@@ -83,7 +83,7 @@ guest()
 	done
 }
 
-# The verdict, a line for each test that is worth one, and "N passed, N failed".
+# Print a line for each test that did not simply pass, and "N passed, N failed, ...".
 compare()
 {
 	awk -v known="$TOP/liburing/test/fails" '

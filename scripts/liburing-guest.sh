@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # usage: scripts/liburing-guest.sh RESULTS TEST_DIR MODE
 #
-# Runs in the guest. Runs the tests of liburing that RESULTS/todo names one by one, each
-# with a time limit and in an empty folder. MODE is "plain", or "watch" for a program on each ring that changes
-# nothing, see liburing/test/watch.c. A line "TEST STATUS SECONDS" for each test is added
-# to RESULTS/tests, and its output is in RESULTS/TEST. RESULTS/watch counts what the
-# program has seen.
+# Runs in the guest. Runs the tests of liburing that RESULTS/todo lists, each with a time
+# limit and in an empty folder. MODE is "plain", or "watch" for a program on each ring
+# that changes nothing, see liburing/test/watch.c. Appends a line "TEST STATUS SECONDS"
+# for each test to RESULTS/tests. The output of a test goes to RESULTS/TEST, and
+# statistics of the program to RESULTS/watch.
 
 results=$1
 dir=$2
@@ -15,7 +15,7 @@ limit=${IOU_BPF_LIBURING_TIMEOUT:-120}
 bpffs=/sys/fs/bpf
 work=/run/liburing
 
-# also for tests that give up their privileges
+# Load the program, for use by tests that give up their privileges as well.
 watch()
 {
 	"$dir/bpftool" prog load "$dir/watch.bpf.o" $bpffs/watch &&
@@ -27,7 +27,7 @@ watch()
 	install -m 0666 /dev/null $IOU_BPF_WATCH_LOG
 }
 
-# rings with the program, errors of others, and how often the program has run
+# Print the rings with the program, errors of other rings, and the run count.
 watched()
 {
 	sort /run/watch | uniq -c

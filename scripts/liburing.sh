@@ -1,12 +1,11 @@
 #!/usr/bin/env bash
 # usage: scripts/liburing.sh [fetch]
 #
-# Downloads liburing, applies the patches in liburing/ with git am, builds the result
-# with libc and without, and puts the tests of the patches beside the selftests, as
-# liburing_test. Needs what scripts/selftests.sh has built. With "fetch", only the
-# download.
+# Downloads liburing, applies the patches in liburing/ with git am, builds it with libc
+# and without, and installs the tests of the patches as selftest liburing_test. Requires
+# the results of scripts/selftests.sh. With "fetch", only downloads.
 #
-# Exit status 77, and nothing to test, if no liburing that the patches fit can be had.
+# Exit status 77, without a test, if no available liburing fits the patches.
 
 . "$(dirname "$0")/lib.sh"
 . "$TOP/scripts/apt-private.sh"
@@ -28,7 +27,7 @@ versions()
 	grep . <<<"$LIBURING_VERSIONS"
 }
 
-# fetch_from ANY SUITE VERSION SHA256: this version, or with ANY a newer one
+# fetch_from ANY SUITE VERSION SHA256: download this version, or with ANY the newest
 fetch_from()
 {
 	local any=$1 suite=$2 version=$3 sha=$4 served
@@ -43,7 +42,7 @@ fetch_from()
 	apt_fetch_source liburing "$version" "$sha" "$archive"
 }
 
-# The first version that is pinned and served, else whatever is there.
+# Download the first pinned version that is available, or else the newest version.
 fetch()
 {
 	local have any suite version sha
@@ -51,7 +50,7 @@ fetch()
 	! versions | cut -f3 | grep -qxF "${have:-none}" || return 0
 	for any in '' any; do
 		while read -r suite version sha; do
-			# it dies if that fails
+			# fetch_from exits on failure
 			if (fetch_from "$any" "$suite" "$version" "$sha") </dev/null 2>"$log-fetch"; then
 				cat "$log-fetch" >&2
 				return
@@ -61,7 +60,7 @@ fetch()
 	skip "$(sed -n 's/^.*error:[^ ]* //p' "$log-fetch")"
 }
 
-# the source as a commit, and the patches on top
+# Commit the released source, and apply the patches.
 apply()
 {
 	local dir=$LIBURING/source
@@ -75,7 +74,7 @@ apply()
 		git -C "$dir" am --committer-date-is-author-date "$TOP"/liburing/0*.patch
 }
 
-# example FOLDER: that of io_uring_bpf(7), compiled as the page says
+# example FOLDER: compile the example of io_uring_bpf(7) as the page says
 example()
 {
 	local dir=$1/example
@@ -106,7 +105,7 @@ build()
 		die "liburing ($1) does not build, see ${log#"$TOP/"}-$1"
 }
 
-# what a build depends on
+# Print a hash of the files that a build depends on.
 build_id()
 {
 	cat "$archive" "$TOP"/liburing/0*.patch "$TOP/scripts/liburing.sh" "$TOP/scripts/liburinglib.sh" \

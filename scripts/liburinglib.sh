@@ -1,11 +1,11 @@
-# Building liburing with the patches in liburing/; sourced after lib.sh.
+# Functions to build liburing with the patches in liburing/; sourced after lib.sh.
 
 LIBURING=$BUILD/liburing
-# what the selftests have built: libbpf and bpftool of the kernel
+# libbpf and bpftool of the kernel, built by scripts/selftests.sh
 KTOOLS=$KBUILDS/debug/kselftest/io_uring_bpf/build
 
-# Its configure looks for clang, bpftool and libbpf of the system. Debian 12 has older
-# ones than BPF_PROG_TYPE_IOURING takes, so show the kernel's and the newest clang.
+# Make liburing's configure find the newest clang, and the kernel's bpftool and libbpf:
+# those of Debian 12 are too old for BPF_PROG_TYPE_IOURING.
 liburing_toolchain()
 {
 	local dir=$LIBURING/toolchain c
@@ -27,7 +27,7 @@ with_toolchain()
 		CPATH=$KTOOLS/include "$@"
 }
 
-# liburing_unpack FOLDER: a copy of the source with the patches
+# liburing_unpack FOLDER: copy the patched source
 liburing_unpack()
 {
 	rm -rf "$1"
@@ -41,7 +41,7 @@ liburing_configure()
 	cd "$1" && with_toolchain ./configure "${@:2}"
 }
 
-# liburing_make FOLDER ARGUMENT...: make in a folder of the source
+# liburing_make FOLDER ARGUMENT...: run make in a folder of the source
 liburing_make()
 {
 	with_toolchain make -C "$1" -j"$JOBS" "${@:2}"

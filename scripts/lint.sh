@@ -1,14 +1,13 @@
 #!/usr/bin/env bash
 # usage: scripts/lint.sh
 #
-# What a maintainer's machine says first: checkpatch --strict on each patch (a
-# sign-off is the sender's), warnings of W=1 and of sparse in lines that the
-# series adds, with the option on and off, kernel-doc, and warnings and errors of
-# Sphinx in what the series touches. Ends in one line.
+# Runs the checks that maintainers run: checkpatch --strict on each patch, W=1 and sparse
+# for the lines that the series adds, with the option on and off, kernel-doc, and Sphinx
+# for the documents that the series touches. The last line is a summary.
 
 . "$(dirname "$0")/lib.sh"
 
-# Debian's python3, as that is the one with Debian's modules
+# Debian's python3 has the modules that Debian packages
 export PATH=/usr/bin:$PATH
 
 log=$BUILD/log/lint
@@ -21,19 +20,17 @@ complain()
 	head -n 40 "$2"
 }
 
-# Not for us: the sender signs off, MAINTAINERS comes last, in one patch, and
-# this is BPF code, as far as Tasks Trace RCU is concerned.
+# Ignored: the sender adds the sign-off, one patch at the end updates MAINTAINERS, and
+# BPF code may use Tasks Trace RCU.
 IGNORE=MISSING_SIGN_OFF,FILE_PATH_CHANGES,RCU_TASKS_TRACE
-# What user space has its own ways for, as the files around it show: libbpf's
-# option structs, kselftest_harness's macros and FIXTURE_DATA(x) *self, memory
-# shared by processes.
+# Also ignored in user space, as the existing code does the same: libbpf's option structs,
+# macros of kselftest_harness, FIXTURE_DATA(x) *self, and memory that processes share.
 IGNORE_USER=$IGNORE,SPACING,LINE_SPACING,VOLATILE,BIT_MACRO,AVOID_EXTERNS
 IGNORE_USER=$IGNORE_USER,COMPLEX_MACRO,MACRO_ARG_REUSE,MACRO_ARG_PRECEDENCE,MACRO_WITH_FLOW_CONTROL
 IGNORE_USER=$IGNORE_USER,MULTISTATEMENT_MACRO_USE_DO_WHILE,ARRAY_SIZE
 
-# ours PATCH: of checkpatch's remarks, those that are not about upstream's words
-# in lines that the patch moves, nor about how all of uapi/linux/bpf.h and of the
-# trace headers is written
+# ours PATCH: filter the output of checkpatch. Drop remarks on upstream's text in lines
+# that the patch moves, and on the style of uapi/linux/bpf.h and of trace headers.
 ours()
 {
 	awk -F: '
@@ -62,7 +59,7 @@ patches()
 	done
 }
 
-# FILE:LINE of each line that the series adds
+# Print FILE:LINE of each line that the series adds.
 added_lines()
 {
 	git -C "$TREE" diff -U0 base series -- '*.c' '*.h' | awk '
@@ -75,7 +72,7 @@ added_lines()
 		}'
 }
 
-# objects whose source the series touches and the configuration builds
+# Print the objects whose source the series touches and the configuration builds.
 objects()
 {
 	git -C "$TREE" diff --name-only base series -- io_uring/'*.c' kernel/'*.c' |
@@ -84,9 +81,8 @@ objects()
 		done
 }
 
-# new_warnings WHAT CONFIG MAKE_ARGUMENT...: compiles, and complains about
-# warnings that are in added lines; kfuncs are called by programs only, and
-# nobody declares them
+# new_warnings WHAT CONFIG MAKE_ARGUMENT...: compile, and complain about warnings in added
+# lines. kfuncs need no declaration, because only programs call them.
 new_warnings()
 {
 	local what=$1 config=$2
@@ -116,7 +112,7 @@ kernel_doc()
 		complain "kernel-doc:" "$log-doc"
 }
 
-# The whole folder, so that references to other documents are followed.
+# Build the whole folder, to resolve references to other documents.
 documents()
 {
 	if ! (cd "$TREE/Documentation" && srctree=.. PYTHONDONTWRITEBYTECODE=1 \
@@ -144,8 +140,8 @@ main()
 		# sparse of Debian 12 does not know the operator yet
 		new_warnings sparse $config C=2 CF=-D__typeof_unqual__=__typeof__
 	done
-	[ $bad = 0 ] || die "lint has something to say"
-	say "lint has nothing to say"
+	[ $bad = 0 ] || die "lint has found problems"
+	say "lint has found no problems"
 }
 
 main

@@ -2,12 +2,13 @@
 # usage: scripts/log-kill.sh [KILLS]
 #
 # Kills the guest (QEMU, by SIGKILL) while iou-log appends to a disk through the page
-# cache of the guest, 5 times if not told otherwise. What iou-log has reported as durable
-# has to be on the disk, without a gap. A writer that does not sync has to lose something.
+# cache of the guest, KILLS times (default: 5). All records that iou-log has reported as
+# durable must be on the disk, without a gap. A writer that does not sync must lose some.
 #
 # The reports go to the host by 9p, which has no cache in the guest. The disk is a raw
-# image, cache=writeback: what the guest has written survives QEMU, flushed or not, so this
-# finds a missing sync and not a missing flush. For the latter see iou_log_test.py.
+# image with cache=writeback, so data that the guest has written survives QEMU even
+# without a flush. This detects a missing sync, but not a missing flush. For the latter
+# see iou_log_test.py.
 
 . "$(dirname "$0")/lib.sh"
 . "$TOP/scripts/vm.sh"
@@ -17,7 +18,7 @@ dir=$BUILD/log-kill
 tool=$BUILD/kselftest/io_uring_bpf/iou-log
 limit=${IOU_BPF_BOOT_TIMEOUT:-600}
 
-# awk: the records from number "first" on, without end if last is 0
+# awk: print the records from "first" to "last", or endlessly if last is 0
 generator='BEGIN {
 	pad = "abcdefghij"
 	while (length(pad) < 200)
@@ -26,7 +27,7 @@ generator='BEGIN {
 		print i " " substr(pad, 1, i * 37 % 200)
 }'
 
-# last_report: the number that was reported last, or 0
+# last_report: print the highest number that was reported, or 0
 last_report()
 {
 	local n
@@ -35,7 +36,7 @@ last_report()
 }
 
 # kill_guest FIRST OPTION...: run a writer with records from FIRST on, and kill the guest
-# when some are durable.
+# when some are durable
 kill_guest()
 {
 	local first=$1 guest end qemu
@@ -51,7 +52,7 @@ kill_guest()
 	end=$((SECONDS + limit))
 	until [ "$(last_report)" -ge "$first" ]; do
 		if ! kill -0 $guest 2>/dev/null || [ $SECONDS -ge $end ]; then
-			die "the writer has not begun: $(cat "$dir/errors" 2>/dev/null)"
+			die "the writer did not start: $(cat "$dir/errors" 2>/dev/null)"
 		fi
 		sleep 0.1
 	done
@@ -62,20 +63,20 @@ kill_guest()
 	wait $guest || true
 }
 
-# A guest that is left if the script fails
+# Kill a guest that is still running after a failure.
 clean_up()
 {
 	[ ! -s "$dir/pid" ] || kill -KILL "$(cat "$dir/pid")"
 }
 
-# found: the number of records on the disk, all of which are as they were appended
+# found: verify the records on the disk, and print their number
 found()
 {
 	local nr
 	"$tool" cat -b "$dir/disk" >"$dir/records" || die "cannot read the log"
 	nr=$(wc -l <"$dir/records")
 	[ "$nr" = 0 ] || awk -v first=1 -v last="$nr" -f "$dir/generator.awk" |
-		cmp - "$dir/records" >&2 || die "a record of $nr is not what was appended"
+		cmp - "$dir/records" >&2 || die "one of $nr records differs from what was appended"
 	echo "$nr"
 }
 

@@ -2,23 +2,23 @@
 # SPDX-License-Identifier: GPL-2.0
 """usage: scripts/mutants.py [WORD...]
 
-Do the tests fail when the kernel is wrong? scripts/mutants/*.txt has small
-faults. All of them are built into one kernel, one at a time is switched on in a
-guest, and the tests that should find it are run, each on its own: for all faults,
-or those whose list, file, name or test contains one of the words. Prints TAP: a
-fault that one of them has not found is "not ok", as are tests that fail without
-any. Each test of the selftests is named by a fault that it finds.
+Checks that the tests detect faults in the kernel. scripts/mutants/*.txt has small
+faults. All of them are built into one kernel. They are switched on one at a time in a
+guest, which runs the tests that should detect the fault, each on its own. Tries all
+faults, or those whose list, file, name or test contains one of the words. Prints TAP.
+A fault is "not ok" if one of its tests has not detected it, as is a program whose tests
+fail without a fault. For each selftest, some fault must name it.
 
 A fault is a paragraph, with # for comments:
 
     a_name: io_uring/file.c
     test: a_test [name...]
-    - lines of the file, which has them once
-    + what is there instead, with MUT for "this fault is switched on"
+    - lines that occur once in the file
+    + replacement, with MUT for "this fault is switched on"
 
-There may be several programs, and names, or fixture.variant.name, which choose
-tests of one. A fault that is found because the kernel complains, or because nothing
-goes on, has "by: splat" or "by: hang", and comes last.
+There may be several "test:" lines. The names, or fixture.variant.name, select tests of
+the program. A fault that shows only as a kernel complaint or a hang has "by: splat" or
+"by: hang", and is tried last.
 """
 import concurrent.futures
 import os
@@ -35,8 +35,8 @@ BUILD = os.path.join(TOP, 'build')
 RESULTS = os.path.join(BUILD, 'mutants')
 DISK = os.path.join(BUILD, 'disk-mutants%d.img')
 CONSOLE = os.path.join(BUILD, 'log', 'console-mutants%d')
-# With the changed files in the place of those of the tree, and a copy in that of
-# the build folder, for this build only: only what differs is built.
+# Bind mounts replace the changed files in the tree, and the build folder by a copy, for
+# this build only. So only the changed files are built.
 BUILD_SCRIPT = '''
 set -e
 cache=$1 kernel=$2
@@ -52,7 +52,7 @@ exec "$kernel"
 
 
 def build(mutants):
-    """The kernel that has them all."""
+    """Build the kernel that has all faults."""
     paths = write_sources(mutants)
     p = subprocess.run(['unshare', '-m', 'sh', '-c', BUILD_SCRIPT, 'sh', CACHE,
                         os.path.join(SCRIPTS, 'kernel.sh')] + paths, check=False)
@@ -61,13 +61,13 @@ def build(mutants):
 
 
 def command(test):
-    """What runs a test: its program, and options that choose from it."""
+    """Return the command of a test: its program, and options that select tests."""
     program, *names = test.split()
     return ' '.join([program] + [('-r ' if '.' in n else '-t ') + n for n in names])
 
 
 def unbroken(mutants):
-    """All that is run of each program."""
+    """Return the tests of each program, for the run without a fault."""
     names = {}
     for test in sorted({t for m in mutants for t in m.tests}):
         program, *some = test.split()
@@ -78,7 +78,7 @@ def unbroken(mutants):
 
 
 def plan(mutants):
-    """Lines for the guest: name of the run, number, command."""
+    """Return the lines for the guest: name of the run, number of the fault, command."""
     lines = [(False, t.split()[0], 0, 'unbroken.%s 0 %s' % (t.split()[0], command(t)))
              for t in unbroken(mutants)]
     lines += [(bool(m.by), t.split()[0], 1,
@@ -88,7 +88,7 @@ def plan(mutants):
 
 
 def result(name, end):
-    """What a file of results says, or nothing."""
+    """Return the contents of a file of results, or an empty string."""
     try:
         with open(os.path.join(RESULTS, name + '.' + end), encoding='utf-8') as f:
             return f.read().strip()
@@ -97,7 +97,7 @@ def result(name, end):
 
 
 def boot(nr, lines):
-    """Runs what is left in a guest. Returns the name of the last one."""
+    """Run the remaining lines in a guest. Return the name of the last run."""
     write_file(os.path.join(RESULTS, 'plan%d' % nr), ('\n'.join(lines) + '\n').encode())
     write_file(os.path.join(RESULTS, 'last%d.name' % nr), b'')
     say('booting, %d runs to go, log in build/log/console-mutants%d' % (len(lines), nr))
@@ -118,7 +118,7 @@ def boot(nr, lines):
 
 
 def run_share(nr, lines):
-    """Guest after guest, as one ends where the kernel is not to be trusted."""
+    """Boot guests until all lines are done: a guest ends if its kernel is damaged."""
     failed = 0
     while lines := [x for x in lines if not result(x.split()[0], 'rc')]:
         failed = 0 if boot(nr, lines) else failed + 1
@@ -127,7 +127,7 @@ def run_share(nr, lines):
 
 
 def shares(lines, nr):
-    """What each of so many guests runs: a program is loaded in one only."""
+    """Share the lines among nr guests. Each program is loaded in one guest only."""
     found = [[] for _ in range(nr)]
     programs = {}
     for line in lines:
@@ -138,7 +138,7 @@ def shares(lines, nr):
 
 
 def run_all(mutants):
-    """All of their tests, in guests."""
+    """Run the tests of all faults."""
     subprocess.run(['rm', '-rf', RESULTS], check=True)
     os.makedirs(RESULTS)
     subprocess.run(['gcc', '-O2', '-Wall', '-fPIC', '-shared', '-o',
@@ -152,30 +152,30 @@ def run_all(mutants):
 
 
 def failures(name):
-    """The tests of a run that failed, by what they are called."""
+    """Return the names of the tests that failed in a run."""
     rc = result(name, 'rc')
     out = subprocess.run([os.path.join(SCRIPTS, 'tap.sh'),
                           os.path.join(RESULTS, name + '.tap'), rc],
                          stdout=subprocess.PIPE, text=True, check=True).stdout
     lines = [x.strip() for x in out.splitlines()[1:]]
-    # it was stopped at the first one, or didn't come to one
+    # the run was stopped at the first failure, or before any
     bad = [x for x in lines if x.startswith('not ok')]
     lines = bad or ([] if rc in ('hang', '125') else lines)
     return [re.sub(r'^not ok \d+ (- )?', '', x) for x in lines]
 
 
 def verdict(name, by=None):
-    """Is something wrong in that run, and what?"""
+    """Return a list of what is wrong in that run."""
     found = failures(name)
     if by == 'hang' and result(name, 'rc') in ('hang', '125'):
-        found.append('nothing goes on')
+        found.append('hang')
     if by == 'splat' and result(name, 'splat'):
         found.append('the kernel complains')
     return found
 
 
 def report(mutants):
-    """Prints TAP. Returns the number of failures."""
+    """Print TAP. Return the number of failures."""
     lines = []
     for t in unbroken(mutants):
         name = 'unbroken.' + t.split()[0]

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # usage: scripts/mutants.sh RESULTS NUMBER PROGRAM_DIR
 #
-# Runs in guest NUMBER. For each line of RESULTS/planNUMBER, which has the name of a
-# fault with the number of the run, what switches it on, a program and its arguments:
-# does so, and runs that program, until a test fails. Output and exit status go to
-# RESULTS/NAME.tap and RESULTS/NAME.rc. With something left that can't be killed, or
-# a kernel that says it's tainted, this guest is done with: another one goes on.
+# Runs in guest NUMBER. Each line of RESULTS/planNUMBER has the name of a run, the number
+# of the fault to switch on (0: none), a program and its arguments. A run ends at the
+# first test that fails. Output and exit status go to RESULTS/NAME.tap and
+# RESULTS/NAME.rc. The guest skips the rest of the plan if a process cannot be killed, or
+# if the kernel is tainted: mutants.py then boots another guest.
 #
-# In a loop that is run some hundred times all commands are the shell's own: each
-# other one would cost an emulated machine a second.
+# The main loop runs hundreds of times. It uses only builtins of the shell, because any
+# other command costs an emulated machine a second.
 
 results=$1
 guest=$2
@@ -19,7 +19,8 @@ dir=$3
 switch=$(echo /sys/module/*/parameters/io_bpf_mutant)
 serving=
 
-# As many arguments as any run needs, that mean nothing.
+# serve PROGRAM: start the program with mutants/server.c, and with dummy arguments, which
+# each run replaces
 serve()
 {
 	local nothing=()
@@ -32,7 +33,7 @@ serve()
 	serving=$1
 }
 
-# failed NAME: has a test failed in that run?
+# failed NAME: succeed if a test has failed in that run
 failed()
 {
 	local line
@@ -43,7 +44,7 @@ failed()
 	return 1
 }
 
-# kill_session ID: is there anything left of it?
+# kill_session ID: kill the processes of a session, fail if there are none
 kill_session()
 {
 	local stat pids=()
@@ -55,7 +56,7 @@ kill_session()
 	[ ${#pids[@]} != 0 ] && kill -KILL "${pids[@]}" 2>/dev/null
 }
 
-# run NAME ARGUMENT...: sets rc
+# run NAME ARGUMENT...: let the server do a run, and set rc
 run()
 {
 	local pid part end=$((SECONDS + limit))
@@ -63,16 +64,16 @@ run()
 	read -r -u "${SERVER[0]}" pid || return
 	rc=
 	until read -r -t 0.5 -u "${SERVER[0]}" part; do
-		# of a number that it has not read to its end
+		# a number that was only partly read
 		rc+=$part
-		# there is nothing more to be known
+		# the result is known
 		if [ $SECONDS -ge $end ] || failed "$1"; then
 			kill_session "$pid"
 		fi
 		[ $SECONDS -lt $((end + 10)) ] || { part=125; break; }
 	done
 	rc+=$part
-	# a ring that was left behind goes away
+	# give a ring that was left behind time to go away
 	read -r -t 0.3 -u "${SERVER[0]}"
 	while kill_session "$pid"; do
 		read -r -t 0.1 -u "${SERVER[0]}"

@@ -2,24 +2,23 @@
 # SPDX-License-Identifier: GPL-2.0
 """usage: scripts/refresh.py [--force]
 
-Carries the stack of commits base..HEAD of the kernel's work tree back to the
-repository: the files as HEAD has them, and in scripts/series/ the order, the
-messages and what each commit changes again. What is gone from the stack is
-deleted. Says what it has written. Branch "series" then is the stack as
-scripts/export.py makes it, so a second run has nothing to do.
+Updates the repository from the commits base..HEAD of the kernel's work tree: the files
+as of HEAD, and in scripts/series/ the order, the messages, and the changes of each
+commit to files that earlier commits touch. Deletes files that are not in the stack any
+more. Prints the files that have changed. Branch "series" then is the stack as made by
+scripts/export.py, so a second run changes nothing.
 
-A commit is the patch of scripts/series/ that has its subject. One that is new,
-or has another subject now, gets its name from a line "Slug: NAME" of its
-message, which is not carried, or else from the first words of its subject.
+A commit is the patch of scripts/series/ with the same subject. A commit with a new
+subject gets its name from a line "Slug: NAME" of its message, which is removed, or else
+from the first words of its subject.
 
-  --force  the work tree wins, also where the repository has changed since the
-           work tree was made of it
+  --force  take the work tree even if the repository has changed since the work tree
+           was made from it
 
-Exit status 1, and lines "error: ...", if: the work tree has edits or new files
-that are not committed; HEAD is on no branch, as in a rebase; the stack has
-merges, empty commits, or such as git rebase --autosquash still has to put
-together; the repository cannot hold what a commit changes; the repository has
-changed since. Nothing is changed then.
+Exit status 1, and lines "error: ...", if: the work tree has edits or new files that
+are not committed; HEAD is on no branch, as during a rebase; the stack has merges, empty
+commits, or commits for git rebase --autosquash; the repository cannot hold a change of
+a commit; the repository has changed since. Nothing is changed in these cases.
 """
 import argparse
 import os
@@ -48,24 +47,24 @@ class Commit:
         self.slug = None
 
     def error(self, text):
-        """A failure that names the commit."""
+        """Return an error message that names the commit."""
         return 'commit %s "%s": %s' % (self.id[:12], self.subject, text)
 
     def errors(self):
-        """What is wrong with it."""
+        """Yield error messages about the commit."""
         if re.match(r'(fixup|squash|amend)! ', self.subject):
             yield self.error('run: git rebase -i --autosquash base')
         if not overlay.names(self.parent, self.id):
-            yield self.error('it changes nothing')
+            yield self.error('the commit is empty')
         if len(self.slugs) > 1:
             yield self.error('more than one line "Slug:"')
         for slug in self.slugs:
             if not re.fullmatch(manifest.SLUG, slug):
-                yield self.error('"%s" is no name of a patch' % slug)
+                yield self.error('"%s" is not a valid slug' % slug)
 
 
 def check_clean(head):
-    """All there is in the work tree has to be committed."""
+    """Raise Error if the work tree has changes that are not committed."""
     if not git_id('symbolic-ref', '-q', 'HEAD', fails=True):
         raise Error('the work tree is on no branch: if a rebase is under way, '
                     'finish it, else: git checkout series')
@@ -77,14 +76,14 @@ def check_clean(head):
 
 
 def read_stack(head):
-    """The commits base..HEAD."""
+    """Return the commits base..HEAD."""
     commits, last = [], rev('base^{commit}')
     lines = git('rev-list', '--reverse', '--topo-order', '--parents',
                 'base..' + head).decode().splitlines()
     for line in lines:
         commit, *parents = line.split()
         if parents != [last]:
-            raise Error('commit %s: the stack has to be linear, and begin at '
+            raise Error('commit %s: the stack must be linear, and begin at '
                         'base' % commit[:12])
         commits.append(Commit(commit, last))
         last = commit
@@ -95,7 +94,7 @@ def read_stack(head):
 
 
 def from_subject(subject, taken):
-    """A slug for a patch: three words behind the prefix."""
+    """Return a slug for a patch: the first three words after the prefix."""
     words = re.findall(r'[a-z0-9]+', subject.rpartition(': ')[2].lower())
     slug = name = '-'.join(words[:3]) or 'patch'
     nr = 1
@@ -106,7 +105,7 @@ def from_subject(subject, taken):
 
 
 def name_commits(commits, files):
-    """Gives each commit its slug."""
+    """Set the slug of each commit."""
     known = {data.decode().split('\n')[0]: rel[len(SERIES) + 1:-4]
              for rel, (_, data) in sorted(files.items())
              if rel.startswith(SERIES) and rel.endswith('.txt') and rel != COVER}
@@ -116,13 +115,13 @@ def name_commits(commits, files):
     for c in commits:
         c.slug = c.slug or from_subject(c.subject, set(taken) | {x.slug for x in commits})
         if c.slug in taken:
-            raise Error(c.error('it would be patch "%s", as "%s" is' %
+            raise Error(c.error('slug "%s" is already taken by "%s"' %
                                 (c.slug, taken[c.slug].subject)))
         taken[c.slug] = c
 
 
 def order(slugs, old):
-    """Text of the file that has the order. Comments stay above their slug."""
+    """Return the text of the file "order". Comments stay above their slug."""
     notes, above = {}, ''
     for line in old.splitlines(True):
         above += line
@@ -133,7 +132,7 @@ def order(slugs, old):
 
 
 def edit_of(path, head, base):
-    """(file of the repository, (mode, contents)) for a file of the series."""
+    """Return (file of the repository, (mode, contents)) for a file of the series."""
     if path == maintainers.FILE:
         return path, ('100644', maintainers.extract(
             overlay.blob('base', path), overlay.blob(head, path)))
@@ -144,7 +143,7 @@ def edit_of(path, head, base):
 
 
 def compose(commits, files):
-    """What the repository holds for these commits."""
+    """Return the files of the repository for these commits."""
     new = {r: f for r, f in files.items() if r == COVER}
     head, seen = commits[-1].id, set()
     for c in commits:
@@ -167,16 +166,16 @@ def compose(commits, files):
 
 
 def check(commits, new):
-    """What is to be written has to make the same trees. Returns its commits."""
+    """Make the series from the new files, and compare its trees. Return its commits."""
     made = stack.make(new, commits[-1].id)
     for c, (_, commit) in zip(commits, made):
         if overlay.names(c.id, commit):
-            raise Error(c.error('it does not come back as it is'))
+            raise Error(c.error('the repository does not reproduce it'))
     return made
 
 
 def check_repository(files):
-    """The repository has to be what the work tree was made of."""
+    """Raise Error if the repository is not what the work tree was made from."""
     try:
         tip = stack.make(files)[-1][1]
     except Error as e:
@@ -186,8 +185,8 @@ def check_repository(files):
     if tip == applied:
         return
     paths = overlay.names(applied, tip) if applied else []
-    say('make tree takes what the repository has, and keeps the commits of the '
-        'work tree below refs/saved/; --force takes those of the work tree')
+    say('to take the repository, run make tree, which saves the commits of the work '
+        'tree below refs/saved/; to take the work tree, use --force')
     raise Error(*['%s: changed in the repository since the work tree was made '
                   'of it' % p for p in paths or [SERIES]])
 
@@ -209,9 +208,9 @@ def main():
     new = compose(commits, files)
     made = check(commits, new)
     lines = overlay.write(files, new)
-    for line in lines or ['the repository has it all']:
+    for line in lines or ['the repository is up to date']:
         say(line)
-    # the same trees, under the names that export.py gives them
+    # the same trees, with the commit ids of export.py
     stack.save_refs(made, head)
     git('update-ref', APPLIED, made[-1][1])
     for f in held:

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # usage: scripts/selftests.sh [CONFIG]
 #
-# Builds the selftests and tools/io_uring against the kernel that scripts/kernel.sh
-# has built. Results: build/kselftest and build/tools-debug. With a configuration of
-# that kernel, only tools/io_uring, in build/tools-CONFIG. IOU_BPF_CONFIG is another
-# configuration than debug for both.
+# Builds the selftests and tools/io_uring against the kernel that scripts/kernel.sh has
+# built. Results: build/kselftest and build/tools-debug. With CONFIG, a configuration of
+# that kernel, builds only tools/io_uring, in build/tools-CONFIG. IOU_BPF_CONFIG replaces
+# the default configuration "debug".
 
 . "$(dirname "$0")/lib.sh"
 
@@ -21,8 +21,8 @@ clang()
 	die "no clang"
 }
 
-# upstream FILE FUNCTION: a test of the kernel tree that knows each program type
-# by name, unmodified
+# upstream FILE FUNCTION: build an unmodified test of the kernel tree that knows each
+# program type by name
 upstream()
 {
 	local src=$TREE/tools/testing/selftests/bpf/prog_tests
@@ -37,7 +37,7 @@ upstream()
 tools()
 {
 	local dir=$out/io_uring_tools
-	# the first patches of the series have none
+	# the first patches of the series do not have it
 	[ -d "$TREE/tools/io_uring" ] || return 0
 	mkdir -p "$dir"
 	quiet "$log-tools" make -C "$TREE/tools/io_uring" O="$dir" VMLINUX_BTF="$out/vmlinux" \

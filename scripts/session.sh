@@ -1,17 +1,16 @@
 #!/usr/bin/env bash
 # usage: scripts/session.sh LIMIT OUTPUT PROGRAM [ARGUMENT...]
 #
-# Runs a program for at most LIMIT seconds, with its output in OUTPUT, and leaves
-# nothing of it behind: it is a session of its own, and whatever is left of that
-# in the end gets killed, be it in another process group, as the children of
-# kselftest_harness are. Exit status: that of the program, 124 if it took too
-# long, or 125 if something of it cannot be killed.
+# Runs a program for at most LIMIT seconds, in a session of its own, with its output in
+# OUTPUT. Then kills what is left of the session, including other process groups, which
+# kselftest_harness creates for its children. Exit status: that of the program, 124 if it
+# exceeded the limit, or 125 if a process cannot be killed.
 
 limit=$1
 output=$2
 shift 2
 
-# the processes of a session
+# Print the processes of the session, without zombies.
 members()
 {
 	local stat
@@ -23,8 +22,8 @@ members()
 	done
 }
 
-# Through a pipe: on 9p, what is printed as another user would be lost. Not that
-# of a pipeline, whose end would come with that of the last process only.
+# On 9p, output of another user would be lost, so use a pipe. A pipeline would not do: it
+# ends only with its last process.
 exec {pipe}> >(exec cat >"$output")
 reader=$!
 setsid timeout -k 10 "$limit" "$@" >&$pipe 2>&1 {pipe}>&- &
@@ -38,7 +37,7 @@ while mapfile -t left < <(members); [ ${#left[@]} != 0 ]; do
 	kill -KILL "${left[@]}" 2>/dev/null
 	sleep 0.1
 done
-# the harness is silent about a program that was killed
+# the harness reports nothing if it is killed
 if [ $took -ge "$limit" ]; then
 	echo "# killed after $limit seconds" >&$pipe
 fi

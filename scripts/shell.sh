@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # usage: scripts/shell.sh
 #
-# A shell in the booted kernel, on the host's files (changes to them stay in
-# the guest). build/ is at /tmp/iou-bpf-build, with the selftests in kselftest/ and
+# Boots the kernel and runs a shell, on the host's files (changes to them stay in the
+# guest). build/ is at /tmp/iou-bpf-build, with the selftests in kselftest/ and
 # tools/io_uring in tools-debug/.
 
 . "$(dirname "$0")/lib.sh"

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # usage: scripts/splat.sh LOG
 #
-# Looks for kernel complaints in the log of a guest. For each it prints the
-# line, and the test that was running, as scripts/guest.sh noted in the log.
-# Exit status: 0 none, 1 some, 2 the log can't be read.
+# Searches the log of a guest for complaints of the kernel. Prints each with the name of
+# the test that was running, which scripts/guest.sh has written to the log. Exit status:
+# 0 none, 1 some, 2 the log cannot be read.
 
 . "$(dirname "$0")/lib.sh"
 
 [ -r "${1:-}" ] || { echo "error: cannot read the log '${1:-}'" >&2; exit 2; }
 
-# one extended regular expression a line, comments start with #
+# one extended regular expression per line, comments start with #
 patterns()
 {
 	grep -vE '^(#|$)' "$TOP/scripts/splat.$1" || true

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # usage: scripts/tap.sh FILE EXIT_STATUS
 #
-# Reads the TAP output of one test program. Prints "PASSED FAILED SKIPPED",
-# then a line for each failed test. A program that ends badly, or before its
-# plan is fulfilled, has a failure that is not in its output: it counts as one.
+# Reads the TAP output of one test program. Prints "PASSED FAILED SKIPPED", then a line
+# for each failed test. A bad exit status without a failed test counts as a failure, as
+# does an incomplete plan.
 
 . "$(dirname "$0")/lib.sh"
 

@@ -2,15 +2,15 @@
 # SPDX-License-Identifier: GPL-2.0
 """usage: scripts/tree.py
 
-Puts the series on the kernel's work tree, as branch "series", with a commit for
-each patch. Only files that differ are touched, so that a build goes on where it
-was. Edits and commits that are in the work tree only are kept below refs/saved/
-first. Edit there with git commit --fixup=... and git rebase -i --autosquash base,
-and carry the stack back with scripts/refresh.py.
+Applies the series to the kernel's work tree, as branch "series", with a commit for each
+patch. Touches only files that differ, so that builds remain incremental. Edits and
+commits that exist only in the work tree are saved below refs/saved/ first. Edit the
+stack with git commit --fixup=... and git rebase -i --autosquash base, and carry it back
+with scripts/refresh.py.
 
 Exit status 1, and lines "error: ...", if: the repository makes no series, see
-scripts/export.py; a rebase is under way; a file that git does not look after is
-in the way. Nothing is changed then.
+scripts/export.py; a rebase is under way; an untracked file is in the way. Nothing is
+changed in these cases.
 """
 import os
 import sys
@@ -24,7 +24,7 @@ from serieslib.worktree import snapshot
 
 
 def in_the_way(have, want):
-    """Files that git would overwrite: its .gitignore names nearly everything."""
+    """Yield files that git would overwrite, because .gitignore hides most files."""
     paths = [p for p in overlay.names(have, want)
              if os.path.exists(os.path.join(TREE, p))]
     known, new = overlay.entries(have, paths), overlay.entries(want, paths)
@@ -35,25 +35,25 @@ def in_the_way(have, want):
 
 
 def save(have, want, parent):
-    """Keeps what is in the work tree."""
+    """Save the state of the work tree as a commit."""
     ref = 'refs/saved/' + time.strftime('%Y%m%d-%H%M%S')
     commit = git_id('commit-tree', have, '-p', parent, env=IDENT,
                     data=b'Work tree before the series was put on it\n')
     git('update-ref', ref, commit, '')
-    say('the work tree had edits that the series has not; they are kept as %s:' % ref)
+    say('the work tree had edits that are not in the series, saved as %s:' % ref)
     print('\n'.join(overlay.names(want, have)[:20]), file=sys.stderr)
-    say('to have them back: git -C %s checkout %s -- FILE' % (TREE, ref))
+    say('to restore them: git -C %s checkout %s -- FILE' % (TREE, ref))
 
 
 def put(want):
-    """Goes from what is there to what is to be there. Touches nothing else."""
+    """Switch the work tree to the wanted tree. Touch no other files."""
     with tempfile.TemporaryDirectory(prefix='tree.', dir=CACHE) as tmp:
         index = os.path.join(tmp, 'index')
         have = snapshot(index)
         blocked = ', '.join(in_the_way(have, want))
         if blocked:
-            raise Error('in the way of the series, and not looked after by git: ' + blocked)
-        # what is committed stays on a branch, or where save_refs() puts it
+            raise Error('in the way of the series, and not tracked by git: ' + blocked)
+        # commits stay on a branch, or are saved by save_refs()
         head = rev('HEAD') if git_id('symbolic-ref', '-q', 'HEAD', fails=True) else 'base'
         if have not in [rev(c + '^{tree}') for c in (want, head, APPLIED)]:
             save(have, want, rev('HEAD'))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What the figures have to reach.
+"""Limits for the figures, called bars.
 
-A bar that is not reached fails the run, unless it is not gating: then it is "missed".
-A goal is beyond its bar, and fails nothing.
+A figure above its bar fails the run, unless the bar is not gating: then the verdict is
+"missed". A goal is a stricter limit that fails nothing.
 """
 import rows as names
 
@@ -12,18 +12,18 @@ FLOWS = ('flow', 'flow-again')
 HOPS = {'nop': (320, 222), 'nop-tw': (470, 375), 'nullblk512': (4045, 3730),
         'read64': (965, 655)}
 
-# not reached yet, so not gating
+# not gating, because the figures are still above
 WALKS = {'short-read': (3600, 2900), 'btree': (25400, 22950)}
 
-# what a ring without a program may seem to pay: per cent, and instructions
+# tolerated noise on a ring without a program: per cent, and instructions
 NOISE_PERCENT, NOISE_MORE = 0.5, 1
 
-# per cent above what is recorded
+# per cent above the recorded figure
 RECORDED = 5
 
 
 class Bar:
-    """One line: what is asked for, what was measured."""
+    """A limit, and the measured figure."""
 
     def __init__(self, text, measured, limit, goal=None, gating=True):
         self.text = text
@@ -33,7 +33,7 @@ class Bar:
         self.gating = gating
 
     def verdict(self):
-        """One word."""
+        """Return the verdict, a single word."""
         if self.measured is None:
             return 'missing'
         if self.measured > self.limit:
@@ -43,7 +43,7 @@ class Bar:
         return 'ok' if self.goal is None else 'goal'
 
     def failed(self):
-        """Does the run fail?"""
+        """Return true if the run fails."""
         return self.gating and self.verdict() in ('FAILED', 'missing')
 
 
@@ -54,44 +54,44 @@ class Rows:
         self.rows = {(r['kernel'], r['workload'], r['arm'], r.get('base')): r for r in rows}
 
     def get(self, workload, arm, column='insn', kernel='patched', base=None):
-        """A figure, or None."""
+        """Return a figure, or None."""
         row = self.rows.get((kernel, workload, arm, base))
         return None if row is None else row[column]
 
     def steady(self, workload, arm):
-        """Is there such a row, and is it the same each time?"""
+        """Return true if there is such a row, and it is reproducible."""
         row = self.rows.get(('patched', workload, arm, None))
         return row is not None and names.steady(row)
 
     def best(self, workload):
-        """The cheaper one of the two kinds of flow."""
+        """Return the lower figure of the two kinds of flow."""
         found = [self.get(workload, arm) for arm in FLOWS]
         return min((v for v in found if v is not None), default=None)
 
     def workloads(self, arm):
-        """Those that have this arm."""
+        """Return the workloads that have this arm."""
         return sorted({w for k, w, a, _ in self.rows if a == arm and k == 'patched'})
 
 
 def versus(text, measured, limit, **kwargs):
-    """A bar that another row sets, there or not."""
+    """Return a bar whose limit is another row, which may be missing."""
     if limit is None:
         measured, limit = None, 0
     return Bar(text, measured, limit, **kwargs)
 
 
 def ratio(a, b):
-    """a/b of figures that may not be there."""
+    """Return a/b of figures that may be missing."""
     return None if a is None or not b else a / b
 
 
 def difference(a, b):
-    """a-b of figures that may not be there."""
+    """Return a-b of figures that may be missing."""
     return None if a is None or b is None else a - b
 
 
 def hops(rows):
-    """What a hop may cost."""
+    """Yield bars for the cost of a hop."""
     for workload, limits in (HOPS | WALKS).items():
         for arm, limit in zip(FLOWS, limits):
             yield Bar('%s: %s, instructions' % (workload, arm), rows.get(workload, arm), limit,
@@ -99,8 +99,8 @@ def hops(rows):
 
 
 def dependent(rows):
-    """Chains of requests against the other ways to do them: the kernel's loop in
-    its cheapest form, and links where both come out the same each time."""
+    """Yield bars for chains of requests against the alternatives: the kernel's loop in
+    its cheapest form, and links, gating where both rows are reproducible."""
     yield Bar('nop: flow / loop_step-qd1-kept',
               ratio(rows.get('nop', 'flow'), rows.get('nop', 'loop_step-qd1-kept')), 0.6)
     for workload in 'nop', 'read64', 'nullblk512':
@@ -113,7 +113,7 @@ def dependent(rows):
 
 
 def btree(rows):
-    """A walk is one system call, and cheaper than one for each level."""
+    """Yield bars for a B-tree walk: one system call, and cheaper than one per level."""
     yield Bar('btree: system calls per walk', rows.get('btree', 'flow', 'enters'), 1)
     yield Bar('btree: CQEs per walk', rows.get('btree', 'flow', 'cqes'), 1)
     yield Bar('btree: flow / loop-qd1',
@@ -121,8 +121,8 @@ def btree(rows):
 
 
 def idle(rows):
-    """What a ring without a program pays. A flush covers one request in one of
-    the rows and 32 in the other, and a timer's interrupts are noise."""
+    """Yield bars for the cost of the series on a ring without a program. A flush covers
+    one request in one row and 32 in the other. Timer interrupts are noise."""
     qd1, b32 = [difference(rows.get(w, arm), rows.get(w, arm, kernel='base'))
                 for w, arm in (('idle-qd1', 'loop-qd1'), ('idle-b32', 'loop-b32'))]
     request = None if qd1 is None or b32 is None else (32 * b32 - qd1) / 31
@@ -132,14 +132,14 @@ def idle(rows):
 
 
 def above(new, old):
-    """By how many per cent a row is above another, beyond a few instructions."""
+    """Return by how many per cent a row is above another, ignoring noise."""
     more = new['insn'] - old['insn']
     return 100 * more / old['insn'] if more > NOISE_MORE else 0
 
 
 def worst(text, pairs, limit):
-    """The row that is most above another one: a bar for those that come out the
-    same each time, and a line that does not fail for the others."""
+    """Yield a bar for the reproducible row that is most above its counterpart, and one
+    that is not gating for all other rows."""
     for gating in True, False:
         found = [(above(new, old), names.label(new)) for new, old in pairs
                  if names.steady(new) == gating]
@@ -151,14 +151,14 @@ def worst(text, pairs, limit):
 
 
 def tax(rows):
-    """What all that there is on both kernels lost by the series."""
+    """Yield bars for the rows that exist on both kernels."""
     pairs = [(row, rows.rows.get(('base',) + k[1:])) for k, row in rows.rows.items()
              if k[0] == 'patched']
     yield from worst('no program', [p for p in pairs if p[1]], NOISE_PERCENT)
 
 
 def regressions(rows, recorded):
-    """What has become dearer than what is recorded, or is gone."""
+    """Yield bars for rows above their recorded figures, and for missing rows."""
     if not recorded:
         return
     old = Rows(r for r in recorded if r['kernel'] == 'patched')
@@ -168,8 +168,8 @@ def regressions(rows, recorded):
 
 
 def watching(rows):
-    """What a program that does nothing costs per completion, be it one of many in
-    a flush or the only one."""
+    """Yield bars for the cost of a program that does nothing, per completion, with many
+    completions per flush or a single one."""
     for arm, limit in ('loop-b32', 60), ('loop-qd1', 125):
         more = difference(rows.get('passthrough', 'flow', base=arm),
                           rows.get('passthrough', arm))
@@ -178,14 +178,14 @@ def watching(rows):
 
 
 def growth(values):
-    """By how many per cent one is above one that comes before it."""
+    """Return by how many per cent a value is above the least of its predecessors."""
     if len(values) < 2:
         return None
     return max(100 * (v / min(values[:i + 1]) - 1) for i, v in enumerate(values))
 
 
 def per_flow(series):
-    """What a flow costs by itself, from its shortest chains."""
+    """Return the fixed cost of a flow, computed from the shortest chains."""
     if len(series) < 2:
         return 0
     a, b = series[:2]
@@ -193,20 +193,21 @@ def per_flow(series):
 
 
 def by_length(rows):
-    """Rows of one flow at once."""
+    """Return the rows with a single flow, by length."""
     return sorted((r for r in rows if r['flows'] == 1), key=lambda r: r['length'])
 
 
 def by_flows(rows):
-    """Rows that differ by the number of flows, and not by their length."""
+    """Return the rows that differ in the number of flows only."""
     like = {(r['workload'], r['length']) for r in rows if r['flows'] > 1}
     return sorted((r for r in rows if (r['workload'], r['length']) in like),
                   key=lambda r: r['flows'])
 
 
 def flat(scaling):
-    """The cost of a hop stays, however long the chain. What a flow costs by itself is
-    told apart. Flows at once take their turns, and a hop costs more than alone."""
+    """Yield bars for the cost of a hop, which must not depend on the length of the
+    chain. The fixed cost of a flow is subtracted. Concurrent flows take turns, which
+    makes a hop more expensive."""
     for arm in FLOWS:
         mine = [r for r in scaling if r['arm'] == arm and r['kernel'] == 'patched']
         chain = by_length(mine)
@@ -218,7 +219,7 @@ def flat(scaling):
 
 
 def all_bars(results, scaling, bloat, recorded=()):
-    """Every bar. bloat: bytes of text that the option costs if it is off."""
+    """Yield all bars. bloat: bytes of text that the option adds when it is off."""
     rows = Rows(results)
     for part in hops, dependent, btree, idle, tax, watching:
         yield from part(rows)

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # usage: scripts/bench/bloat.sh
 #
-# What the series costs a kernel that has it switched off: compares the objects
-# of io_uring/ and kernel/bpf/ with those of the kernel without it. Prints the
-# kernel's own comparison, and writes the bytes to build/bench/bloat.bytes.
+# Compares the size of io_uring/ and kernel/bpf/, with the option off, to the kernel
+# without the series. Prints the output of bloat-o-meter, and writes the difference in
+# bytes to build/bench/bloat.bytes.
 
 . "$(dirname "$0")/../lib.sh"
 
-# objects CONFIGURATION: builds them, and links them into one
+# objects CONFIGURATION: build the objects, and link them into one
 objects()
 {
 	local out=$CACHE/build/$1

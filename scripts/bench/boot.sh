@@ -1,12 +1,12 @@
-# Booting a kernel for the benchmark, with QEMU counting its instructions;
+# Functions to boot a kernel for the benchmark, with QEMU counting its instructions;
 # sourced after lib.sh and vm.sh.
 
 BENCH=$BUILD/bench
-# the guest program, and what it loads, in the folder of builds
+# the guest program and the programs that it loads, in build/
 BENCH_PROGRAM=tools-bench/iou_bench
 BENCH_PATTERNS=tools-bench/patterns
 
-# The interface for plugins that this QEMU has: see bench/qemu_api.h.
+# Print the version of QEMU's plugin interface, see bench/qemu_api.h.
 plugin_api()
 {
 	local major
@@ -23,9 +23,9 @@ build_plugin()
 		die "the counter does not build, see build/log/bench-plugin"
 }
 
-# XFS on a disk of null_blk that keeps what is written, so that no task waits for
-# the host. With lazytime: else the first write after each tick of the clock
-# sleeps, to log the file's new time. A kernel without XFS goes without.
+# Print commands that mount XFS, if the kernel has it, on a memory-backed null_blk disk,
+# so that no task waits for the host. lazytime, because otherwise the first write after
+# each clock tick sleeps to log the new time of the file.
 guest_xfs()
 {
 	local dev=/sys/kernel/config/nullb/iou_xfs
@@ -41,9 +41,9 @@ guest_xfs()
 	echo "fi"
 }
 
-# guest_script NAME OPTIONS...: what runs in the guest, the program once for each
-# string of options. What it writes while it measures goes to memory: 9p would
-# be busy with it. The pause is for what a boot leaves behind.
+# guest_script NAME OPTIONS...: print a script for the guest that runs the program once
+# for each string of options. The program writes to memory, because 9p would disturb the
+# measurement. The pause lets the work that a boot leaves behind finish.
 guest_script()
 {
 	local out=$GUEST_BUILD/bench/$1 options
@@ -63,8 +63,8 @@ guest_script()
 	echo "umount /run/bench"
 }
 
-# boot_bench NAME BUILD_FOLDER VNG_OPTION... -- OPTIONS...: runs the guest program
-# on the kernel of that folder. Its lines end up in build/bench/NAME.rows.
+# boot_bench NAME BUILD_FOLDER VNG_OPTION... -- OPTIONS...: run the guest program on the
+# kernel of that folder. The results are in build/bench/NAME.rows.
 boot_bench()
 {
 	local name=$1 folder=$2 opts=()
@@ -82,15 +82,14 @@ boot_bench()
 	IOU_BPF_CONFIG=$folder "$TOP/scripts/boot.sh" "$BENCH/$name.img" \
 		"$BUILD/log/console-bench-$name" "${IOU_BPF_BOOT_TIMEOUT:-3600}" \
 		--cpus 1 "${opts[@]}" -- "sh $GUEST_BUILD/bench/$name.sh" || true
-	[ -f "$BENCH/$name.status" ] || die "the guest did not come to its end, see build/log/console-bench-$name"
+	[ -f "$BENCH/$name.status" ] || die "the guest did not finish, see build/log/console-bench-$name"
 	[ "$(cat "$BENCH/$name.status")" = 0 ] ||
 		die "the benchmark failed: $(tail -n 1 "$BENCH/$name.err")"
 }
 
-# count_bench NAME BUILD_FOLDER OPTIONS...: the same, with instructions counted.
-# An instruction is a nanosecond of the guest's time, so that a timer's interrupt
-# comes after the same instruction each time. A copy costs an instruction per 8
-# bytes, not per byte.
+# count_bench NAME BUILD_FOLDER OPTIONS...: like boot_bench, and count instructions. An
+# instruction takes a nanosecond of guest time, so that timer interrupts always hit the
+# same instruction. A copy costs an instruction per 8 bytes, not per byte.
 count_bench()
 {
 	local name=$1 folder=$2 end

@@ -3,15 +3,13 @@
 """usage: scripts/bench/compare.py OLD NEW
        scripts/bench/compare.py --record RESULTS FILE
 
-Shows two result files side by side. Exit status 1 if a row of the new one falls
-behind: an event (system call, CQE, run of a program, work for io-wq) more than
-before, or, in a row without a program, over 1 per cent and over 3 instructions
-more; or if a row is gone. Only marked is a row with a program that takes over 2
-per cent more, and one that does not come out the same each time: because io-wq
-does its work, or because it waits for syncs.
+Prints two result files side by side. Exit status 1 if a row falls behind or is missing
+in NEW. A row falls behind if it has more of an event (system calls, CQEs, runs of a
+program, work for io-wq), or, without a program, more than 1 per cent and 3 instructions
+more. Some rows are only marked: those with a program and more than 2 per cent more
+instructions, and those that are not reproducible, because of io-wq or syncs.
 
-With --record, writes what is compared to a file, and the same of the kernel
-without the series.
+With --record, writes the compared columns to a file, for both kernels.
 """
 import json
 import os
@@ -26,7 +24,7 @@ FAIL, WARN, SAME = 'behind', 'more', ''
 
 
 def read(path, kernels=('patched',)):
-    """The rows of the kernel with the series, or of several kernels."""
+    """Return the rows of the kernel with the series, or of several kernels."""
     try:
         with open(path) as f:
             rows = json.load(f)
@@ -36,12 +34,12 @@ def read(path, kernels=('patched',)):
 
 
 def has_program(row):
-    """Does BPF run in it?"""
+    """Return true if a BPF program runs in this row."""
     return row['runs'] or row['arm'].startswith(('flow', 'loop_step'))
 
 
 def judge(old, new):
-    """(verdict, why) of a row that is in both files."""
+    """Return (verdict, reason) for a row that is in both files."""
     fail = FAIL if steady(old) else WARN
     for event in EVENTS:
         if new[event] > old[event]:
@@ -54,7 +52,7 @@ def judge(old, new):
 
 
 def paint(verdict, text):
-    """In red or yellow, if somebody looks."""
+    """Add the color of the verdict, if stdout is a terminal."""
     color = {FAIL: RED, WARN: YELLOW}.get(verdict)
     if not color or not sys.stdout.isatty() or os.environ.get('NO_COLOR'):
         return text
@@ -62,7 +60,7 @@ def paint(verdict, text):
 
 
 def compare(old, new):
-    """Prints all rows. Does one fall behind?"""
+    """Print all rows. Return true if one falls behind."""
     behind = 0
     print('%-36s%12s%12s%9s' % ('', 'old insn', 'new insn', 'change'))
     for k in list(old) + [k for k in new if k not in old]:
@@ -84,7 +82,7 @@ def compare(old, new):
 
 
 def record(rows, path):
-    """Keeps what is compared."""
+    """Write the compared columns."""
     keep = KEYS + ('kernel', 'insn') + EVENTS
     lines = [json.dumps({k: row[k] for k in keep if k in row}) for row in rows.values()]
     with open(path, 'w') as f:

@@ -6,10 +6,10 @@
  *	-plugin FILE.so,symbols=FILE,end=ADDRESS,out=FILE
  *
  * symbols: a line "ADDRESS NAME" for each function of the kernel, in order.
- * end: where the kernel's image ends. Above it, without modules, is nothing but
- * what BPF's JIT compiler made. out: a line of JSON for each pair of markers.
+ * end: end of the kernel's image. Without modules, all code above it was generated
+ * by BPF's JIT compiler. out: a line of JSON for each pair of markers.
  *
- * One vcpu, as -icount wants it anyway.
+ * There must be one vcpu only, which -icount requires anyway.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +22,7 @@
 #define MARKER_BEGIN	1
 #define MARKER_END	2
 
-/* Counters that are no function of the kernel. */
+/* Counters for code outside of kernel functions. */
 enum { USER, JIT, OTHER, FIRST_SYMBOL };
 
 struct count {

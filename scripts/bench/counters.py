@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Which functions of the kernel the benchmark counts the calls of."""
+"""Functions of the kernel whose calls the benchmark counts."""
 
-# column: functions that together stand for the event. One that the compiler
-# has renamed (name.isra.0) counts as well.
+# column: functions whose calls add up to the event, including those that the compiler
+# has renamed (name.isra.0)
 COUNTERS = {
     'enters': ('__x64_sys_io_uring_enter',),
     'syscalls': ('do_syscall_64',),
@@ -20,17 +20,17 @@ NAMES = frozenset(name for names in COUNTERS.values() for name in names)
 
 
 def plain(name):
-    """A function's name without what the compiler has hung on it."""
+    """Return the name of a function without a suffix of the compiler."""
     return name.split('.', 1)[0]
 
 
 def wanted(name):
-    """Is this one of the functions? Its cold part is not, it is no entry."""
+    """Return true for a function to count. Cold parts are not entry points."""
     return plain(name) in NAMES and '.cold' not in name
 
 
 def events(functions):
-    """Calls by column, of {function: [instructions, calls]}."""
+    """Return the calls by column, from {function: [instructions, calls]}."""
     calls = dict.fromkeys(NAMES, 0)
     for name, (_, n) in functions.items():
         if wanted(name):

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """usage: scripts/bench/merge.py FOLDER
 
-Joins what the guest program said with what the counter saw, for each kernel
-(KERNEL.rows and KERNEL.counts in the folder). Writes results.json, a row for
-each workload and arm with figures per operation, and scaling.json, the same by
-length of a chain and by flows at once. Says in which rows the two best repeats
-are not within 0.1 per cent, and which could not be measured.
+Joins the output of the guest program with that of the counter, for each kernel
+(KERNEL.rows and KERNEL.counts in the folder). Writes results.json, with figures per
+operation for each workload and arm, and scaling.json, with figures by the length of a
+chain and the number of concurrent flows. Prints notes about rows whose two best repeats
+differ by more than 0.1 per cent, and about rows that could not be measured.
 """
 import json
 import os
@@ -19,13 +19,13 @@ SPREAD = 0.1
 
 
 def read_kernel(folder, kernel):
-    """Rows of one kernel."""
+    """Return the rows of one kernel."""
     paths = [os.path.join(folder, '%s.%s' % (kernel, end)) for end in ('rows', 'counts')]
     return [rows.reduce(group, kernel) for group in rows.read_run(*paths).values()]
 
 
 def complaints(folder, found):
-    """What a reader of the figures has to know."""
+    """Yield notes for readers of the figures."""
     for row in found:
         if row['spread'] > SPREAD:
             yield '%s (%s): repeats differ by %.2f %%' % (
@@ -36,7 +36,7 @@ def complaints(folder, found):
 
 
 def write(path, found):
-    """A row a line."""
+    """Write one row per line."""
     with open(path, 'w') as f:
         f.write('[\n%s\n]\n' % ',\n'.join(json.dumps(row) for row in found))
 

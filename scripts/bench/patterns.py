@@ -2,28 +2,28 @@
 # SPDX-License-Identifier: GPL-2.0
 """usage: scripts/bench/patterns.py FOLDER
 
-Prints the table of patterns from results.json: what an operation costs by the
-pattern, by a loop with liburing and by plain system calls, and where the pattern
-loses.
+Prints the table of patterns from results.json: the cost of an operation with the
+pattern, with a loop using liburing, and with plain system calls. Marks the patterns
+that are more expensive.
 """
 import sys
 
 from rows import PATTERN, PATTERN_ARMS, is_pattern, losses, steady
 from table import by_workload, load
 
-# column of a result, its format, and the arms that it says something of
+# column of a result, its format, and the arms for which it has a meaning
 COLUMNS = (('insn', '%.0f', PATTERN_ARMS), ('syscalls', '%.3g', PATTERN_ARMS),
            ('cqes', '%.3g', PATTERN_ARMS[:2]))
 
 
 def verdict(mine, loses):
-    """Words about a pattern."""
+    """Return the remark about a pattern."""
     words = ['loses to ' + ', '.join(loses)] if loses else []
     return '; '.join(words + ['varies'] * (not all(map(steady, mine.values()))))
 
 
 def line(first, cells, last=''):
-    """One line, instructions a little wider."""
+    """Print a line, with wider columns for instructions."""
     widths = (10,) * 3 + (9,) * 5
     print(('  %-13s%s  %s' % (first, ''.join('%*s' % c for c in zip(widths, cells)),
                               last)).rstrip())

@@ -2,16 +2,16 @@
 # SPDX-License-Identifier: GPL-2.0
 """usage: scripts/bench/plot.py FOLDER
 
-Draws what results.json and scaling.json hold, as SVG and PNG in that folder:
-hops.* (instructions of a dependent request by arm), length.* and flows.* (cost
-of a hop against the length of a chain, and against flows at once).
+Plots results.json and scaling.json, as SVG and PNG in that folder: hops.*
+(instructions of a dependent request by arm), length.* and flows.* (cost of a hop by
+length of the chain, and by number of concurrent flows).
 """
 import os
 import sys
 
 import matplotlib
 matplotlib.use('Agg')
-# no dates and no random names: the same figures make the same file
+# no dates and random names: the output depends on the figures only
 matplotlib.rcParams['svg.hashsalt'] = 'io-uring-bpf'
 from matplotlib import pyplot  # noqa: E402 (after the choice of a backend)
 
@@ -21,13 +21,13 @@ from table import load  # noqa: E402
 HOPS = ('nop', 'nop-tw', 'read64', 'nullblk512')
 ARMS = ('syscall', 'loop-qd1', 'link', 'loop_step-qd1', 'flow', 'flow-again',
         'loop-b32', 'loop_step-b32')
-# grey: user space; blue: loop_step; orange: ours; pale: not dependent
+# grey: user space; blue: loop_step; orange: flows; pale: independent requests
 COLORS = ('#444444', '#777777', '#aaaaaa', '#3b75af', '#e07a1f', '#b8480c',
           '#d5d5d5', '#b3cde8')
 
 
 def save(figure, folder, name):
-    """Both formats."""
+    """Write both formats."""
     figure.tight_layout()
     for end in 'svg', 'png':
         meta = {'Date': None} if end == 'svg' else None
@@ -36,13 +36,13 @@ def save(figure, folder, name):
 
 
 def tidy(axes):
-    """Less ink."""
+    """Hide two sides of the frame."""
     for side in 'top', 'right':
         axes.spines[side].set_visible(False)
 
 
 def panel(axes, workload, rows):
-    """One workload: a bar an arm."""
+    """Plot one workload, with a bar per arm."""
     arms = [(a, c) for a, c in zip(ARMS, COLORS) if (workload, a) in rows]
     values = [rows[workload, a] for a, _ in arms]
     bars = axes.barh(range(len(arms)), values, color=[c for _, c in arms])
@@ -55,7 +55,7 @@ def panel(axes, workload, rows):
 
 
 def hops(folder, results):
-    """Instructions per hop."""
+    """Plot the instructions per hop."""
     rows = {(r['workload'], r['arm']): r['insn'] for r in results
             if r['kernel'] == 'patched' and not r.get('base')}
     found = [w for w in HOPS if any(k[0] == w for k in rows)]
@@ -73,7 +73,7 @@ def hops(folder, results):
 
 
 def curve(folder, name, scaling, pick, x, title):
-    """Cost of a hop against one of the keys, on a logarithmic axis."""
+    """Plot the cost of a hop against one of the keys, on a logarithmic axis."""
     figure, axes = pyplot.subplots(figsize=(7, 4))
     for arm, color in zip(FLOWS, COLORS[4:6]):
         rows = pick([r for r in scaling if r['arm'] == arm and r['kernel'] == 'patched'])

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """usage: scripts/bench/profile.py ROWS COUNTS [MINIMUM]
 
-Where the instructions of one operation go, by function of the kernel: a column
-for each row (workload and arm) of a run, instructions and calls per operation.
-Functions with less than MINIMUM (0.5) instructions are summed up.
+Prints the instructions and calls per operation, by function of the kernel, with a
+column for each row (workload and arm) of a run. Sums up functions with less than
+MINIMUM (0.5) instructions.
 """
 import sys
 
@@ -13,7 +13,7 @@ from rows import best, label, read_run
 
 
 def by_function(run):
-    """{function: (instructions, calls)} per operation, cold parts with theirs."""
+    """Return {function: (instructions, calls)} per operation. Cold parts are merged."""
     found = {}
     for name, counts in run['counts']['functions'].items():
         old = found.get(plain(name), (0, 0))
@@ -24,18 +24,18 @@ def by_function(run):
 
 
 def line(name, cells):
-    """One function."""
+    """Print one function."""
     print('%-36s%s' % (name[:36], ''.join('%12s%8s' % c for c in cells)))
 
 
 def cell(counts):
-    """Instructions and calls of one function in one row."""
+    """Return the text for one function in one row: instructions and calls."""
     insns, calls = counts
     return '%.1f' % insns if insns else '', '%.2f' % calls if calls else ''
 
 
 def total(columns, names):
-    """Sum of these functions in each column."""
+    """Return the sum of these functions in each column."""
     return [cell((sum(c.get(n, (0, 0))[0] for n in names), 0)) for c in columns]
 
 

@@ -3,7 +3,7 @@
  * The part of QEMU's plugin interface that the counter needs. Debian ships QEMU
  * without its header, and the two Debian releases differ: QEMU 7.2 has version 1
  * of the interface, QEMU 10 takes versions 2 to 4. PLUGIN_API comes from
- * scripts/bench/plugin.sh.
+ * scripts/bench/boot.sh.
  */
 #ifndef BENCH_QEMU_API_H
 #define BENCH_QEMU_API_H

@@ -1,56 +1,56 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Rows of the benchmark: one workload done one way (an "arm"), on one kernel."""
+"""Rows of the benchmark: a workload, a way to do it (an "arm"), and a kernel."""
 import json
 
 from counters import events
 
-# what tells one row from another
+# columns that identify a row
 KEYS = ('workload', 'arm', 'base', 'length', 'flows')
 KERNELS = ('base', 'patched')
 
-# work for io-wq per operation
+# threshold: work for io-wq per operation
 IOWQ = 0.01
 
-# workloads of patterns, which the table of their own has, and their arms
+# prefix of the workloads of patterns, which have their own table, and their arms
 PATTERN = 'pattern-'
 PATTERN_ARMS = ('pattern', 'liburing', 'syscalls')
 
 
 class Error(Exception):
-    """What the user is told."""
+    """A failure to report to the user."""
 
 
 def key(row):
-    """Identity of a row within one kernel."""
+    """Return the identity of a row within one kernel."""
     return tuple(row.get(k) for k in KEYS)
 
 
 def steady(row):
-    """Does the row come out the same each time? Not if io-wq does the work, or if
-    it waits for syncs: what happens there depends on who comes first."""
+    """Return true if the row is reproducible. Rows that use io-wq or wait for syncs
+    depend on timing."""
     return row['iowq'] < IOWQ and 'append' not in row['workload'].split('-')
 
 
 def is_pattern(row):
-    """Is it about a pattern?"""
+    """Return true for a row of a pattern."""
     return row['workload'].startswith(PATTERN)
 
 
 def losses(found):
-    """{workload: arms that take fewer instructions than its pattern}"""
+    """Return {workload: arms that take fewer instructions than its pattern}."""
     insn = {(r['workload'], r['arm']): r['insn'] for r in found if is_pattern(r)}
     return {w: [a for a in PATTERN_ARMS if insn.get((w, a), least) < least]
             for (w, arm), least in insn.items() if arm == 'pattern'}
 
 
 def label(row):
-    """A row's name for humans."""
+    """Return the name of a row for humans."""
     extra = ['%s=%s' % (k, row[k]) for k in KEYS[2:] if row.get(k) is not None]
     return ' '.join(['%s/%s' % (row['workload'], row['arm'])] + extra)
 
 
 def read_lines(path):
-    """The objects of a file that has one a line."""
+    """Return the JSON objects of a file, one per line."""
     try:
         with open(path) as f:
             return [json.loads(line) for line in f if line.strip()]
@@ -59,8 +59,8 @@ def read_lines(path):
 
 
 def read_run(rows_path, counts_path):
-    """Repeats of each row, as {key: [row, ...]}. The guest's n-th line about a
-    measurement belongs to the n-th pair of markers."""
+    """Return the repeats of each row, as {key: [row, ...]}. The n-th measurement in the
+    guest's output belongs to the n-th pair of markers."""
     rows = [r for r in read_lines(rows_path) if 'missing' not in r]
     counts = read_lines(counts_path)
     if len(rows) != len(counts):
@@ -73,25 +73,25 @@ def read_run(rows_path, counts_path):
 
 
 def kernel_insns(count):
-    """Instructions of the kernel's own text."""
+    """Return the instructions of the kernel's own text."""
     return count['other'] + sum(i for i, _ in count['functions'].values())
 
 
 def insns(run):
-    """All instructions of a repeat, per operation."""
+    """Return all instructions of a repeat, per operation."""
     count = run['counts']
     return (count['user'] + count['jit'] + kernel_insns(count)) / run['ops']
 
 
 def best(group):
-    """The repeat with the fewest instructions."""
+    """Return the repeat with the fewest instructions."""
     return min(group, key=insns)
 
 
 def reduce(group, kernel):
-    """Repeats of a row made one: figures per operation of the best one, and by
-    how many per cent the next best is above it. Now and then a kernel's thread
-    wakes up in a repeat, so the worst says nothing."""
+    """Return one row for all repeats: figures per operation of the best one, and by how
+    many per cent the second best is above it. The worst repeat means nothing, because
+    kernel threads wake up at times."""
     run = best(group)
     count, ops = run['counts'], run['ops']
     row = {k: run[k] for k in KEYS if k in run}

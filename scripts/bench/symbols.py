@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """usage: scripts/bench/symbols.py VMLINUX FILE
 
-Writes the functions of a kernel for the counter: "ADDRESS NAME", in order, one
-name for an address. Prints where the kernel's image ends. Exit status 1, and a
-line that says which, if a function that the benchmark counts is not there.
+Writes the functions of a kernel for the counter: "ADDRESS NAME", in order, with one
+name per address. Prints the end of the kernel's image. Exit status 1, and an error
+message, if a function that the benchmark counts is missing.
 """
 import subprocess
 import sys
@@ -13,7 +13,7 @@ from counters import NAMES, plain, wanted
 
 
 def read_nm(vmlinux):
-    """All symbols, as (address, type, name), in order of address."""
+    """Yield all symbols, as (address, type, name), ordered by address."""
     out = subprocess.run(['nm', '-n', vmlinux], check=True, text=True,
                          stdout=subprocess.PIPE).stdout
     for line in out.splitlines():
@@ -23,8 +23,8 @@ def read_nm(vmlinux):
 
 
 def functions(symbols):
-    """{address: name}: of several names the one that is counted, or else the
-    first. What the linker puts before a function for a probe is none."""
+    """Return {address: name}: of several names the counted one, or else the first.
+    Skips the padding before functions."""
     found = {}
     for addr, kind, name in symbols:
         if kind not in 'tTwW' or addr >> 63 == 0 or name.startswith('__pfx_'):

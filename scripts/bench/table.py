@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """usage: scripts/bench/table.py FOLDER
 
-Prints tables of results.json and scaling.json: what an operation costs by
-workload and arm, what else happens meanwhile, what a ring without a program
-pays for the series, and the bars. Exit status 1 if a bar is not reached.
+Prints tables of results.json and scaling.json: the cost of an operation by workload and
+arm, other events, the overhead of the series on rings without a program, and the bars.
+Exit status 1 if a bar fails.
 """
 import json
 import os
@@ -17,7 +17,7 @@ WIDTHS = (18, 9, 9, 9, 9, 9, 8, 7, 7)
 
 
 def load(folder, name):
-    """A result file, or nothing."""
+    """Return the contents of a result file, or an empty list."""
     try:
         with open(os.path.join(folder, name)) as f:
             return json.load(f)
@@ -26,7 +26,7 @@ def load(folder, name):
 
 
 def number(value):
-    """As many digits as mean something."""
+    """Return a number with its significant digits."""
     if value is None:
         return '-'
     if value == 0:
@@ -39,24 +39,24 @@ def number(value):
 
 
 def line(cells):
-    """One line, the first cell to the left."""
+    """Print a line, with the first cell aligned to the left."""
     print('  %-*s%s' % (WIDTHS[0], cells[0],
                         ''.join('%*s' % (w, c) for w, c in zip(WIDTHS[1:], cells[1:]))))
 
 
 def name(row):
-    """Of an arm, within its workload."""
+    """Return the name of an arm within its workload."""
     return ' '.join(filter(None, (row['arm'], row.get('base'))))
 
 
 def by_workload(results):
-    """(workload, its rows), in the guest program's order."""
+    """Yield (workload, its rows), in the guest program's order."""
     for workload in dict.fromkeys(r['workload'] for r in results):
         yield workload, [r for r in results if r['workload'] == workload]
 
 
 def costs(results):
-    """Instructions of each arm."""
+    """Print the instructions of each arm."""
     line(['', 'insn', 'kernel', 'program', 'enters', 'CQEs', 'runs', 'ratio'])
     for workload, mine in by_workload(results):
         step = [r['insn'] for r in mine if r['arm'] == 'loop_step-qd1']
@@ -70,7 +70,7 @@ def costs(results):
 
 
 def happenings(results):
-    """Events."""
+    """Print other events."""
     line(['', 'task wk', 'io-wq', 'switches', 'allocs'])
     for workload, mine in by_workload(results):
         print(workload)
@@ -81,15 +81,14 @@ def happenings(results):
 
 
 def mark(row, old):
-    """What a reader of the tax has to know of a row."""
+    """Return the remark about a row of the tax table."""
     if not steady(row):
         return '  varies'
     return '  ABOVE' if above(row, old) > NOISE_PERCENT else ''
 
 
 def tax(results, base):
-    """What the series costs where none of its programs runs: the same arms on both
-    kernels."""
+    """Print the overhead of the series for arms without a program, on both kernels."""
     print('TAX: rings without a program, on the kernels without the series and with it')
     line(['', 'base', 'patched', 'more', 'per cent'])
     for workload, mine in by_workload(results):
@@ -106,7 +105,7 @@ def tax(results, base):
 
 
 def series(scaling):
-    """Cost of a hop by length and number of flows, a column an arm."""
+    """Print the cost of a hop by length and number of flows, with a column per arm."""
     mine = [r for r in scaling if r['kernel'] == 'patched']
     places = dict.fromkeys((r['workload'], r['length'], r['flows']) for r in mine)
     arms = list(dict.fromkeys(r['arm'] for r in mine))
@@ -119,7 +118,7 @@ def series(scaling):
 
 
 def verdicts(bars):
-    """The bars. How many are not reached?"""
+    """Print the bars. Return the number of bars that fail."""
     print('  %-52s%10s%10s%10s  %s' % ('bar', 'measured', 'limit', 'goal', ''))
     failed = 0
     for bar in bars:
@@ -127,12 +126,12 @@ def verdicts(bars):
         print('  %-52s%10s%10s%10s  %s' % (
             bar.text, '-' if bar.measured is None else '%.2f' % bar.measured,
             '%.2f' % bar.limit, '' if bar.goal is None else '%g' % bar.goal, bar.verdict()))
-    print('%s' % ('%d bars are not reached' % failed if failed else 'all bars are reached'))
+    print('%s' % ('%d bars failed' % failed if failed else 'all bars passed'))
     return failed
 
 
 def bloat_of(folder):
-    """Bytes that bloat.sh found, or None if it has not run."""
+    """Return the bytes that bloat.sh has written, or None."""
     try:
         with open(os.path.join(folder, 'bloat.bytes')) as f:
             return int(f.read())

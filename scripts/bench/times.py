@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """usage: scripts/bench/times.py ROWS
 
-Prints nanoseconds per operation, the best of the repeats, of a run that took
-the time. Means nothing in an emulated guest.
+Prints nanoseconds per operation, from the best repeat of each row of a timed run. These
+mean nothing in an emulated guest.
 """
 import sys
 

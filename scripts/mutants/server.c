@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Preloaded to a test program: most of the time that one takes goes into loading
- * its BPF programs. So it does that once, and then forks for each line of stdin,
- * which has a file for the output and what replaces the first of its arguments.
- * Says which process that is, and how it has ended.
+ * Preloaded to a test program, which spends most of its time on loading its BPF
+ * programs. They are loaded once, and a child is forked for each line of stdin. A line
+ * has the output file of the child and words that replace its first arguments. Prints
+ * the pid of each child, and its exit status.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -32,7 +32,7 @@ static void become(int argc, char **argv)
 	}
 }
 
-/* The first thing that the harness does. Returns in the child. */
+/* Called before the harness does anything else. Returns in the child. */
 static void serve(int argc, char **argv)
 {
 	int status;

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What export.py, tree.py and refresh.py share."""
+"""Common code of export.py, tree.py, refresh.py, figures.py and mutants.py."""

@@ -29,11 +29,11 @@ class Mutant:
         self.old, self.new, self.tests, self.by = '', '', [], None
 
     def number(self):
-        """What switches it on. It stays when others come and go."""
+        """Return the number of the fault, which depends on its name only."""
         return zlib.crc32(self.name.encode()) | 1
 
     def complete(self):
-        """Fails unless all is there."""
+        """Raise Error if a part of the fault is missing."""
         for what, there in (('test', self.tests), ('old text', self.old),
                             ('MUT in the new text', 'MUT' in self.new)):
             if not there:
@@ -41,13 +41,13 @@ class Mutant:
         return self
 
     def wanted(self, words):
-        """Is it asked for?"""
+        """Return true if one of the words selects the fault."""
         text = ' '.join([self.where, self.path, self.name] + self.tests)
         return not words or any(w in text for w in words)
 
 
 def add_line(m, line):
-    """A line of a paragraph but the first one."""
+    """Parse a line of a paragraph, except the first one."""
     key, _, value = line.partition(': ')
     if line[0] == '-':
         m.old += line[1:] + '\n'
@@ -59,11 +59,11 @@ def add_line(m, line):
     elif key == 'by' and value in ('splat', 'hang'):
         m.by = value
     else:
-        raise Error('%s: what is "%s"?' % (m.where, line))
+        raise Error('%s: invalid line "%s"' % (m.where, line))
 
 
 def read_list(path):
-    """The faults of one file."""
+    """Return the faults of one file."""
     found, m = [], None
     with open(path, encoding='utf-8') as f:
         for nr, line in enumerate(f.read().split('\n'), 1):
@@ -76,40 +76,40 @@ def read_list(path):
             else:
                 match = re.fullmatch(r'(\w+): ([\w./-]+)', line)
                 if not match:
-                    raise Error('%s:%d: "%s" is no name and file' % (path, nr, line))
+                    raise Error('%s:%d: "%s" is not "name: file"' % (path, nr, line))
                 m = Mutant('%s:%d' % (path, nr), *match.groups())
                 found.append(m)
     return [m.complete() for m in found]
 
 
 def read_lists(folder):
-    """All faults of a folder's lists."""
+    """Return the faults of all lists in a folder."""
     found = [m for path in sorted(glob.glob(os.path.join(folder, '*.txt')))
              for m in read_list(path)]
     seen = {}
     for m in found:
         for key in m.name, m.number():
             if key in seen:
-                raise Error('%s: %s is there already, as %s' %
+                raise Error('%s: %s already exists, see %s' %
                             (m.where, m.name, seen[key].where))
             seen[key] = m
     return found
 
 
 def apply(text, mutants):
-    """The text of a file with faults."""
+    """Return the text of a file with the faults."""
     places = []
     for m in mutants:
         count = ('\n' + text).count('\n' + m.old)
         if count != 1:
-            raise Error('%s: %s: %s has that text %d times' %
+            raise Error('%s: %s: %s contains the old text %d times' %
                         (m.where, m.name, m.path, count))
         start = ('\n' + text).index('\n' + m.old)
         places.append((start, start + len(m.old), m))
     places.sort(key=lambda p: p[:2])
     for one, two in zip(places, places[1:]):
         if two[0] < one[1]:
-            raise Error('%s: %s is where %s is' %
+            raise Error('%s: %s overlaps %s' %
                         (two[2].where, two[2].name, one[2].name))
     for start, end, m in reversed(places):
         new = re.sub(r'\bMUT\b', 'MUT(%#x)' % m.number(), m.new)
@@ -118,7 +118,7 @@ def apply(text, mutants):
 
 
 def write_sources(mutants):
-    """The changed files. Those that stay as they are aren't built again."""
+    """Write the files with faults. Unchanged files keep their time, to save builds."""
     paths = sorted({m.path for m in mutants} | {SWITCH_FILE})
     for path in paths:
         with open(os.path.join(TREE, path), encoding='utf-8') as f:

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0
 """Tables of figures in the cover letter and in documents.
 
-The figures are those that "make bench-record" has kept. A table begins with the
-word "instructions", "overhead", "system calls" or "CQEs" and the names of its columns,
-and ends with an empty line:
+"make bench-record" has recorded the figures. A table begins with the word
+"instructions", "overhead", "system calls" or "CQEs" and the names of its columns, and
+ends with an empty line:
 
     instructions      nop  read64
     flow              299     972
     flow-again        199     621
 
-Rows are arms and columns are workloads, or the other way round. A figure ends
-where the name of its column does, and is "n/a" where nothing is recorded. The
-overhead is what the kernel with the series takes more than the one without it. The
-column "loses-to" has the arms that take fewer instructions than the arm "pattern".
+Rows are arms and columns are workloads, or the other way round. A figure ends below the
+end of the name of its column, and is "n/a" if it is not recorded. The overhead is the
+number of instructions that the series adds. The column "loses-to" has the arms that
+take fewer instructions than the arm "pattern".
 """
 import functools
 import json
@@ -24,7 +24,7 @@ from .util import TOP, Error, fail_if
 
 RECORDED = 'scripts/bench/recorded.json'
 NONE = 'n/a'
-# what is told of a row of the kernel with the series: its name there, and the format
+# figures of the kernel with the series: their names in the recorded rows, and formats
 _KINDS = {'instructions': ('insn', '%.0f'), 'system calls': ('syscalls', '%.3g'),
           'CQEs': ('cqes', '%.3g')}
 _HEAD = re.compile(r' *(overhead|%s) {2,}(?=\S)' % '|'.join(_KINDS))
@@ -34,7 +34,7 @@ _LOSES = 'loses-to'
 
 @functools.cache
 def _recorded():
-    """{(kernel, workload, arm): row}, and the same by arm and workload."""
+    """Return {(kernel, workload, arm): row}, and the same by arm and workload."""
     found = {}
     with open(os.path.join(TOP, RECORDED), encoding='utf-8') as f:
         for r in json.load(f):
@@ -45,7 +45,7 @@ def _recorded():
 
 
 def _loses(recorded, workload):
-    """Who does the same as a pattern in fewer instructions."""
+    """Return the arms that take fewer instructions than the pattern."""
     insn = [recorded.get(('patched', workload, arm), {}).get('insn', math.inf)
             for arm in ('pattern', 'liburing', 'syscalls')]
     words = {(): '-', (1,): 'liburing', (2,): 'syscalls', (1, 2): 'both'}
@@ -53,7 +53,7 @@ def _loses(recorded, workload):
 
 
 def _figure(recorded, kind, pair):
-    """The text of a figure."""
+    """Return the text of a figure."""
     row, base = (recorded.get((kernel,) + pair) for kernel in ('patched', 'base'))
     if pair[1] == _LOSES:
         return _loses(recorded, pair[0])
@@ -66,7 +66,7 @@ def _figure(recorded, kind, pair):
 
 
 def _row(recorded, kind, columns, line):
-    """A row with its figures."""
+    """Return a line of a table with its figures."""
     words = line.split()
     name, cells = ' '.join(words[:-len(columns)]), words[-len(columns):]
     line = re.match(' *', line)[0] + name
@@ -82,7 +82,7 @@ def _row(recorded, kind, columns, line):
 
 
 def _fill(rel, text):
-    """A file with its figures."""
+    """Return the text of a file with its figures."""
     lines, errors, columns = text.split('\n'), [], None
     for nr, line in enumerate(lines):
         head = _HEAD.match(line)
@@ -101,7 +101,7 @@ def _fill(rel, text):
 
 
 def filled(files):
-    """The same files of the repository, with their figures."""
+    """Return the files of the repository with their figures."""
     return {rel: (mode, _fill(rel, data.decode()).encode())
             if rel.endswith(('.rst', '/cover.txt')) else (mode, data)
             for rel, (mode, data) in files.items()}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""MAINTAINERS: the repository holds our stanza only."""
+"""MAINTAINERS: the repository has only our stanza."""
 import re
 
 from .util import Error
@@ -8,12 +8,12 @@ FILE = 'MAINTAINERS'
 
 
 def _stanzas(data):
-    """(start, end) of what lies between empty lines."""
+    """Return (start, end) of each paragraph."""
     return [m.span() for m in re.finditer(rb'(?:[^\n]+\n)+', data)]
 
 
 def _place(data):
-    """Where our stanza goes: behind io_uring's."""
+    """Return the position of our stanza, behind io_uring's."""
     last = None
     for start, end in _stanzas(data):
         if data.startswith(b'IO_URING BPF-OPS\n', start):
@@ -27,7 +27,7 @@ def _place(data):
 
 
 def insert(data, stanza):
-    """The kernel's file with our stanza."""
+    """Return the kernel's file with our stanza."""
     if len(_stanzas(stanza)) != 1 or _stanzas(stanza)[0] != (0, len(stanza)):
         raise Error('%s: it has to be one stanza, without empty lines' % FILE)
     at = _place(data)
@@ -35,11 +35,11 @@ def insert(data, stanza):
 
 
 def extract(base, data):
-    """The stanza that insert() would make data of."""
+    """Return the stanza from which insert() would make data."""
     at = _place(base)
     size = len(data) - len(base) - 1
     stanza = data[at + 1:at + 1 + size]
     if size <= 0 or insert(base, stanza) != data:
-        raise Error('%s: the work tree has more than one stanza added, or at '
-                    'another place than behind that of io_uring' % FILE)
+        raise Error('%s: the work tree must add one stanza only, behind that of '
+                    'io_uring' % FILE)
     return stanza

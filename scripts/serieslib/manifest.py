@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What the series consists of: scripts/series/.
+"""Description of the series: scripts/series/.
 
-  order       slugs of the patches, in their order; # starts a comment
+  order       slugs of the patches, in order; # starts a comment
   SLUG.txt    subject, empty line, message, then a line "---" and below it the
-              files that no earlier patch of the series touches, one a line
-  SLUG.diff   what the patch does to files that earlier ones touch, if it does
+              files that no earlier patch of the series touches, one per line
+  SLUG.diff   changes to files that earlier patches touch, if any
   cover.txt   subject, empty line, text of the cover letter, where {SLUG} is replaced
               by the number of that patch
 """
@@ -31,7 +31,7 @@ def _message(name, text):
     if len(lines) < 3 or lines[1]:
         raise Error('%s/%s: no empty line and text below the subject' % (SERIES, name))
     for nr, line in enumerate(lines, 1):
-        # git am takes such a line for the end of the message
+        # git am would end the message at such a line
         if re.match(r'(---|diff -|Index: )', line):
             raise Error('%s/%s:%d: "%s" would end the message' % (SERIES, name, nr, line))
     return lines[0], '\n'.join(lines[2:]).strip('\n') + '\n'
@@ -55,12 +55,12 @@ class Patch:
 
     @property
     def message(self):
-        """The commit message."""
+        """Return the commit message."""
         return '%s\n\n%s' % (self.subject, self.body)
 
 
 def _errors(files, slugs):
-    """Files of scripts/series/ that no patch has."""
+    """Yield errors about files of scripts/series/ that belong to no patch."""
     for rel in sorted(files):
         name, _, end = rel[len(SERIES) + 1:].rpartition('.')
         if (rel.startswith(SERIES) and end in ('txt', 'diff') and
@@ -69,13 +69,13 @@ def _errors(files, slugs):
 
 
 def patches(files):
-    """The patches of the series, in their order."""
+    """Return the patches of the series, in order."""
     slugs = [s for s in _text(files, 'order').split('\n') if s and s[0] != '#']
     errors = list(_errors(files, slugs))
-    errors += ['%s/order: "%s" is no name of a patch' % (SERIES, s)
+    errors += ['%s/order: "%s" is not a valid slug' % (SERIES, s)
                for s in slugs if not re.fullmatch(SLUG, s)]
     if len(set(slugs)) != len(slugs):
-        errors.append('%s/order: a slug is there twice' % SERIES)
+        errors.append('%s/order: a slug is listed twice' % SERIES)
     if not slugs:
         errors.append('%s/order: the series is empty' % SERIES)
     found, owner = [], {}
@@ -93,7 +93,7 @@ def patches(files):
 
 
 def cover(files):
-    """Subject and text of the cover letter."""
+    """Return the subject and the text of the cover letter."""
     numbers = {p.slug: nr for nr, p in enumerate(patches(files), 1)}
 
     def number(match):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The repository's files, and the kernel tree that they make.
+"""The repository's files, and the kernel tree made from them.
 
-A new file of the kernel is in the repository as a whole, at its path. An edit
-of a kernel file is FILE.patch: what git diff says, without lines "index", which
-would change with everything else. MAINTAINERS is our stanza only.
+A new file of the kernel is stored as a whole, at its path. An edit of an existing file
+is stored as FILE.patch: the output of git diff without the "index" lines, which would
+change with every other edit. Of MAINTAINERS, only our stanza is stored.
 """
 import os
 import re
@@ -14,33 +14,33 @@ from . import figures, maintainers
 from .util import (TOP, Error, GitError, fail_if, git, hash_object, write_file)
 
 SERIES = 'scripts/series'
-# copies that the kernel keeps in this folder, edited as their originals are
+# files with a copy in this folder of the kernel, which gets the same edits
 COPIES = {'include/uapi/linux/bpf.h': 'tools'}
-# edits that are not beside where they land
+# .patch files that are not at the path of their kernel file
 MOVED = {'Kconfig.patch': 'io_uring/Kconfig'}
-# what of the repository is no part of the series, apart from hidden files at
-# its top and what editors leave
+# paths of the repository that are not part of the series: also hidden files at the top
+# and leftovers of editors
 _OTHER = re.compile(r'\.|(Makefile|README|COPYING|LICENSE.*)$|(build|liburing|scripts)/|'
                     r'(.*/)?__pycache__/|.*(~|\.swp|\.orig|\.rej)$')
 
 
 def patch_file(path):
-    """The .patch file that edits this file of the kernel."""
+    """Return the .patch file that edits a file of the kernel."""
     return {v: k for k, v in MOVED.items()}.get(path, path + '.patch')
 
 
 def kernel_file(rel):
-    """The file of the kernel that a .patch file edits."""
+    """Return the file of the kernel that a .patch file edits."""
     return MOVED.get(rel) or rel[:-len('.patch')]
 
 
 def copy_of(path):
-    """The copy that the kernel keeps of a file."""
+    """Return the copy that the kernel keeps of a file."""
     return os.path.join(COPIES[path], path)
 
 
 def can_hold(rel, mode):
-    """Would a file of the repository be seen as one of the series?"""
+    """Return true if a file of the repository would belong to the series."""
     return mode in ('100644', '100755') and (rel.startswith(SERIES + '/') or
                                              not _OTHER.match(rel))
 
@@ -55,7 +55,7 @@ def _read(rel):
 
 
 def stored():
-    """{file of the repository: (mode, contents)} of all that is the series."""
+    """Return {file of the repository: (mode, contents)} for all files of the series."""
     found = {}
     for folder, dirs, files in os.walk(TOP):
         rel = os.path.relpath(folder, TOP) + '/'
@@ -69,14 +69,14 @@ def stored():
 
 
 def read():
-    """The same, with the figures that are recorded."""
+    """Return the same with the recorded figures."""
     return figures.filled(stored())
 
 
 def write(old, new):
-    """Makes one set of files of another. Returns lines that say what it did."""
+    """Replace one set of files by another. Return a line for each change."""
     changed = sorted(r for r in set(old) | set(new) if old.get(r) != new.get(r))
-    # all of it is on the disk before anything changes
+    # write all files before replacing the first one
     with tempfile.TemporaryDirectory(prefix='.refresh.', dir=TOP) as tmp:
         for rel in filter(new.get, changed):
             mode, data = new[rel]
@@ -92,14 +92,14 @@ def write(old, new):
 
 
 def names(old, new, *paths):
-    """Paths that differ between two trees."""
+    """Return the paths that differ between two trees."""
     out = git('--literal-pathspecs', 'diff-tree', '-r', '-z', '--no-renames',
               '--name-only', old, new, '--', *paths)
     return out.decode().split('\0')[:-1]
 
 
 def diff(old, new, paths):
-    """The text that a .patch or .diff has for these files."""
+    """Return the text of a .patch or .diff for these files."""
     text = git('--literal-pathspecs', 'diff-tree', '-p', '-U3', '--no-renames',
                '--no-color', '--no-ext-diff', '--no-textconv', old, new, '--', *paths)
     if re.search(rb'^Binary files ', text, re.M):
@@ -108,9 +108,9 @@ def diff(old, new, paths):
 
 
 def difference(have, want):
-    """(number, line of want) where a diff is not as it should be, or (0, '').
+    """Return (number, line of want) of the first difference, or (0, '').
 
-    In what function a hunk is may be seen differently by another git.
+    The function name of a hunk is ignored: it depends on the version of git.
     """
     have, want = ([re.sub(rb'^(@@ .*? @@).*', rb'\1', line) for line in
                    text.split(b'\n')] for text in (have, want))
@@ -121,7 +121,7 @@ def difference(have, want):
 
 
 def entries(tree, paths):
-    """{path: (mode, blob)} of the files of a tree that are among these."""
+    """Return {path: (mode, blob)} for those of the paths that are files in a tree."""
     out = git('--literal-pathspecs', 'ls-tree', '-z', tree, '--', *paths) if paths else b''
     found = {}
     for entry in out.decode().split('\0')[:-1]:
@@ -133,7 +133,7 @@ def entries(tree, paths):
 
 
 def blob(tree, path):
-    """Contents of a file of a tree."""
+    """Return the contents of a file of a tree."""
     return git('cat-file', 'blob', '%s:%s' % (tree, path))
 
 
@@ -145,22 +145,22 @@ class Index:
         git('read-tree', tree, env=self.env)
 
     def tree(self):
-        """Stores what it holds, returns the id."""
+        """Write the index as a tree, and return its id."""
         return git('write-tree', env=self.env).decode().strip()
 
     def put(self, files):
-        """Puts files in, {path: (mode, blob)}, or takes them out: None."""
+        """Add files, {path: (mode, blob)}, or remove them: {path: None}."""
         info = ''.join('%s %s\t%s\0' % ((f or ('0', '0' * 40)) + (path,))
                        for path, f in files.items())
         git('update-index', '-z', '--add', '--index-info', env=self.env, data=info.encode())
 
     def apply(self, text, *options):
-        """Applies a diff."""
+        """Apply a diff."""
         git('apply', '--cached', '--whitespace=nowarn', *options, env=self.env, data=text)
 
 
 def complaints(e):
-    """What git apply says is wrong, in the words of one who knows no -v."""
+    """Return the errors of git apply, reworded where they are hard to understand."""
     out = []
     for line in e.lines:
         line = re.sub(r'^(error|fatal): ', '', line)
@@ -173,7 +173,7 @@ def complaints(e):
 
 
 def _apply(files, index, rel, *options):
-    """Applies one .patch. Returns what is wrong with it."""
+    """Apply one .patch. Return error messages."""
     try:
         index.apply(files[rel][1], *options)
     except GitError as e:
@@ -182,7 +182,7 @@ def _apply(files, index, rel, *options):
 
 
 def _check_exact(rel, data, tree):
-    """Has a .patch the lines and the form that it is written with?"""
+    """Yield an error if a .patch is not the exact output of git diff."""
     want = diff('base', tree, [kernel_file(rel)])
     nr, line = difference(data, want)
     if not want:
@@ -192,9 +192,9 @@ def _check_exact(rel, data, tree):
 
 
 def make(files, index):
-    """Puts on an index of base what files of the repository make.
+    """Add the files of the repository to an index that holds base.
 
-    Returns the tree, which is the last one of the series.
+    Return the tree, which is the last one of the series.
     """
     files = {r: f for r, f in files.items() if not r.startswith(SERIES + '/')}
     edits = sorted(r for r in files if r.endswith('.patch'))

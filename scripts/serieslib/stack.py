@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """The series as a stack of commits on the kernel, made from its end.
 
-The repository holds the last state of each file. To know the state before, a
-patch is undone: its .diff is taken back, and what it was the first to touch
-becomes what it is in the kernel.
+The repository holds the last state of each file. The state before a patch is computed
+by undoing the patch: its .diff is applied in reverse, and the files that it is the
+first to touch are reset to those of the kernel.
 """
 import os
 import tempfile
@@ -11,51 +11,51 @@ import tempfile
 from . import manifest, overlay
 from .util import (CACHE, IDENT, Error, GitError, fail_if, git, git_id, rev, say)
 
-# fixed: the date of a patch must not make a difference
+# fixed, so that commit ids do not depend on the time
 DATE = 1700000000
 EXPORTED = 'refs/iou-bpf/exported'
-HINT = ('what several patches touch is edited in the work tree: git commit '
+HINT = ('edit files that several patches touch in the work tree: git commit '
         '--fixup, git rebase -i --autosquash base, then make refresh')
 
 
 def stamp(nr):
-    """Environment of the commit with this number."""
+    """Return the environment of the commit with this number."""
     date = '%d +0000' % (DATE + 60 * nr)
     return dict(IDENT, GIT_AUTHOR_DATE=date, GIT_COMMITTER_DATE=date)
 
 
 def _undo(index, patch):
-    """Takes one patch back."""
+    """Undo one patch."""
     if patch.diff:
         try:
             index.apply(patch.diff, '-R')
         except GitError as e:
             say(HINT)
-            raise Error(*['%s: patch "%s" cannot be taken back: %s' % (
+            raise Error(*['%s: patch "%s" cannot be undone: %s' % (
                 patch.rel, patch.slug, line) for line in overlay.complaints(e)]) from None
     was = overlay.entries('base', patch.paths)
     index.put({path: was.get(path) for path in patch.paths})
 
 
 def _check(patch, old, new):
-    """What a patch changes has to be what it says."""
+    """Return errors if a patch does not change exactly the files that it lists."""
     changed = overlay.names(old, new)
     errors = ['%s: the patch does not touch %s' % (patch.txt, path)
               for path in sorted(set(patch.paths) - set(changed))]
     again = sorted(set(changed) - set(patch.paths))
     if not errors and overlay.difference(
             patch.diff, overlay.diff(old, new, again) if again else b'')[0]:
-        say('WARNING: %s: it applies, but make refresh would write it in '
-            'another way' % patch.rel)
+        say('WARNING: %s: it applies, but make refresh would write it differently'
+            % patch.rel)
     return errors
 
 
 def _trees(files, patches, path, want):
-    """Trees after each patch."""
+    """Return the trees after each patch."""
     index = overlay.Index(path, 'base')
     trees = [overlay.make(files, index)]
-    fail_if(['%s: the repository would make another file: a copy has to be as '
-             'its original is' % f for f in overlay.names(trees[0], want or trees[0])])
+    fail_if(['%s: the repository would make another file: a copy must equal its '
+             'original' % f for f in overlay.names(trees[0], want or trees[0])])
     listed = {f for p in patches for f in p.paths}
     fail_if(['%s: no patch is the first to touch it, see %s/*.txt' % (
         rel if rel in files else path, overlay.SERIES)
@@ -64,7 +64,7 @@ def _trees(files, patches, path, want):
     for patch in reversed(patches):
         _undo(index, patch)
         trees.insert(0, index.tree())
-    fail_if(['%s: with all patches taken back, it is not what the kernel has' %
+    fail_if(['%s: with all patches undone, it differs from the kernel' %
              f for f in overlay.names('base', trees[0])])
     fail_if([e for nr, patch in enumerate(patches)
              for e in _check(patch, *trees[nr:nr + 2])])
@@ -72,9 +72,9 @@ def _trees(files, patches, path, want):
 
 
 def make(files, want=None):
-    """Makes the commits of files of the repository: [(patch, id)].
+    """Make commits from the files of the repository. Return [(patch, id)].
 
-    want: the tree that they have to end with
+    want: the tree that the commits have to end with
     """
     patches = manifest.patches(files)
     with tempfile.TemporaryDirectory(prefix='series.', dir=CACHE) as tmp:
@@ -88,11 +88,11 @@ def make(files, want=None):
 
 
 def save_refs(commits, carried=None):
-    """Points the refs to the commits, and keeps those that others made."""
+    """Update the refs to the commits, and save commits that others made."""
     old, tip = rev('refs/heads/series'), commits[-1][1]
     if old and old not in (tip, rev(EXPORTED), carried):
         git('update-ref', 'refs/saved/series-' + old[:12], old)
-        say('branch series was changed by hand, it is kept as '
+        say('branch series was changed by hand, it is saved as '
             'refs/saved/series-' + old[:12])
     lines = ['delete ' + ref for ref in git(
         'for-each-ref', '--format=%(refname)', 'refs/patches').decode().split()

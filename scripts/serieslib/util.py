@@ -3,7 +3,7 @@
 
 Environment:
   IOU_BPF_CACHE  see scripts/lib.sh; the kernel is in its folder "linux"
-  IOU_BPF_TOP    the repository, if it isn't the one that the script is in
+  IOU_BPF_TOP    the repository (default: the one that the script is in)
 """
 import fcntl
 import os
@@ -15,10 +15,10 @@ CACHE = os.environ.get('IOU_BPF_CACHE') or os.path.join(_cache, 'io-uring-bpf')
 TREE = os.path.join(CACHE, 'linux')
 TOP = os.environ.get('IOU_BPF_TOP') or os.path.dirname(os.path.dirname(
     os.path.dirname(os.path.abspath(__file__))))
-# where a guest finds build/, as in scripts/vm.sh
+# path of build/ in a guest, as in scripts/vm.sh
 GUEST_BUILD = '/tmp/iou-bpf-build'
 
-# The commit that the work tree was last made to hold, by tree.py or refresh.py
+# the last commit that tree.py put on the work tree, or refresh.py took from it
 APPLIED = 'refs/iou-bpf/applied'
 
 IDENT = {
@@ -28,8 +28,8 @@ IDENT = {
     'GIT_COMMITTER_EMAIL': 'series@localhost',
 }
 
-# Nothing of the user's git configuration may change an id or a patch, and a
-# repository that we were called from is not the one that we work on.
+# The user's git configuration must not change ids and patches. GIT_* variables may
+# point to the repository from which the script is called.
 _ENV = {k: v for k, v in os.environ.items() if not k.startswith('GIT_')}
 _ENV.update(GIT_CONFIG_GLOBAL='/dev/null', GIT_CONFIG_SYSTEM='/dev/null',
             GIT_ATTR_NOSYSTEM='1', LC_ALL='C.UTF-8', TZ='UTC')
@@ -39,11 +39,11 @@ _OPTS = ['-c', 'core.quotePath=false', '-c', 'core.autocrlf=false',
 
 
 class Error(Exception):
-    """A failure to tell the user; several messages are several failures."""
+    """A failure to report to the user. Each argument is a message."""
 
 
 class GitError(Error):
-    """A git command that failed. lines: what it said is wrong."""
+    """A git command that failed. lines: its error messages."""
 
     def __init__(self, command, lines):
         super().__init__('git %s: %s' % (command, lines[0]))
@@ -51,20 +51,20 @@ class GitError(Error):
 
 
 def fail_if(errors):
-    """Fails if there are any."""
+    """Raise Error if there are error messages."""
     if errors:
         raise Error(*errors)
 
 
 def say(text):
-    """One line of progress."""
+    """Print a line of progress."""
     tty = sys.stderr.isatty() and not os.environ.get('NO_COLOR')
     mark = '\033[1m==>\033[0m' if tty else '==>'
     print(mark, text, file=sys.stderr)
 
 
 def run(main):
-    """Runs main(), turns an Error into lines "error: ..." and status 1."""
+    """Run main(). Turn an Error into lines "error: ..." and status 1."""
     try:
         sys.exit(main())
     except Error as e:
@@ -80,7 +80,7 @@ def run(main):
 
 
 def git(*args, data=None, env=None, cwd=None, fails=False):
-    """Output (bytes) of a git command; with fails, None if that fails."""
+    """Return the output (bytes) of a git command. With fails, None means failure."""
     e = dict(_ENV)
     e.update(env or {})
     r = subprocess.run(['git'] + _OPTS + list(args), input=data, env=e,
@@ -96,29 +96,29 @@ def git(*args, data=None, env=None, cwd=None, fails=False):
 
 
 def git_id(*args, **kw):
-    """Output of a git command that prints one line, usually an id."""
+    """Return the only line of output of a git command, usually an id."""
     out = git(*args, **kw)
     return None if out is None else out.decode().strip()
 
 
 def rev(name):
-    """Id of a revision, None if there is none."""
+    """Return the id of a revision, or None."""
     return git_id('rev-parse', '-q', '--verify', name, fails=True)
 
 
 def need_base():
-    """Fails unless the kernel is there."""
+    """Raise Error if there is no kernel in the cache."""
     if not os.path.isdir(os.path.join(TREE, '.git')) or not rev('base'):
         raise Error('there is no kernel in the cache, run: make base')
 
 
 def hash_object(data):
-    """Stores a blob."""
+    """Store a blob. Return its id."""
     return git_id('hash-object', '-w', '--stdin', data=data)
 
 
 def lock(name):
-    """One process at a time, until this one ends."""
+    """Take a lock that is held until this process exits. Return the open file."""
     f = open(os.path.join(CACHE, name + '.lock'), 'a')
     try:
         fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -129,7 +129,7 @@ def lock(name):
 
 
 def write_file(path, data, mode=0o644):
-    """Replaces a file as a whole."""
+    """Replace a file atomically."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
     new = path + '.new'
     with open(new, 'wb') as f:

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The kernel's work tree as a git tree, with our new files in it."""
+"""The state of the kernel's work tree as a git tree, including our new files."""
 import os
 import re
 import shutil
 
 from .util import TREE, git, git_id
 
-# where a .gitignore of ours names what builds leave
+# folders whose own .gitignore lists the files that builds leave
 TOOLS = ['tools/io_uring', 'tools/testing/selftests/io_uring_bpf']
-# Where new files are looked for that git wasn't told of. Builds leave things
-# in the work tree, and Debian's .gitignore hides new files among them.
+# Folders to search for untracked files. Builds leave files in the work tree, and
+# Debian's .gitignore hides new files among them.
 FOLDERS = ['io_uring', 'include/linux', 'include/uapi', 'Documentation'] + TOOLS
 _NAME = re.compile(r'(?!\.)(?!.*\.mod\.c$).*\.(c|h|S|rst|sh|py|txt|yaml)$|'
                    r'Makefile$|Kconfig$|Kbuild$|config$|settings$|README$|'
@@ -17,7 +17,7 @@ _NAME = re.compile(r'(?!\.)(?!.*\.mod\.c$).*\.(c|h|S|rst|sh|py|txt|yaml)$|'
 
 
 def _built(folder):
-    """What the folder's own .gitignore names, without the kernel's."""
+    """Return the files that the folder's own .gitignore ignores."""
     top = os.path.join(TREE, folder)
     if not os.path.isdir(top):
         return set()
@@ -29,7 +29,7 @@ def _built(folder):
 
 
 def own_files(env):
-    """New files of ours that the index doesn't have."""
+    """Return new files of ours that are not in the index."""
     out = git('ls-files', '-z', '--others', '--', *FOLDERS, env=env)
     built = set().union(*map(_built, TOOLS))
     return [p for p in out.decode().split('\0') if p and p not in built
@@ -38,14 +38,14 @@ def own_files(env):
 
 
 def snapshot(index):
-    """Writes an index file of all there is, returns the id of its tree.
+    """Write the state of the work tree to a new index file. Return the id of its tree.
 
-    The work tree and its own index stay as they are.
+    The work tree and its own index do not change.
     """
-    # with its time, by which git tells what it has to compare by contents
+    # keep the time: git compares files by contents that are not older than the index
     shutil.copy2(os.path.join(TREE, '.git/index'), index)
     env = {'GIT_INDEX_FILE': index}
-    # a file that git was told of, and that is gone, is gone here as well
+    # includes deletions of tracked files
     git('add', '-u', env=env)
     new = own_files(env)
     if new:

@@ -15,7 +15,7 @@ ENV.update(GIT_CONFIG_GLOBAL='/dev/null', GIT_CONFIG_SYSTEM='/dev/null',
            GIT_COMMITTER_NAME='t', GIT_COMMITTER_EMAIL='t@localhost',
            PYTHONDONTWRITEBYTECODE='1', LC_ALL='C.UTF-8', NO_COLOR='1')
 
-# functions of five lines each, so that there is something to edit
+# functions of five lines each, for edits
 CODE = ''.join('int f%d(void)\n{\n\treturn %d;\n}\n\n' % (i, i)
                for i in range(20))
 UAPI = ''.join('#define BPF_%d %d\n' % (i, i) for i in range(30))
@@ -32,7 +32,7 @@ KERNEL = {
 }
 
 SELFTESTS = 'tools/testing/selftests/io_uring_bpf/'
-# the file that patch "one" adds and patch "two" grows
+# the file that patch "one" adds and patch "two" extends
 BPF = ''.join('int bpf%d;\n' % i for i in range(10))
 REPO = {
     'scripts/series/order': '# a comment\none\ntwo\n# of tests\ntests\n',
@@ -135,7 +135,7 @@ diff --git a/include/uapi/linux/bpf.h b/include/uapi/linux/bpf.h
 
 
 def write(top, files):
-    """Writes files below a folder."""
+    """Write files below a folder."""
     for rel, text in files.items():
         path = os.path.join(top, rel)
         os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -146,14 +146,14 @@ def write(top, files):
 
 
 def git(tree, *args):
-    """Output of a git command."""
+    """Return the output of a git command."""
     return subprocess.run(['git', '-C', tree] + list(args), check=True,
                           env=ENV, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE).stdout.decode()
 
 
 def _template(made=[]):
-    """A kernel to copy, made once."""
+    """Return a kernel to copy, made once."""
     if not made:
         top = tempfile.mkdtemp(prefix='iou-bpf-test.')
         atexit.register(shutil.rmtree, top, True)
@@ -180,20 +180,20 @@ class Case(unittest.TestCase):
         write(self.top, REPO)
 
     def script(self, name, *args):
-        """Runs a script: (exit status, output, error output)."""
+        """Run a script. Return (exit status, output, error output)."""
         env = dict(ENV, IOU_BPF_CACHE=self.cache, IOU_BPF_TOP=self.top)
         r = subprocess.run([os.path.join(SCRIPTS, name)] + list(args), env=env,
                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         return r.returncode, r.stdout.decode(), r.stderr.decode()
 
     def good(self, name, *args):
-        """Runs a script that has to succeed, returns what it says."""
+        """Run a script that must succeed. Return its error output."""
         rc, _, err = self.script(name, *args)
         self.assertEqual(rc, 0, err)
         return err
 
     def bad(self, *args, says):
-        """Runs a script that has to fail and say why."""
+        """Run a script that must fail with this message."""
         rc, _, err = self.script(*args)
         self.assertEqual(rc, 1, err)
         self.assertIn('error: ' + says, err)
@@ -201,16 +201,16 @@ class Case(unittest.TestCase):
         return err
 
     def put(self, rel, text):
-        """Writes a file of the repository."""
+        """Write a file of the repository."""
         write(self.top, {rel: text})
 
     def get(self, rel):
-        """Reads a file of the repository."""
+        """Return a file of the repository."""
         with open(os.path.join(self.top, rel), encoding='utf-8') as f:
             return f.read()
 
     def edit(self, rel, old, new):
-        """Edits a file of the work tree."""
+        """Edit a file of the work tree."""
         path = os.path.join(self.tree, rel)
         with open(path, encoding='utf-8') as f:
             text = f.read()
@@ -218,11 +218,11 @@ class Case(unittest.TestCase):
         write(self.tree, {rel: text.replace(old, new)})
 
     def show(self, rel, commit='series'):
-        """A file as it is in a commit."""
+        """Return a file as of a commit."""
         return git(self.tree, 'show', '%s:%s' % (commit, rel))
 
     def files(self, folder):
-        """{path: contents} of what is below a folder."""
+        """Return {path: contents} of the files below a folder."""
         found = {}
         for where, _, names in os.walk(folder):
             for n in names:

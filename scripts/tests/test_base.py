@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""base.sh: fetching and importing the kernel, without a network.
+"""base.sh: downloading and importing the kernel, without a network.
 
-apt-get and apt-cache are stand-ins that serve a tiny package, or don't.
+apt-get and apt-cache are stand-ins that serve a tiny package, or fail.
 """
 import atexit
 import hashlib
@@ -35,7 +35,7 @@ case " $* " in
 esac
 '''
 APT_CACHE = '#!/bin/sh\necho "tiny | $(cat "$FAKE/version") | x"\n'
-# unpacks a part, then what the test wants to happen happens
+# unpacks a part of the archive, then behaves as the test requests
 TAR = '''#!/bin/sh
 case $1 in
 -xf)
@@ -56,13 +56,13 @@ BASE_COMMIT=%s
 
 
 def sha256(path):
-    """Checksum of a file."""
+    """Return the checksum of a file."""
     with open(path, 'rb') as f:
         return hashlib.sha256(f.read()).hexdigest()
 
 
 def _package(made=[]):
-    """(package, archive) with a kernel of two files, made once."""
+    """Return (package, archive) with a kernel of two files, made once."""
     if not made:
         tmp = tempfile.mkdtemp(prefix='iou-bpf-test.')
         atexit.register(shutil.rmtree, tmp, True)
@@ -100,11 +100,11 @@ class Base(unittest.TestCase):
         self.pin(sha256(deb), sha256(tar))
 
     def pin(self, deb, tar, commit=''):
-        """Says what base.sh has to expect."""
+        """Set the checksums and the commit that base.sh expects."""
         write(self.tmp, {'base.env': ENV_FILE % (deb, tar, commit)})
 
     def flag(self, name, on=True):
-        """Makes the stand-ins misbehave, or not."""
+        """Make the stand-ins misbehave, or not."""
         if on:
             write(self.fake, {name: ''})
         else:
@@ -115,7 +115,7 @@ class Base(unittest.TestCase):
                    IOU_BPF_BASE_ENV=os.path.join(self.tmp, 'base.env'),
                    IOU_BPF_MIRROR='http://mirror.invalid/debian',
                    PATH='%s:%s' % (self.fake, os.environ['PATH']))
-        # what runs in the background of a shell inherits SIGINT as ignored
+        # background jobs of a shell ignore SIGINT by default
         return subprocess.Popen([os.path.join(SCRIPTS, 'base.sh')], env=env,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                 start_new_session=True,
@@ -145,7 +145,7 @@ class Base(unittest.TestCase):
         return os.path.join(self.cache, 'linux')
 
     def no_leavings(self):
-        """Nothing half made is in the cache."""
+        """Check that the cache has no partial results."""
         self.assertEqual([n for n in os.listdir(self.cache)
                           if n.startswith(('new.', 'fetch.'))], [])
 
@@ -155,7 +155,7 @@ class Base(unittest.TestCase):
         deb, tar = _package()
         self.assertEqual(sha256(os.path.join(self.cache, 'archive.tar.xz')),
                          sha256(tar))
-        # a second machine gets the same commit, and checks that it did
+        # a second machine gets the same commit, and verifies it
         self.pin(sha256(deb), sha256(tar), commit)
         shutil.rmtree(self.cache)
         self.good()
@@ -212,7 +212,7 @@ class Base(unittest.TestCase):
         self.good()
 
     def interrupt(self, sig):
-        """Sends a signal to all of a run that is unpacking."""
+        """Send a signal to all processes of a run that is unpacking."""
         self.flag('hang')
         p = self.start()
         for _ in range(600):
@@ -235,7 +235,7 @@ class Base(unittest.TestCase):
         self.good()
 
     def test_killed(self):
-        # no chance to clean up, but what is there is not taken for complete
+        # SIGKILL prevents the cleanup, but partial results are not used
         self.interrupt(signal.SIGKILL)
         p = self.start()
         err = p.communicate()[1].decode()

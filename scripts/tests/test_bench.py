@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""scripts/bench: joining, the spread of repeats, bars, and falling behind."""
+"""scripts/bench: joining results, the spread of repeats, bars, and regressions."""
 import json
 import os
 import subprocess
@@ -18,7 +18,7 @@ from counters import COUNTERS, NAMES, events  # noqa: E402
 
 
 def row(**kwargs):
-    """A row of a result file."""
+    """Return a row of a result file."""
     made = {'workload': 'nop', 'arm': 'loop-qd1', 'kernel': 'patched',
             'insn': 800, 'enters': 1, 'syscalls': 1, 'cqes': 1, 'runs': 0,
             'iowq': 0, 'switches': 0}
@@ -27,7 +27,7 @@ def row(**kwargs):
 
 
 def count(user=0, jit=0, **functions):
-    """A line of the counter."""
+    """Return a line of the counter."""
     return {'user': user, 'jit': jit, 'other': 0, 'functions': functions}
 
 
@@ -73,7 +73,7 @@ class Compare(Folder):
 
     def test_instructions(self):
         self.assertEqual(1, self.compare([row()], [row(insn=809)])[0])
-        # not over 1 per cent, and not over 3
+        # below 1 per cent, and no more than 3
         self.assertEqual(0, self.compare([row()], [row(insn=807)])[0])
         self.assertEqual(0, self.compare([row(insn=100)], [row(insn=103)])[0])
 
@@ -241,7 +241,7 @@ class Bars(unittest.TestCase):
             ('idle-qd1', 'loop-qd1', 'base', 800), ('idle-qd1', 'loop-qd1', 'patched', 802),
             ('idle-b32', 'loop-b32', 'base', 300), ('idle-b32', 'loop-b32', 'patched', 302))]
         found = self.verdicts(*both)
-        # two more for each of 32 requests is no matter of flushes
+        # two more for each of 32 requests is not due to flushes
         self.assertTrue(found['no program: instructions more per request'].failed())
         both[3]['insn'] = 300 + 2 / 32
         found = self.verdicts(*both)
@@ -259,7 +259,7 @@ class Bars(unittest.TestCase):
 
     def test_tax_noise(self):
         text = 'no program: worst, per cent'
-        # not over one instruction
+        # no more than one instruction
         found = self.verdicts(row(kernel='base', insn=100), row(insn=101))
         self.assertEqual((0, False), (found[text].measured, found[text].failed()))
         self.assertTrue(self.verdicts(row())[text].failed())
@@ -280,7 +280,7 @@ class Bars(unittest.TestCase):
         self.assertEqual(('missed', False), (bar.verdict(), bar.failed()))
 
     def test_flat(self):
-        # 350 a hop, and 1000 a flow
+        # 350 per hop, and 1000 per flow
         chain = [row(arm='flow', length=n, flows=1, insn=350 + 1000 / n)
                  for n in (10, 100, 100000)]
         name = 'flow: growth by length, per cent'

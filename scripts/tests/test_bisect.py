@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""scripts/bisect.sh builds and tests each prefix, and goes on where it stopped.
+"""scripts/bisect.sh builds and tests each prefix, and continues where it stopped.
 
-What builds, boots and tests are stand-ins, which note how they are called.
+The scripts that build, boot and test are stand-ins, which record their arguments.
 """
 import os
 import shutil
@@ -41,7 +41,8 @@ class Bisect(Case):
         self.good('export.py')
 
     def bisect(self, *args, rc=0, says=''):
-        """Runs it. Returns what was called, without the work tree's name."""
+        """Run the script. Return the recorded calls, without the name of the work
+        tree."""
         write(self.fake, {'calls': ''})
         env = dict(ENV, IOU_BPF_CACHE=self.cache, FAKE=self.fake, OUT=self.out)
         p = subprocess.run([os.path.join(self.copy, 'scripts/bisect.sh'), *args], env=env,
@@ -56,7 +57,7 @@ class Bisect(Case):
         write(self.fake, {'fail': pattern + '\n'})
 
     def expected(self, nr):
-        """(what builds, what tests) of a patch."""
+        """Return (calls that build, calls that test) for a patch."""
         name = ('io_uring: one', 'io_uring: two', 'selftests: tests')[nr - 1]
         build = ([OFF, KERNEL], [OFF, ON, KERNEL], [])[nr - 1]
         console = self.out + '/log/console1'
@@ -84,7 +85,7 @@ class Bisect(Case):
         self.assertEqual(self.bisect('--build-only', says='is built, up to'),
                          [c for nr in (1, 2, 3) for c in self.expected(nr)[0]])
         self.assertEqual(self.bisect('--build-only'), [])
-        # then the kernel is made again, but what compiled once does
+        # the kernel is built again, but objects are not compiled again
         build, test = self.expected(1)
         self.assertEqual(self.bisect('..one', says='up to patch 1 of 3, io_uring: one'),
                          build[-1:] + test)
@@ -97,14 +98,14 @@ class Bisect(Case):
             calls = self.bisect('--build-only', arg)
             self.assertEqual(sum(c.endswith(KERNEL) for c in calls), nr)
         for args, says in ((['four..'], 'no patch of the series is called "four"'),
-                           (['tests..one'], 'no patch is from tests to one'),
+                           (['tests..one'], 'there is no patch from tests to one'),
                            (['one'], 'usage: '), (['--build'], 'usage: ')):
             self.bisect(*args, rc=1, says=says)
         git(self.tree, 'update-ref', '-d', 'refs/heads/series')
         self.bisect(rc=1, says='there is no series')
 
     def test_goes_on(self):
-        """After a failure, and with another last patch."""
+        """It continues after a failure, and with another last patch."""
         one, two, three = map(self.expected, (1, 2, 3))
         self.breaks('--config on W=1')
         self.assertEqual(
@@ -118,7 +119,7 @@ class Bisect(Case):
         self.put(rel, self.get(rel).replace('Why', 'Y'))
         self.good('export.py')
         self.assertEqual(self.bisect(), sum(three, []))
-        # what was good is not looked at again for the sake of its message
+        # a new commit message does not invalidate a result
         self.put(rel, self.get(rel).replace('Y', 'Why'))
         self.good('export.py')
         self.assertEqual(self.bisect(), [])
@@ -138,7 +139,7 @@ class Bisect(Case):
         self.bisect(rc=1, says=one + 'does not boot')
 
 
-# makes the configuration that it is given, without the option that is missing
+# writes the given configuration without the option
 MAKE = '''#!/bin/sh
 for a; do
 	case $a in
@@ -151,7 +152,7 @@ echo "make $*" >>"$FAKE/calls"
 
 
 class OtherTree(Case):
-    """Scripts that build and boot, told of another work tree."""
+    """Scripts that build and boot, with another work tree."""
 
     def shell(self, command, name):
         env = dict(ENV, IOU_BPF_CACHE=self.cache, IOU_BPF_TREE=name, S=self.scripts,
@@ -175,7 +176,7 @@ class OtherTree(Case):
                 '%s/build%s/debug/arch/x86/boot/bzImage' % (self.cache, folder)])
 
     def test_option(self):
-        """It may be missing where the series has not come to it only."""
+        """The option may be missing only before the patch that adds it."""
         says = 'the kernel does not take CONFIG_IO_URING_BPF_PROG=y'
         for command in '$S/kernel.sh', '$S/kernel.sh --config on':
             self.assertIn(says, self.shell(command, '').stderr)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What export.py makes."""
+"""Commits and patches of export.py."""
 import os
 import subprocess
 
@@ -49,7 +49,7 @@ class Export(Case):
     def test_byte_identity(self):
         self.good('export.py')
         first, tip = self.patches(), git(self.tree, 'rev-parse', 'series')
-        # what else is in the repository, and when it is, makes no difference
+        # neither other objects nor the time make a difference
         for i in range(50):
             subprocess.run(['git', '-C', self.tree, 'hash-object', '-w',
                             '--stdin'], input=b'%d' % i, env=ENV, check=True,
@@ -73,7 +73,7 @@ class Export(Case):
         self.assertEqual(len(self.patches()), 4)
 
     def test_cover_numbers(self):
-        """The cover letter tells patches by their slugs, which become numbers."""
+        """Slugs in the cover letter are replaced by the numbers of the patches."""
         self.put('scripts/series/cover.txt', 'a cover\n\nIn {two} to {tests}, {} and {x y}.\n')
         self.good('export.py')
         self.assertIn('\nIn 2 to 3, {} and {x y}.\n',

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Figures of the cover letter and the documents are those that are recorded."""
+"""The figures of the cover letter and the documents are the recorded ones."""
 import glob
 import json
 import os
@@ -102,7 +102,7 @@ class Repository(unittest.TestCase):
                               if file != stored[rel]], 'run: scripts/figures.py')
 
     def test_text(self):
-        """No figure is where nobody would see that it has changed."""
+        """There are no figures outside of the tables, which would not be updated."""
         top = os.path.dirname(SCRIPTS)
         for path in [os.path.join(top, 'README'), os.path.join(top, COVER)] + glob.glob(
                 os.path.join(top, 'Documentation/bpf/*.rst')):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What the repository holds makes a series, or one line says why not."""
+"""The repository makes a series, or export.py reports the reason."""
 import os
 
 from fixture import BPF, REPO, SELFTESTS, Case, git
@@ -10,7 +10,7 @@ KCONFIG = 'Kconfig.patch'
 ORDER = 'scripts/series/order'
 TWO = 'scripts/series/two.diff'
 TXT = 'scripts/series/two.txt'
-BACK = ': patch "two" cannot be taken back: '
+BACK = ': patch "two" cannot be undone: '
 OTHER = REPO[CORE].replace('io_uring/core', 'kernel/other')
 
 
@@ -18,7 +18,7 @@ class Form(Case):
     """Each test breaks one thing."""
 
     def broken(self, *edits):
-        """Edits of a file, each of which breaks the series: old, new, error."""
+        """Try edits of a file, each of which breaks the series: old, new, error."""
         for rel, old, new, says in edits:
             text = REPO[rel]
             self.assertEqual(text.count(old), 1, old)
@@ -28,7 +28,7 @@ class Form(Case):
         self.good('export.py')
 
     def fails(self, says):
-        """There is no series, and nothing is left of the attempt."""
+        """Check that there is no series, and that nothing is left of the attempt."""
         err = self.bad('export.py', says=says)
         self.assertEqual(git(self.tree, 'for-each-ref',
                              '--format=%(refname)'), 'refs/heads/base\n')
@@ -36,12 +36,12 @@ class Form(Case):
         return err
 
     def adds(self, rel, text, says):
-        """A file more breaks the series."""
+        """Check that an additional file breaks the series."""
         self.put(rel, text)
         self.fails(says)
 
     def test_patch(self):
-        """patch(1) would take some of these, with an offset or fuzz."""
+        """patch(1) would accept some of these, with an offset or fuzz."""
         self.broken(
             (CORE, '\n int f11(void)\n', '\n', ': it does not apply: corrupt'),
             (CORE, ' int f11(void)', ' int f12(void)', ': it does not apply: '
@@ -55,7 +55,7 @@ class Form(Case):
             (KCONFIG, REPO[KCONFIG], REPO[CORE], 'io_uring/core.c.patch: it does'))
 
     def test_function(self):
-        """Another git may find another name for a place."""
+        """Another version of git may find another function for a hunk."""
         self.put(CORE, REPO[CORE].replace('int f9(void)', 'int g9(void)'))
         self.put(TWO, REPO[TWO].replace('int f9(void)', 'int g9(void)'))
         self.assertNotIn('WARNING', self.good('export.py'))
@@ -83,7 +83,7 @@ class Form(Case):
             (TWO, REPO[TWO], REPO[TWO] + OTHER, BACK + 'kernel/other.c: '))
 
     def test_diff_beside_an_edit(self):
-        """An edit that no .diff is about goes to the first patch."""
+        """An edit that is in no .diff goes to the first patch."""
         self.put(BPF_C, 'int new;\n' + REPO[BPF_C])
         self.assertIn('WARNING: %s: it applies, but make refresh' % TWO,
                       self.good('export.py', '--verify'))
@@ -95,10 +95,10 @@ class Form(Case):
                   ': no patch "tow" is in scripts/series/order')
 
     def test_something_left(self):
-        """It deletes a file that no patch adds."""
+        """The patch deletes a file that no patch adds."""
         self.adds('scripts/series/tests.diff', 'diff --git a/x.c b/x.c\n'
                   'deleted file mode 100644\n--- a/x.c\n+++ /dev/null\n'
-                  '@@ -1 +0,0 @@\n-int x;\n', 'x.c: with all patches taken back')
+                  '@@ -1 +0,0 @@\n-int x;\n', 'x.c: with all patches undone')
 
     def test_unlisted(self):
         self.adds('io_uring/stray.c', 'x\n', 'io_uring/stray.c: no patch is the')
@@ -121,14 +121,14 @@ class Form(Case):
         self.bad('export.py', says=TXT + ': no such file')
 
     def test_order(self):
-        """Among others, the first of two patches of a file has to list it."""
+        """Of two patches of a file, the first one must list it."""
         self.put('scripts/series/none.txt', 'none\n\nnone\n---\n')
         self.fails('scripts/series/none.txt: no patch "none" is in')
         self.put(ORDER, REPO[ORDER] + 'none\n')
         self.fails('scripts/series/none.txt: the patch touches nothing')
         os.unlink(os.path.join(self.top, 'scripts/series/none.txt'))
-        self.broken((ORDER, 'two', 'two\ntwo', ': a slug is there twice'),
-                    (ORDER, 'two', 'T/o', ': "T/o" is no name of a patch'),
+        self.broken((ORDER, 'two', 'two\ntwo', ': a slug is listed twice'),
+                    (ORDER, 'two', 'T/o', ': "T/o" is not a valid slug'),
                     (ORDER, 'two\n', '', TXT + ': no patch "two" is in'),
                     (ORDER, REPO[ORDER], '#\n', ': the series is empty'),
                     (ORDER, 'one\ntwo', 'two\none', TWO + BACK + BPF_C +

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""scripts/fuzz.py goes on when guests die, and tells what was found."""
+"""scripts/fuzz.py continues when guests die, and reports failures."""
 import contextlib
 import importlib.util
 import io
@@ -26,8 +26,8 @@ BOOT = '''#!/usr/bin/env bash
 echo "$BASHPID" >>"$STAND_IN/pids"
 /usr/bin/python3 "$STAND_IN/guest.py" "$@"
 '''
-# Stands in for a guest. Each boot does what the next line of TAG.boots says: for each
-# run of its plan the files to be written, until one dies.
+# Stands in for a guest. Each boot reads a line of TAG.boots: the files to write for
+# each run of its plan, until a run dies.
 GUEST = '''
 import json, os, subprocess, sys, time
 _, disk, console, limit, dashes, script, results, programs = sys.argv
@@ -78,7 +78,7 @@ MAIN = 'int f(int);\nint main(int c, char **v)\n{\n\treturn !f(c);\n}\n'
 
 
 def load(name):
-    """A script whose name is no identifier."""
+    """Load a script whose name is not an identifier."""
     spec = importlib.util.spec_from_file_location(
         name.replace('-', '_'), os.path.join(SCRIPTS, name + '.py'))
     module = importlib.util.module_from_spec(spec)
@@ -90,12 +90,12 @@ fuzz_mutants = load('fuzz-mutants')
 
 
 def stats(**kwargs):
-    """A file of counts."""
+    """Return a file of statistics."""
     return {'stats': ''.join('%s %d\n' % x for x in kwargs.items())}
 
 
 class Folder(unittest.TestCase):
-    """A place for results, and guests that are none."""
+    """A folder of results, and fake guests."""
 
     def setUp(self):
         self.top = tempfile.mkdtemp()
@@ -124,14 +124,14 @@ class Folder(unittest.TestCase):
         return guest.read(self.top, name)
 
     def boots(self, tag, *boots):
-        """What a guest does, boot after boot."""
+        """Set the behaviour of a guest for each boot."""
         self.put(tag + '.boots', '\n'.join(json.dumps(b) for b in boots) + '\n')
 
     def nr_boots(self, tag):
         return len(self.get(tag + '.nr').split())
 
     def argument(self, tag, boot, name):
-        """What the fuzzer was told in a boot."""
+        """Return the value of an argument of the fuzzer in a boot."""
         words = self.get('%s.plan%d' % (tag, boot)).split()
         return words[words.index(name) + 1]
 
@@ -160,7 +160,7 @@ class Options(unittest.TestCase):
 
 
 class Share(Folder):
-    """What one guest does with its time."""
+    """The share of one guest."""
 
     def share(self, *boots, seconds=30, nr=1):
         self.boots('fuzz%d' % nr, *boots)
@@ -183,7 +183,7 @@ class Share(Folder):
         self.assertEqual('1000000100', self.argument('fuzz2', 1, '--seed'))
 
     def test_dies(self):
-        """The case that was run is to blame, and what is left of the time is used."""
+        """The current case is blamed, and the remaining time is used."""
         s = self.share({'files': dict(stats(rounds=5), last='105.3\n'), 'console': KASAN,
                         'sleep': 2.2},
                        {'files': stats(rounds=4), 'rc': 0})
@@ -196,7 +196,7 @@ class Share(Folder):
         self.assertLess(int(self.argument('fuzz1', 2, '--time')), 29)
 
     def test_dies_ahead_of_counts(self):
-        """The seed that was at is not one to begin with."""
+        """The next boot must not begin with the seed that was running."""
         self.share({'files': dict(stats(rounds=5), last='109\n')}, {'rc': 0})
         self.assertEqual('110', self.argument('fuzz1', 2, '--seed'))
 
@@ -214,7 +214,7 @@ class Share(Folder):
             self.assertEqual({}, guest.session(pid))
 
     def test_wants_a_boot(self):
-        """It has said why itself."""
+        """The fuzzer has reported the failure itself."""
         s = self.share({'files': dict(stats(rounds=3), last='103\n',
                                       failures='103 oops: BUG\n'), 'rc': 3,
                         'console': KASAN}, {'rc': 1})
@@ -298,7 +298,7 @@ class Commands(Folder):
     """make fuzz, fuzz-replay, fuzz-min."""
 
     def main(self, *args, guests=1):
-        """Exit status and lines of a command."""
+        """Return the exit status and the lines of a command."""
         out = io.StringIO()
         with mock.patch.object(sys, 'argv', ['fuzz.py'] + list(args)), \
                 mock.patch.object(guest, 'number_of', lambda: guests), \
@@ -321,7 +321,7 @@ class Commands(Folder):
                          (lambda rc, lines: (rc, lines[-1]))(*self.main('run', 'TIME=30')))
 
     def test_one_cannot_go_on(self):
-        """The other one is stopped, and what was found is told."""
+        """The other guest is stopped, and failures are reported."""
         self.boots('fuzz1', {'files': dict(stats(rounds=5), failures='3 leak: x\n'),
                              'hang': True})
         self.boots('fuzz2', {'no start': True})
@@ -333,7 +333,7 @@ class Commands(Folder):
         self.assertIn('fuzz: 5 rounds, 1 failures', out.getvalue())
 
     def test_interrupted(self):
-        """The guests are stopped, and what was found is told."""
+        """The guests are stopped, and failures are reported."""
         self.boots('fuzz1', {'files': dict(stats(rounds=5), failures='3 leak: x\n'),
                              'hang': True})
         real, calls = fuzz.concurrent.futures.wait, []
@@ -376,7 +376,7 @@ class Commands(Folder):
             self.main('replay', 'SEED=')
 
     def test_min(self):
-        """Boot after boot, with the state of the one before."""
+        """Each boot continues with the state of the previous one."""
         self.boots('fuzz-min', {'files': {'min.3': '1'}}, {'files': {'min.3': '2'}, 'rc': 3},
                    {'files': {'min.3': '3', 'min.3.txt': 'ring 0\n', 'output': '9 parts\n'},
                     'rc': 1})
@@ -405,7 +405,7 @@ class Mutants(Folder):
             fuzz_mutants.choose([], names)
 
     def test_run(self):
-        """The one that a guest has died of was found, and others have another one."""
+        """A fault that kills a guest counts as found. The next boot runs the others."""
         self.boots('fuzz-mutants1',
                    {'unbroken': {'rc': 0, 'files': stats(rounds=9, seconds=60)},
                     'a': {'rc': 1, 'files': dict(stats(rounds=4, seconds=8),
@@ -434,7 +434,7 @@ class Mutants(Folder):
 
 @unittest.skipUnless(shutil.which('gcc') and shutil.which('gcov'), 'no gcc')
 class Coverage(Folder):
-    """Two runs of a program, each of which reaches another line."""
+    """Two runs of a program, which reach different lines."""
 
     def setUp(self):
         super().setUp()
@@ -452,7 +452,7 @@ class Coverage(Folder):
         subprocess.run(command, cwd=self.notes, check=True)
 
     def counters(self, name, *args):
-        """A folder of them, of a run with these arguments."""
+        """Return a folder with the counters of a run with these arguments."""
         self.compile('./program', *args)
         folder = os.path.join(self.top, name)
         os.makedirs(folder)
@@ -482,7 +482,7 @@ class Coverage(Folder):
                              [self.counters('two', 'x', 'y')]))])
 
     def test_no_data(self):
-        """What none has counted was not reached. Half a file is none."""
+        """Lines without counters are unreached. Truncated files are ignored."""
         self.put('three/bpf.gcda', 'adcg')
         self.assertEqual(6, len(self.missing([os.path.join(self.top, 'three')])))
 

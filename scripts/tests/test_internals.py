@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The internals document names tests, functions and rules that there are."""
+"""The tests, functions and rules that the internals document names exist."""
 import glob
 import os
 import re
@@ -18,7 +18,8 @@ def read(path):
 
 
 def literals():
-    """What is in ``...``, as words: a program may have its names in the next one."""
+    """Return the text of all ``...``. The names of a test may be in the next
+    literal."""
     return [re.sub(r'\s+', ' ', x) for x in re.findall(r'``([^`]+)``', read(DOC))]
 
 

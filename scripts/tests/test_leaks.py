@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""scripts/leaks.sh finds in kmemleak's report what is ours."""
+"""scripts/leaks.sh finds our objects in a report of kmemleak."""
 import os
 import subprocess
 import tempfile
@@ -27,7 +27,7 @@ OTHER = '''unreferenced object 0xffff888004a3c000 (size 64):
 class Leaks(unittest.TestCase):
 
     def leaks(self, text):
-        """Returns exit status and output."""
+        """Return the exit status and the output."""
         with tempfile.NamedTemporaryFile('w') as f:
             f.write(text)
             f.flush()

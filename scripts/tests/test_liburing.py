@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""liburing.sh: which version it takes, without a network; and what the patches hold."""
+"""liburing.sh: selection of a version, without a network; contents of the patches."""
 import glob
 import hashlib
 import os
@@ -12,7 +12,7 @@ import unittest
 from fixture import ENV, SCRIPTS, write
 
 TOP = os.path.dirname(SCRIPTS)
-# the newest version of a suite is in a file of its name; none, no suite
+# a file with the name of a suite has its newest version; no file, no suite
 APT_GET = '''#!/bin/sh
 for a; do
 	case $a in
@@ -41,7 +41,7 @@ sed 's/^/liburing | /; s/$/ | x/' "$lists/x_Sources"
 
 
 def sha256(text):
-    """Checksum of a text."""
+    """Return the checksum of a text."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -59,7 +59,7 @@ class Fetch(unittest.TestCase):
                          % ((sha256('good'),) * 2)})
 
     def fetch(self, status=0):
-        """Runs it; what it says."""
+        """Run liburing.sh. Return its output."""
         env = dict(ENV, IOU_BPF_CACHE=self.tmp + '/cache', FAKE=self.fake,
                    IOU_BPF_TREE='test-liburing', IOU_BPF_MIRROR='http://mirror.invalid',
                    IOU_BPF_BASE_ENV=self.tmp + '/base.env',
@@ -71,7 +71,7 @@ class Fetch(unittest.TestCase):
         return r.stdout.decode()
 
     def got(self):
-        """Contents of what was fetched."""
+        """Return the contents of the downloaded file."""
         with open(self.tmp + '/cache/liburing.tar.gz', encoding='utf-8') as f:
             return f.read()
 
@@ -89,7 +89,7 @@ class Fetch(unittest.TestCase):
         self.assertIn('from old', self.fetch())
 
     def test_pinned_in_second_suite(self):
-        """A newer version of the first suite is not what is wanted."""
+        """The pinned version of the second suite precedes a newer one of the first."""
         write(self.fake, {'new': '2-1\n', 'old': '1-1\n', 'tar': 'good'})
         self.assertNotIn('WARNING', self.fetch())
         self.assertEqual(self.got(), 'good')
@@ -112,7 +112,7 @@ class Patches(unittest.TestCase):
     """The files in liburing/."""
 
     def test_header(self):
-        """It is a copy of the kernel's, so it has the same additions."""
+        """The header is a copy of the kernel's, with the same additions."""
         with open(glob.glob(TOP + '/liburing/0002-*.patch')[0], encoding='utf-8') as f:
             sync = set(re.findall(r'^\+(?!\+)(.*)$', f.read(), re.M))
         for name in 'io_uring.h', 'io_uring/query.h':

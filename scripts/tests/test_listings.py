@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The listings of the document are programs that compile, and that doc_test runs."""
+"""The listings of the document are programs that compile, and doc_test runs them."""
 import glob
 import os
 import re
@@ -25,24 +25,24 @@ def read(*path):
 
 
 def listing(name=''):
-    """A listing of the document, or the names of all."""
+    """Return a listing of the document, or the names of all."""
     return subprocess.run(['awk', '-v', 'name=' + name, '-f',
                            os.path.join(TESTS, 'doc_listing.awk'), DOC], check=True,
                           stdout=subprocess.PIPE).stdout.decode()
 
 
 def names():
-    """Names of the listings that are programs."""
+    """Return the names of the listings that are programs."""
     return [n for n in listing().split() if n not in USER]
 
 
 def listing_text():
-    """All programs."""
+    """Return all programs."""
     return ''.join(listing(name) for name in names())
 
 
 def built():
-    """What "make kernel" has built for programs, or None if it is older than they are."""
+    """Return a build folder of "make kernel" that has what programs use, or None."""
     words = set(re.findall(r'\bbpf_io_uring_\w+|\bBPF_IO_URING_\w+',
                            listing_text() + read(HEADERS, 'iou/iou.bpf.h')))
     for path in glob.glob(CACHE + '/build/*/io_uring_tools/build'):
@@ -55,7 +55,7 @@ def built():
 class Listings(unittest.TestCase):
 
     def run_in(self, tmp, *command):
-        """A command that has to succeed and be silent."""
+        """Run a command that must succeed without output."""
         r = subprocess.run(command, cwd=tmp, stdout=subprocess.PIPE,
                            stderr=subprocess.STDOUT)
         self.assertEqual((0, ''), (r.returncode, r.stdout.decode()), command)
@@ -76,7 +76,7 @@ class Listings(unittest.TestCase):
         clang = [c for c in ('clang-21', 'clang-20', 'clang-19', 'clang')
                  if shutil.which(c)]
         if not tools or not clang:
-            self.skipTest('no clang, or no kernel with what the programs use was built')
+            self.skipTest('no clang, or the kernel lacks what the programs use')
         with tempfile.TemporaryDirectory(prefix='iou-bpf-test.') as tmp:
             for name in names():
                 self.compiled(clang[0], tools, tmp, name)

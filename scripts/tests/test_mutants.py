@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""scripts/mutants.py puts faults where they belong, and tells which survive."""
+"""scripts/mutants.py applies faults, and reports those that survive."""
 import contextlib
 import glob
 import io
@@ -67,13 +67,14 @@ class Mutants(unittest.TestCase):
         self.assertIn('\n\t\treturn 1;\n', text)
 
     def test_bad_lists(self):
-        self.bad(FIRST.replace('if (a)\n+', 'if (b)\n+'), 'x.c has that text 0 times')
-        self.bad(FIRST, 'x.c has that text 2 times', CODE + CODE)
+        self.bad(FIRST.replace('if (a)\n+', 'if (b)\n+'),
+                 'x.c contains the old text 0 times')
+        self.bad(FIRST, 'x.c contains the old text 2 times', CODE + CODE)
         self.bad(FIRST.replace('MUT && ', ''), 'first has no MUT')
-        self.bad(FIRST.replace('test:', 'tset:'), 'what is "tset: a_test')
-        self.bad(FIRST.replace('first: io', 'first io'), 'is no name and file')
-        self.bad(SECOND.replace('by: hang', 'by: luck'), 'what is "by: luck"')
-        self.bad(FIRST + '\n' + FIRST.replace('first', 'again'), 'is where first is')
+        self.bad(FIRST.replace('test:', 'tset:'), 'invalid line "tset: a_test')
+        self.bad(FIRST.replace('first: io', 'first io'), 'is not "name: file"')
+        self.bad(SECOND.replace('by: hang', 'by: luck'), 'invalid line "by: luck"')
+        self.bad(FIRST + '\n' + FIRST.replace('first', 'again'), 'overlaps first')
 
     def test_plan(self):
         first, second = self.read(FIRST + SECOND)
@@ -87,7 +88,7 @@ class Mutants(unittest.TestCase):
             mutants.plan([second, first]))
 
     def test_shares(self):
-        """A program is loaded in one guest only, and the order stays."""
+        """A program is loaded in one guest only, and the order is kept."""
         lines = ['f.%d 1 %s_test' % (i, 'aabbbcb'[i % 7]) for i in range(21)]
         one, two = mutants.shares(lines, 2)
         self.assertEqual([x for x in lines if x.endswith('b_test')], one)
@@ -115,11 +116,11 @@ class Mutants(unittest.TestCase):
             'second.0': (FAILED, '1', ''), 'second.1': ('', 'hang', '')})
         self.assertEqual((0, [
             'ok 1 - unbroken.a_test', 'ok 2 - unbroken.b_test',
-            'ok 3 - first # f.one, f.one', 'ok 4 - second # f.one, nothing goes on']),
+            'ok 3 - first # f.one, f.one', 'ok 4 - second # f.one, hang']),
             (bad, lines))
 
     def test_survivors(self):
-        """A splat and a hang don't count, unless the list says so."""
+        """A splat or a hang does not count, unless the list says so."""
         bad, lines = self.report({
             'unbroken.a_test': (FAILED, '1', ''),
             'unbroken.b_test': (PASSED, '0', 'splat: WARNING: x\n'),
@@ -129,25 +130,24 @@ class Mutants(unittest.TestCase):
             'not ok 1 - unbroken.a_test # f.one',
             'not ok 2 - unbroken.b_test # the kernel complains',
             'not ok 3 - first # a_test one SURVIVED, f.one',
-            'not ok 4 - second # a_test SURVIVED, nothing goes on']),
+            'not ok 4 - second # a_test SURVIVED, hang']),
             (bad, lines))
 
     def test_all_tests(self):
-        """Each test of the repository is named by a fault that it finds."""
+        """For each test of the repository, some fault names it."""
         words = [re.split('[ .]', t)
                  for m in faults.read_lists(os.path.join(SCRIPTS, 'mutants'))
                  for t in m.tests]
         named = {(w[0], w[-1]) for w in words if len(w) > 1}
         tests = set()
         for path in glob.glob(os.path.join(SELFTESTS, '*_test.c')):
-            # of the header for programs and of the document, which no fault of the
-            # kernel concerns
+            # these test the header for programs and the document, not the kernel
             if path.endswith(('/header_test.c', '/doc_test.c')):
                 continue
             with open(path, encoding='utf-8') as f:
                 tests |= {(os.path.basename(path)[:-2], name) for name in re.findall(
                     r'^TEST(?:_F(?:_TIMEOUT)?)?\((?:\w+, )?(\w+)', f.read(), re.M)}
-        # the tests of patterns and applications look for faults of these programs
+        # the tests of patterns and applications detect faults of these programs
         self.assertEqual(set(), {t for t in tests - named
                                  if not t[0].startswith(('pattern_', 'lookup_'))})
         self.assertEqual(set(), named - tests)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""README shows a program and its loader: those of tools/io_uring, word by word."""
+"""The program and the loader in README are those of tools/io_uring."""
 import os
 import unittest
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The stack of the work tree comes back to the repository."""
+"""refresh.py carries the stack of the work tree back to the repository."""
 import os
 
 from fixture import BPF, REPO, SELFTESTS, Case, git, write
@@ -18,13 +18,13 @@ class Refresh(Case):
         self.first = git(self.tree, 'rev-parse', 'series').strip()
 
     def commit(self, message, files=None):
-        """A commit of all there is."""
+        """Commit all files."""
         write(self.tree, files or {})
         git(self.tree, 'add', '-f', *(files or []))
         git(self.tree, 'commit', '-q', '-a', '-m', message)
 
     def rebase(self, *edits):
-        """git rebase -i --autosquash, with these edits of what is to be done."""
+        """Run git rebase -i --autosquash, with these edits of the todo list."""
         editor = 'sed -i ' + ' '.join("-e '%s'" % e for e in edits)
         git(self.tree, '-c', 'sequence.editor=' + editor, 'rebase', '-q', '-i',
             '--autosquash', 'base')
@@ -34,25 +34,25 @@ class Refresh(Case):
                 if not k.startswith('build/')}
 
     def round_trip(self):
-        """What came back makes the trees that it came from, and stays."""
+        """Check that the repository makes the same trees, and refresh.py no changes."""
         head = git(self.tree, 'log', '--format=%T %s', 'base..HEAD')
         self.good('export.py', '--verify')
         self.assertEqual(git(self.tree, 'log', '--format=%T %s', 'base..series'), head)
         self.assertEqual(git(self.tree, 'status', '--porcelain'), '')
         repo = self.repo()
         self.assertNotIn('keep', self.good('tree.py'))
-        self.assertIn('the repository has it all', self.good('refresh.py'))
+        self.assertIn('the repository is up to date', self.good('refresh.py'))
         self.assertEqual(self.repo(), repo)
         self.assertEqual(git(self.tree, 'for-each-ref', 'refs/saved'), '')
 
     def test_nothing(self):
-        self.assertIn('the repository has it all', self.good('refresh.py'))
+        self.assertIn('the repository is up to date', self.good('refresh.py'))
         self.assertEqual(self.repo(), REPO)
         self.round_trip()
         self.assertEqual(git(self.tree, 'rev-parse', 'series').strip(), self.first)
 
     def test_new_commits(self):
-        """Files that are new, edited, edited again, and gone; a copy; modes."""
+        """Files that are new, edited, edited again, and deleted; a copy; modes."""
         for folder in '', 'tools/':
             self.edit(folder + 'include/uapi/linux/bpf.h', '#define BPF_20 20\n',
                       '#define BPF_20 20\n#define BPF_MORE 1\n')
@@ -101,7 +101,7 @@ class Refresh(Case):
         self.round_trip()
 
     def test_dropped_and_moved(self):
-        """What is gone is deleted, and comments move with their patch."""
+        """Files of dropped patches are deleted, and comments move with their patch."""
         self.rebase('/two/d', '1{h;d}', '3G')
         self.good('refresh.py')
         self.assertEqual(self.get(SERIES + 'order'),
@@ -112,7 +112,7 @@ class Refresh(Case):
         self.round_trip()
 
     def test_first_to_touch(self):
-        """Of two patches that change places the other one lists the file."""
+        """If two patches swap places, the other one lists the file."""
         texts = {'three': 'int x;\n', 'four': 'int x;\n' * 9}
         for first, second in ('three', 'four'), ('four', 'three'):
             git(self.tree, 'reset', '-q', '--hard', self.first)
@@ -125,7 +125,7 @@ class Refresh(Case):
         self.round_trip()
 
     def test_deleted(self):
-        """A file of the kernel, and one that is in no repository, but in diffs."""
+        """Deletes a file of the kernel, and one that exists only in diffs."""
         self.commit('io_uring: three\n\nWhy.', NEW)
         os.unlink(os.path.join(self.tree, 'io_uring/new.c'))
         os.unlink(os.path.join(self.tree, 'kernel/other.c'))
@@ -156,20 +156,20 @@ class Refresh(Case):
         self.assertTrue(self.get(SERIES + 'order').endswith('two-2\ncover-2\n'))
         self.round_trip()
 
-    # what cannot be carried
+    # stacks that are refused
 
     def refuses(self, says):
-        """Nothing is written."""
+        """Check that nothing is written."""
         err = self.bad('refresh.py', says=says)
         self.assertEqual(self.repo(), REPO)
         git(self.tree, 'reset', '-q', '--hard', self.first)
         return err
 
     def test_slug_bad(self):
-        for line, says in (('Slug: A b', '"A b" is no name'),
-                           ('Slug: cover', '"cover" is no name'),
+        for line, says in (('Slug: A b', '"A b" is not a valid slug'),
+                           ('Slug: cover', '"cover" is not a valid slug'),
                            ('Slug: a\nSlug: b', 'more than one line "Slug:"'),
-                           ('Slug: two', 'it would be patch "two", as "io_uring: two" is')):
+                           ('Slug: two', 'slug "two" is already taken by "io_uring: t')):
             self.commit('io_uring: three\n\nWhy.\n\n' + line, NEW)
             self.assertIn('"io_uring: three": ' + says, self.refuses('commit '))
         self.commit('io_uring: two\n\nWhy.', NEW)
@@ -190,7 +190,7 @@ class Refresh(Case):
             'io_uring/bpf.o', 'io_uring/.bpf.o.cmd', 'io_uring/bpf.mod.c',
             'include/linux/x.s', 'include/generated/x.h', 'vmlinux.h',
             SELFTESTS + 'flow_test', SELFTESTS + 'build/skel.h', SELFTESTS + 'made.c')})
-        self.assertIn('the repository has it all', self.good('refresh.py'))
+        self.assertIn('the repository is up to date', self.good('refresh.py'))
         self.assertEqual(self.repo(), REPO)
 
     def test_bad_stacks(self):
@@ -199,12 +199,12 @@ class Refresh(Case):
         self.bad('refresh.py', says='the work tree is on no branch')
         git(self.tree, 'checkout', '-q', 'series')
         git(self.tree, 'commit', '-q', '--allow-empty', '-m', 'none\n\nNone.')
-        self.assertIn('"none": it changes nothing', self.refuses('commit '))
+        self.assertIn('"none": the commit is empty', self.refuses('commit '))
         git(self.tree, 'checkout', '-q', '-b', 'side', 'series~')
         self.commit('three\n\nWhy.', NEW)
         git(self.tree, 'checkout', '-q', 'series')
         git(self.tree, 'merge', '-q', '-m', 'merge', 'side')
-        self.assertIn('the stack has to be linear', self.refuses('commit '))
+        self.assertIn('the stack must be linear', self.refuses('commit '))
         git(self.tree, 'checkout', '-q', '--orphan', 'other')
         self.commit('root\n\nWhy.')
         self.assertIn('and begin at base', self.refuses('commit '))
@@ -226,7 +226,8 @@ class Refresh(Case):
         self.refuses('MAINTAINERS: ')
 
     def test_repository_changed(self):
-        """As well as the work tree: a file, a message, or it is broken."""
+        """Both the repository and the work tree changed: a file, a message, an
+        error."""
         two = SERIES + 'two.txt'
         for rel, text, says in (('io_uring/bpf.c', 'int theirs;\n' + REPO['io_uring/bpf.c'],
                  'io_uring/bpf.c: changed in the repository since'),
@@ -245,7 +246,8 @@ class Refresh(Case):
             self.round_trip()
 
     def test_other_branch(self):
-        """Its commits come back, and the cover letter stays as it is here."""
+        """The commits of another branch are taken, and the cover letter does not
+        change."""
         self.put(SERIES + 'cover.txt', 'c\n\nNew.\n')
         git(self.tree, 'checkout', '-q', '-b', 'try')
         self.commit('three\n\nWhy.', NEW)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""scripts/session.sh runs a program, and leaves nothing of it behind."""
+"""scripts/session.sh runs a program, and leaves no processes behind."""
 import os
 import shutil
 import subprocess
@@ -9,7 +9,7 @@ import unittest
 
 from fixture import SCRIPTS
 
-# a process group of its own that nothing but SIGKILL ends, and keeps the output
+# a process group that only SIGKILL ends, and that keeps the output open
 SPIN = '''
 set -m
 (trap '' TERM HUP INT; echo $BASHPID >"$0.pid"; while :; do :; done) &
@@ -25,7 +25,7 @@ class Session(unittest.TestCase):
         self.program = os.path.join(self.dir, 'program')
 
     def run_program(self, text, limit=60):
-        """Returns exit status and output."""
+        """Return the exit status and the output."""
         with open(self.program, 'w', encoding='ascii') as f:
             f.write('#!/bin/bash\n' + text)
         os.chmod(self.program, 0o700)
@@ -37,7 +37,7 @@ class Session(unittest.TestCase):
             return rc, f.read()
 
     def assert_gone(self):
-        """What SPIN has started is no more, but for init to collect it."""
+        """Check that the process of SPIN is gone or a zombie."""
         with open(self.program + '.pid', encoding='ascii') as f:
             stat = '/proc/%s/stat' % f.read().strip()
         for _ in range(50):

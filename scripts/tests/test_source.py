@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What holds for each of the kernel's new files, and can be seen in them."""
+"""Properties of the kernel's new files that show in the source."""
 import glob
 import os
 import re
@@ -13,7 +13,7 @@ IO_URING = os.path.join(os.path.dirname(SCRIPTS), 'io_uring')
 class Source(unittest.TestCase):
 
     def test_memory_is_charged(self):
-        """Whoever has a ring can have these, so he pays for them."""
+        """Anybody can create rings, so the memory must be charged to the user."""
         flags = set()
         for name in glob.glob(os.path.join(IO_URING, 'bpf*.[ch]')):
             with open(name, encoding='utf-8') as f:

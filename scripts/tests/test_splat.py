@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""scripts/splat.sh finds complaints, and lays them at a test's door."""
+"""scripts/splat.sh finds complaints, and attributes them to tests."""
 import os
 import subprocess
 import tempfile

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""scripts/tap.sh counts, and is not fooled by a program that ends too soon."""
+"""scripts/tap.sh counts results, including those of programs that end too soon."""
 import os
 import subprocess
 import tempfile

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The series goes on the work tree, and nothing gets lost."""
+"""tree.py applies the series to the work tree, without loss of edits."""
 import os
 
 from fixture import REPO, SELFTESTS, Case, git, write
@@ -8,15 +8,15 @@ CORE = 'io_uring/core.c'
 
 
 class Tree(Case):
-    """Putting the series on the work tree."""
+    """Applying the series to the work tree."""
 
     def clean(self, want='series'):
-        """The work tree is what the branch is."""
+        """Check that the work tree equals the branch."""
         self.assertEqual(git(self.tree, 'symbolic-ref', 'HEAD'),
                          'refs/heads/series\n')
         self.assertEqual(git(self.tree, 'status', '--porcelain'), '')
         self.assertEqual(git(self.tree, 'diff', want), '')
-        # .gitignore or not, the files are git's
+        # git tracks the files, despite .gitignore
         self.assertIn('io_uring/bpf.c', git(self.tree, 'ls-files'))
 
     def saved(self):
@@ -91,7 +91,7 @@ class Tree(Case):
         mine = git(self.tree, 'rev-parse', 'HEAD').strip()
         self.good('tree.py')
         self.clean()
-        # as it is, and once only
+        # saved unchanged, and only once
         self.assertEqual(self.saved(), ['refs/saved/series-' + mine[:12]])
 
     def test_edits_on_a_commit_saved(self):
@@ -123,7 +123,7 @@ class Tree(Case):
     def test_edit_of_what_two_patches_touch(self):
         self.put('io_uring/bpf.c', REPO['io_uring/bpf.c'].replace('9', '99'))
         err = self.bad('tree.py', says='scripts/series/two.diff: patch "two" '
-                                       'cannot be taken back: io_uring/bpf.c')
+                                       'cannot be undone: io_uring/bpf.c')
         self.assertIn('git commit --fixup', err)
 
     def test_broken_series(self):

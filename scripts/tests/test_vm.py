@@ -13,7 +13,7 @@ from fixture import SCRIPTS
 sys.path.insert(0, SCRIPTS)
 from serieslib.util import GUEST_BUILD  # noqa: E402
 
-# stands in for virtme-ng: talks, and then hangs or ends
+# stands in for virtme-ng: prints, and then hangs or ends
 VNG = '''
 import sys, time
 sys.stderr.write('[ 1.0] the last words\\n')
@@ -77,7 +77,7 @@ class Vm(unittest.TestCase):
         self.assertEqual(3, self.run_vm('bad').returncode)
 
     def test_shell(self):
-        # no command and no option, as scripts/shell.sh has it
+        # no command and no option, as in scripts/shell.sh
         p = self.run_with('vng')
         self.assertEqual((0, 'output\n'), (p.returncode, p.stdout), p.stderr)
 
@@ -86,7 +86,7 @@ class Vm(unittest.TestCase):
         self.assertEqual(GUEST_BUILD + '\n', p.stdout)
 
     def boot(self, command, config='debug'):
-        """Runs a copy of scripts/boot.sh, with a build folder of its own."""
+        """Run a copy of scripts/boot.sh, with a build folder of its own."""
         scripts = os.path.join(self.cache, 'top/scripts')
         self.disk = os.path.join(self.cache, 'disk.img')
         os.makedirs(scripts, exist_ok=True)
