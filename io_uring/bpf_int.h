@@ -7,6 +7,7 @@
 #include <linux/bpf.h>
 #include <linux/bpf_io_uring.h>
 #include <linux/io_uring_types.h>
+#include <linux/sched/signal.h>
 #include <uapi/linux/io_uring.h>
 
 #include "io_uring.h"
@@ -329,12 +330,12 @@ static inline const struct cred *io_bpf_flow_creds(struct io_kiocb *flow)
 
 /*
  * Return true if programs may run for requests of @tctx: only in the task of @tctx,
- * whose files, memory and credentials their requests use, and not while the task or the
- * ring is going away. A kernel thread has no ->io_uring.
+ * whose files, memory and credentials their requests use, and not while the task is being
+ * killed, or the task or the ring is going away. A kernel thread has no ->io_uring.
  */
 static inline bool io_bpf_may_run(struct io_ring_ctx *ctx, struct io_uring_task *tctx)
 {
-	return tctx && current->io_uring == tctx &&
+	return tctx && current->io_uring == tctx && !fatal_signal_pending(current) &&
 	       !percpu_ref_is_dying(&ctx->refs) && !atomic_read(&tctx->in_cancel);
 }
 

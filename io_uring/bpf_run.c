@@ -374,8 +374,7 @@ static noinline struct io_kiocb *io_bpf_child_slow(struct io_bpf_ring *br,
 						   struct io_kiocb *req)
 {
 	u16 flags = flow->bpf_flow.flags;
-	bool unseen = !br->tctx || (flags & IO_BPF_F_DETACHED) ||
-		      ((flags & IO_BPF_F_ENDING) && fatal_signal_pending(current));
+	bool unseen = !br->tctx || (flags & IO_BPF_F_DETACHED);
 
 	if (flags & IO_BPF_F_WAITING) {
 		io_bpf_hold(br, flow, req);
@@ -564,9 +563,7 @@ static struct io_kiocb *io_bpf_flow_event(struct io_bpf_ring *br,
 		if (runs)
 			return io_bpf_run_start(br, flow);
 		io_bpf_mark_killed(flow);
-	} else if ((*flags & IO_BPF_F_CANCEL) && runs &&
-		   !fatal_signal_pending(current)) {
-		/* else completions may have passed unseen, see io_bpf_child_slow() */
+	} else if ((*flags & IO_BPF_F_CANCEL) && runs) {
 		return io_bpf_run_cancel(br, flow);
 	}
 	*flags &= ~IO_BPF_F_CANCEL;
@@ -637,6 +634,10 @@ static struct io_kiocb *io_bpf_next_event(struct io_bpf_ring *br)
 			next = io_bpf_watch_plain(br, node);
 			if (unlikely(br->run.acted))
 				next = io_bpf_watch_acted(br);
+			/* neither a slice nor a budget limits the runs of these */
+			cond_resched();
+			if (unlikely(fatal_signal_pending(current)))
+				br->tctx = NULL;
 			if (next != node)
 				continue;
 		}

@@ -107,6 +107,8 @@ bool io_bpf_look(struct io_bpf_ring *br)
 	/* requests that programs have issued must not wait for more of them */
 	blk_flush_plug(current->plug, false);
 	cond_resched();
+	if (fatal_signal_pending(current))
+		br->tctx = NULL;
 	if (!br->tctx)
 		return false;
 	br->slice = min(br->slice, 0);

@@ -27,7 +27,7 @@ FIXTURE(audit) {
 IOU_MODE_VARIANTS(audit);
 
 /*
- * Return 0 or an error. Store the message before the acknowledgement in @reply.
+ * Return 0 or an error. Store the message before the ACK in @reply.
  */
 static int audit_request(int fd, unsigned int type, const void *data,
 			 size_t len, void *reply, size_t reply_len)

@@ -4,6 +4,8 @@
  * flow, else of the task. Those of the request before the flow play no role. With
  * an SQ thread, the credentials of the ring take the place of those of the task.
  */
+#include <linux/ioprio.h>
+
 #include "iou_bpf.h"
 #include "kselftest_harness.h"
 #include "flow.skel.h"
@@ -259,6 +261,86 @@ TEST_F(personality, not_that_of_the_request_before)
 		ASSERT_CQE(&self->ring, FLOW, as_nobody(variant));
 		ASSERT_EQ(as_nobody(variant), child_res(self));
 	}
+}
+
+/* The task gets a file with its own credentials: alone, in a chain, and async. */
+TEST_F(personality, installs_no_file)
+{
+	struct flow__bss *bss = self->skel->bss;
+	struct { int flow, child, res; } cases[] = {
+		{ 0, 0, 0 },
+		{ self->root, 0, -EPERM },
+		{ self->nobody, 0, -EPERM },
+		{ 0, self->root, -EPERM },
+	};
+	int null = open("/dev/null", O_RDONLY);
+
+	ASSERT_LE(0, null);
+	ASSERT_EQ(0, io_uring_register_files(&self->ring, &null, 1));
+	for (int i = 0; i < 3 * ARRAY_SIZE(cases); i++) {
+		struct io_uring_sqe *sqe = &bss->sqes[0];
+
+		set_child(self, 0, 0);
+		io_uring_prep_rw(IORING_OP_FIXED_FD_INSTALL, sqe, 0, NULL, 0, 0);
+		sqe->flags = IOSQE_FIXED_FILE | (i % 3 == 2 ? IOSQE_ASYNC : 0);
+		sqe->user_data = CHILD;
+		sqe->personality = cases[i / 3].child;
+		if (i % 3 == 1) {
+			bss->sqes[1] = *sqe;
+			iou_prep_nop(sqe, 0, 0, PRED);
+			sqe->flags = IOSQE_IO_LINK;
+			bss->nr_sqes = 2;
+		}
+		iou_queue_bpf(&self->ring, 0, FLOW)->personality = cases[i / 3].flow;
+		ASSERT_EQ(1, iou_submit(&self->ring));
+		ASSERT_CQE(&self->ring, FLOW, cases[i / 3].res);
+		ASSERT_EQ(1 + bss->nr_sqes, bss->nr_events);
+		ASSERT_EQ(CHILD, bss->events[bss->nr_sqes].user_data);
+		ASSERT_EQ(cases[i / 3].res < 0, bss->events[bss->nr_sqes].res < 0);
+		if (bss->events[bss->nr_sqes].res >= 0)
+			close(bss->events[bss->nr_sqes].res);
+	}
+	close(null);
+}
+
+/*
+ * Two rings share an SQ thread. In task work, too, it prepares a child with the
+ * credentials of the ring, which do not permit a real-time priority.
+ */
+TEST_F(personality, prepared_with_that_of_the_ring)
+{
+	struct io_uring_params p = {
+		.flags	= IORING_SETUP_SQPOLL | IORING_SETUP_ATTACH_WQ,
+		.wq_fd	= self->ring.ring_fd,
+	};
+	struct flow__bss *bss = self->skel->bss;
+	struct bpf_link *link;
+	struct io_uring ring;
+	char c;
+
+	if (!by_thread(variant))
+		SKIP(return, "requires IORING_SETUP_SQPOLL");
+	ASSERT_EQ(0, seteuid(NOBODY));
+	ASSERT_EQ(0, io_uring_queue_init_params(8, &ring, &p));
+	ASSERT_EQ(0, seteuid(0));
+	link = IOU_ATTACH(self->skel->progs.flow_second, &ring, 0);
+	ASSERT_NE(NULL, link);
+
+	set_child(self, 0, 0);
+	iou_prep_nop(&bss->sqes[0], 0, IORING_NOP_TW, PRED);
+	memset(&bss->sqes[1], 0, sizeof(bss->sqes[1]));
+	io_uring_prep_read(&bss->sqes[1], open("/dev/zero", O_RDONLY), &c, 1, 0);
+	bss->sqes[1].ioprio = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_RT, 0);
+	bss->sqes[1].user_data = CHILD;
+	ASSERT_LE(0, bss->sqes[1].fd);
+	iou_queue_bpf(&ring, 0, FLOW);
+	ASSERT_EQ(1, iou_submit(&ring));
+	ASSERT_CQE(&ring, FLOW, -EPERM);
+	ASSERT_EQ(3, bss->nr_events);
+	ASSERT_EQ(-EPERM, bss->events[2].res);
+	close(bss->sqes[1].fd);
+	bpf_link__destroy(link);
+	io_uring_queue_exit(&ring);
 }
 
 /*

@@ -100,8 +100,8 @@ static __noinline int flow_event(struct bpf_io_uring_ctx *ctx, __u32 ring)
 					  verdict);
 			if (r.res_written)
 				id_flags[user_data & (FZ_IDS - 1)] |= FZ_ID_RES;
-		} else if ((child_posts(cflags, verdict) || file_posts(ctx, res, verdict)) &&
-			   !(cflags & IORING_CQE_F_MORE)) {
+		} else if (ending_posts(ctx, res, cflags, verdict) ||
+			   (child_posts(cflags, verdict) && !(cflags & IORING_CQE_F_MORE))) {
 			count_cqe(ctx->user_data, 1, 1);
 		}
 	}

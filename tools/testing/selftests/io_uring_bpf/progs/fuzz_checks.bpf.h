@@ -14,16 +14,22 @@ static __always_inline bool child_posts(__u32 cflags, __u32 verdict)
 	return verdict == BPF_IO_URING_POST;
 }
 
-/* Return true if the CQE of a child of an ending flow is posted for its new file. */
-static __always_inline bool file_posts(struct bpf_io_uring_ctx *ctx, __s32 res,
-				       __u32 verdict)
+/*
+ * Return true if the CQE of a child of an ending flow is posted because the program does
+ * not decide about its file or buffer. Each of these CQEs is the last one.
+ */
+static __always_inline bool ending_posts(struct bpf_io_uring_ctx *ctx, __s32 res,
+					 __u32 cflags, __u32 verdict)
 {
 	if (!(ctx->flags & BPF_IO_URING_F_ENDING) || (verdict & BPF_IO_URING_DROP_BUF) ||
-	    res < 0)
+	    (ctx->event != BPF_IO_URING_AUX && (cflags & IORING_CQE_F_MORE)))
 		return false;
-	return ctx->opcode == IORING_OP_ACCEPT || ctx->opcode == IORING_OP_SOCKET ||
-	       ctx->opcode == IORING_OP_OPENAT || ctx->opcode == IORING_OP_OPENAT2 ||
-	       ctx->opcode == IORING_OP_FIXED_FD_INSTALL;
+	if (cflags & IORING_CQE_F_BUFFER)
+		return true;
+	return res >= 0 &&
+	       (ctx->opcode == IORING_OP_ACCEPT || ctx->opcode == IORING_OP_SOCKET ||
+		ctx->opcode == IORING_OP_OPENAT || ctx->opcode == IORING_OP_OPENAT2 ||
+		ctx->opcode == IORING_OP_FIXED_FD_INSTALL);
 }
 
 /* Return true if @verdict drops a CQE of a request of the application. */

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * SIGKILL ends a flush: the programs of the completions that are left do not run, and a
+ * program that takes long cannot keep its task alive.
+ */
+#include "process.h"
+
+#include "kselftest_harness.h"
+#include "kill_runs.skel.h"
+
+IOU_LOAD_ONCE(kill_runs);
+
+/* runs of the programs, which take some seconds in total */
+#define NR_RUNS		2048
+/* runs before the kill */
+#define FIRST_RUNS	8
+
+FIXTURE(kill) {
+	struct kill_runs *skel;
+	pid_t pid;
+};
+
+FIXTURE_VARIANT(kill) {
+	const char *prog;
+	unsigned int setup;
+	/* requests that are linked to the flow or watched, instead of flows alone */
+	bool nops;
+	bool flows;
+	unsigned int match;
+};
+
+#define KILL_VARIANTS(mode, _setup)					\
+FIXTURE_VARIANT_ADD(kill, mode##_start) {				\
+	.prog = "long_flow", .setup = _setup, .flows = true,		\
+};									\
+FIXTURE_VARIANT_ADD(kill, mode##_linked) {				\
+	.prog = "long_flow", .setup = _setup, .flows = true, .nops = true, \
+};									\
+FIXTURE_VARIANT_ADD(kill, mode##_watched) {				\
+	.prog = "long_flow", .setup = _setup, .nops = true,		\
+	.match = BPF_F_IOURING_MATCH,					\
+};									\
+FIXTURE_VARIANT_ADD(kill, mode##_watched_with_state) {			\
+	.prog = "long_watch", .setup = _setup, .nops = true,		\
+	.match = BPF_F_IOURING_MATCH,					\
+}
+
+KILL_VARIANTS(plain, 0);
+KILL_VARIANTS(defer, IOU_DEFER);
+KILL_VARIANTS(sqpoll, IORING_SETUP_SQPOLL);
+
+FIXTURE_SETUP(kill)
+{
+	IOU_REQUIRE();
+	self->skel = kill_runs_get();
+	ASSERT_NE(NULL, self->skel);
+	self->skel->bss->nr_runs = 0;
+}
+
+FIXTURE_TEARDOWN(kill)
+{
+	if (self->pid > 0)
+		kill(self->pid, SIGKILL);
+}
+
+static void run_process(FIXTURE_DATA(kill) *self, const FIXTURE_VARIANT(kill) *variant)
+{
+	unsigned int nr = variant->nops && variant->flows ? 2 * NR_RUNS : NR_RUNS;
+	LIBBPF_OPTS(bpf_iouring_opts, opts, .flags = variant->match);
+	struct bpf_program *prog;
+	struct io_uring ring;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prog = bpf_object__find_program_by_name(self->skel->obj, variant->prog);
+	if (iou_ring_init_size(&ring, variant->setup, nr, 2 * nr) ||
+	    !bpf_program__attach_iouring(prog, ring.ring_fd, &opts))
+		_exit(GONE_WRONG);
+	for (unsigned int i = 0; i < NR_RUNS; i++) {
+		struct io_uring_sqe *sqe;
+
+		if (variant->nops) {
+			sqe = iou_get_sqe(&ring);
+			iou_prep_nop(sqe, 0, 0, i);
+			if (variant->flows)
+				sqe->flags = IOSQE_IO_LINK;
+		}
+		if (variant->flows)
+			iou_queue_bpf(&ring, 0, i);
+	}
+	io_uring_submit_and_wait(&ring, 2 * nr);
+	for (;;)
+		pause();
+}
+
+static unsigned int nr_runs(FIXTURE_DATA(kill) *self)
+{
+	return IO_URING_READ_ONCE(self->skel->bss->nr_runs);
+}
+
+TEST_F_TIMEOUT(kill, no_more_runs, 120)
+{
+	int status;
+
+	self->pid = fork();
+	ASSERT_LE(0, self->pid);
+	if (!self->pid)
+		run_process(self, variant);
+	ASSERT_TRUE(until_ms(nr_runs(self) >= FIRST_RUNS, IOU_WAIT_MS));
+	ASSERT_EQ(0, kill(self->pid, SIGKILL));
+	ASSERT_EQ(self->pid, waitpid(self->pid, &status, 0));
+	self->pid = 0;
+	ASSERT_TRUE(WIFSIGNALED(status));
+	/* the threads of the kernel that are left run no program */
+	ASSERT_GT(NR_RUNS / 2, nr_runs(self));
+}
+
+TEST_HARNESS_MAIN
