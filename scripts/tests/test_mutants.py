@@ -133,6 +133,16 @@ class Mutants(unittest.TestCase):
             'not ok 4 - second # a_test SURVIVED, hang']),
             (bad, lines))
 
+    def test_lists_fit(self):
+        """All faults in files of the repository can be applied together."""
+        found = faults.read_lists(os.path.join(SCRIPTS, 'mutants'))
+        for path in sorted({m.path for m in found}):
+            name = os.path.join(TOP, path)
+            # other files are edited by a .patch, and are in the kernel tree only
+            if os.path.exists(name):
+                with open(name, encoding='utf-8') as f:
+                    faults.apply(f.read(), [m for m in found if m.path == path])
+
     def test_all_tests(self):
         """For each test of the repository, some fault names it."""
         words = [re.split('[ .]', t)
