@@ -258,7 +258,7 @@ static struct io_kiocb *io_bpf_take_flow(struct io_kiocb *req)
 /* Show the completion of the request before a flow to the flow, as its first event. */
 struct io_kiocb *io_bpf_pred_event(struct io_bpf_ring *br, struct io_kiocb *req)
 {
-	struct io_kiocb *flow = br->tctx ? io_bpf_take_flow(req) : NULL;
+	struct io_kiocb *flow = io_bpf_goes_on(br) ? io_bpf_take_flow(req) : NULL;
 	struct bpf_io_uring_ctx *bctx;
 	u32 verdict;
 

@@ -339,6 +339,17 @@ static inline bool io_bpf_may_run(struct io_ring_ctx *ctx, struct io_uring_task 
 	       !percpu_ref_is_dying(&ctx->refs) && !atomic_read(&tctx->in_cancel);
 }
 
+/*
+ * Return true if programs may run in this flush. A SIGKILL stops them for the rest of the
+ * flush.
+ */
+static inline bool io_bpf_goes_on(struct io_bpf_ring *br)
+{
+	if (fatal_signal_pending(current))
+		br->tctx = NULL;
+	return br->tctx;
+}
+
 /* Return the budget in which flows of the current task wait, NULL if it has none. */
 static inline struct io_bpf_budget *io_bpf_line(struct io_bpf_ring *br)
 {

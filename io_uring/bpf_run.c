@@ -374,7 +374,7 @@ static noinline struct io_kiocb *io_bpf_child_slow(struct io_bpf_ring *br,
 						   struct io_kiocb *req)
 {
 	u16 flags = flow->bpf_flow.flags;
-	bool unseen = !br->tctx || (flags & IO_BPF_F_DETACHED);
+	bool unseen = !io_bpf_goes_on(br) || (flags & IO_BPF_F_DETACHED);
 
 	if (flags & IO_BPF_F_WAITING) {
 		io_bpf_hold(br, flow, req);
@@ -553,7 +553,7 @@ static struct io_kiocb *io_bpf_run_start(struct io_bpf_ring *br,
 static struct io_kiocb *io_bpf_flow_event(struct io_bpf_ring *br,
 					  struct io_kiocb *flow)
 {
-	bool runs = br->tctx && io_bpf_slot_prog(br, flow);
+	bool runs = io_bpf_goes_on(br) && io_bpf_slot_prog(br, flow);
 	u16 *flags = &flow->bpf_flow.flags;
 
 	*flags &= ~IO_BPF_F_EVENT;
@@ -636,8 +636,7 @@ static struct io_kiocb *io_bpf_next_event(struct io_bpf_ring *br)
 				next = io_bpf_watch_acted(br);
 			/* neither a slice nor a budget limits the runs of these */
 			cond_resched();
-			if (unlikely(fatal_signal_pending(current)))
-				br->tctx = NULL;
+			io_bpf_goes_on(br);
 			if (next != node)
 				continue;
 		}

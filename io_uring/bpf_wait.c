@@ -107,9 +107,7 @@ bool io_bpf_look(struct io_bpf_ring *br)
 	/* requests that programs have issued must not wait for more of them */
 	blk_flush_plug(current->plug, false);
 	cond_resched();
-	if (fatal_signal_pending(current))
-		br->tctx = NULL;
-	if (!br->tctx)
+	if (!io_bpf_goes_on(br))
 		return false;
 	br->slice = min(br->slice, 0);
 	if (b->pause || test_bit(IO_CHECK_CQ_OVERFLOW_BIT, &br->ctx->check_cq))
