@@ -48,20 +48,24 @@ kernel_of()
 		grep -vE '[[:space:]](tools|Documentation|MAINTAINERS)$' | sha1sum | cut -c 1-40
 }
 
-# noted built|good COMMIT: succeed if this result is recorded
-noted()
+# entry built|good COMMIT: print the line that records this result
+entry()
 {
 	local id
 	[ "$1" = built ] && id=$(kernel_of "$2") || id=$(content "$2")
-	grep -qsxF "$id $1" "$good"
+	echo "$id $1"
+}
+
+# noted built|good COMMIT: succeed if this result is recorded
+noted()
+{
+	grep -qsxF "$(entry "$@")" "$good"
 }
 
 # note built|good COMMIT: record this result
 note()
 {
-	local id
-	[ "$1" = built ] && id=$(kernel_of "$2") || id=$(content "$2")
-	noted "$@" || echo "$id $1" >>"$good"
+	noted "$@" || entry "$@" >>"$good"
 }
 
 # check_out COMMIT
