@@ -44,3 +44,14 @@ class Tap(unittest.TestCase):
 
     def test_diagnostics_do_not_count(self):
         self.assertEqual(['1 0 0'], self.counts('1..1\n# not ok 1\nok 1 a\n'))
+
+    def test_diagnostics_of_what_failed(self):
+        many = ''.join(f'# {i}\n' for i in range(10))
+        out = self.counts(f'1..2\n# not of b\nok 1 a\n#  RUN  b\n{many}not ok 2 b\n', 1)
+        self.assertEqual(['1 1 0'] + [f'  # {i}' for i in range(2, 10)] + ['  not ok 2 b'],
+                         out)
+
+    def test_last_words(self):
+        self.assertEqual(['1 1 0', '  # about to crash',
+                          '  ended after 1 of 2 tests, exit status 139'],
+                         self.counts('1..2\nok 1 a\n# about to crash\n', 139))
