@@ -1,20 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Kfuncs that access the registered buffers of a ring, and that give back a provided one
+ * What programs access: buffers of the ring, memory of flows, and completed requests
  *
  * ->uring_lock keeps a registered buffer in its slot while a program runs, so the returned
  * memory is valid until the program returns. User space and devices can write to
  * the memory concurrently.
+ *
+ * The link of a slot determines the size of the memory of its flows. The memory is
+ * allocated with the flow, is its ->async_data, and is freed with its request by
+ * io_clean_op().
+ *
+ * Nothing is stored for bpf_io_uring_req(): a completed request still has its arguments
+ * when its program runs. Only the file descriptor is gone, since the flags of the CQE have
+ * overwritten it.
  */
 #include <linux/bvec.h>
 #include <linux/highmem.h>
 #include <linux/nospec.h>
 #include <linux/btf.h>
 #include <linux/iov_iter.h>
+#include <linux/slab.h>
 
 #include "bpf_int.h"
 #include "kbuf.h"
 #include "rsrc.h"
+#include "net.h"
+#include "opdef.h"
+#include "rw.h"
 
 /* bytes of one copy between buffers, which is not limited by memory of the program */
 #define IO_BPF_MAX_COPY		SZ_64K
@@ -144,6 +156,55 @@ static int io_bpf_buf_between(struct bpf_io_uring_ctx *ctx,
 		return -EINVAL;
 	iterate_and_advance_kernel(&src_iter, len, &dst_iter, NULL,
 				   io_bpf_copy_step);
+	return 0;
+}
+
+struct io_bpf_mem {
+	u32	size;
+	u8	data[] __aligned(8) __counted_by(size);
+};
+
+int io_bpf_alloc_mem(struct io_kiocb *flow, u32 size)
+{
+	struct io_bpf_mem *mem = kzalloc_flex(*mem, data, size, GFP_KERNEL_ACCOUNT);
+
+	if (!mem)
+		return -ENOMEM;
+	mem->size = size;
+	flow->async_data = mem;
+	flow->flags |= REQ_F_ASYNC_DATA;
+	return 0;
+}
+
+static int io_bpf_fill_req(struct io_kiocb *req, struct bpf_io_uring_req *out)
+{
+	/* without a file, a failed preparation can have left the arguments of another */
+	if (!req->file && io_issue_defs[req->opcode].needs_file)
+		return -EINVAL;
+	switch (req->opcode) {
+	case IORING_OP_READ:
+	case IORING_OP_WRITE:
+	case IORING_OP_READV:
+	case IORING_OP_WRITEV:
+	case IORING_OP_READ_FIXED:
+	case IORING_OP_WRITE_FIXED:
+	case IORING_OP_READV_FIXED:
+	case IORING_OP_WRITEV_FIXED:
+		io_rw_bpf_req(req, out);
+		break;
+#if defined(CONFIG_NET)
+	case IORING_OP_SEND:
+	case IORING_OP_RECV:
+		io_sendrecv_bpf_req(req, out);
+		break;
+#endif
+	default:
+		return -EOPNOTSUPP;
+	}
+	if (req->flags & REQ_F_BUF_NODE) {
+		out->buf_index = req->buf_index;
+		out->flags = BPF_IO_URING_REQ_FIXED_BUF;
+	}
 	return 0;
 }
 
@@ -301,6 +362,63 @@ __bpf_kfunc int bpf_io_uring_buf_give(struct bpf_io_uring_ctx *ctx, u32 bgid,
 	if (bgid <= U16_MAX && bid <= U16_MAX && len)
 		ret = io_kbuf_give(ring, bgid, addr, len, bid);
 	return io_bpf_refused(io_bpf_ctx_to_flow(ctx), __func__, ret);
+}
+
+/**
+ * bpf_io_uring_flow_mem - return the memory of the flow
+ * @ctx: context of the program
+ * @rdwr_buf_size: size of the accessed memory in bytes, a constant
+ *
+ * The memory is zero when the flow starts, and is preserved between events until the flow
+ * ends. Its size is iouring.flow_size of BPF_LINK_CREATE. BPF_LINK_UPDATE does not change
+ * the size. The pointer is aligned to 8 bytes, and valid until the program returns.
+ *
+ * Context: any event, in flows and in watching programs. Called with ->uring_lock held,
+ * takes no lock, does not sleep.
+ * Return: the memory, or NULL if @rdwr_buf_size is larger than the memory of the flow,
+ * the flow has no memory, or the program watches.
+ */
+__bpf_kfunc u8 *bpf_io_uring_flow_mem(struct bpf_io_uring_ctx *ctx,
+				      const u32 rdwr_buf_size)
+{
+	struct io_kiocb *flow = io_bpf_ctx_to_flow(ctx);
+	struct io_bpf_mem *mem = flow->async_data;
+	unsigned long fits;
+
+	if (!req_has_async_data(flow))
+		return NULL;
+	/* all ones or 0, also for speculative accesses of the program */
+	fits = array_index_mask_nospec(rdwr_buf_size, mem->size + 1UL);
+	return (u8 *)((unsigned long)mem->data & fits);
+}
+
+/**
+ * bpf_io_uring_req - return the arguments of the completed request
+ * @ctx: context of the program
+ * @req: receives the arguments, or zeroes on failure
+ * @req__sz: size of @req in bytes
+ *
+ * Supported opcodes: IORING_OP_READ, WRITE, READV, WRITEV, READ_FIXED, WRITE_FIXED,
+ * READV_FIXED, WRITEV_FIXED, SEND and RECV.
+ *
+ * Context: BPF_IO_URING_COMPLETE, in flows and in watching programs. Called with the
+ * lock of the ring held; takes no lock and does not sleep.
+ * Return: 0, or
+ * -EINVAL: wrong @req__sz, no request has completed, or the request was never issued,
+ * because its preparation failed, its file is not open, or it was cancelled before;
+ * -EOPNOTSUPP: the opcode is not supported.
+ */
+__bpf_kfunc int bpf_io_uring_req(struct bpf_io_uring_ctx *ctx,
+				 struct bpf_io_uring_req *req, u32 req__sz)
+{
+	struct io_kiocb *flow = io_bpf_ctx_to_flow(ctx);
+	int ret = -EINVAL;
+
+	memset(req, 0, req__sz);
+	/* the request of a CQE that is not the last one has no arguments */
+	if (req__sz == sizeof(*req) && ctx->event == BPF_IO_URING_COMPLETE)
+		ret = io_bpf_fill_req(flow->ctx->bpf_ring->run.req, req);
+	return io_bpf_failed(flow, __func__, ret);
 }
 
 __bpf_kfunc_end_defs();

@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What user space is told: limits for IORING_REGISTER_QUERY, and the programs and flows of
- * a ring in its fdinfo
+ * What user space is told: limits for IORING_REGISTER_QUERY, the programs and flows of a
+ * ring in its fdinfo, and tracepoints
  *
  * The children of a flow are counted, but are on no list of their own: each completion
  * would pay for this list. fdinfo finds those that wait on a list of the ring, in io-wq,
  * or with their flow. Not found are members of a chain behind the first one, requests
  * that a driver processes, and requests on their way through task work.
+ *
+ * The callers of the functions for tracepoints test only the static key of the event.
+ * Everything else is here, out of line, so that a disabled event costs one no-op, and no
+ * register.
  */
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <uapi/linux/io_uring/query.h>
+#include <trace/events/io_uring.h>
 
 #include "bpf_int.h"
 #include "io-wq.h"
@@ -288,4 +293,47 @@ void io_bpf_query(struct io_uring_query_bpf *query)
 		.max_linked	= IO_BPF_MAX_LINKED,
 		.max_flow_size	= IO_BPF_MAX_FLOW_SIZE,
 	};
+}
+
+/* Return the id of @flow, or -1 if a program watches. */
+static int io_bpf_trace_id(struct io_kiocb *flow)
+{
+	return io_bpf_is_watch(flow) ? -1 : flow->bpf_flow.id;
+}
+
+/*
+ * The program of @flow has run, or one that watches. It may have written to its context,
+ * so what it has seen comes from the completed request.
+ */
+void __cold io_bpf_trace_run(struct io_bpf_ring *br, struct io_kiocb *flow, u32 verdict)
+{
+	struct bpf_io_uring_ctx seen = *io_bpf_ctx(flow);
+	const struct io_bpf_run *run = &br->run;
+	struct io_kiocb *req = run->req ?: flow;
+
+	lockdep_assert_held(&br->ctx->uring_lock);
+
+	seen.user_data = req->cqe.user_data;
+	if (req != flow) {
+		seen.res = req->cqe.res;
+		seen.cflags = req->cqe.flags;
+	} else {
+		seen.res = seen.event == BPF_IO_URING_CANCEL ? -ECANCELED : 0;
+		seen.cflags = 0;
+	}
+	if (io_bpf_is_watch(flow))
+		flow->bpf_flow.slot = run->watcher - br->watchers;
+	else if (flow->bpf_flow.flags & IO_BPF_F_ENDING)
+		seen.flags |= BPF_IO_URING_F_ENDING;
+	trace_io_uring_bpf_run(flow, io_bpf_trace_id(flow), req, &seen, verdict,
+			       run->nr_sqes, run->again, run->nr_cqes, run->nr_links,
+			       run->nr_cancels);
+}
+
+/* The kfunc returns @error to a program. */
+void __cold io_bpf_trace_kfunc(struct io_kiocb *flow, const char *kfunc, int error)
+{
+	struct io_kiocb *req = flow->ctx->bpf_ring->run.req ?: flow;
+
+	trace_io_uring_bpf_kfunc(flow, io_bpf_trace_id(flow), req, kfunc, error);
 }

@@ -118,7 +118,7 @@ struct io_bpf_run {
 		u64		asked;
 		struct {
 			u8	nr_sqes;
-			/* IO_BPF_AGAIN_PLAIN or IO_BPF_AGAIN_SLOW, see bpf_again.c */
+			/* IO_BPF_AGAIN_PLAIN or IO_BPF_AGAIN_SLOW, see bpf_issue.c */
 			u8	again;
 			/* ->kind of all SQEs, or'ed: 0 for IO_BPF_ONE_CHILD */
 			u8	kinds;
@@ -375,7 +375,7 @@ static inline void io_bpf_insert(struct io_bpf_ring *br, struct io_kiocb *req)
 	br->last = node;
 }
 
-/* bpf_trace.c */
+/* bpf_info.c */
 void io_bpf_trace_run(struct io_bpf_ring *br, struct io_kiocb *flow, u32 verdict);
 void io_bpf_trace_kfunc(struct io_kiocb *flow, const char *kfunc, int error);
 
@@ -548,7 +548,7 @@ void io_bpf_cut_chain(struct io_kiocb *req);
 void io_bpf_flow_verdict(struct io_kiocb *flow, u32 verdict);
 void io_bpf_watch_verdict(struct io_kiocb *req, u32 verdict);
 
-/* bpf_again.c */
+/* bpf_issue.c: reissue */
 /* state that remains valid */
 #define IO_BPF_AGAIN_KEEP	(REQ_F_FIXED_FILE | REQ_F_FORCE_ASYNC |		\
 				 REQ_F_NOWAIT | REQ_F_ISREG |			\
@@ -579,7 +579,7 @@ struct io_kiocb *io_bpf_again_failed(struct io_kiocb *req, int ret);
 struct io_kiocb *io_bpf_reissue_slow(struct io_bpf_ring *br, struct io_kiocb *flow,
 				     struct io_kiocb *req);
 
-/* bpf_mem.c */
+/* bpf_buf.c */
 int io_bpf_alloc_mem(struct io_kiocb *flow, u32 size);
 
 /* bpf_watch.c */
