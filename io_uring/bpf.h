@@ -39,6 +39,8 @@ struct seq_file;
 #define IO_BPF_ID_RECORD	(IO_BPF_ID_PRED | 4)
 /* a flow with START or CANCEL queued */
 #define IO_BPF_ID_FLOW		(IO_BPF_ID_PRED | 5)
+/* a request of the application that a watching program has reissued */
+#define IO_BPF_ID_AGAIN		(IO_BPF_ID_PRED | 6)
 /* PRED: linked by a program, SEEN when no flow is behind it any more */
 #define IO_BPF_ID_PRED_SEEN	(IO_BPF_ID_PRED | IO_BPF_ID_SEEN)
 

@@ -136,6 +136,9 @@ struct io_bpf_run {
 	/* the first error of a kfunc that requests something */
 	s32			error;
 
+	/* bytes that earlier parts of a watched request have transferred */
+	u64			sum;
+
 	/* arguments of bpf_io_uring_again() */
 	u32			again_len;
 	u64			again_off;
@@ -578,6 +581,7 @@ static inline void io_bpf_again_reset(struct io_kiocb *req)
 struct io_kiocb *io_bpf_again_failed(struct io_kiocb *req, int ret);
 struct io_kiocb *io_bpf_reissue_slow(struct io_bpf_ring *br, struct io_kiocb *flow,
 				     struct io_kiocb *req);
+void io_bpf_reissue_watched(struct io_bpf_ring *br, struct io_kiocb *req);
 
 /* bpf_buf.c */
 int io_bpf_alloc_mem(struct io_kiocb *flow, u32 size);
@@ -589,7 +593,8 @@ void io_bpf_set_watcher(struct io_bpf_ring *br, u32 slot, struct bpf_prog *prog,
 			const struct io_bpf_match *match);
 struct io_bpf_watcher *io_bpf_find_watcher(struct io_bpf_ring *br,
 					   struct io_kiocb *req);
-void io_bpf_watch(struct io_bpf_ring *br, struct io_kiocb *req);
+struct io_wq_work_node *io_bpf_watch(struct io_bpf_ring *br, struct io_kiocb *req);
+struct io_wq_work_node *io_bpf_watch_part(struct io_bpf_ring *br, struct io_kiocb *req);
 struct io_wq_work_node *io_bpf_watch_plain(struct io_bpf_ring *br,
 					   struct io_wq_work_node *node);
 struct io_wq_work_node *io_bpf_watch_acted(struct io_bpf_ring *br);

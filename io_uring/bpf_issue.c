@@ -360,6 +360,9 @@ static int io_bpf_stage(struct io_kiocb *flow, const struct io_uring_sqe *sqe, u
 				 REQ_F_INFLIGHT | REQ_F_MULTISHOT |		\
 				 REQ_F_APOLL_MULTISHOT | REQ_F_LINK |		\
 				 REQ_F_HARDLINK)
+/* of a watched request: state of the application's submission that a reissue would lose */
+#define IO_BPF_AGAIN_REFUSE_WATCHED (REQ_F_IO_DRAIN | REQ_F_CQE_SKIP |		\
+				 REQ_F_SKIP_LINK_CQES)
 /* flags without state behind them, cleared by a reissue */
 #define IO_BPF_AGAIN_CLEAR	(REQ_F_BPF | REQ_F_FAIL | REQ_F_CUR_POS |	\
 				 REQ_F_CQE_SKIP | REQ_F_SQE_COPIED |		\
@@ -446,14 +449,18 @@ struct io_kiocb *io_bpf_again_failed(struct io_kiocb *req, int ret)
 /*
  * Renew the credentials of a child for its reissue. Without a personality, io-wq, a
  * chain with a member in io-wq or an earlier issue has stored them, and the task
- * might have changed its credentials since.
+ * might have changed its credentials since. A watched request keeps them.
  */
 static void io_bpf_again_creds(struct io_kiocb *req)
 {
-	if (!(req->flags & REQ_F_CREDS) || (req->bpf_id & IO_BPF_ID_CREDS))
+	if (req->flags & REQ_F_CREDS) {
+		if (req->bpf_id >= IO_BPF_ID_AUX || (req->bpf_id & IO_BPF_ID_CREDS))
+			return;
+		put_cred(req->creds);
+		req->flags &= ~REQ_F_CREDS;
+	} else if (req->bpf_id < IO_BPF_ID_AUX) {
 		return;
-	put_cred(req->creds);
-	req->flags &= ~REQ_F_CREDS;
+	}
 	if (req->ctx->int_flags & IO_RING_F_BPF_MODE)
 		io_bpf_mode_child(req);
 }
@@ -467,6 +474,30 @@ static bool io_bpf_again_clones(struct io_kiocb *req)
 				  (more & ~IO_BPF_AGAIN_DATA));
 }
 
+/* Prepare the completed *@req, or a copy of it, for a reissue. Return 0 or an error. */
+static int io_bpf_prep_again(struct io_bpf_ring *br, struct io_kiocb **req)
+{
+	const struct io_bpf_again_def *def = &io_bpf_again_defs[(*req)->opcode];
+	struct io_bpf_run *run = &br->run;
+	struct io_kiocb *new;
+	int ret;
+
+	if (io_bpf_again_clones(*req)) {
+		new = io_bpf_clone(br, *req);
+		if (!new)
+			return -ENOMEM;
+		*req = new;
+	}
+	io_bpf_again_reset(*req);
+
+	ret = def->prep(*req, run->again_off, run->again_addr, run->again_len);
+	if (!ret && br->ctx->bpf_filters)
+		ret = io_uring_run_bpf_filters(br->ctx->bpf_filters, *req);
+	if (!ret)
+		io_bpf_again_creds(*req);
+	return ret;
+}
+
 /*
  * Reissue a child that io_bpf_reissue() does not serve. Return the request if it has
  * completed in place, which includes a failed preparation.
@@ -474,31 +505,44 @@ static bool io_bpf_again_clones(struct io_kiocb *req)
 struct io_kiocb *io_bpf_reissue_slow(struct io_bpf_ring *br, struct io_kiocb *flow,
 				     struct io_kiocb *req)
 {
-	const struct io_bpf_again_def *def = &io_bpf_again_defs[req->opcode];
 	struct bpf_io_uring_ctx *bctx = io_bpf_ctx(flow);
-	struct io_bpf_run *run = &br->run;
-	struct io_kiocb *new;
 	int ret;
 
 	lockdep_assert_held(&br->ctx->uring_lock);
 
 	bctx->nr_children++;
 	req->cqe.user_data = bctx->user_data;
-	if (io_bpf_again_clones(req)) {
-		new = io_bpf_clone(br, req);
-		if (!new)
-			return io_bpf_again_failed(req, -ENOMEM);
-		req = new;
-	}
-	io_bpf_again_reset(req);
-
-	ret = def->prep(req, run->again_off, run->again_addr, run->again_len);
-	if (!ret && br->ctx->bpf_filters)
-		ret = io_uring_run_bpf_filters(br->ctx->bpf_filters, req);
+	ret = io_bpf_prep_again(br, &req);
 	if (ret)
 		return io_bpf_again_failed(req, ret);
-	io_bpf_again_creds(req);
 	return io_bpf_issue_child_slow(req) ? req : NULL;
+}
+
+/*
+ * Reissue a watched request instead of posting its CQE. The request has left
+ * ->compl_reqs. Its opcode does not use ->big_cqe, which holds the bytes that were
+ * transferred, until io_bpf_watch_part().
+ */
+void io_bpf_reissue_watched(struct io_bpf_ring *br, struct io_kiocb *req)
+{
+	u64 sum = br->run.sum + max(req->cqe.res, 0);
+	int ret;
+
+	lockdep_assert_held(&br->ctx->uring_lock);
+
+	/* an offset of -1 moves the position of the file */
+	if (req->flags & REQ_F_CUR_POS)
+		br->run.again_off = -1;
+	req->bpf_id = IO_BPF_ID_AGAIN;
+	ret = io_bpf_prep_again(br, &req);
+	if (ret)
+		io_bpf_again_failed(req, ret);
+	req->big_cqe.extra1 = sum;
+	/* nothing else limits the number of reissues */
+	if (!ret && --br->slice <= 0 && !io_bpf_look(br))
+		io_bpf_hold_app(br, req);
+	else if (ret || io_bpf_issue_child_slow(req))
+		io_req_complete_defer(req);
 }
 
 /* Return true if the child @req can be reissued, and io_bpf_reissue() serves it. */
@@ -514,22 +558,49 @@ static __always_inline bool io_bpf_again_is_plain(struct io_kiocb *req)
 	       !(req->ctx->flags & IORING_SETUP_IOPOLL) && !req->ctx->bpf_filters;
 }
 
-/* Return 0 if the completed child can be reissued, or why not. */
-static int io_bpf_may_reissue(struct io_bpf_ring *br, struct io_kiocb *flow)
+/* Return 0 if a watching program may reissue the request that it sees. */
+static int io_bpf_may_reissue_watched(struct io_bpf_ring *br)
 {
 	struct io_kiocb *req = br->run.req;
 
-	if (flow->bpf_flow.flags & IO_BPF_F_ENDING)
-		return io_bpf_is_watch(flow) ? -EOPNOTSUPP : -ECANCELED;
-	if (!(io_bpf_ctx(flow)->flags & BPF_IO_URING_F_CHILD))
+	if (io_bpf_ctx(&br->watch)->event != BPF_IO_URING_COMPLETE)
 		return -EINVAL;
+	/* limit what happens before the application reaps */
+	if (test_bit(IO_CHECK_CQ_OVERFLOW_BIT, &br->ctx->check_cq))
+		return -EBUSY;
+	/* a NOP can use the words in which the reissue keeps the sum */
+	if ((req->flags & IO_BPF_AGAIN_REFUSE_WATCHED) ||
+	    req->big_cqe.extra1 || req->big_cqe.extra2)
+		return -EOPNOTSUPP;
+	return 0;
+}
+
+static int io_bpf_may_reissue_child(struct io_kiocb *flow)
+{
+	if (flow->bpf_flow.flags & IO_BPF_F_ENDING)
+		return -ECANCELED;
+	return io_bpf_ctx(flow)->flags & BPF_IO_URING_F_CHILD ? 0 : -EINVAL;
+}
+
+/* Return 0 if the completed request can be reissued, or why not. */
+static int io_bpf_may_reissue(struct io_bpf_ring *br, struct io_kiocb *flow)
+{
+	bool watch = io_bpf_is_watch(flow);
+	struct io_kiocb *req = br->run.req;
+	u32 id;
+	int ret;
+
+	ret = watch ? io_bpf_may_reissue_watched(br) : io_bpf_may_reissue_child(flow);
+	if (ret)
+		return ret;
 	if (br->run.again)
 		return -EALREADY;
-	if (req->bpf_id >= IO_BPF_ID_AUX || (req->flags & IO_BPF_AGAIN_REFUSE) ||
+	id = watch ? 0 : req->bpf_id;
+	if (id >= IO_BPF_ID_AUX || (req->flags & IO_BPF_AGAIN_REFUSE) ||
 	    !io_bpf_again_defs[req->opcode].prep)
 		return -EOPNOTSUPP;
 	/* refused or without a file: the CQE has overwritten the fd */
-	if ((req->bpf_id & IO_BPF_ID_REFUSED) ||
+	if ((id & IO_BPF_ID_REFUSED) ||
 	    (!req->file && io_issue_defs[req->opcode].needs_file))
 		return -EINVAL;
 	return 0;
@@ -627,7 +698,7 @@ __bpf_kfunc int bpf_io_uring_issue(struct bpf_io_uring_ctx *ctx,
 }
 
 /**
- * bpf_io_uring_again - reissue the child that has completed
+ * bpf_io_uring_again - reissue the child or the watched request that has completed
  * @ctx: context of the program
  * @off: file offset in bytes, as in the SQE; 0 if the opcode has no offset. -1 is
  *	the position of the file, which a write does not move if its end fails.
@@ -646,13 +717,22 @@ __bpf_kfunc int bpf_io_uring_issue(struct bpf_io_uring_ctx *ctx,
  * Supported opcodes: IORING_OP_NOP, READ, WRITE, READV, WRITEV, READ_FIXED,
  * WRITE_FIXED, READV_FIXED, WRITEV_FIXED, SEND and RECV.
  *
- * Context: BPF_IO_URING_COMPLETE of a child. Called with the lock of the ring
- * held; takes no lock and does not sleep.
+ * A watched request posts no CQE before a completion that is not reissued. That CQE has
+ * the original user_data, and the sum of what all parts have transferred as its result,
+ * even if the last part fails. Programs in later slots do not see a part that is
+ * reissued. A request that uses the position of the file continues to do so, whatever
+ * @off is. As with BPF_IO_URING_ISSUE_APP, the reissue can wait for the time budget, where
+ * a cancellation does not find the request.
+ *
+ * Context: BPF_IO_URING_COMPLETE of a child or of a watched request. Called with the lock
+ * of the ring held; takes no lock and does not sleep.
  * Return: 0, or
- * -EINVAL: no child has completed, or the child was refused and never issued;
- * -EOPNOTSUPP: the opcode is not supported, the child selects a provided buffer,
- * is multishot or a bundle, has metadata, uses the file of a ring or is linked
- * to the next child, or the program watches;
+ * -EINVAL: no child or watched request has completed, or the request was never issued;
+ * -EOPNOTSUPP: the opcode is not supported, or the request selects a provided buffer, is
+ * multishot or a bundle, has metadata, uses the file of a ring or is linked to the next
+ * request, or a watched request has IOSQE_CQE_SKIP_SUCCESS, IOSQE_IO_DRAIN or a CQE of 32
+ * bytes;
+ * -EBUSY: the program watches, and overflowed CQEs wait for room in the CQ;
  * -EALREADY: this run has called bpf_io_uring_again() before;
  * -ECANCELED: the flow is ending, or the event is BPF_IO_URING_CANCEL.
  */

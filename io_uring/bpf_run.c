@@ -645,12 +645,15 @@ static struct io_kiocb *io_bpf_next_event(struct io_bpf_ring *br)
 			continue;
 		if (!(req->flags & REQ_F_BPF)) {
 			if (br->ctx->int_flags & IO_RING_F_BPF_MATCH) {
-				io_bpf_watch(br, req);
-				/* the program may have issued requests that completed */
-				next = node->next;
+				next = io_bpf_watch(br, req);
+				continue;
 			}
 		} else if (!(req->flags & REQ_F_REISSUE) &&
 			   req->bpf_id != IO_BPF_ID_SEEN) {
+			if (req->bpf_id == IO_BPF_ID_AGAIN) {
+				next = io_bpf_watch_part(br, req);
+				continue;
+			}
 			wq_list_cut(list, node, br->last);
 			return req;
 		}

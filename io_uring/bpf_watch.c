@@ -140,17 +140,27 @@ static u32 io_bpf_watch_run(struct io_bpf_ring *br, struct io_kiocb *req,
 	return io_bpf_run_prog(br, w->prog, bctx, req);
 }
 
-/* Do what the run has requested, and copy its changes to the CQE. */
-static void io_bpf_watch_apply(struct io_bpf_ring *br, struct io_kiocb *req)
+/*
+ * Do what the run has requested, and copy its changes to the CQE. Return false if it
+ * reissues @req, with @user_data.
+ */
+static bool io_bpf_watch_apply(struct io_bpf_ring *br, struct io_kiocb *req, u64 user_data)
 {
 	struct io_kiocb *next;
 
 	if (br->run.nr_cqes)
 		io_bpf_add_cqes(br);
-	io_bpf_change_cqe(req, io_bpf_ctx(&br->watch));
+	if (!br->run.again)
+		io_bpf_change_cqe(req, io_bpf_ctx(&br->watch));
 	next = io_bpf_apply(br, &br->watch, NULL);
 	if (next)
 		io_req_complete_defer(next);
+	if (!br->run.again)
+		return true;
+	req->cqe.user_data = user_data;
+	wq_list_cut(&br->ctx->submit_state.compl_reqs, &req->comp_list, br->last);
+	io_bpf_reissue_watched(br, req);
+	return false;
 }
 
 /* Return verdict @next, with what only the earlier @verdict says. */
@@ -163,34 +173,10 @@ static u32 io_bpf_join_verdicts(u32 verdict, u32 next)
 	return next;
 }
 
-/*
- * The program of @w has run, and has returned @verdict or requested something. While
- * BPF_IO_URING_NEXT is returned, run the programs of the watchers behind @w that match,
- * at most one per slot. Then apply the verdict. A program can change ->cqe.user_data,
- * but not who sees @req.
- */
-static void io_bpf_watch_done(struct io_bpf_ring *br, struct io_kiocb *req,
-			      struct io_bpf_watcher *w, u8 event, u32 verdict)
+/* Apply the verdict of the programs that watch @req. @decided has decided about the CQE. */
+static void io_bpf_watch_post(struct io_bpf_ring *br, struct io_kiocb *req,
+			      struct io_bpf_watcher *decided, u32 verdict)
 {
-	struct io_bpf_watcher *decided = w;
-	u64 user_data = req->cqe.user_data;
-	u32 next;
-
-	io_bpf_watch_apply(br, req);
-	while (unlikely(verdict & BPF_IO_URING_NEXT)) {
-		w = io_bpf_next_watcher(br, w + 1, req->opcode);
-		w = io_bpf_match_watcher(br, w, req->opcode, user_data);
-		if (!w)
-			break;
-		/* one run per SQE of the application is free */
-		if (br->slice > 0)
-			br->slice--;
-		next = io_bpf_watch_run(br, req, w, event);
-		if (next & IO_BPF_VERDICT_CQE)
-			decided = w;
-		verdict = io_bpf_join_verdicts(verdict, next);
-		io_bpf_watch_apply(br, req);
-	}
 	if (unlikely(verdict & IO_BPF_VERDICT_CHAIN))
 		io_bpf_watch_verdict(req, verdict);
 	if (io_bpf_app_drops(req, verdict)) {
@@ -203,26 +189,90 @@ static void io_bpf_watch_done(struct io_bpf_ring *br, struct io_kiocb *req,
 	}
 }
 
-static void io_bpf_run_watcher(struct io_bpf_ring *br, struct io_kiocb *req,
+/*
+ * The program of @w has run, and has returned @verdict or requested something. While
+ * BPF_IO_URING_NEXT is returned, run the programs of the watchers behind @w that match,
+ * at most one per slot. Then apply the verdict. A program can change ->cqe.user_data,
+ * but not who sees @req. Return false if a program reissues @req, which ends this.
+ */
+static bool io_bpf_watch_done(struct io_bpf_ring *br, struct io_kiocb *req,
+			      struct io_bpf_watcher *w, u8 event, u32 verdict)
+{
+	struct io_bpf_watcher *decided = w;
+	u64 user_data = req->cqe.user_data;
+	u32 next;
+
+	if (!io_bpf_watch_apply(br, req, user_data))
+		return false;
+	while (unlikely(verdict & BPF_IO_URING_NEXT)) {
+		w = io_bpf_next_watcher(br, w + 1, req->opcode);
+		w = io_bpf_match_watcher(br, w, req->opcode, user_data);
+		if (!w)
+			break;
+		/* one run per SQE of the application is free */
+		if (br->slice > 0)
+			br->slice--;
+		next = io_bpf_watch_run(br, req, w, event);
+		if (next & IO_BPF_VERDICT_CQE)
+			decided = w;
+		verdict = io_bpf_join_verdicts(verdict, next);
+		if (!io_bpf_watch_apply(br, req, user_data))
+			return false;
+	}
+	io_bpf_watch_post(br, req, decided, verdict);
+	return true;
+}
+
+/* Run the programs of the watchers from @w on. Return false if one reissues @req. */
+static bool io_bpf_run_watcher(struct io_bpf_ring *br, struct io_kiocb *req,
 			       struct io_bpf_watcher *w, u8 event)
 {
 	u32 verdict = io_bpf_watch_run(br, req, w, event);
 
 	if (unlikely(verdict != BPF_IO_URING_DEFAULT || br->run.asked) ||
 	    (!w->plain && memcmp(io_bpf_ctx(&br->watch), &req->cqe, sizeof(req->cqe))))
-		io_bpf_watch_done(br, req, w, event, verdict);
+		return io_bpf_watch_done(br, req, w, event, verdict);
+	return true;
 }
 
-/* Run the programs that watch @req for its completion. */
-void io_bpf_watch(struct io_bpf_ring *br, struct io_kiocb *req)
+/* Return the first entry of ->compl_reqs that the walk has not passed, or NULL. */
+static struct io_wq_work_node *io_bpf_rest(struct io_bpf_ring *br)
 {
-	struct io_bpf_watcher *watcher;
+	return br->last ? br->last->next : br->ctx->submit_state.compl_reqs.first;
+}
 
-	if (!io_bpf_may_watch(br, req))
-		return;
-	watcher = io_bpf_find_watcher(br, req);
-	if (watcher)
-		io_bpf_run_watcher(br, req, watcher, BPF_IO_URING_COMPLETE);
+/*
+ * Run the programs that watch @req, an entry of ->compl_reqs, for its completion, and
+ * advance the cursor. Return the entry after @req, or NULL.
+ */
+struct io_wq_work_node *io_bpf_watch(struct io_bpf_ring *br, struct io_kiocb *req)
+{
+	struct io_bpf_watcher *watcher = NULL;
+
+	if (io_bpf_may_watch(br, req))
+		watcher = io_bpf_find_watcher(br, req);
+	if (!watcher || io_bpf_run_watcher(br, req, watcher, BPF_IO_URING_COMPLETE))
+		br->last = &req->comp_list;
+	return io_bpf_rest(br);
+}
+
+/*
+ * As io_bpf_watch(), for a request that was reissued. Its CQE has the sum of what all parts
+ * have transferred, even if the last part fails.
+ */
+struct io_wq_work_node *io_bpf_watch_part(struct io_bpf_ring *br, struct io_kiocb *req)
+{
+	u64 sum = req->big_cqe.extra1;
+	struct io_wq_work_node *next;
+
+	req->flags &= ~REQ_F_BPF;
+	io_bpf_clear_extra(req);
+	br->run.sum = sum;
+	next = io_bpf_watch(br, req);
+	br->run.sum = 0;
+	if (sum && br->last == &req->comp_list)
+		req->cqe.res = min_t(u64, sum + max(req->cqe.res, 0), INT_MAX);
+	return next;
 }
 
 /* Return true if the run of @w has requested nothing but a next program, without one. */
@@ -290,10 +340,10 @@ struct io_wq_work_node *io_bpf_watch_acted(struct io_bpf_ring *br)
 	struct io_kiocb *req = br->run.req;
 
 	br->run.acted = false;
-	io_bpf_watch_done(br, req, br->run.watcher, BPF_IO_URING_COMPLETE,
-			  br->run.verdict);
-	br->last = &req->comp_list;
-	return req->comp_list.next;
+	if (io_bpf_watch_done(br, req, br->run.watcher, BPF_IO_URING_COMPLETE,
+			      br->run.verdict))
+		br->last = &req->comp_list;
+	return io_bpf_rest(br);
 }
 
 /* Run the programs that watch a multishot request for one of its CQEs. */
