@@ -77,7 +77,8 @@ TERM_VARIANT(mode, setup, msg_ring, "term_msg_ring", .child = MSG_RING,	\
 	     .nr_flows = 2, .two_rings = true);				\
 TERM_VARIANT(mode, setup, flood, "term_issue", .nr_sqes = IOU_RUN_SQES);	\
 TERM_VARIANT(mode, setup, cqes, "term_post");				\
-TERM_VARIANT(mode, setup, again, "term_again")
+TERM_VARIANT(mode, setup, again, "term_again");				\
+TERM_VARIANT(mode, setup, watch_again, "term_again", .watch = true)
 
 #define TERM_MODE(mode, setup)						\
 TERM_POLLED(mode, setup);						\
@@ -225,7 +226,8 @@ static struct bpf_link *attach(const FIXTURE_VARIANT(term) *variant,
 
 	if (variant->watch) {
 		opts.flags = BPF_F_IOURING_MATCH;
-		opts.opcodes[0] = 1ULL << IORING_OP_POLL_ADD;
+		opts.opcodes[0] = 1ULL << (variant->child == EVENT ?
+					   IORING_OP_POLL_ADD : IORING_OP_NOP);
 	}
 	return bpf_program__attach_iouring(prog, ring->ring_fd, &opts);
 }
