@@ -133,7 +133,11 @@ static __noinline int watch_table(struct bpf_io_uring_ctx *ctx, __u32 ring, __u3
 	else if (ordered)
 		check_first(ctx, ring, w);
 	verdict = run_table(ctx, &r, fz_watch_table(ring, w));
+	if (r.again && passed_on)
+		take_back(ring, user_data, cflags);
 	rings[ring].seen.next = 0;
+	if (r.again)
+		return verdict;
 	if (ordered && !w && (verdict & BPF_IO_URING_NEXT))
 		pass_on(ctx, ring, user_data, verdict);
 	count_app_verdict(ctx, user_data, cflags, before, verdict);

@@ -256,6 +256,24 @@ static void check_first(struct bpf_io_uring_ctx *ctx, __u32 ring, __u32 w)
 }
 
 /*
+ * The second watching program reissues a request with @user_data in its CQE: what the first
+ * one has decided does not count.
+ */
+static void take_back(__u32 ring, __u64 user_data, __u32 cflags)
+{
+	const struct fz_seen *s = &rings[ring].seen;
+
+	if (cflags & IORING_CQE_F_MORE)
+		return;
+	if (app_drops(cflags, s->verdict)) {
+		count_cqe(s->app_user_data, 1, 1);
+	} else if (s->app_user_data != user_data) {
+		count_cqe(s->app_user_data, 1, 1);
+		count_cqe(user_data, s->verdict == BPF_IO_URING_POST ? -1 : 0, -1);
+	}
+}
+
+/*
  * The first watching program has passed the completion of a request with @user_data on.
  * Note whether the second one sees it, and what it sees.
  */
@@ -269,6 +287,7 @@ static void pass_on(struct bpf_io_uring_ctx *ctx, __u32 ring, __u64 user_data,
 	    !watcher_wants(second, ctx->opcode, user_data))
 		return;
 	s->next = 2;
+	s->app_user_data = user_data;
 	s->user_data = ctx->user_data;
 	s->res = ctx->res;
 	s->cflags = ctx->cflags;

@@ -178,6 +178,8 @@ struct fz_watcher {
 
 /* The completion that a watching program has passed on with BPF_IO_URING_NEXT */
 struct fz_seen {
+	/* of the request */
+	__u64	app_user_data;
 	/* as the program has left them */
 	__u64	user_data;
 	__s32	res;

@@ -38,6 +38,8 @@ struct run {
 	__u32 issued;
 	/* the first error of a kfunc that requests something */
 	__s32 error;
+	/* a watching program reissues the request */
+	__u32 again;
 };
 
 /* Return the flow of a run, NULL if the program watches. */
@@ -154,6 +156,9 @@ static int do_again(struct bpf_io_uring_ctx *ctx, struct run *r,
 	__u32 len = a->len;
 	int ret;
 
+	/* nothing else would end an endless program that watches */
+	if (!f && settling)
+		return 0;
 	if (a->msg && ctx->opcode == IORING_OP_SEND && f &&
 	    ctx->event == BPF_IO_URING_COMPLETE) {
 		off = 0;
@@ -161,6 +166,8 @@ static int do_again(struct bpf_io_uring_ctx *ctx, struct run *r,
 		len = 8;
 	}
 	ret = bpf_io_uring_again(ctx, off, addr, len);
+	if (!ret && !f)
+		r->again = 1;
 	if (!ret && f) {
 		f->children++;
 		id_flags[r->done.user_data & (FZ_IDS - 1)] |= FZ_ID_AGAIN;
@@ -452,7 +459,7 @@ __noinline int documented(__u32 verb, __s32 ret)
 		verbs = V(ISSUE);
 		break;
 	case -EBUSY:
-		verbs = V(ISSUE) | V(POST);
+		verbs = V(ISSUE) | V(POST) | V(AGAIN);
 		break;
 	case -ERANGE:
 		verbs = V(DROP) | V(UNLINK);
