@@ -47,6 +47,17 @@ static const char *tag_text(const struct bpf_prog_info *info, char *tag)
 	return tag;
 }
 
+/* Return a time of the boot clock in seconds since 1970, as bpftool does. */
+static time_t wall_time(__u64 boot_ns)
+{
+	struct timespec now, boot;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	clock_gettime(CLOCK_BOOTTIME, &boot);
+	return now.tv_sec - boot.tv_sec +
+	       (now.tv_nsec - boot.tv_nsec + (long long)boot_ns) / 1000000000;
+}
+
 static void json_prog(const char *name, const struct bpf_prog_info *info)
 {
 	char tag[TAG_LEN], path[PATH_MAX];
@@ -56,6 +67,7 @@ static void json_prog(const char *name, const struct bpf_prog_info *info)
 	jsonw_string_field(json, "type", "iouring");
 	jsonw_string_field(json, "tag", tag_text(info, tag));
 	jsonw_bool_field(json, "gpl_compatible", info->gpl_compatible);
+	jsonw_uint_field(json, "loaded_at", wall_time(info->load_time));
 	jsonw_uint_field(json, "uid", info->created_by_uid);
 	jsonw_uint_field(json, "nr_map_ids", info->nr_map_ids);
 	jsonw_string_field(json, "pinned", path);

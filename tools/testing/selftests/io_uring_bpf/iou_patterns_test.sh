@@ -8,6 +8,7 @@ example=./pattern.py
 completion=./iou-patterns.bash-completion
 [ -e $completion ] || completion=../../../io_uring/iou-patterns/iou-patterns.bash-completion
 pins=/run/iou-patterns
+start=$(date +%s)
 . ./check.sh
 chmod 755 "$tmp"
 
@@ -137,11 +138,13 @@ json()
 		tool -j list --available >"$tmp/available" || return 1
 	# shellcheck disable=SC2046 # words
 	tool -j show $(tool list | awk '{ print $1 }') >"$tmp/all" || return 1
-	python3 - "$tmp" <<'END'
-import json, re, sys
+	python3 - "$tmp" "$start" <<'END'
+import json, sys, time
 copy, join = json.load(open(sys.argv[1] + "/json"))
 assert copy["name"] == "copy" and copy["loaded"] and copy["kind"] == "flow"
 assert copy["type"] == "iouring" and copy["nr_map_ids"] == 0 and copy["uid"] == 0
+# the times are rounded
+assert int(sys.argv[2]) - 2 <= copy["loaded_at"] <= time.time() + 2
 assert copy["pinned"] == "/run/iou-patterns/copy" and len(copy["tag"]) == 16
 assert copy["flow_size"] == 8 and join["flow_size"] == 0
 assert [a["name"] for a in copy["arguments"]] == ["in", "out", "buf", "off", "len",
