@@ -7,6 +7,7 @@ example=./pattern.py
 [ -x $example ] || example=../../../io_uring/pattern.py
 completion=./iou-patterns.bash-completion
 [ -e $completion ] || completion=../../../io_uring/iou-patterns/iou-patterns.bash-completion
+bpftool=${BPFTOOL:-./bpftool}
 pins=/run/iou-patterns
 start=$(date +%s)
 . ./check.sh
@@ -81,6 +82,49 @@ rejects()
 		echo rubbish >"$tmp/dir/rubbish.bpf.o" &&
 		fails 1 rubbish ./iou-patterns --dir "$tmp/dir" check &&
 		fails 1 'No such file' ./iou-patterns --dir "$tmp/none" load --all
+}
+
+# The patterns call nothing that prints: a helper or kfunc for a trace or a stream, or the
+# function that the verifier calls for cond_break. They use no arena, and no map but that of
+# count. The dumps are binary: bpftool would read the symbols of the kernel for each text.
+calls()
+{
+	names=$(tool list | awk '{ print $1 }')
+	for name in $names; do
+		echo "prog dump xlated pinned $pins/$name file $tmp/$name.xlated"
+	done >"$tmp/batch"
+	"$bpftool" batch file "$tmp/batch" &&
+		grep -E 'bpf|array_map' /proc/kallsyms >"$tmp/symbols" || return 1
+	# shellcheck disable=SC2086 # words
+	python3 - "$tmp" $names <<'END'
+import re, struct, sys
+CALL, PSEUDO_CALL = 0x85, 1             # the latter is a function of the program itself
+MAY_GOTO, MOV, ADDR_SPACE_CAST, LD_IMM64 = 0xe5, 0xbf, 1, 0x18
+tmp, names = sys.argv[1], sys.argv[2:]
+symbols = {}
+with open(tmp + "/symbols") as f:
+    for line in f:
+        address, _, symbol = line.split()[:3]
+        symbols[int(address, 16)] = symbol
+# what the calls are relative to
+base = [a for a, symbol in symbols.items() if symbol == "__bpf_call_base"][0]
+assert len(names) == 17
+for name in names:
+    # the lookup is inline, unless the architecture has no code for that
+    allowed = r"bpf_(io_uring|iter_num)_\w+" + (r"|\w*map_lookup_elem" if name == "count" else "")
+    found = set()
+    with open(f"{tmp}/{name}.xlated", "rb") as f:
+        for code, regs, off, imm in struct.iter_unpack("=BBhi", f.read()):
+            src = regs >> 4
+            if code == CALL and src != PSEUDO_CALL:
+                found.add(symbols.get(base + imm, hex(base + imm)))
+            assert code != MAY_GOTO, name
+            assert code != MOV or off != ADDR_SPACE_CAST, name
+            assert code != LD_IMM64 or not src or name == "count", name + ": a map"
+    print(name, *sorted(found))
+    assert all(re.fullmatch(allowed, x) for x in found), name
+    assert any(x.startswith("bpf_io_uring_") for x in found), name
+END
 }
 
 usage()
@@ -199,13 +243,24 @@ completes()
 [ -d $pins ] || mkdir -m 755 $pins
 [ "$(stat -f -c %T $pins)" = bpf_fs ] ||
 	mount -t bpf -o mode=0755,nosuid,nodev,noexec bpf $pins
-plan 14
+plan 15
 check load loads
 check replace replaces
 check unload unloads
 check check checks
 check check_with_cap_bpf loads_with_cap_bpf
 check rejected_objects rejects
+if [ -x "$bpftool" ]; then
+	case $(uname -m) in
+	x86_64 | aarch64 | riscv64)
+		check calls calls ;;
+	*)
+		# on some others, the call of a kfunc has the id of its type, and no address
+		ktap_test_skip "calls: not known for this architecture" ;;
+	esac
+else
+	ktap_test_skip "calls: no bpftool"
+fi
 check usage usage
 check folder_of_others refuses_folder
 check list_for_everybody lists_for_everybody
