@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The program and the loader in README are those of tools/io_uring."""
+"""The programs in README are those of tools/io_uring."""
 import os
+import re
 import unittest
 
 from fixture import SCRIPTS
@@ -27,3 +28,11 @@ class Readme(unittest.TestCase):
 
     def test_loader(self):
         self.same('hello.c')
+
+    def test_pattern(self):
+        """A part of pattern.c is on the first two screens."""
+        start = ''.join(read(TOP, 'README').splitlines(True)[:48])
+        shown = re.search(r'one CQE:\n\n((?:    .*\n)+)', start)[1]
+        self.assertIn('iou_pattern_attach(', shown)
+        self.assertLessEqual(len(shown.splitlines()), 10)
+        self.assertIn(re.sub('^    ', '\t', shown, flags=re.M), read(TOOLS, 'pattern.c'))
