@@ -9,6 +9,7 @@ completion=./iou-patterns.bash-completion
 [ -e $completion ] || completion=../../../io_uring/iou-patterns/iou-patterns.bash-completion
 bpftool=${BPFTOOL:-./bpftool}
 pins=/run/iou-patterns
+sysctl=/proc/sys/kernel/unprivileged_bpf_disabled
 start=$(date +%s)
 . ./check.sh
 chmod 755 "$tmp"
@@ -202,16 +203,55 @@ assert sizes == {"append": 8, "copy": 8, "forward": 56, "recv_file": 16, "send_f
 END
 }
 
+# As with systemd: users may not use BPF, and cannot reach what is in the usual place
+restrict()
+{
+	was=$(cat $sysctl)
+	# refused if the value is 1, which is as strict
+	echo 2 >$sysctl
+	mounted=
+	mount -t bpf -o mode=0700 bpf /sys/fs/bpf && mounted=y
+}
+
+unrestrict()
+{
+	[ -z "$mounted" ] || umount /sys/fs/bpf
+	# refused if the value is 1
+	echo "$was" >$sysctl
+}
+
+restricted()
+{
+	cat $sysctl && [ "$(cat $sysctl)" != 0 ] && [ "$(stat -c %a:%u /sys/fs/bpf)" = 1700:0 ] &&
+		fails 2 'Permission denied' nobody ls /sys/fs/bpf/.
+}
+
+# Files for the examples: two that everybody can read, and one that only root can read
+files()
+{
+	echo one >"$tmp/1" && printf 'two\nlines\n' >"$tmp/2" && chmod 644 "$tmp/1" "$tmp/2" &&
+		echo secret >"$tmp/3" && chmod 600 "$tmp/3"
+}
+
 # The example in Python, with more files than it can read
 python()
 {
-	echo one >"$tmp/1" && printf 'two\nlines\n' >"$tmp/2" && chmod 644 "$tmp/1" "$tmp/2" &&
-		echo secret >"$tmp/3" && chmod 600 "$tmp/3" || return 1
+	files || return 1
 	nobody $example "$tmp/1" "$tmp/2" >"$tmp/text" && cat "$tmp/text" &&
 		grep -q "^4 bytes, 1 lines: $tmp/1$" "$tmp/text" &&
 		grep -q "^10 bytes, 2 lines: $tmp/2$" "$tmp/text" &&
 		fails 1 'Permission denied' nobody $example "$tmp/1" "$tmp/3" "$tmp/2" &&
 		fails 1 'No such file' nobody $example "$tmp/none"
+}
+
+# The example in C
+c_program()
+{
+	files || return 1
+	nobody ./pattern "$tmp/2" >"$tmp/text" && cmp "$tmp/2" "$tmp/text" &&
+		fails 1 'Permission denied' nobody ./pattern "$tmp/3" && [ ! -s "$tmp/stdout" ] &&
+		fails 1 'No such file' nobody ./pattern "$tmp/none" &&
+		fails 2 usage nobody ./pattern
 }
 
 # What the patterns have counted
@@ -243,7 +283,7 @@ completes()
 [ -d $pins ] || mkdir -m 755 $pins
 [ "$(stat -f -c %T $pins)" = bpf_fs ] ||
 	mount -t bpf -o mode=0755,nosuid,nodev,noexec bpf $pins
-plan 15
+plan 17
 check load loads
 check replace replaces
 check unload unloads
@@ -266,7 +306,11 @@ check folder_of_others refuses_folder
 check list_for_everybody lists_for_everybody
 check documentation documents
 check json json
+restrict
+check restrictions restricted
 check python python
+check c_program c_program
+unrestrict
 check counts counts
 check completion completes
 ktap_finished
