@@ -9,7 +9,8 @@ RESULT("nothing for the user. The counts are in the pinned map count_map, which 
 ERROR("EINVAL", "result of a flow of the slot: the program has to be attached with "
 	"BPF_F_IOURING_MATCH")
 WINS("what the rings of a service do, without tracing: errors and sizes by opcode")
-LOSES("latencies: io_uring keeps no time of submission; use the tracepoints"));
+LOSES("latencies: io_uring keeps no time of submission. Tracepoints do, see Latencies in "
+	"Documentation/bpf/io_uring_debug.rst"));
 
 /*
  * The only pattern with a map. Its values are counters that users can increase and not

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# iou-flow: what it reads from a recording, what it draws, and a recording of its own
+# iou-flow: what it reads from a recording, what it draws, and a recording of its own.
+# Also the other use of the tracepoints: histograms of latencies.
 
 cd "$(dirname "$0")" || exit 1
 flow=./iou-flow.py
@@ -8,6 +9,7 @@ flow=./iou-flow.py
 # -S: the standard library is all that is needed, and others' modules take time
 flow="python3 -S $flow"
 sample=iou_flow_sample.txt
+tracing=/sys/kernel/tracing
 . ./check.sh
 
 # prints_only_an_error STATUS TEXT COMMAND...: it fails, with nothing on its output
@@ -104,19 +106,67 @@ records()
 		prints_only_an_error 127 'No such file' $flow record -o "$tmp/rec" -- ./no_such_command
 }
 
+# The commands of "Latencies" in Documentation/bpf/io_uring_debug.rst
+set_triggers()
+{
+	sh -e <<'END'
+cd /sys/kernel/tracing/events
+echo 'io_uring_latency u8 opcode; u64 lat' >> ../synthetic_events
+echo 'hist:keys=req:t=common_timestamp,op=opcode' > io_uring/io_uring_submit_req/trigger
+lat='lat=common_timestamp-$t:onmatch(io_uring.io_uring_submit_req)'
+lat=$lat'.trace(io_uring_latency,$op,$lat)'
+echo "hist:keys=req:$lat" > io_uring/io_uring_complete/trigger
+echo 'hist:keys=opcode,lat.log2:sort=opcode,lat' > synthetic/io_uring_latency/trigger
+echo "hist:keys=req:$lat if flags & 1" > io_uring/io_uring_bpf_run/trigger
+END
+}
+
+remove_triggers()
+{
+	sh -e <<'END'
+cd /sys/kernel/tracing/events
+for e in synthetic/io_uring_latency io_uring/io_uring_bpf_run \
+	io_uring/io_uring_complete io_uring/io_uring_submit_req; do : > $e/trigger; done
+echo '!io_uring_latency' >> ../synthetic_events
+END
+}
+
+# A flow posts a CQE, its reads do not.
+counts_latencies()
+{
+	clock=$(sed 's/.*\[\(.*\)\].*/\1/' $tracing/trace_clock)
+	: >"$tmp/hist"
+	set_triggers && ./hello_test -t cap_bpf_only &&
+		cp $tracing/events/synthetic/io_uring_latency/hist "$tmp/hist"
+	rc=$?
+	[ $rc = 0 ] || cat $tracing/error_log
+	remove_triggers || rc=1
+	# the triggers have changed it
+	echo "$clock" >$tracing/trace_clock
+	cat "$tmp/hist"
+	[ $rc = 0 ] && grep -qE '^\{ opcode: +22, lat: ~ 2\^[0-9]+ +\} hitcount: +[1-9]' "$tmp/hist" &&
+		grep -qE '^\{ opcode: +65, lat: ~ 2\^[0-9]+ +\} hitcount: +[1-9]' "$tmp/hist"
+}
+
 python3 -c '' 2>/dev/null || skip_all no python3
-plan 8
+plan 9
 check a_list lists
 check the_runs_of_a_flow shows
 check a_picture draws
 check reissues draws_reissues
 check a_part_of_a_flow draws_a_part
 check errors refuses
-[ -d /sys/kernel/tracing/instances ] || mount -t tracefs nodev /sys/kernel/tracing
-if [ -d /sys/kernel/tracing/events/io_uring/io_uring_bpf_run ] && [ -x end_test ]; then
+[ -d $tracing/instances ] || mount -t tracefs nodev $tracing
+if [ -d $tracing/events/io_uring/io_uring_bpf_run ] && [ -x end_test ]; then
 	check a_recording records
 else
 	ktap_test_skip "a_recording: no tracepoints"
+fi
+if [ -e $tracing/events/io_uring/io_uring_bpf_run/hist ] && [ -e $tracing/synthetic_events ] &&
+	[ -x hello_test ]; then
+	check latencies counts_latencies
+else
+	ktap_test_skip "latencies: no histogram triggers"
 fi
 check xml is_xml
 ktap_finished
