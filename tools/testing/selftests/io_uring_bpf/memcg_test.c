@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Flows and their children are charged to the cgroup of the submitting task,
- * like all requests. The state of a ring for its programs is charged to the
- * attaching task. With an SQ thread, this thread submits.
+ * like all requests, with privileges or without. The state of a ring for its
+ * programs is charged to the attaching task. With an SQ thread, this thread
+ * submits.
  */
 #include "iou_count.h"
 #include "process.h"
 
+#include <grp.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
@@ -49,15 +51,22 @@ FIXTURE(memcg) {
 	int pipe[2];
 	char buf[16];
 	pid_t pid;
+	uid_t uid;
 };
 
 FIXTURE_VARIANT(memcg) {
 	unsigned int setup;
+	/* of the submitter of flows, after it has attached the program */
+	uid_t uid;
 };
 
 IOU_MODE(memcg, plain, 0);
 IOU_MODE(memcg, defer, IOU_DEFER);
 IOU_MODE(memcg, sqpoll, IORING_SETUP_SQPOLL);
+
+FIXTURE_VARIANT_ADD(memcg, nobody) {
+	.uid = 65534,
+};
 
 static bool memcg_write(const char *dir, const char *file, const char *text)
 {
@@ -86,6 +95,7 @@ static long memcg_slab(const char *group)
 FIXTURE_SETUP(memcg)
 {
 	IOU_REQUIRE();
+	self->uid = variant->uid;
 	snprintf(self->root, sizeof(self->root), "/tmp/iou_memcg.XXXXXX");
 	ASSERT_NE(NULL, mkdtemp(self->root));
 	snprintf(self->group, sizeof(self->group), "%s/iou_%d", self->root,
@@ -146,6 +156,13 @@ static bool memcg_flows_run(FIXTURE_DATA(memcg) *self, __u64 nr)
 			SLOW_MS);
 }
 
+/* Become a user without capabilities, unless @uid is root. */
+static bool memcg_drop(uid_t uid)
+{
+	return !uid || (!setgroups(0, NULL) && !setresgid(uid, uid, uid) &&
+			!setresuid(uid, uid, uid));
+}
+
 /* Run in a process of its own, the only one in the group. */
 static int memcg_run(FIXTURE_DATA(memcg) *self, unsigned int setup)
 {
@@ -162,7 +179,7 @@ static int memcg_run(FIXTURE_DATA(memcg) *self, unsigned int setup)
 	if (!link)
 		return GONE_WRONG;
 	shared->ring = memcg_slab(self->group);
-	if (memcg_submit_flows(&ring, NR_FLOWS) ||
+	if (!memcg_drop(self->uid) || memcg_submit_flows(&ring, NR_FLOWS) ||
 	    !memcg_flows_run(self, NR_FLOWS))
 		return GONE_WRONG;
 	shared->flows = memcg_slab(self->group);
@@ -249,6 +266,8 @@ TEST_F_TIMEOUT(memcg, submitter, 150)
 	const char *pays = self->peer, *other = self->group;
 	long *base = &shared->peer_ring, *other_base = &shared->ring;
 
+	if (variant->uid)
+		SKIP(return, "only for flows");
 	memcg_start(memcg_run_owner(self, variant->setup));
 	if (variant->setup & IORING_SETUP_SINGLE_ISSUER) {
 		ASSERT_EQ(-EEXIST, shared->submitted);
@@ -296,6 +315,8 @@ TEST_F_TIMEOUT(memcg, attach, 150)
 
 	if (variant->setup & IORING_SETUP_SQPOLL)
 		SKIP(return, "not relevant with SQ threads");
+	if (variant->uid)
+		SKIP(return, "only for flows");
 	memcg_start(memcg_run_attach(self, variant->setup));
 	ASSERT_TRUE(until_ms(memcg_slab(self->group) >= want, SLOW_MS)) {
 		TH_LOG("slab: %ld", memcg_slab(self->group));

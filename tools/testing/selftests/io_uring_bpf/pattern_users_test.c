@@ -187,6 +187,35 @@ TEST_F(pattern_users, credentials)
 	PATTERN_RUN(-EACCES, read_file, AT_FDCWD, self->path, O_RDONLY, self->buf, 100);
 }
 
+/*
+ * The same with requests of the application, which open the file of root. Each pattern
+ * stores the error in the SQE. It is also the result of all but keep_n, which counts what
+ * has succeeded.
+ */
+#define refuses_open(_res, name, ...) do {				\
+	PATTERN_ATTACH(#name);						\
+	memset(sqe, 0, sizeof(*sqe));					\
+	io_uring_prep_openat(sqe, AT_FDCWD, self->path, O_RDONLY, 0);	\
+	PATTERN_RUN(_res, name, 0, 0, __VA_ARGS__);			\
+	ASSERT_EQ(-EACCES, iou_pattern_res(sqe)) TH_LOG("%s", #name);	\
+	close(self->link);						\
+} while (0)
+
+TEST_F(pattern_users, credentials_of_sqes)
+{
+	struct iovec iov = { .iov_base = self->buf, .iov_len = sizeof(self->buf) };
+	struct io_uring_sqe *sqe = (struct io_uring_sqe *)self->buf;
+	const __u64 limit = 1000000000ULL * 3600;
+
+	be(USER_A);
+	ASSERT_EQ(0, io_uring_register_buffers(&self->ring, &iov, 1));
+	refuses_open(-EACCES, join, 1, limit);
+	refuses_open(-EACCES, first_of, 1);
+	refuses_open(0, keep_n, 1, 1);
+	refuses_open(-EACCES, deadline, 1, limit);
+	refuses_open(-EACCES, retry, 1, 0, 0);
+}
+
 /* Each flow has the credentials of its own submitter, at the same time. */
 TEST_F(pattern_users, credentials_of_each)
 {
