@@ -343,7 +343,7 @@ def test_stale():
 
 def short_write(status, *args):
     """A group that does not fit"""
-    w = append(LOG, 1, 1000, "-k", "600", "-t", "1000", *args, fsize=32768, status=status)
+    w = append(LOG, 1, 1000, "-k", "600", "-t", "60000", *args, fsize=32768, status=status)
     check(LOG, w.reported)
     return w
 
