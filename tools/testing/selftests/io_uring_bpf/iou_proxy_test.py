@@ -131,15 +131,25 @@ def limited_buffers():
     for path in paths:
         with open(path, encoding="ascii") as f:
             before.append(f.read())
-    try:
-        for path, size in zip(paths, (65536, 262144)):
-            with open(path, "w", encoding="ascii") as f:
-                f.write(f"4096 {size} {size}")
-        yield
-    finally:
-        for path, value in zip(paths, before):
+
+    def set_all(values):
+        for path, value in zip(paths, values):
             with open(path, "w", encoding="ascii") as f:
                 f.write(value)
+
+    def on_term(*_):
+        # at once: threads that wait for something would delay an exception
+        set_all(before)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    handler = signal.signal(signal.SIGTERM, on_term)
+    try:
+        set_all(f"4096 {size} {size}" for size in (65536, 262144))
+        yield
+    finally:
+        set_all(before)
+        signal.signal(signal.SIGTERM, handler)
 
 
 def listen():
