@@ -40,6 +40,8 @@ class Proxy:
     def __init__(self, server, *options, **kwargs):
         self.lines = []
         self.cond = threading.Condition()
+        # of two signals at once, one would be lost
+        self.lock = threading.Lock()
         self.process = subprocess.Popen([PROXY, *options, "127.0.0.1:0", f"127.0.0.1:{server}"],
                                         stdout=subprocess.PIPE, text=True, **kwargs)
         line = self.process.stdout.readline().split()
@@ -66,8 +68,18 @@ class Proxy:
         return {name: int(value) for name, value in zip(words[::2], words[1::2])}
 
     def stats(self):
-        self.process.send_signal(signal.SIGUSR1)
-        return self._stats()
+        with self.lock:
+            self.process.send_signal(signal.SIGUSR1)
+            return self._stats()
+
+    def passed(self):
+        """Bytes passed on so far. The answer shows that the proxy is not just late."""
+        stats = self.stats()
+        return stats["bytes-to-server"], stats["bytes-to-client"]
+
+    def after_reset(self):
+        """Leave the proxy time to pass a reset on too soon."""
+        time.sleep(0.3)
 
     def until(self, text, condition):
         """Wait until the statistics meet a condition, and return them."""
@@ -211,17 +223,29 @@ def unacked(sock):
     return struct.unpack("i", fcntl.ioctl(sock, SIOCOUTQ, b"\0" * 4))[0]
 
 
-def send_until_full(sock, limit, pause=1.0):
-    """Send until nothing goes for a while. Return the number of bytes."""
+def until_acked(sock):
+    """Wait until the other end has acknowledged all data."""
+    end = time.monotonic() + WAIT
+    while left := unacked(sock):
+        if time.monotonic() > end:
+            raise AssertionError(f"{left} bytes are not acknowledged")
+        time.sleep(0.01)
+
+
+def send_until_full(sock, limit, proxy=None, pause=0.5):
+    """Send until nothing goes for a while. Return the number of bytes. With a proxy, two
+    answers of it, before and after a part of that time, have to show no progress."""
     sock.setblocking(False)
-    sent = 0
+    sent, passed = 0, None
     while sent < limit:
-        if not select.select([], [sock], [], pause)[1]:
+        if select.select([], [sock], [], pause / 2 if proxy else pause)[1]:
+            passed = None
+            with contextlib.suppress(BlockingIOError):
+                sent += sock.send(pattern(min(65536, limit - sent), sent))
+            continue
+        before, passed = passed, proxy.passed() if proxy else None
+        if passed == before:
             break
-        try:
-            sent += sock.send(pattern(min(65536, limit - sent), sent))
-        except BlockingIOError:
-            pass
     sock.settimeout(WAIT)
     return sent
 
@@ -240,7 +264,7 @@ def send_all(sock, data):
     threading.Thread(target=run, daemon=True).start()
 
 
-def half_close(near, far):
+def half_close(near, far, _):
     send_all(near, pattern(100000))
     data, err = read_all(far)
     equal("end", err, 0)
@@ -253,7 +277,7 @@ def half_close(near, far):
     equal("data of the other direction", data == pattern(300000, 40000), True)
 
 
-def both_close(near, far):
+def both_close(near, far, _):
     for sock in (near, far):
         send_all(sock, pattern(50000))
     for sock in (far, near):
@@ -262,9 +286,9 @@ def both_close(near, far):
         equal("data is the same", data == pattern(50000), True)
 
 
-def data_then_reset(near, far):
+def data_then_reset(near, far, proxy):
     """All data that the proxy has received goes out first, as slowly as the peer reads."""
-    sent = send_until_full(near, 8 * MIB, 0.5)
+    sent = send_until_full(near, 8 * MIB, proxy)
     acked = sent - unacked(near)
     reset(near)
     time.sleep(0.5)
@@ -275,34 +299,32 @@ def data_then_reset(near, far):
         raise AssertionError(f"{len(data)} bytes arrived, {acked} were received")
 
 
-def buffered_then_reset(near, far):
+def buffered_then_reset(near, far, proxy):
     """The proxy has sent all data, but the peer has received only a part of it."""
     near.sendall(pattern(150000))
-    while unacked(near):
-        time.sleep(0.01)
+    until_acked(near)
     time.sleep(0.2)
     reset(near)
-    time.sleep(0.3)
+    proxy.after_reset()
     data, err = read_all(far)
     equal("length", len(data), 150000)
     equal("data is the same", data == pattern(150000), True)
     equal("end", err, errno.ECONNRESET)
 
 
-def short_then_reset(near, far):
+def short_then_reset(near, far, proxy):
     near.sendall(b"last words")
-    while unacked(near):
-        time.sleep(0.01)
+    until_acked(near)
     reset(near)
-    time.sleep(0.3)
+    proxy.after_reset()
     data, err = read_all(far)
     equal("data", bytes(data), b"last words")
     equal("end", err, errno.ECONNRESET)
 
 
-def reset_while_sending(near, far):
+def reset_while_sending(near, far, proxy):
     """A side that reads nothing resets: the one that sends learns it."""
-    send_until_full(far, 100 * MIB, 0.5)
+    send_until_full(far, 100 * MIB, proxy)
     near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     near.close()
     poll = select.poll()
@@ -311,19 +333,18 @@ def reset_while_sending(near, far):
     equal("end", read_all(far), (b"", errno.ECONNRESET))
 
 
-def answer_then_reset(near, far):
+def answer_then_reset(near, far, proxy):
     """The side that resets was blocked in reading nothing, and has sent an answer before."""
-    send_until_full(far, 100 * MIB, 0.5)
+    send_until_full(far, 100 * MIB, proxy)
     near.sendall(b"too much")
-    while unacked(near):
-        time.sleep(0.01)
+    until_acked(near)
     reset(near)
     data, err = read_all(far)
     equal("data", bytes(data), b"too much")
     equal("end", err, errno.ECONNRESET)
 
 
-def close_then_reset(near, far):
+def close_then_reset(near, far, _):
     near.sendall(b"request")
     near.shutdown(socket.SHUT_WR)
     equal("request", read_all(far), (b"request", 0))
@@ -346,7 +367,8 @@ def close_all(*socks):
 def test_end(test, service, side):
     client, server = service.connect()
     try:
-        test(client, server) if side == "client" else test(server, client)
+        near, far = (client, server) if side == "client" else (server, client)
+        test(near, far, service.proxy)
     finally:
         close_all(client, server)
 
@@ -397,25 +419,64 @@ def test_refused():
         equal("refused", (stats["refused"], stats["resets"]), (5, 5))
 
 
-def test_idle():
-    """Of two connections, the idle one is reset, and so is one whose peer takes nothing."""
-    idle = 2
+class Pace:
+    """The longest time between two steps"""
+
+    def __init__(self):
+        self.longest = 0
+        self.start()
+
+    def start(self):
+        self.last = time.monotonic()
+
+    def step(self):
+        now = time.monotonic()
+        self.longest = max(self.longest, now - self.last)
+        self.last = now
+
+
+def keep_busy(busy, proxy, idle, pace):
+    """Exchange bytes until the other two are idle, and for longer than that takes."""
+    start = time.monotonic()
+    while proxy.stats()["idle"] < 2 or time.monotonic() < start + 1.5 * idle:
+        if time.monotonic() > start + 2 * idle + WAIT:
+            raise AssertionError(f"idle: {proxy.stats()['idle']}, expected 2")
+        busy[0].sendall(b"x")
+        equal("byte", read_exactly(busy[1], 1), b"x")
+        pace.step()
+        time.sleep(idle / 8)
+
+
+def idle_ends(idle, pace):
     with Service("-i", str(idle)) as service:
-        stuck, quiet, busy = service.connect(), service.connect(), service.connect()
-        send_until_full(stuck[0], 100 * MIB, 0.3)
-        start = time.monotonic()
-        while time.monotonic() < start + 2.5 * idle:
-            busy[0].sendall(b"x")
-            equal("byte", read_exactly(busy[1], 1), b"x")
-            time.sleep(idle / 8)
+        stuck, quiet = service.connect(), service.connect()
+        pace.start()
+        send_until_full(stuck[0], 100 * MIB, service.proxy)
+        busy = service.connect()
+        pace.step()
+        keep_busy(busy, service.proxy, idle, pace)
         for sock in quiet:
             equal("end", read_all(sock), (b"", errno.ECONNRESET))
         equal("end of the stuck one", read_all(stuck[0]), (b"", errno.ECONNRESET))
-        equal("open", service.proxy.stats()["open"], 1)
+        equal("open", service.proxy.until("open", lambda s: s["open"] <= 1)["open"], 1)
         busy[0].close()
         equal("end of the busy one", read_all(busy[1]), (b"", 0))
         close_all(*stuck, *quiet, *busy)
         equal("idle", service.proxy.stop()["idle"], 2)
+
+
+def test_idle():
+    """Of two connections, the idle one is reset, and so is one whose peer takes nothing."""
+    for idle in (2, 8, 30):
+        pace = Pace()
+        try:
+            return idle_ends(idle, pace)
+        except (AssertionError, OSError) as e:
+            pace.step()
+            if idle == 30 or pace.longest <= idle / 2:
+                raise
+            # the busy one was idle, too
+            print(f"# {e} after a pause of {pace.longest:.1f} s, again with a longer time")
 
 
 class Echo:
@@ -472,11 +533,11 @@ def anonymous(pid):
         return next(int(line.split()[1]) << 10 for line in f if line.startswith("RssAnon:"))
 
 
-def stop_client(port):
+def stop_client(port, proxy=None, pause=2.0 if LONG else 1.0):
     """Send up to 100 MiB to a server that sends them back, and read nothing. It must be
     stopped. Return the socket and the number of bytes."""
     client = connect(port)
-    sent = send_until_full(client, 100 * MIB, 2.0 if LONG else 1.0)
+    sent = send_until_full(client, 100 * MIB, proxy, pause)
     if sent == 100 * MIB:
         client.close()
         raise AssertionError("nothing has stopped the client")
@@ -489,7 +550,7 @@ def test_back_pressure():
     with Echo() as echo, Proxy(echo.port) as proxy:
         proxy.stats()
         before = anonymous(proxy.process.pid)
-        client, sent = stop_client(proxy.port)
+        client, sent = stop_client(proxy.port, proxy)
         stats = proxy.stats()
         equal("buffers", stats["buffers-max"] <= 2, True)
         growth = anonymous(proxy.process.pid) - before
@@ -530,7 +591,7 @@ def test_starved():
     """All buffers are held by a peer that reads nothing, until it is reset."""
     with Service("-b", "1", "-c", "4") as service:
         stuck = service.connect()
-        send_until_full(stuck[0], 100 * MIB, 0.5)
+        send_until_full(stuck[0], 100 * MIB, service.proxy)
         client, server = service.connect()
         client.sendall(b"hungry")
         stats = service.proxy.until("starved", lambda s: s["starved"])
@@ -587,18 +648,27 @@ def test_many():
         proxy.stop()
 
 
+def until_refused(port):
+    """Wait until nobody listens at the port."""
+    end = time.monotonic() + WAIT
+    while time.monotonic() < end:
+        try:
+            connect(port).close()
+        except ConnectionRefusedError:
+            return
+        except ConnectionResetError:
+            pass    # the listener was shut down meanwhile
+        time.sleep(0.1)
+    raise AssertionError("it accepts another client")
+
+
 def test_stop():
     """SIGTERM waits for connections, but accepts no more. A second one resets them."""
     with Service() as service:
         patient, hurried = service.connect(), service.connect()
         service.proxy.process.send_signal(signal.SIGTERM)
-        time.sleep(0.3)
-        try:
-            connect(service.proxy.port).close()
-            raise AssertionError("it accepts another client")
-        except ConnectionRefusedError:
-            pass
-        half_close(*patient)
+        until_refused(service.proxy.port)
+        half_close(*patient, service.proxy)
         service.proxy.process.send_signal(signal.SIGTERM)
         equal("exit status", service.proxy.process.wait(WAIT), 0)
         for sock in hurried:
@@ -627,6 +697,8 @@ class Relay:
     def __init__(self, server, mistake):
         self.server = server
         self.mistake = mistake
+        # the end of a stream, or a reset, has had its effect
+        self.ended = threading.Event()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._run, daemon=True).start()
@@ -663,6 +735,10 @@ class Relay:
             b.shutdown(socket.SHUT_RDWR if self.mistake == "closes both" else socket.SHUT_WR)
         except OSError:
             pass    # it has no connection any more
+        self.ended.set()
+
+    def after_reset(self):
+        self.ended.wait(WAIT)
 
     def close(self):
         self.listener.close()
@@ -672,7 +748,8 @@ def control_back_pressure():
     with Echo() as echo:
         relay = Relay(echo.port, "reads without end")
         try:
-            client, _ = stop_client(relay.port)
+            # a pause of the relay is not the end
+            client, _ = stop_client(relay.port, pause=60)
         except AssertionError as e:
             print(f"# as it should: {e}")
             return
@@ -688,7 +765,7 @@ def control(mistake, test):
         server = listener.accept()[0]
         server.settimeout(WAIT)
         try:
-            test(client, server)
+            test(client, server, relay)
         except (AssertionError, OSError) as e:
             print(f"# as it should: {type(e).__name__}: {e}")
             return
