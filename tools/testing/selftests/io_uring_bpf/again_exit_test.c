@@ -84,37 +84,37 @@ static void kill_process(struct __test_metadata *_metadata,
 }
 
 /* Hops in place, by task work, by reading a file, and by a worker */
-TEST_F_TIMEOUT(again, nop, 60)
+TEST_F_TIMEOUT(again, nop, 150)
 {
 	again_add_nop(self, 0, 0);
 	kill_process(_metadata, self, variant, SIGKILL);
 }
 
-TEST_F_TIMEOUT(again, nop_sigint, 60)
+TEST_F_TIMEOUT(again, nop_sigint, 150)
 {
 	again_add_nop(self, 0, 0);
 	kill_process(_metadata, self, variant, SIGINT);
 }
 
-TEST_F_TIMEOUT(again, nop_task_work, 60)
+TEST_F_TIMEOUT(again, nop_task_work, 150)
 {
 	again_add_nop(self, 0, IORING_NOP_TW);
 	kill_process(_metadata, self, variant, SIGKILL);
 }
 
-TEST_F_TIMEOUT(again, read, 60)
+TEST_F_TIMEOUT(again, read, 150)
 {
 	again_add_read(self, self->fd, self->got, 16, 0);
 	kill_process(_metadata, self, variant, SIGKILL);
 }
 
-TEST_F_TIMEOUT(again, read_in_io_wq, 60)
+TEST_F_TIMEOUT(again, read_in_io_wq, 150)
 {
 	again_add_read(self, self->fd, self->got, 16, 0)->flags = IOSQE_ASYNC;
 	kill_process(_metadata, self, variant, SIGKILL);
 }
 
-TEST_F_TIMEOUT(again, read_direct, 60)
+TEST_F_TIMEOUT(again, read_direct, 150)
 {
 	int fd = open(self->path, O_RDONLY | O_DIRECT);
 
@@ -126,7 +126,7 @@ TEST_F_TIMEOUT(again, read_direct, 60)
 }
 
 /* The child was reissued and waits. */
-TEST_F(again, waiting)
+TEST_F_TIMEOUT(again, waiting, 60)
 {
 	struct pollfd pfd = { .fd = self->pipe[1] };
 	int status = 0;

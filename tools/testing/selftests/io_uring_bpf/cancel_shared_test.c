@@ -134,7 +134,7 @@ static void run_process(FIXTURE_DATA(cancel_shared) *self, int n)
 	_exit(code);
 }
 
-TEST_F_TIMEOUT(cancel_shared, detach, 60)
+TEST_F_TIMEOUT(cancel_shared, detach, 120)
 {
 	struct io_uring_cqe cqes[NR];
 

@@ -264,7 +264,7 @@ TEST_F_TIMEOUT(edit, flows_are_no_more, 300)
  * A wait for a private futex is tracked from its preparation to its end. An
  * exiting task waits for tracked requests only.
  */
-TEST_F(edit, tracked_member_and_exit)
+TEST_F_TIMEOUT(edit, tracked_member_and_exit, 60)
 {
 	struct io_uring_sqe *sqe;
 	struct io_uring_cqe cqe;

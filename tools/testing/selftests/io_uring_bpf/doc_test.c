@@ -267,7 +267,7 @@ static struct bpf_link *queue_proxy(struct proxy *skel, struct io_uring *pring, 
 	return link;
 }
 
-TEST_F(doc, proxy)
+TEST_F_TIMEOUT(doc, proxy, 120)
 {
 	struct proxy *skel = proxy__open_and_load();
 	int left[2], right[2];
@@ -457,7 +457,7 @@ TEST_F(doc, append)
 	ASSERT_CQE(&self->ring, FLOW, -ENOSPC);
 }
 
-TEST_F(doc, echo)
+TEST_F_TIMEOUT(doc, echo, 180)
 {
 	struct sockaddr_un addr;
 	socklen_t len;

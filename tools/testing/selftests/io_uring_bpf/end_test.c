@@ -365,7 +365,7 @@ static void run_slow(struct end *skel, unsigned int setup)
 }
 
 /* However many completions are left: no program runs for them in a killed task. */
-TEST_F(end, killed)
+TEST_F_TIMEOUT(end, killed, 60)
 {
 	int status;
 	pid_t pid;

@@ -9,6 +9,8 @@
 #include "exit.skel.h"
 
 #define FLOW		0xf10aULL
+/* seconds, more than all waits of a test together */
+#define EXIT_LIMIT	240
 
 /* what the process reports to the test */
 struct exit_shared {

@@ -159,7 +159,7 @@ static bool shows_issued(struct io_uring *ring, int nr)
 	return strstr(text, line);
 }
 
-TEST_F(exit_other, runs)
+TEST_F_TIMEOUT(exit_other, runs, 120)
 {
 	for (int keep = 0; keep < 2; keep++) {
 		TAKE_RING(exit_spin, keep);
@@ -168,7 +168,7 @@ TEST_F(exit_other, runs)
 	}
 }
 
-TEST_F(exit_other, runs_by_task_work)
+TEST_F_TIMEOUT(exit_other, runs_by_task_work, 120)
 {
 	self->skel->bss->nop_flags = IORING_NOP_TW;
 	for (int keep = 0; keep < 2; keep++) {
@@ -178,7 +178,7 @@ TEST_F(exit_other, runs_by_task_work)
 	}
 }
 
-TEST_F(exit_other, waits_without_link)
+TEST_F_TIMEOUT(exit_other, waits_without_link, 120)
 {
 	TAKE_RING(exit_wait, false);
 	ASSERT_CANCELED();
@@ -186,7 +186,7 @@ TEST_F(exit_other, waits_without_link)
 	ASSERT_PIPE_UNUSED();
 }
 
-TEST_F(exit_other, waits)
+TEST_F_TIMEOUT(exit_other, waits, 120)
 {
 	TAKE_RING(exit_wait, true);
 	if (!(variant->setup & IORING_SETUP_SQPOLL)) {
@@ -203,7 +203,7 @@ TEST_F(exit_other, waits)
 	ASSERT_PIPE_UNUSED();
 }
 
-TEST_F(exit_other, cancelled)
+TEST_F_TIMEOUT(exit_other, cancelled, 120)
 {
 	if (variant->setup & IORING_SETUP_SQPOLL)
 		SKIP(return, "the SQ thread has cancelled the flow");

@@ -132,7 +132,7 @@ static void *thread_fn(void *data)
 	ASSERT_EQ(_res, self->res);					\
 } while (0)
 
-TEST_F(running, detach)
+TEST_F_TIMEOUT(running, detach, 60)
 {
 	start_thread();
 	ASSERT_TRUE(goes_on(self));
@@ -140,7 +140,7 @@ TEST_F(running, detach)
 	end_thread(-ECANCELED);
 }
 
-TEST_F(running, update)
+TEST_F_TIMEOUT(running, update, 240)
 {
 	start_thread();
 	for (int i = 0; i < 10; i++) {
@@ -153,7 +153,7 @@ TEST_F(running, update)
 	end_thread(0);
 }
 
-TEST_F(running, fork)
+TEST_F_TIMEOUT(running, fork, 360)
 {
 	int status;
 	pid_t pid;
@@ -190,7 +190,7 @@ static void detach_many(struct __test_metadata *_metadata,
 	       (unsigned long long)(iou_now_ms() - start));
 }
 
-TEST_F(running, detach_many)
+TEST_F_TIMEOUT(running, detach_many, 60)
 {
 	if (is_polled(self))
 		SKIP(return, "IORING_SETUP_IOPOLL does not support pipes");
@@ -199,7 +199,7 @@ TEST_F(running, detach_many)
 	ASSERT_EQ(MANY, nr_runs(self));
 }
 
-TEST_F(running, detach_many_spinning)
+TEST_F_TIMEOUT(running, detach_many_spinning, 60)
 {
 	detach_many(_metadata, self);
 }
@@ -262,23 +262,23 @@ static void exit_with_many(struct __test_metadata *_metadata,
 	ASSERT_TRUE(is_polled(self) ? is_quiet(self) : nr_runs(self) == MANY);
 }
 
-TEST_F(running, exit_with_many)
+TEST_F_TIMEOUT(running, exit_with_many, 60)
 {
 	exit_with_many(_metadata, self, 0);
 }
 
-TEST_F(running, exec_with_many)
+TEST_F_TIMEOUT(running, exec_with_many, 60)
 {
 	exit_with_many(_metadata, self, 1);
 }
 
-TEST_F(running, kill_with_many)
+TEST_F_TIMEOUT(running, kill_with_many, 60)
 {
 	exit_with_many(_metadata, self, SIGKILL);
 }
 
 /* All children complete at once, and their programs take long. */
-TEST_F(running, kill_heavy)
+TEST_F_TIMEOUT(running, kill_heavy, 60)
 {
 	__u64 start;
 	pid_t pid;

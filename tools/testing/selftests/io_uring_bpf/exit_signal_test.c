@@ -93,7 +93,7 @@ static bool user_runs(FIXTURE_DATA(exit_flow) *self)
 	return until(exit_told(self, user_ran) != ran);
 }
 
-TEST_F(exit_flow, signal_is_handled)
+TEST_F_TIMEOUT(exit_flow, signal_is_handled, EXIT_LIMIT)
 {
 	exit_start(before_handler, exit_act_wait);
 	for (int i = 1; i <= 3; i++) {
@@ -125,7 +125,7 @@ static int runs_before_signal(FIXTURE_DATA(exit_flow) *self, unsigned int setup)
  * below the budget. The flow can continue after the signal was taken and before
  * its handler starts, so a single try is not reliable on a busy machine.
  */
-TEST_F(exit_flow, signal_comes_first)
+TEST_F_TIMEOUT(exit_flow, signal_comes_first, EXIT_LIMIT)
 {
 	int tries = 5, runs;
 
@@ -141,7 +141,7 @@ TEST_F(exit_flow, signal_comes_first)
 	exit_kill(SIGKILL);
 }
 
-TEST_F(exit_flow, handler_while_waiting_only)
+TEST_F_TIMEOUT(exit_flow, handler_while_waiting_only, EXIT_LIMIT)
 {
 	if (variant->setup & IORING_SETUP_IOPOLL)
 		SKIP(return, "a polling wait ignores signals");
@@ -155,7 +155,7 @@ TEST_F(exit_flow, handler_while_waiting_only)
 }
 
 /* A flow runs while a blocked signal is pending, and the task can be killed. */
-TEST_F(exit_flow, signal_blocked)
+TEST_F_TIMEOUT(exit_flow, signal_blocked, EXIT_LIMIT)
 {
 	exit_start(before_masked, exit_act_wait);
 	ASSERT_EQ(0, kill(self->pid, SIGUSR1));
@@ -164,7 +164,7 @@ TEST_F(exit_flow, signal_blocked)
 	exit_kill(SIGKILL);
 }
 
-TEST_F(exit_flow, stop)
+TEST_F_TIMEOUT(exit_flow, stop, EXIT_LIMIT)
 {
 	int status;
 
@@ -181,7 +181,7 @@ TEST_F(exit_flow, stop)
 	exit_kill(SIGKILL);
 }
 
-TEST_F(exit_flow, kill_while_stopped)
+TEST_F_TIMEOUT(exit_flow, kill_while_stopped, EXIT_LIMIT)
 {
 	int status;
 
@@ -193,7 +193,7 @@ TEST_F(exit_flow, kill_while_stopped)
 }
 
 /* The task returns to user space, and makes progress there. */
-TEST_F(exit_flow, user_code)
+TEST_F_TIMEOUT(exit_flow, user_code, EXIT_LIMIT)
 {
 	exit_start(before_handler, act_compute);
 	for (int i = 1; i <= 3; i++) {

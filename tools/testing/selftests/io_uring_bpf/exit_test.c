@@ -69,7 +69,7 @@ static void before_share(FIXTURE_DATA(exit_flow) *self)
 	IO_URING_WRITE_ONCE(self->shared->other, pid);
 }
 
-TEST_F(exit_flow, kill)
+TEST_F_TIMEOUT(exit_flow, kill, EXIT_LIMIT)
 {
 	exit_start(NULL, exit_act_wait);
 	ASSERT_TRUE(!variant->spins || until(exit_runs(self) > 2000));
@@ -78,21 +78,21 @@ TEST_F(exit_flow, kill)
 }
 
 /* Signals other than SIGKILL also kill. */
-TEST_F(exit_flow, terminate)
+TEST_F_TIMEOUT(exit_flow, terminate, EXIT_LIMIT)
 {
 	exit_start(NULL, exit_act_wait);
 	exit_kill(SIGTERM);
 	ASSERT_TRUE(exit_is_gone(self, variant));
 }
 
-TEST_F(exit_flow, exit)
+TEST_F_TIMEOUT(exit_flow, exit, EXIT_LIMIT)
 {
 	exit_start(NULL, act_exit);
 	exit_expect(7);
 	ASSERT_TRUE(exit_is_gone(self, variant));
 }
 
-TEST_F(exit_flow, exit_after_wait)
+TEST_F_TIMEOUT(exit_flow, exit_after_wait, EXIT_LIMIT)
 {
 	exit_start(NULL, act_return);
 	exit_expect(8);
@@ -100,7 +100,7 @@ TEST_F(exit_flow, exit_after_wait)
 }
 
 /* exec closes the ring, and the process has closed the pipe before. */
-TEST_F(exit_flow, exec)
+TEST_F_TIMEOUT(exit_flow, exec, EXIT_LIMIT)
 {
 	exit_start(NULL, act_exec);
 	exit_expect(9);
@@ -108,7 +108,7 @@ TEST_F(exit_flow, exec)
 }
 
 /* The flow belongs to the task that has submitted it. */
-TEST_F(exit_flow, fork)
+TEST_F_TIMEOUT(exit_flow, fork, EXIT_LIMIT)
 {
 	exit_start(NULL, act_fork);
 	ASSERT_TRUE(until(exit_told(self, user_ran) == FORKS));
@@ -117,7 +117,7 @@ TEST_F(exit_flow, fork)
 	ASSERT_TRUE(exit_is_gone(self, variant));
 }
 
-TEST_F(exit_flow, close_ring)
+TEST_F_TIMEOUT(exit_flow, close_ring, EXIT_LIMIT)
 {
 	exit_start(NULL, act_close);
 	ASSERT_TRUE(exit_is_gone(self, variant));
@@ -128,7 +128,7 @@ TEST_F(exit_flow, close_ring)
  * No program runs after the exit of the process that has submitted the flow. A
  * request that waits remains until the ring is closed, like any request.
  */
-TEST_F(exit_flow, other_process_keeps_ring)
+TEST_F_TIMEOUT(exit_flow, other_process_keeps_ring, EXIT_LIMIT)
 {
 	pid_t other;
 

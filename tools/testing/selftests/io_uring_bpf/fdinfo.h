@@ -10,6 +10,8 @@
 
 #define FLOW	0xf10aULL
 #define CHILD	0xc41dULL
+/* seconds, more than all waits of a test together */
+#define FDINFO_LIMIT	180
 
 FIXTURE(fdinfo) {
 	struct io_uring ring;

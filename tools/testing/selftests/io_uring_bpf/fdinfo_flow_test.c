@@ -17,7 +17,7 @@
 	ASSERT_SHOWN("%5u: opcode:%s, user_data:%llu, in:%s\n",		\
 		     id, op, data, where)
 
-TEST_F(fdinfo, active)
+TEST_F_TIMEOUT(fdinfo, active, FDINFO_LIMIT)
 {
 	fdinfo_attach(self, 0);
 	fdinfo_add_read(self);
@@ -31,7 +31,7 @@ TEST_F(fdinfo, active)
 	ASSERT_SHOWN("BpfFlows:\t1\n    1: slot");
 }
 
-TEST_F(fdinfo, prepared)
+TEST_F_TIMEOUT(fdinfo, prepared, FDINFO_LIMIT)
 {
 	struct io_uring_sqe *sqe;
 
@@ -48,7 +48,7 @@ TEST_F(fdinfo, prepared)
 }
 
 /* A cancelled flow ends in its task work, which the task does not run yet. */
-TEST_F(fdinfo, ending)
+TEST_F_TIMEOUT(fdinfo, ending, FDINFO_LIMIT)
 {
 	if (!(variant->setup & IORING_SETUP_DEFER_TASKRUN))
 		SKIP(return, "task work runs at any time");
@@ -70,7 +70,7 @@ static void start_endless(FIXTURE_DATA(fdinfo) *self, __u32 verdict)
 	fdinfo_start(self, 1);
 }
 
-TEST_F(fdinfo, waits_for_time)
+TEST_F_TIMEOUT(fdinfo, waits_for_time, FDINFO_LIMIT)
 {
 	if (!(variant->setup & IORING_SETUP_DEFER_TASKRUN))
 		SKIP(return, "the flow continues at any time");
@@ -79,7 +79,7 @@ TEST_F(fdinfo, waits_for_time)
 	ASSERT_CHILD(0, "NOP", CHILD, "flow");
 }
 
-TEST_F(fdinfo, waits_for_room)
+TEST_F_TIMEOUT(fdinfo, waits_for_room, FDINFO_LIMIT)
 {
 	start_endless(self, BPF_IO_URING_POST);
 	ASSERT_TRUE(iou_until(&self->ring, io_uring_cq_has_overflow(&self->ring)));
@@ -110,7 +110,7 @@ static void open_writer(const char *fifo)
 	unlink(fifo);
 }
 
-TEST_F(fdinfo, children)
+TEST_F_TIMEOUT(fdinfo, children, FDINFO_LIMIT)
 {
 	struct __kernel_timespec ts = { .tv_sec = 1000 };
 	struct io_uring_sqe *sqe;
@@ -142,7 +142,7 @@ TEST_F(fdinfo, children)
 }
 
 /* Rings of a task share its workers. */
-TEST_F(fdinfo, other_ring)
+TEST_F_TIMEOUT(fdinfo, other_ring, FDINFO_LIMIT)
 {
 	struct io_uring other;
 	char fifo[64];
@@ -160,7 +160,7 @@ TEST_F(fdinfo, other_ring)
 	io_uring_queue_exit(&other);
 }
 
-TEST_F_TIMEOUT(fdinfo, many, 120)
+TEST_F_TIMEOUT(fdinfo, many, FDINFO_LIMIT)
 {
 	fdinfo_attach(self, 0);
 	fdinfo_add_read(self);

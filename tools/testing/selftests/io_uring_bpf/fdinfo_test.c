@@ -22,7 +22,7 @@
 		     fdinfo_prog_id(prog), bpf_program__name(prog),	\
 		     runs, issued, dropped, refused)
 
-TEST_F(fdinfo, no_program)
+TEST_F_TIMEOUT(fdinfo, no_program, FDINFO_LIMIT)
 {
 	ASSERT_NOT_SHOWN("\nBpf");
 	fdinfo_attach(self, 3);
@@ -34,7 +34,7 @@ TEST_F(fdinfo, no_program)
 }
 
 /* Each event is a run, each child is issued, and only one CQE is posted. */
-TEST_F(fdinfo, flow)
+TEST_F_TIMEOUT(fdinfo, flow, FDINFO_LIMIT)
 {
 	fdinfo_attach(self, 0);
 	for (int i = 0; i < 3; i++)
@@ -72,18 +72,18 @@ static void count_hops(struct __test_metadata *_metadata, FIXTURE_DATA(fdinfo) *
 	ASSERT_COUNTS(HOPS + 2, HOPS + 1, HOPS + 1, 0);
 }
 
-TEST_F(fdinfo, hops)
+TEST_F_TIMEOUT(fdinfo, hops, FDINFO_LIMIT)
 {
 	count_hops(_metadata, self, false);
 }
 
-TEST_F(fdinfo, hops_again)
+TEST_F_TIMEOUT(fdinfo, hops_again, FDINFO_LIMIT)
 {
 	count_hops(_metadata, self, true);
 }
 
 /* One request, and several CQEs that are not posted. */
-TEST_F(fdinfo, multishot)
+TEST_F_TIMEOUT(fdinfo, multishot, FDINFO_LIMIT)
 {
 	int fd = eventfd(0, 0);
 	struct io_uring_sqe *sqe;
@@ -102,7 +102,7 @@ TEST_F(fdinfo, multishot)
 }
 
 /* One request, and a notification that is no request of its own. */
-TEST_F(fdinfo, zero_copy)
+TEST_F_TIMEOUT(fdinfo, zero_copy, FDINFO_LIMIT)
 {
 	struct sockaddr_in addr = {
 		.sin_family	= AF_INET,
@@ -124,7 +124,7 @@ TEST_F(fdinfo, zero_copy)
 	close(fd);
 }
 
-TEST_F(fdinfo, refused)
+TEST_F_TIMEOUT(fdinfo, refused, FDINFO_LIMIT)
 {
 	fdinfo_attach(self, 0);
 	self->skel->bss->nr_refused = 2;
@@ -135,7 +135,7 @@ TEST_F(fdinfo, refused)
 }
 
 /* Requests that post their own CQEs. */
-TEST_F(fdinfo, requests_of_the_application)
+TEST_F_TIMEOUT(fdinfo, requests_of_the_application, FDINFO_LIMIT)
 {
 	struct io_uring_cqe cqes[3];
 
@@ -148,7 +148,7 @@ TEST_F(fdinfo, requests_of_the_application)
 }
 
 /* The program drops the CQE of a request of the application. */
-TEST_F(fdinfo, request_before_the_flow)
+TEST_F_TIMEOUT(fdinfo, request_before_the_flow, FDINFO_LIMIT)
 {
 	struct io_uring_sqe *sqe;
 
@@ -201,17 +201,17 @@ static void count_watched(struct __test_metadata *_metadata,
 	ASSERT_WATCH_COUNTS(prog, 0, 0, 0, 0);
 }
 
-TEST_F(fdinfo, watch_plain)
+TEST_F_TIMEOUT(fdinfo, watch_plain, FDINFO_LIMIT)
 {
 	count_watched(_metadata, self, self->skel->progs.fdinfo_watch);
 }
 
-TEST_F(fdinfo, watch)
+TEST_F_TIMEOUT(fdinfo, watch, FDINFO_LIMIT)
 {
 	count_watched(_metadata, self, self->skel->progs.fdinfo_watch_state);
 }
 
-TEST_F(fdinfo, update)
+TEST_F_TIMEOUT(fdinfo, update, FDINFO_LIMIT)
 {
 	fdinfo_attach(self, 0);
 	ASSERT_TRUE(fdinfo_start(self, 2));

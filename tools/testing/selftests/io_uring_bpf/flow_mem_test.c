@@ -392,7 +392,7 @@ static void mem_exit(FIXTURE_DATA(flow_mem) *self, unsigned int setup)
 	_exit(iou_submit(&ring) == NR + NR / 4 ? 0 : GONE_WRONG);
 }
 
-TEST_F(flow_mem, freed_at_exit)
+TEST_F_TIMEOUT(flow_mem, freed_at_exit, 150)
 {
 	int status;
 	pid_t pid;

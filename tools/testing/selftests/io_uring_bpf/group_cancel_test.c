@@ -175,21 +175,21 @@ static void process(FIXTURE_DATA(group) *self, struct bpf_program *prog,
 } while (0)
 
 /* With a chain in flight, and requests of the application */
-TEST_F(group, killed)
+TEST_F_TIMEOUT(group, killed, 60)
 {
 	queue_group(self, 0, 0);
 	queue_group(self, BPF_IO_URING_ISSUE_APP, 0);
 	run_process(group_as_told, true, true, 1);
 }
 
-TEST_F(group, killed_in_worker)
+TEST_F_TIMEOUT(group, killed_in_worker, 60)
 {
 	queue_group(self, 0, ASYNC);
 	queue_group(self, BPF_IO_URING_ISSUE_APP, ASYNC);
 	run_process(group_as_told, true, true, 1);
 }
 
-TEST_F(group, exits)
+TEST_F_TIMEOUT(group, exits, 60)
 {
 	queue_group(self, 0, 0);
 	queue_group(self, BPF_IO_URING_ISSUE_APP, 0);
@@ -197,7 +197,7 @@ TEST_F(group, exits)
 }
 
 /* A flow that issues chains endlessly, and requests of the application */
-TEST_F(group, endless_killed)
+TEST_F_TIMEOUT(group, endless_killed, 60)
 {
 	group_nop(self, 0, 0, LINK, CHILD);
 	group_nop(self, 0, 0, 0, CHILD);

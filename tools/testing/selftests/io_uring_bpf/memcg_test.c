@@ -199,7 +199,7 @@ static int memcg_run(FIXTURE_DATA(memcg) *self, unsigned int setup)
 	ASSERT_EQ(1, self->shared->done);				\
 } while (0)
 
-TEST_F_TIMEOUT(memcg, flows, 150)
+TEST_F_TIMEOUT(memcg, flows, 180)
 {
 	struct memcg_shared *shared = self->shared;
 	const long want = NR_FLOWS * (2L * REQ_BYTES + FLOW_BYTES);
@@ -259,7 +259,7 @@ static int memcg_run_owner(FIXTURE_DATA(memcg) *self, unsigned int setup)
 }
 
 /* The owner is charged for submissions of others only with an SQ thread. */
-TEST_F_TIMEOUT(memcg, submitter, 150)
+TEST_F_TIMEOUT(memcg, submitter, 180)
 {
 	const long want = 2L * NR_FLOWS_PEER * REQ_BYTES;
 	struct memcg_shared *shared = self->shared;
@@ -309,7 +309,7 @@ static int memcg_run_attach(FIXTURE_DATA(memcg) *self, unsigned int setup)
 	return 0;
 }
 
-TEST_F_TIMEOUT(memcg, attach, 150)
+TEST_F_TIMEOUT(memcg, attach, 180)
 {
 	const long want = NR_RINGS * RING_BYTES;
 

@@ -392,7 +392,7 @@ static bool neighbour_lives(struct __test_metadata *_metadata,
  * time of the twin, which has no requests, and allow twice this time plus a
  * second.
  */
-TEST_F_TIMEOUT(term, kill, 60)
+TEST_F_TIMEOUT(term, kill, 180)
 {
 	unsigned int ms, nr = 2;
 	struct reference ref;
@@ -426,7 +426,7 @@ TEST_F_TIMEOUT(term, kill, 60)
 	ASSERT_TRUE(until(is_quiet(self)));
 }
 
-TEST_F_TIMEOUT(term, close_and_exit, 60)
+TEST_F_TIMEOUT(term, close_and_exit, 90)
 {
 	int status;
 
