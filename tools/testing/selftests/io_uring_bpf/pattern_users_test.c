@@ -12,6 +12,8 @@
 
 #define USER_A	12345
 #define USER_B	12346
+/* seconds, for tests that run iou-patterns or have an endless flow beside them */
+#define LIMIT	120
 
 FIXTURE(pattern_users) {
 	struct io_uring ring;
@@ -255,7 +257,7 @@ TEST_F(pattern_users, ring_of_another)
 }
 
 /* Links keep the program that they have, and new ones get the new program. */
-TEST_F(pattern_users, replaced)
+TEST_F_TIMEOUT(pattern_users, replaced, LIMIT)
 {
 	struct bpf_link_info old = {}, new = {};
 	__u32 len = sizeof(old);
@@ -297,7 +299,7 @@ static void bind_map(struct __test_metadata *_metadata, FIXTURE_DATA(pattern_use
 	_exit(0);
 }
 
-TEST_F(pattern_users, map_bound)
+TEST_F_TIMEOUT(pattern_users, map_bound, LIMIT)
 {
 	int map, status;
 	pid_t pid;
@@ -330,7 +332,7 @@ static void run_endless(FIXTURE_DATA(pattern_users) *self, unsigned int setup)
 }
 
 /* Other users go on meanwhile, and the process can be killed. */
-TEST_F(pattern_users, endless)
+TEST_F_TIMEOUT(pattern_users, endless, LIMIT)
 {
 	int status;
 	pid_t a, b;
