@@ -3,7 +3,7 @@
 # on ext4, because 9p, the root file system, has no non-blocking I/O.
 
 session=$(dirname "$(realpath "$0")")/session.sh
-limit=${IOU_BPF_TEST_TIMEOUT:-600}
+limit=${IOU_BPF_TEST_TIMEOUT:-1800}
 export TMPDIR=/run/iou-bpf BPFTOOL="$dir/bpftool"
 mkdir -p "$TMPDIR"
 mount -t ext4 /dev/vda "$TMPDIR" || { echo 'no disk' >"$results/error"; exit 1; }

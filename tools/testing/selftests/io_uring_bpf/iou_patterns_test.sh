@@ -16,7 +16,7 @@ chmod 755 "$tmp"
 
 tool()
 {
-	./iou-patterns --dir patterns "$@"
+	"$tmp/iou-patterns" --dir patterns "$@"
 }
 
 # nobody COMMAND...: as a user without privileges
@@ -60,29 +60,30 @@ unloads()
 
 checks()
 {
-	tool check copy read_full && tool check --quick && nobody ./iou-patterns check --quick &&
+	tool check copy read_full && tool check --quick &&
+		nobody "$tmp/iou-patterns" check --quick &&
 		fails 1 'nothere.bpf.o' tool check nothere read_full &&
-		fails 4 'read_full' nobody ./iou-patterns --dir patterns check read_full
+		fails 4 'read_full' nobody "$tmp/iou-patterns" --dir patterns check read_full
 }
 
 # Also on a kernel that mitigates speculation, where the verifier is stricter then
 loads_with_cap_bpf()
 {
-	setpriv --bounding-set=-all,+bpf ./iou-patterns --dir patterns check
+	setpriv --bounding-set=-all,+bpf "$tmp/iou-patterns" --dir patterns check
 }
 
 # What is no pattern: maps, and global variables, are refused.
 rejects()
 {
 	mkdir -p "$tmp/dir" && cp patterns/count.bpf.o "$tmp/dir/other.bpf.o" &&
-		fails 1 'no program other' ./iou-patterns --dir "$tmp/dir" check other &&
+		fails 1 'no program other' "$tmp/iou-patterns" --dir "$tmp/dir" check other &&
 		LC_ALL=C sed 's/count_map/other_map/g' patterns/count.bpf.o \
 			>"$tmp/dir/count.bpf.o" &&
-		fails 1 'users would share: other_map' ./iou-patterns --dir "$tmp/dir" \
+		fails 1 'users would share: other_map' "$tmp/iou-patterns" --dir "$tmp/dir" \
 			check count &&
 		echo rubbish >"$tmp/dir/rubbish.bpf.o" &&
-		fails 1 rubbish ./iou-patterns --dir "$tmp/dir" check &&
-		fails 1 'No such file' ./iou-patterns --dir "$tmp/none" load --all
+		fails 1 rubbish "$tmp/iou-patterns" --dir "$tmp/dir" check &&
+		fails 1 'No such file' "$tmp/iou-patterns" --dir "$tmp/none" load --all
 }
 
 # The patterns call nothing that prints: a helper or kfunc for a trace or a stream, or the
@@ -156,11 +157,11 @@ refuses_folder()
 
 lists_for_everybody()
 {
-	nobody ./iou-patterns list && [ "$(nobody ./iou-patterns list | wc -l)" = 17 ] &&
-		nobody ./iou-patterns --dir patterns show copy forward &&
-		fails 4 'count_map' nobody ./iou-patterns counts &&
-		fails 4 . nobody ./iou-patterns --dir patterns load --replace copy &&
-		fails 4 . nobody ./iou-patterns unload copy
+	nobody "$tmp/iou-patterns" list && [ "$(nobody "$tmp/iou-patterns" list | wc -l)" = 17 ] &&
+		nobody "$tmp/iou-patterns" --dir patterns show copy forward &&
+		fails 4 'count_map' nobody "$tmp/iou-patterns" counts &&
+		fails 4 . nobody "$tmp/iou-patterns" --dir patterns load --replace copy &&
+		fails 4 . nobody "$tmp/iou-patterns" unload copy
 }
 
 # The documentation of each pattern is complete.
@@ -264,7 +265,7 @@ words()
 {
 	bash -c '
 		. '"$completion"'
-		PATH=$PWD:$PATH
+		PATH='"$tmp"':$PATH
 		COMP_WORDS=(iou-patterns --dir patterns "$@" "") COMP_CWORD=$((3 + $#))
 		_iou_patterns
 		echo ${COMPREPLY[*]}' bash "$@"
@@ -283,6 +284,9 @@ completes()
 [ -d $pins ] || mkdir -m 755 $pins
 [ "$(stat -f -c %T $pins)" = bpf_fs ] ||
 	mount -t bpf -o mode=0755,nosuid,nodev,noexec bpf $pins
+# once, as a program on a network file system is read each time
+cp iou-patterns "$tmp" || exit 1
+
 plan 17
 check load loads
 check replace replaces
