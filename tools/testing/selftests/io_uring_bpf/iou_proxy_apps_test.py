@@ -27,6 +27,10 @@ class Skip(Exception):
     pass
 
 
+class Slow(AssertionError):
+    """The machine was too slow for a test of this duration."""
+
+
 def program(name):
     path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
     if not path:
@@ -81,6 +85,18 @@ def call(*args):
     if run.returncode:
         raise AssertionError(f"{args[0]}: status {run.returncode}: {run.stdout}{run.stderr}")
     return run.stdout
+
+
+def until_fast(func, *durations):
+    """Call a function with one duration after the other until the machine is fast enough."""
+    for seconds in durations[:-1]:
+        try:
+            return func(seconds)
+        except Slow as e:
+            print(f"# {seconds} s were too short: {' '.join(str(e).split())[-300:]}")
+        # a server may still be busy with the end of the last try
+        time.sleep(3)
+    return func(durations[-1])
 
 
 class Web:
@@ -179,27 +195,41 @@ def test_ab():
         check_sleep(stats)
 
 
+def run_wrk(wrk, port, nr, seconds):
+    with Proxy(port) as proxy:
+        out = call(wrk, "-t1", f"-c{nr}", f"-d{seconds}s", "--timeout", "60s",
+                   f"http://127.0.0.1:{proxy.port}/small")
+        stats = proxy.stop()
+        errors = "Socket errors" in out
+        if errors and "connect 0, read 0, write 0," not in out or "Non-2xx" in out:
+            raise AssertionError(out)
+        # what is left are timeouts
+        if errors or " 0 requests in" in out or stats["accepted"] < nr:
+            raise Slow(f"{stats['accepted']} of {nr} connections: {out}")
+        print("# " + [line for line in out.splitlines() if "requests in" in line][0].strip())
+        check_sleep(stats)
+
+
 def test_wrk():
     wrk, web = program("wrk"), get_web("nginx")
-    nr = 200
-    with Proxy(web.port) as proxy:
-        out = call(wrk, "-t1", f"-c{nr}", "-d20s", "--timeout", "60s",
-                   f"http://127.0.0.1:{proxy.port}/small")
-        if "Socket errors" in out or "Non-2xx" in out or " 0 requests in" in out:
-            raise AssertionError(out)
-        print("# " + [line for line in out.splitlines() if "requests in" in line][0].strip())
-        stats = proxy.stop()
-        equal("accepted", stats["accepted"] >= nr, True)
-        check_sleep(stats)
+    until_fast(lambda seconds: run_wrk(wrk, web.port, 200, seconds), 20, 60, 180)
 
 
 def received(iperf, port, seconds, args):
     """Bytes that iperf3 has received through a port, for each direction"""
-    out = json.loads(call(iperf, "-J", "-c", "127.0.0.1", "-p", str(port), "-t", str(seconds),
-                          *args))
-    equal("error", out.get("error"), None)
-    return [value["bytes"] for name, value in out["end"].items()
+    try:
+        out = json.loads(call(iperf, "-J", "-c", "127.0.0.1", "-p", str(port),
+                              "-t", str(seconds), *args))
+        equal("error", out.get("error"), None)
+    except AssertionError as e:
+        # it has time limits of its own
+        raise Slow(e) from e
+    sums = [value["bytes"] for name, value in out["end"].items()
             if name.startswith("sum_received")]
+    # much else can happen before the first byte
+    if not sums or not all(sums):
+        raise Slow(f"a direction received nothing: {sums}")
+    return sums
 
 
 def test_iperf():
@@ -209,14 +239,9 @@ def test_iperf():
             Proxy(server.port) as proxy:
         runs = (("--bidir",), ("--bidir", "-P", "4"), ("-R",))
         for args in runs if LONG else runs[:1]:
-            # on a machine with much else to do, a second can pass before the first byte
-            for seconds in (10, 60) if LONG else (1, 10, 60):
-                sums = received(iperf, proxy.port, seconds, args)
-                if sums and all(sums):
-                    break
-            else:
-                raise AssertionError(f"{args}: a direction received nothing: {sums}")
-            print(f"# {' '.join(args)}: {sums} bytes in {seconds} s")
+            sums = until_fast(lambda seconds, args=args: received(iperf, proxy.port, seconds, args),
+                              *((10, 60) if LONG else (1, 10, 60)))
+            print(f"# {' '.join(args)}: {sums} bytes")
         check_sleep(proxy.stop())
 
 
