@@ -187,7 +187,7 @@ static const char *differs(FIXTURE_DATA(lookup_lmdb) *self, char *key, unsigned 
 	ASSERT_EQ(0, lookup_queue(self->lookup, __slot, key[__slot], len[__slot]));\
 } while (0)
 
-TEST_F_TIMEOUT(lookup_lmdb, random_keys, 1800)
+TEST_F_TIMEOUT(lookup_lmdb, random_keys, 7000)
 {
 	char key[QUEUE][MAX_KEY + 1];
 	unsigned int len[QUEUE], nr = nr_lookups(QUEUE), present = 0, queued = QUEUE;

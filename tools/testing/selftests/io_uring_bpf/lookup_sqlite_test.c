@@ -248,7 +248,7 @@ static const char *differs(FIXTURE_DATA(lookup_sqlite) *self, int64_t rowid,
 				  sizeof(int64_t)));				\
 } while (0)
 
-TEST_F_TIMEOUT(lookup_sqlite, random_keys, 1800)
+TEST_F_TIMEOUT(lookup_sqlite, random_keys, 7000)
 {
 	unsigned int nr = nr_lookups(QUEUE), present = 0, queued = QUEUE, depth = 0;
 	struct lookup_result r;
