@@ -20,12 +20,22 @@ echo $$ >"$BUILD/pid.$$"
 exec ${*//GUEST/$BUILD}
 '''
 GUESTLIB = '''
-session=$(dirname "$(realpath "$0")")/session.sh limit=20 TMPDIR=$results/none
+session=$(dirname "$(realpath "$0")")/session.sh limit=60 TMPDIR=$results/none
 early_complaints() { :; }
 umount() { :; }
 '''
-# a guest takes its first test before the other one ends
-PASS = '#!/bin/sh\necho "$0" >>"$RUNS"\nsleep .2\necho TAP version 13\necho 1..1\necho "ok 1 x"\n'
+# the first test waits until the other guest has taken one as well
+PASS = '''#!/bin/sh
+echo "$0" >>"$RUNS"
+n=0
+while [ "$(ls "${RUNS%/*}/build/results/taken" | wc -l)" -lt 2 ] && [ $n -lt 300 ]; do
+	sleep .1
+	n=$((n + 1))
+done
+echo TAP version 13
+echo 1..1
+echo "ok 1 x"
+'''
 FAIL = PASS.replace('ok 1', 'not ok 1') + 'exit 1\n'
 # kills the guest that it runs in
 KILL = '''#!/bin/bash
@@ -66,7 +76,7 @@ class Check(unittest.TestCase):
         for name, text in tests.items():
             self.put('build/kselftest/io_uring_bpf/' + name, text)
         p = subprocess.run([self.path('scripts/check.sh'), *tests], text=True, check=False,
-                           capture_output=True, timeout=60,
+                           capture_output=True, timeout=300,
                            env=dict(ENV, IOU_BPF_CACHE=self.path('cache'),
                                     RUNS=self.path('runs')))
         return p.returncode, p.stdout
