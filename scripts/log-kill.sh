@@ -3,7 +3,8 @@
 #
 # Kills the guest (QEMU, by SIGKILL) while iou-log appends to a disk through the page
 # cache of the guest, KILLS times (default: 5). All records that iou-log has reported as
-# durable must be on the disk, without a gap. A writer that does not sync must lose some.
+# durable must be on the disk, without a gap. A writer that does not sync must lose some. The
+# kernel of a guest must not have complained.
 #
 # The reports go to the host by 9p, which has no cache in the guest. The disk is a raw
 # image with cache=writeback, so data that the guest has written survives QEMU even
@@ -17,6 +18,7 @@ kills=${1:-5}
 dir=$BUILD/log-kill
 tool=$BUILD/kselftest/io_uring_bpf/iou-log
 limit=${IOU_BPF_BOOT_TIMEOUT:-600}
+console=$BUILD/log/console-log-kill
 
 # awk: print the records from "first" to "last", or endlessly if last is 0
 generator='BEGIN {
@@ -35,23 +37,32 @@ last_report()
 	echo "${n:-0}"
 }
 
+# Fail if the kernel of the last guest has complained.
+silent()
+{
+	local out
+	out=$("$TOP/scripts/splat.sh" "$console") ||
+		die "the kernel complained, see ${console#"$TOP/"}:"$'\n'"$(head -n 20 <<<"$out")"
+}
+
 # kill_guest FIRST OPTION...: run a writer with records from FIRST on, and kill the guest
 # when some are durable
 kill_guest()
 {
 	local first=$1 guest end qemu
 	shift
-	rm -f "$dir/report" "$dir/pid"
+	rm -f "$dir/report" "$dir/pid" "$console"
 	printf '%s\n' "cd $GUEST_BUILD/log-kill" \
 		"awk -v first=$first -v last=0 -f generator.awk |" \
 		"	$tool append -b -k 50 -t 5 $* /dev/vda >report 2>errors" >"$dir/guest.sh"
-	vm_run "$limit" "$BUILD/log/console-log-kill" \
+	vm_run "$limit" "$console" \
 		"--qemu-opts=-drive file=$dir/disk,format=raw,if=virtio,cache=writeback -pidfile $dir/pid" \
 		-- bash "$GUEST_BUILD/log-kill/guest.sh" >&2 &
 	guest=$!
 	end=$((SECONDS + limit))
 	until [ "$(last_report)" -ge "$first" ]; do
 		if ! kill -0 $guest 2>/dev/null || [ $SECONDS -ge $end ]; then
+			[ ! -f "$console" ] || silent
 			die "the writer did not start: $(cat "$dir/errors" 2>/dev/null)"
 		fi
 		sleep 0.1
@@ -61,6 +72,7 @@ kill_guest()
 	kill -KILL "$qemu"
 	rm -f "$dir/pid"
 	wait $guest || true
+	silent
 }
 
 # Kill a guest that is still running after a failure.
