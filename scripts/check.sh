@@ -7,12 +7,12 @@
 # debugging and KASAN on, and any complaint in its log is a failure. If it looks
 # for lost memory as well, then that must not be ours. With IOU_LONG=1, the tests of
 # the applications use more keys, connections and crashes, and may take hours.
-# Last line: "N passed, N failed".
+# build/skipped lists the skipped tests. Last line: "N passed, N failed".
 
 . "$(dirname "$0")/lib.sh"
 . "$TOP/scripts/vm.sh"
 
-passed=0 failed=0 skipped=0
+passed=0 failed=0 skipped=0 skips=$BUILD/skipped
 declare -a failures=()
 
 fail()
@@ -25,7 +25,7 @@ fail()
 add()
 {
 	local p f s lines
-	lines=$("$TOP/scripts/tap.sh" "$2" "$3")
+	lines=$("$TOP/scripts/tap.sh" "$2" "$3" "$skips")
 	read -r p f s <<<"$(head -n 1 <<<"$lines")"
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 	printf '%-24s %3d passed %3d failed %3d skipped\n' "$1" "$p" "$f" "$s"
@@ -59,7 +59,8 @@ liburing()
 	"$TOP/scripts/liburing.sh" || rc=$?
 	case $rc in
 	0)	;;
-	77)	skipped=$((skipped + 1)) ;;
+	77)	skipped=$((skipped + 1))
+		echo 'liburing: # SKIP no available version fits the patches' >>"$skips" ;;
 	*)	fail "liburing does not build with the patches" ;;
 	esac
 }
@@ -168,6 +169,7 @@ main()
 {
 	local f
 	mkdir -p "$BUILD/log"
+	rm -f "$skips"
 	if [ $# = 0 ]; then
 		everything
 	else
@@ -179,7 +181,7 @@ main()
 	for f in "${failures[@]}"; do
 		printf '%sfailed:%s %s\n' "$RED" "$OFF" "$f"
 	done
-	[ $skipped = 0 ] || echo "$skipped skipped"
+	[ $skipped = 0 ] || echo "$skipped skipped, see ${skips#"$TOP/"}"
 	echo "$passed passed, $failed failed"
 	[ $failed = 0 ]
 }

@@ -102,6 +102,16 @@ class Check(unittest.TestCase):
         self.assertIn('not ok 1 x', out)
         self.assertEqual(1, rc)
 
+    def test_skipped(self):
+        """Skipped tests are in a list of this run, and do not count as passed."""
+        self.put('build/skipped', 'of another run')
+        rc, out = self.check(a=PASS, b=PASS.replace('ok 1 x', 'ok 1 x # SKIP why'))
+        self.assertEqual(0, rc)
+        self.assertEqual(['1 skipped, see build/skipped', '3 passed, 0 failed'],
+                         out.splitlines()[-2:])
+        with open(self.path('build/skipped'), encoding='ascii') as f:
+            self.assertEqual('b: x # SKIP why\n', f.read())
+
     def test_guest_dies(self):
         """The other guest runs what is left, and the test that was running has failed."""
         rc, out = self.check(a=PASS, b=KILL, c=PASS, d=PASS, e=PASS)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """scripts/tap.sh counts results, including those of programs that end too soon."""
 import os
+import shutil
 import subprocess
 import tempfile
 import unittest
@@ -41,6 +42,30 @@ class Tap(unittest.TestCase):
 
     def test_skipped_as_a_whole(self):
         self.assertEqual(['0 0 1'], self.counts('1..0 # SKIP no option\n', 4))
+
+    def skips(self, text, status=0):
+        """Return the list of skipped tests, to which those of a program are appended."""
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        name, skips = os.path.join(folder, 'a_test.tap'), os.path.join(folder, 'skipped')
+        for path, content in (name, text), (skips, 'before\n'):
+            with open(path, 'w', encoding='ascii') as f:
+                f.write(content)
+        out = subprocess.run([os.path.join(SCRIPTS, 'tap.sh'), name, str(status), skips],
+                             capture_output=True, text=True, check=True).stdout
+        self.assertEqual(1, len(out.splitlines()), out)
+        with open(skips, encoding='ascii') as f:
+            return f.read().splitlines()
+
+    def test_names_of_skipped(self):
+        self.assertEqual(['before', 'a_test: b # SKIP why', 'a_test: # SKIP no 2'],
+                         self.skips('1..4\nok 1 a\nok 2 b # SKIP why\r\nok 3 # SKIP no 2\n'
+                                    'ok 4 c\n'))
+        self.assertEqual(['before'], self.skips('1..1\nok 1 a\n'))
+
+    def test_name_of_skipped_program(self):
+        self.assertEqual(['before', 'a_test: # SKIP no option'],
+                         self.skips('1..0 # SKIP no option\n', 4))
 
     def test_diagnostics_do_not_count(self):
         self.assertEqual(['1 0 0'], self.counts('1..1\n# not ok 1\nok 1 a\n'))
