@@ -99,7 +99,7 @@ class Patterns(unittest.TestCase):
         have = set(files) | set(re.findall(
             r'^\s*check (\w+) ', read(TESTS, 'iou_patterns_test.sh'), re.M))
         for path in glob.glob(TESTS + '/pattern_*_test.c'):
-            have.update(re.findall(r'^TEST_F\(\w+, (\w+)\)', read(path), re.M))
+            have.update(re.findall(r'^TEST_F(?:_TIMEOUT)?\(\w+, (\w+)[,)]', read(path), re.M))
         table = [t for t in tables() if t[0][0] == 'Way'][0][1:]
         named = [word for row in table for part in re.findall(r'\(([^()]*)\)', row[1])
                  for literal in re.findall('``([^`]+)``', part) for word in literal.split()]

@@ -4,7 +4,7 @@
  *
  * read_full, drain, finish: a message in 8 packets of 64 bytes, from a pipe. drain
  * waits for the pipe first. finish is behind a read in a chain, and before a write of
- * the message. recv_msg: 4 bytes with the length, and a message of 60 bytes, from
+ * the message. whole watches the only read of the application. recv_msg: 4 bytes with the length, and a message of 60 bytes, from
  * a socket.
  */
 #include "pattern.h"
@@ -174,6 +174,17 @@ static void finish_syscalls(struct bench *b, unsigned int ops)
 	}
 }
 
+static void whole_pattern(struct bench *b, unsigned int ops)
+{
+	for (; ops; ops--) {
+		io_uring_prep_read(bench_sqe(b), b->fd[0], b->buf, BENCH_MESSAGE, 0);
+		pattern_reap(b, 1, 1, BENCH_MESSAGE);
+	}
+}
+
+#define whole_liburing	read_full_liburing
+#define whole_syscalls	read_full_syscalls
+
 static void recv_msg_open(struct bench *b)
 {
 	pattern_alloc(b);
@@ -236,6 +247,7 @@ static void recv_msg_syscalls(struct bench *b, unsigned int ops)
 PATTERN_ARMS(read_full);
 PATTERN_ARMS(drain);
 PATTERN_ARMS(finish);
+PATTERN_WATCH_ARMS(whole);
 PATTERN_ARMS(recv_msg);
 
 #define PACKETS(id)							\
@@ -247,6 +259,7 @@ const struct bench_workload bench_pattern_message_workloads[] = {
 	{ PACKETS(read_full), .after = packets_after },
 	{ PACKETS(drain), .after = packets_after },
 	{ PACKETS(finish), .after = finish_after },
+	{ PACKETS(whole), .after = packets_after },
 	{ "pattern-recv_msg", .ops = BENCH_OPS_HEAVY, .need = NEED_PATTERN,
 	  .arms = recv_msg_arms, .open = recv_msg_open,
 	  .before = recv_msg_before, .after = recv_msg_after,

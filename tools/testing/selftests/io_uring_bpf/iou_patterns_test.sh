@@ -36,7 +36,7 @@ loads()
 	tool unload --all
 	tool load read_full copy && tool list && [ "$(tool list | wc -l)" = 2 ] &&
 		[ "$(stat -c %a:%u $pins/copy)" = 444:0 ] &&
-		tool load --all --replace && [ "$(tool list | wc -l)" = 17 ] &&
+		tool load --all --replace && [ "$(tool list | wc -l)" = 18 ] &&
 		[ "$(stat -c %a:%u $pins/count_map)" = 600:0 ] &&
 		# no pin that was being made is left
 		[ "$(find $pins -type f | wc -l)" = 18 ]
@@ -110,7 +110,7 @@ with open(tmp + "/symbols") as f:
         symbols[int(address, 16)] = symbol
 # what the calls are relative to
 base = [a for a, symbol in symbols.items() if symbol == "__bpf_call_base"][0]
-assert len(names) == 17
+assert len(names) == 18
 for name in names:
     # the lookup is inline, unless the architecture has no code for that
     allowed = r"bpf_(io_uring|iter_num)_\w+" + (r"|\w*map_lookup_elem" if name == "count" else "")
@@ -157,7 +157,7 @@ refuses_folder()
 
 lists_for_everybody()
 {
-	nobody "$tmp/iou-patterns" list && [ "$(nobody "$tmp/iou-patterns" list | wc -l)" = 17 ] &&
+	nobody "$tmp/iou-patterns" list && [ "$(nobody "$tmp/iou-patterns" list | wc -l)" = 18 ] &&
 		nobody "$tmp/iou-patterns" --dir patterns show copy forward &&
 		fails 4 'count_map' nobody "$tmp/iou-patterns" counts &&
 		fails 4 . nobody "$tmp/iou-patterns" --dir patterns load --replace copy &&
@@ -173,7 +173,7 @@ documents()
 		'loses when: ' 'loaded: id'; do
 		nr_found=$(grep -c "^$word" "$tmp/show")
 		echo "$nr_found of $word"
-		[ "$nr_found" = 17 ] || return 1
+		[ "$nr_found" = 18 ] || return 1
 	done
 }
 
@@ -196,8 +196,8 @@ assert copy["flow_size"] == 8 and join["flow_size"] == 0
 assert [a["name"] for a in copy["arguments"]] == ["in", "out", "buf", "off", "len",
                                                   "block", "depth"]
 assert "EINVAL" in [e["name"] for e in copy["errors"]]
-assert len(json.load(open(sys.argv[1] + "/list"))) == 17
-assert len(json.load(open(sys.argv[1] + "/available"))) == 17
+assert len(json.load(open(sys.argv[1] + "/list"))) == 18
+assert len(json.load(open(sys.argv[1] + "/available"))) == 18
 sizes = {p["name"]: p["flow_size"] for p in json.load(open(sys.argv[1] + "/all"))
          if p["flow_size"]}
 assert sizes == {"append": 8, "copy": 8, "forward": 56, "recv_file": 16, "send_file": 8}

@@ -86,7 +86,7 @@ static int has_no_maps(int fd, const char *name)
 TEST_F(pattern_users, no_maps)
 {
 	ASSERT_EQ(0, pattern_drop(NOBODY));
-	ASSERT_EQ(17, for_each_pattern(has_no_maps));
+	ASSERT_EQ(18, for_each_pattern(has_no_maps));
 	/* the map of the only pattern that has one is not for users */
 	ASSERT_EQ(-EACCES, iou_pattern_open(IOU_PATTERNS_DIR, "count_map"));
 }
@@ -111,7 +111,7 @@ TEST_F(pattern_users, no_streams)
 	self->link = iou_pattern_attach(self->ring.ring_fd, SLOT, "read_full");
 	ASSERT_LE(0, self->link);
 	PATTERN_RUN(6, read_full, self->file, self->buf, 100, 0);
-	ASSERT_EQ(17, for_each_pattern(has_empty_streams));
+	ASSERT_EQ(18, for_each_pattern(has_empty_streams));
 }
 
 /* What the user may do without privileges, and may not */

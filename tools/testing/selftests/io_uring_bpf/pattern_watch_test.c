@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Patterns that watch the requests of an application which knows nothing of BPF */
-#define PATTERNS "quiet count"
+#define PATTERNS "quiet count whole"
 #include "pattern.h"
 
 #define OTHER	0x07e4ULL
@@ -137,6 +137,73 @@ TEST_F(pattern_watch, count_and_quiet)
 	ASSERT_EQ(nr + 1, count_of(self->counts, IORING_OP_NOP, 0));
 }
 
+#define submit_read(len) do {						\
+	iou_prep_read(iou_get_sqe(&self->ring), self->pipe[0], self->buf, len, 0, APP);\
+	ASSERT_EQ(1, iou_submit(&self->ring));				\
+} while (0)
+
+/* One CQE for a message that arrives in parts */
+TEST_F(pattern_watch, whole)
+{
+	watch("whole", -1, 0, 0);
+	submit_read(16);
+	for (int i = 0; i < 4; i++) {
+		ASSERT_NO_CQE(&self->ring);
+		ASSERT_EQ(4, write(self->pipe[1], "0123456789abcdef" + 4 * i, 4));
+	}
+	ASSERT_CQE(&self->ring, APP, 16);
+	ASSERT_EQ(0, memcmp(self->buf, "0123456789abcdef", 16));
+	ASSERT_NO_CQE(&self->ring);
+}
+
+/* The end of the stream ends a read, and an error does. */
+TEST_F(pattern_watch, whole_end)
+{
+	watch("whole", -1, 0, 0);
+	submit_read(16);
+	ASSERT_EQ(4, write(self->pipe[1], self->buf, 4));
+	ASSERT_NO_CQE(&self->ring);
+	close(self->pipe[1]);
+	ASSERT_CQE(&self->ring, APP, 4);
+	submit_read(16);
+	ASSERT_CQE(&self->ring, APP, 0);
+	submit_write(self->pipe[0], 64, APP);
+	ASSERT_CQE(&self->ring, APP, -EBADF);
+}
+
+/* A pipe that does not block */
+TEST_F(pattern_watch, whole_retries)
+{
+	ASSERT_EQ(0, fcntl(self->pipe[0], F_SETFL, O_NONBLOCK));
+	submit_read(16);
+	ASSERT_CQE(&self->ring, APP, -EAGAIN);
+	watch("whole", IORING_OP_READ, 0, 0);
+	submit_read(16);
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(16, write(self->pipe[1], "0123456789abcdef", 16));
+	ASSERT_CQE(&self->ring, APP, 16);
+	ASSERT_EQ(0, memcmp(self->buf, "0123456789abcdef", 16));
+}
+
+/* What is not continued posts its CQE: a member of a chain, a request without a length. */
+TEST_F(pattern_watch, whole_not)
+{
+	struct io_uring_sqe *sqe;
+
+	watch("whole", -1, 0, 0);
+	ASSERT_EQ(4, write(self->pipe[1], self->buf, 4));
+	sqe = iou_get_sqe(&self->ring);
+	iou_prep_read(sqe, self->pipe[0], self->buf, 16, 0, APP);
+	sqe->flags = IOSQE_IO_LINK;
+	iou_prep_nop(iou_get_sqe(&self->ring), 0, 0, OTHER);
+	ASSERT_EQ(2, iou_submit(&self->ring));
+	ASSERT_CQE(&self->ring, APP, 4);
+	ASSERT_CQE(&self->ring, OTHER, -ECANCELED);
+	submit_nop(-EAGAIN);
+	ASSERT_CQE(&self->ring, APP, -EAGAIN);
+	ASSERT_NO_CQE(&self->ring);
+}
+
 /* As flows, they refuse to work. */
 TEST_F(pattern_watch, not_flows)
 {
@@ -144,6 +211,9 @@ TEST_F(pattern_watch, not_flows)
 	PATTERN_REFUSES({ { 0, 0, 0, 0 } });
 	close(self->link);
 	PATTERN_ATTACH("count");
+	PATTERN_REFUSES({ { 0, 0, 0, 0 } });
+	close(self->link);
+	PATTERN_ATTACH("whole");
 	PATTERN_REFUSES({ { 0, 0, 0, 0 } });
 }
 
