@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # usage: scripts/bench.sh [run | count | profile WORKLOAD "ARM..." [KERNEL]]
 #
-# Measures the cost of operations, with the series (patched) and without (base). The
-# guests are emulated: instruction counts then do not depend on the machine.
+# Measures the cost of operations, with the series (patched) and without (base), and of a
+# hop where the kernel also has tracepoints (traced). The guests are emulated: instruction
+# counts then do not depend on the machine.
 #
 #   run      build, measure all workloads on both kernels, print tables, draw plots and
 #            check the figures against their bars; results in build/bench
@@ -23,7 +24,8 @@ folder_of()
 	case $1 in
 	patched) echo bench ;;
 	base)	 echo bench-base ;;
-	*)	 die "no such kernel: $1 (base or patched)" ;;
+	traced)	 echo bench-trace ;;
+	*)	 die "no such kernel: $1 (base, patched or traced)" ;;
 	esac
 }
 
@@ -39,6 +41,7 @@ build()
 {
 	"$TOP/scripts/kernel.sh" --config bench
 	"$TOP/scripts/kernel.sh" --config bench-base
+	"$TOP/scripts/kernel.sh" --config bench-trace
 	"$TOP/scripts/selftests.sh" bench
 	"$py/bloat.sh" >/dev/null
 }
@@ -50,6 +53,7 @@ count()
 		count_bench $kernel "$(folder_of $kernel)" \
 			"--repeat $repeats" "--repeat $repeats --scaling"
 	done
+	count_bench traced bench-trace "--repeat $repeats --workload nop"
 	$PYTHON "$py/merge.py" "$BENCH"
 	$PYTHON "$py/patterns.py" "$BENCH" >"$BENCH/table.txt"
 	$PYTHON "$py/table.py" "$BENCH" >>"$BENCH/table.txt" || rc=$?

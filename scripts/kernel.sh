@@ -8,6 +8,7 @@
 #   debug       (default) for the tests, with lockdep, KASAN and the like
 #   bench       for counting instructions, without debugging and with mitigations
 #   bench-base  like bench, without the series
+#   bench-trace like bench, with tracepoints, which are off
 #   bench-off   like bench, with CONFIG_IO_URING_BPF_PROG off
 #   on          like debug, without debugging
 #   off         like on, with CONFIG_IO_URING_BPF_PROG off
@@ -29,6 +30,8 @@ fragments()
 	case $config in
 	debug)	cat "$dir/kernel.config" "$dir/types.config" "$dir/debug.config" ;;
 	bench)	cat "$dir/kernel.config" "$dir/bench.config" ;;
+	bench-trace)
+		cat "$dir/kernel.config" "$dir/bench.config" "$dir/trace.config" ;;
 	bench-base | bench-off)
 		grep -v '^CONFIG_IO_URING_BPF_PROG' "$dir/kernel.config"
 		cat "$dir/bench.config" ;;

@@ -15,6 +15,9 @@ HOPS = {'nop': (320, 222), 'nop-tw': (470, 375), 'nullblk512': (4045, 3730),
 # not gating, because the figures are still above
 WALKS = {'short-read': (3600, 2900), 'btree': (25400, 22950)}
 
+# instructions of a hop that tracepoints add while they are off
+TRACED = 8
+
 # tolerated noise on a ring without a program: per cent, and instructions
 NOISE_PERCENT, NOISE_MORE = 0.5, 1
 
@@ -177,6 +180,14 @@ def watching(rows):
                   gating=arm == 'loop-b32')
 
 
+def tracing(rows):
+    """Yield bars for tracepoints that are off: of io_uring, and of the programs."""
+    for arm in FLOWS:
+        more = difference(rows.get('nop', arm, kernel='traced'), rows.get('nop', arm))
+        if more is not None:
+            yield Bar('nop: %s, more with tracepoints' % arm, more, TRACED)
+
+
 def growth(values):
     """Return by how many per cent a value is above the least of its predecessors."""
     if len(values) < 2:
@@ -221,7 +232,7 @@ def flat(scaling):
 def all_bars(results, scaling, bloat, recorded=()):
     """Yield all bars. bloat: bytes of text that the option adds when it is off."""
     rows = Rows(results)
-    for part in hops, dependent, btree, idle, tax, watching:
+    for part in hops, dependent, btree, idle, tax, watching, tracing:
         yield from part(rows)
     yield from regressions(rows, recorded)
     yield from flat(scaling)

@@ -19,7 +19,9 @@ SPREAD = 0.1
 
 
 def read_kernel(folder, kernel):
-    """Return the rows of one kernel."""
+    """Return the rows of one kernel, none for the optional one."""
+    if kernel == 'traced' and not os.path.exists(os.path.join(folder, 'traced.rows')):
+        return []
     paths = [os.path.join(folder, '%s.%s' % (kernel, end)) for end in ('rows', 'counts')]
     return [rows.reduce(group, kernel) for group in rows.read_run(*paths).values()]
 

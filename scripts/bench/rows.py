@@ -6,7 +6,7 @@ from counters import events
 
 # columns that identify a row
 KEYS = ('workload', 'arm', 'base', 'length', 'flows')
-KERNELS = ('base', 'patched')
+KERNELS = ('base', 'patched', 'traced')
 
 # threshold: work for io-wq per operation
 IOWQ = 0.01

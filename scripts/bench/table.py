@@ -104,6 +104,20 @@ def tax(results, base):
           (NOISE_PERCENT, NOISE_MORE))
 
 
+def traced(results):
+    """Print what tracepoints that are off cost."""
+    old = {name(r): r for r in results if r['kernel'] == 'patched' and r['workload'] == 'nop'}
+    mine = [r for r in results if r['kernel'] == 'traced' and name(r) in old]
+    if not mine:
+        return
+    print('TRACEPOINTS: the kernel with the series without them, and with them, off')
+    line(['nop', 'without', 'with', 'more'])
+    for row in mine:
+        before = old[name(row)]['insn']
+        line([name(row), number(before), number(row['insn']), '%+.1f' % (row['insn'] - before)])
+    print('instructions per operation\n')
+
+
 def series(scaling):
     """Print the cost of a hop by length and number of flows, with a column per arm."""
     mine = [r for r in scaling if r['kernel'] == 'patched']
@@ -153,6 +167,7 @@ def main():
     happenings(patched)
     series(scaling)
     tax(patched, base)
+    traced(results)
     return 1 if verdicts(all_bars(results, scaling, bloat_of(folder), recorded)) else 0
 
 

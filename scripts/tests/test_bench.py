@@ -144,6 +144,13 @@ class Merge(Folder):
                                                    'insn_kernel', 'enters', 'cqes', 'runs')))
         self.assertIn('note: nop/flow (patched): repeats differ by 11.44 %', err)
 
+    def test_optional_kernel(self):
+        self.lines('traced.rows', [self.guest()])
+        self.lines('traced.counts', [count(f=[1000, 1])])
+        self.assertEqual(0, self.merge([self.guest()], [count(f=[900, 1])])[0])
+        self.assertEqual([('base', 90), ('patched', 90), ('traced', 100)],
+                         [(r['kernel'], r['insn']) for r in self.read('results.json')])
+
     def test_missing_verb(self):
         rc, _, err = self.merge(
             [{'workload': 'nop', 'arm': 'flow-again', 'missing': 'no again'}, self.guest()],
@@ -319,6 +326,17 @@ class Patterns(Folder):
 
 
 class Table(Folder):
+
+    def test_traced(self):
+        more = dict.fromkeys(('insn_kernel', 'insn_jit', 'taskwork', 'allocs'), 0)
+        rows = [row(**more, kernel=k, workload='nop', arm='flow', insn=n)
+                for k, n in (('patched', 300), ('traced', 303))]
+        self.write('results.json', rows[:1])
+        self.assertNotIn('TRACEPOINTS', self.script('table.py', self.dir)[1])
+        self.write('results.json', rows)
+        out = self.script('table.py', self.dir)[1]
+        self.assertRegex(out, r'flow +300.0 +303.0 +\+3.0\n')
+        self.assertRegex(out, r'nop: flow, more with tracepoints +3.00 +8.00')
 
     def test_tax(self):
         more = dict.fromkeys(('insn_kernel', 'insn_jit', 'taskwork', 'allocs'), 0)
