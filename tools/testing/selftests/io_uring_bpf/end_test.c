@@ -1,79 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Completions of a flow that is ending: none of them is lost */
-#include "iou_until.h"
+#include "end.h"
 #include "process.h"
 
-#include <sys/socket.h>
+#define LATE	0x1a7eULL
 
-#include "kselftest_harness.h"
-#include "end.skel.h"
+/* of provided buffers, and the only buffer in the group */
+#define GROUP	3
+#define BUFFER	5
 
-#define FLOW	0xf10aULL
-#define CHILD	0xc41dULL
-#define CLOSE	0xc105ULL
-#define CANCEL	0xca4cULL
-
-#define NR	8
 #define NR_FILES	32
 /* completions, and a program that takes seconds for them in an emulator */
 #define NR_SLOW		32
 #define SLOW		1000000
 
-FIXTURE(end) {
-	struct io_uring ring;
-	struct end *skel;
-	struct bpf_link *link;
-	/* reads from socks[i][0] have a byte to read after end_feed() */
-	int socks[NR][2];
-	char buf[NR];
-};
-
-IOU_MODE_VARIANTS(end);
-IOU_LOAD_ONCE(end);
-
-FIXTURE_SETUP(end)
+/* Replace the sockets by pipes. */
+static bool end_use_pipes(FIXTURE_DATA(end) *self)
 {
-	IOU_REQUIRE();
-	ASSERT_EQ(0, iou_ring_init(&self->ring, variant->setup));
-	self->skel = end_get();
-	ASSERT_NE(NULL, self->skel);
-	for (int i = 0; i < NR; i++)
-		ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, self->socks[i]));
-	self->skel->bss->log_ending = 1;
-	self->link = IOU_ATTACH(self->skel->progs.end_as_told, &self->ring, 0);
-}
-
-FIXTURE_TEARDOWN(end)
-{
-	bpf_link__destroy(self->link);
+	self->opcode = IORING_OP_READ;
 	for (int i = 0; i < NR; i++) {
-		close(self->socks[i][0]);
-		close(self->socks[i][1]);
+		close(self->ends[i][0]);
+		close(self->ends[i][1]);
+		if (pipe(self->ends[i]))
+			return false;
 	}
-	io_uring_queue_exit(&self->ring);
-}
-
-static struct io_uring_sqe *end_add(FIXTURE_DATA(end) *self)
-{
-	struct io_uring_sqe *sqe = &self->skel->bss->sqes[self->skel->bss->nr_sqes];
-
-	memset(sqe, 0, sizeof(*sqe));
-	return sqe;
-}
-
-static void end_added(FIXTURE_DATA(end) *self, struct io_uring_sqe *sqe)
-{
-	sqe->user_data = CHILD + self->skel->bss->nr_sqes++;
-}
-
-static void end_add_recvs(FIXTURE_DATA(end) *self, unsigned int nr)
-{
-	for (unsigned int i = 0; i < nr; i++) {
-		struct io_uring_sqe *sqe = end_add(self);
-
-		io_uring_prep_recv(sqe, self->socks[i][0], &self->buf[i], 1, 0);
-		end_added(self, sqe);
-	}
+	return true;
 }
 
 static void end_add_nop(FIXTURE_DATA(end) *self, unsigned int nop_flags)
@@ -93,19 +44,21 @@ static void end_add_socket(FIXTURE_DATA(end) *self)
 	end_added(self, sqe);
 }
 
-static bool end_feed(FIXTURE_DATA(end) *self, unsigned int nr)
+/* Add a receive into a provided buffer, the only one of its group. */
+static void end_add_select(struct __test_metadata *_metadata, FIXTURE_DATA(end) *self)
 {
-	for (unsigned int i = 0; i < nr; i++) {
-		if (write(self->socks[i][1], "x", 1) != 1)
-			return false;
-	}
-	return true;
-}
+	struct io_uring_sqe *sqe = iou_get_sqe(&self->ring);
 
-#define end_submit() do {						\
-	iou_queue_bpf(&self->ring, 0, FLOW);				\
-	ASSERT_EQ(1, iou_submit(&self->ring));				\
-} while (0)
+	io_uring_prep_provide_buffers(sqe, self->buf, NR, 1, GROUP, BUFFER);
+	sqe->user_data = LATE;
+	ASSERT_EQ(1, iou_submit(&self->ring));
+	ASSERT_CQE(&self->ring, LATE, 0);
+	sqe = end_add(self);
+	io_uring_prep_recv(sqe, self->ends[0][0], NULL, 1, 0);
+	sqe->flags = IOSQE_BUFFER_SELECT;
+	sqe->buf_group = GROUP;
+	end_added(self, sqe);
+}
 
 /* Events of children with data from @first on, all with F_ENDING. */
 #define end_all_seen(first, nr) do {					\
@@ -117,14 +70,14 @@ static bool end_feed(FIXTURE_DATA(end) *self, unsigned int nr)
 		ASSERT_EQ(BPF_IO_URING_COMPLETE, __ev[i].event);	\
 		ASSERT_EQ(BPF_IO_URING_F_CHILD | BPF_IO_URING_F_ENDING,	\
 			  __ev[i].flags);				\
-		ASSERT_EQ(IORING_OP_RECV, __ev[i].opcode);		\
+		ASSERT_EQ(self->opcode, __ev[i].opcode);		\
 		ASSERT_EQ(1, __ev[i].res);				\
 		ASSERT_EQ(__first + __nr - 1 - i, __ev[i].nr_children);	\
 	}								\
 } while (0)
 
 /* The data is there when the requests are issued. */
-TEST_F(end, data_in_place)
+static void data_in_place(struct __test_metadata *_metadata, FIXTURE_DATA(end) *self)
 {
 	ASSERT_TRUE(end_feed(self, NR));
 	end_add_recvs(self, NR);
@@ -135,8 +88,19 @@ TEST_F(end, data_in_place)
 	end_all_seen(2, NR - 1);
 }
 
+TEST_F(end, data_in_place)
+{
+	data_in_place(_metadata, self);
+}
+
+TEST_F(end, data_in_place_of_pipes)
+{
+	ASSERT_TRUE(end_use_pipes(self));
+	data_in_place(_metadata, self);
+}
+
 /* The data arrives later, and all of it before the task handles any. */
-TEST_F(end, data_in_task_work)
+static void data_in_task_work(struct __test_metadata *_metadata, FIXTURE_DATA(end) *self)
 {
 	end_add_recvs(self, NR);
 	self->skel->bss->stop_at = CHILD;
@@ -145,20 +109,31 @@ TEST_F(end, data_in_task_work)
 	ASSERT_TRUE(end_feed(self, NR));
 	ASSERT_CQE(&self->ring, FLOW, 7);
 	ASSERT_NO_CQE(&self->ring);
-	/* a receive that was not ready yet was cancelled, and has read nothing */
+	/* a request that was not ready yet was cancelled, and has read nothing */
 	ASSERT_EQ(1 + NR, self->skel->bss->nr_events);
 	for (int i = 0; i < NR; i++) {
 		struct iou_event *ev = &self->skel->bss->events[1 + i];
 		unsigned int nr = ev->user_data - CHILD;
 
 		ASSERT_LT(nr, NR);
+		ASSERT_EQ(self->opcode, ev->opcode);
 		if (ev->res != 1) {
 			ASSERT_EQ(-ECANCELED, ev->res);
-			ASSERT_EQ(1, recv(self->socks[nr][0], &self->buf[nr], 1,
-					  MSG_DONTWAIT));
+			ASSERT_TRUE(end_has_byte(self, nr));
 		}
 		ASSERT_EQ('x', self->buf[nr]);
 	}
+}
+
+TEST_F(end, data_in_task_work)
+{
+	data_in_task_work(_metadata, self);
+}
+
+TEST_F(end, data_in_task_work_of_pipes)
+{
+	ASSERT_TRUE(end_use_pipes(self));
+	data_in_task_work(_metadata, self);
 }
 
 TEST_F(end, cqes_posted)
@@ -179,7 +154,7 @@ TEST_F(end, cqes_posted)
 }
 
 /* Requests that were issued before complete() have a result as well. */
-TEST_F(end, data_of_staged)
+static void data_of_staged(struct __test_metadata *_metadata, FIXTURE_DATA(end) *self)
 {
 	ASSERT_TRUE(end_feed(self, NR));
 	end_add_recvs(self, NR);
@@ -190,6 +165,17 @@ TEST_F(end, data_of_staged)
 	end_all_seen(1, NR);
 }
 
+TEST_F(end, data_of_staged)
+{
+	data_of_staged(_metadata, self);
+}
+
+TEST_F(end, data_of_staged_of_pipes)
+{
+	ASSERT_TRUE(end_use_pipes(self));
+	data_of_staged(_metadata, self);
+}
+
 static void close_staged(struct __test_metadata *_metadata,
 			 FIXTURE_DATA(end) *self, unsigned int sqe_flags)
 {
@@ -198,7 +184,7 @@ static void close_staged(struct __test_metadata *_metadata,
 	for (int i = 0; i < NR_FILES; i++) {
 		struct io_uring_sqe *sqe = end_add(self);
 
-		fds[i] = dup(self->socks[0][0]);
+		fds[i] = dup(self->ends[0][0]);
 		ASSERT_LE(0, fds[i]);
 		io_uring_prep_close(sqe, fds[i]);
 		sqe->flags = sqe_flags;
@@ -226,30 +212,108 @@ TEST_F(end, close_staged_for_worker)
 	close_staged(_metadata, self, IOSQE_ASYNC);
 }
 
+/*
+ * The completion of a child, which is the second event, has issued a request that
+ * releases something, which is the third event. It issues nothing, or the flow need not
+ * end.
+ */
+static void late_has_run(struct __test_metadata *_metadata, FIXTURE_DATA(end) *self)
+{
+	struct end__bss *bss = self->skel->bss;
+
+	ASSERT_EQ(3, bss->nr_events);
+	ASSERT_EQ(CHILD, bss->events[1].user_data);
+	ASSERT_EQ(LATE, bss->events[2].user_data);
+	ASSERT_EQ(0, bss->events[2].res);
+	ASSERT_EQ(0, bss->late_rets[0]);
+	ASSERT_EQ(-ECANCELED, bss->late_rets[1]);
+	ASSERT_EQ(-ECANCELED, bss->again_ret);
+}
+
 /* The program closes a file that a child has opened after the flow has begun to end. */
 TEST_F(end, close_opened)
 {
-	int fd = dup(self->socks[0][0]);
+	int fd = dup(self->ends[0][0]);
 
 	ASSERT_LE(0, fd);
 	close(fd);
 	end_add_socket(self);
 	self->skel->bss->stop_at_start = 1;
 	io_uring_prep_close(&self->skel->bss->late, -1);
-	self->skel->bss->late.user_data = CLOSE;
+	self->skel->bss->late.user_data = LATE;
 	self->skel->bss->end_verdict = BPF_IO_URING_DROP;
 	end_submit();
 	ASSERT_CQE(&self->ring, FLOW, 7);
 	ASSERT_NO_CQE(&self->ring);
-	ASSERT_EQ(3, self->skel->bss->nr_events);
+	late_has_run(_metadata, self);
 	ASSERT_EQ(fd, self->skel->bss->events[1].res);
-	ASSERT_EQ(CLOSE, self->skel->bss->events[2].user_data);
-	ASSERT_EQ(0, self->skel->bss->events[2].res);
 	ASSERT_EQ(-1, fcntl(fd, F_GETFD));
-	/* the completion of the close issues nothing, or the flow need not end */
-	ASSERT_EQ(0, self->skel->bss->late_rets[0]);
-	ASSERT_EQ(-ECANCELED, self->skel->bss->late_rets[1]);
-	ASSERT_EQ(-ECANCELED, self->skel->bss->again_ret);
+}
+
+/* The program shuts a connection down. A worker does this, and is not cancelled. */
+TEST_F(end, shutdown_late)
+{
+	ASSERT_TRUE(end_feed(self, 1));
+	end_add_recvs(self, 1);
+	self->skel->bss->stop_at_start = 1;
+	io_uring_prep_shutdown(&self->skel->bss->late, self->ends[0][0], SHUT_WR);
+	self->skel->bss->late.user_data = LATE;
+	end_submit();
+	ASSERT_CQE(&self->ring, FLOW, 7);
+	ASSERT_NO_CQE(&self->ring);
+	late_has_run(_metadata, self);
+	ASSERT_EQ(1, self->skel->bss->events[1].res);
+	/* the peer finds the end of the stream */
+	ASSERT_EQ(0, recv(self->ends[0][1], self->buf, 1, MSG_DONTWAIT));
+}
+
+/* The program gives back the buffer of a receive. */
+TEST_F(end, buffer_given_back)
+{
+	struct io_uring_sqe *sqe;
+
+	ASSERT_TRUE(end_feed(self, 1));
+	end_add_select(_metadata, self);
+	self->skel->bss->stop_at_start = 1;
+	io_uring_prep_provide_buffers(&self->skel->bss->late, self->buf, NR, 1, GROUP,
+				      BUFFER);
+	self->skel->bss->late.user_data = LATE;
+	self->skel->bss->end_verdict = BPF_IO_URING_DROP_BUF;
+	end_submit();
+	ASSERT_CQE(&self->ring, FLOW, 7);
+	ASSERT_NO_CQE(&self->ring);
+	late_has_run(_metadata, self);
+	ASSERT_EQ(1, self->skel->bss->events[1].res);
+	/* the number of buffers in the group */
+	sqe = iou_get_sqe(&self->ring);
+	io_uring_prep_remove_buffers(sqe, 2, GROUP);
+	sqe->user_data = LATE;
+	ASSERT_EQ(1, iou_submit(&self->ring));
+	ASSERT_CQE(&self->ring, LATE, 1);
+}
+
+/* Unless the program takes the buffer over, the application learns of the buffer. */
+TEST_F(end, buffer_is_posted)
+{
+	static const __u32 verdicts[] = { BPF_IO_URING_DEFAULT, BPF_IO_URING_DROP };
+
+	for (int i = 0; i < 2; i++) {
+		struct iou_event *ev = &self->skel->bss->events[1];
+
+		self->skel->bss->nr_sqes = 0;
+		self->skel->bss->nr_events = 0;
+		self->skel->bss->end_verdict = verdicts[i];
+		ASSERT_TRUE(end_feed(self, 1));
+		end_add_select(_metadata, self);
+		self->skel->bss->stop_at_start = 1;
+		end_submit();
+		ASSERT_CQE_FLAGS(&self->ring, CHILD, 1, IORING_CQE_F_BUFFER |
+				 BUFFER << IORING_CQE_BUFFER_SHIFT);
+		ASSERT_CQE(&self->ring, FLOW, 7);
+		ASSERT_NO_CQE(&self->ring);
+		ASSERT_EQ(2, self->skel->bss->nr_events);
+		ASSERT_EQ(BPF_IO_URING_F_CHILD | BPF_IO_URING_F_ENDING, ev->flags);
+	}
 }
 
 /* A program that does nothing: the application learns of the file. */
@@ -274,7 +338,7 @@ TEST_F(end, issue_refused)
 	ASSERT_TRUE(end_feed(self, 2));
 	end_add_recvs(self, 2);
 	self->skel->bss->stop_at = CHILD;
-	iou_prep_nop(&self->skel->bss->late, 0, 0, CLOSE);
+	iou_prep_nop(&self->skel->bss->late, 0, 0, LATE);
 	end_submit();
 	ASSERT_CQE(&self->ring, FLOW, 7);
 	ASSERT_NO_CQE(&self->ring);
@@ -288,12 +352,12 @@ TEST_F(end, issue_refused)
 TEST_F(end, cancelled)
 {
 	struct iou_event *ev = self->skel->bss->events;
-	int fd = dup(self->socks[0][0]);
+	int fd = dup(self->ends[0][0]);
 
 	ASSERT_LE(0, fd);
 	end_add_recvs(self, 2);
 	io_uring_prep_close(&self->skel->bss->late, fd);
-	self->skel->bss->late.user_data = CLOSE;
+	self->skel->bss->late.user_data = LATE;
 	self->skel->bss->late_on_cancel = 1;
 	end_submit();
 	ASSERT_TRUE(iou_until(&self->ring, self->skel->bss->nr_events == 1));
@@ -306,34 +370,8 @@ TEST_F(end, cancelled)
 	for (int i = 2; i < 5; i++) {
 		ASSERT_EQ(BPF_IO_URING_COMPLETE, ev[i].event);
 		ASSERT_EQ(BPF_IO_URING_F_CHILD | BPF_IO_URING_F_ENDING, ev[i].flags);
-		ASSERT_EQ(ev[i].user_data == CLOSE ? 0 : -ECANCELED, ev[i].res);
+		ASSERT_EQ(ev[i].user_data == LATE ? 0 : -ECANCELED, ev[i].res);
 	}
-}
-
-/* A read with a deadline: its program sees the read and the timer. */
-TEST_F(end, deadline)
-{
-	struct __kernel_timespec ts = { .tv_sec = 100 };
-	struct io_uring_sqe *sqe;
-
-	end_add_recvs(self, 1);
-	self->skel->bss->sqes[0].flags = IOSQE_IO_LINK;
-	sqe = end_add(self);
-	io_uring_prep_link_timeout(sqe, &ts, 0);
-	end_added(self, sqe);
-	self->skel->bss->stop_at = CHILD;
-	end_submit();
-	ASSERT_TRUE(iou_until(&self->ring, self->skel->bss->nr_events == 1));
-	ASSERT_TRUE(end_feed(self, 1));
-	ASSERT_CQE(&self->ring, FLOW, 7);
-	ASSERT_NO_CQE(&self->ring);
-	ASSERT_EQ(3, self->skel->bss->nr_events);
-	for (int i = 1; i < 3; i++) {
-		struct iou_event *ev = &self->skel->bss->events[i];
-
-		ASSERT_EQ(ev->user_data == CHILD ? 1 : -ECANCELED, ev->res);
-	}
-	ASSERT_EQ('x', self->buf[0]);
 }
 
 /* The next program of the slot knows nothing of the flow. */

@@ -7,6 +7,8 @@ char LICENSE[] SEC("license") = "GPL";
 __u32 stop_at_start;
 /* or at the completion with this user_data */
 __u64 stop_at;
+/* or at the first completion, with the result of the child */
+__u32 stop_at_first;
 /* verdict of completions of a flow that is ending */
 __u32 end_verdict;
 /*
@@ -59,5 +61,7 @@ int end_as_told(struct bpf_io_uring_ctx *ctx)
 	}
 	if (ctx->user_data == stop_at)
 		bpf_io_uring_complete(ctx, 7);
+	else if (stop_at_first)
+		bpf_io_uring_complete(ctx, ctx->res);
 	return BPF_IO_URING_DEFAULT;
 }
