@@ -2,12 +2,15 @@
 /* The result of a flow whose program has not called bpf_io_uring_complete() */
 #include "iou_bpf.h"
 
+#include <sys/stat.h>
+
 #include "kselftest_harness.h"
 #include "progs/result_call.h"
 #include "result.skel.h"
 
 #define FLOW	0xf10aULL
 #define CHILD	0xc41dULL
+#define APP	0xa44ULL
 
 FIXTURE(result) {
 	struct io_uring ring;
@@ -131,6 +134,64 @@ TEST_F(result, nothing_to_cancel)
 		ASSERT_EQ(2, self->skel->bss->nr_events);
 		ASSERT_EQ(-ENOENT, self->skel->bss->events[1].res);
 	}
+}
+
+/*
+ * Let a worker open a FIFO whose other end nobody opens, and cancel this by the child of
+ * a flow. Return the result of the child.
+ */
+static int cancel_open(struct __test_metadata *_metadata, FIXTURE_DATA(result) *self,
+		       const char *path)
+{
+	struct io_uring_sqe *sqe = iou_get_sqe(&self->ring);
+	struct io_uring_cqe cqe = {};
+	bool ended = false;
+	int res = -ENOENT;
+
+	io_uring_prep_openat(sqe, AT_FDCWD, path, O_RDONLY, 0);
+	sqe->flags = IOSQE_ASYNC;
+	sqe->user_data = APP;
+	ASSERT_EQ(1, iou_submit(&self->ring));
+	/* not found: the worker has not begun yet, or a signal has just ended the open */
+	while (res == -ENOENT && !ended) {
+		self->skel->bss->nr_events = 0;
+		iou_queue_bpf(&self->ring, 0, FLOW);
+		ASSERT_EQ(1, iou_submit(&self->ring));
+		do {
+			ASSERT_EQ(0, iou_wait_cqe(&self->ring, &cqe));
+			ended |= cqe.user_data == APP;
+		} while (cqe.user_data == APP);
+		ASSERT_EQ(FLOW, cqe.user_data);
+		ASSERT_EQ(0, cqe.res);
+		ASSERT_EQ(2, self->skel->bss->nr_events);
+		res = self->skel->bss->events[1].res;
+	}
+	if (!ended) {
+		ASSERT_EQ(0, iou_wait_cqe(&self->ring, &cqe));
+		ASSERT_EQ(APP, cqe.user_data);
+	}
+	return res;
+}
+
+/* Nor is it one that the request was running, which a signal interrupts. */
+TEST_F(result, too_late_to_cancel)
+{
+	__u64 end = iou_now_ms() + IOU_WAIT_MS;
+	char path[] = "/tmp/io_uring_bpf.XXXXXX";
+	int res;
+
+	/* a name for the FIFO */
+	close(mkstemp(path));
+	ASSERT_EQ(0, unlink(path));
+	ASSERT_EQ(0, mkfifo(path, 0600));
+	io_uring_prep_cancel64(&self->skel->bss->sqes[0], APP, 0);
+	self->skel->bss->sqes[0].user_data = CHILD;
+	self->skel->bss->nr_sqes = 1;
+	do {
+		res = cancel_open(_metadata, self, path);
+	} while (res != -EALREADY && iou_now_ms() < end);
+	unlink(path);
+	ASSERT_EQ(-EALREADY, res);
 }
 
 TEST_HARNESS_MAIN
