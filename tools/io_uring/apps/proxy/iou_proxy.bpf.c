@@ -365,6 +365,7 @@ static void end_dir(struct bpf_io_uring_ctx *ctx, struct proxy_conn *c, __u32 i,
 static void on_accept(struct bpf_io_uring_ctx *ctx, struct proxy_conn *c, __u32 i)
 {
 	struct io_uring_sqe sqe;
+	int ret;
 
 	accepting = false;
 	if (ctx->res >= 0) {
@@ -393,7 +394,9 @@ static void on_accept(struct bpf_io_uring_ctx *ctx, struct proxy_conn *c, __u32 
 	accepting = true;
 	io_uring_prep_timeout(&sqe, 100 * NSEC_PER_MSEC, 0, IORING_TIMEOUT_IMMEDIATE_ARG);
 	io_uring_sqe_set_data64(&sqe, CHILD_RETRY);
-	iou_issue(ctx, &sqe);
+	ret = iou_issue(ctx, &sqe);
+	if (ret)
+		bpf_io_uring_complete(ctx, ret);
 }
 
 static void on_connect(struct bpf_io_uring_ctx *ctx, struct proxy_conn *c, __u32 i)

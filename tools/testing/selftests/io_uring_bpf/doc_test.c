@@ -491,4 +491,33 @@ TEST_F_TIMEOUT(doc, echo, 180)
 	ASSERT_NO_CQE(&self->ring);
 }
 
+/* The flow can have two children: the accept, and one for the first connection. */
+TEST_F(doc, echo_without_room)
+{
+	struct io_uring_cqe cqe;
+	struct sockaddr_un addr;
+	socklen_t len;
+	char buf[10];
+	int conns[2], fd, i;
+
+	io_uring_queue_exit(&self->ring);
+	ASSERT_EQ(0, iou_ring_init_size(&self->ring, 0, 1, 2));
+	ATTACH(echo);
+	fd = listening(&addr, &len);
+	ASSERT_LE(0, fd);
+	START(fd, mem, 0, 0);
+	for (i = 0; i < 2; i++)
+		conns[i] = connected(&addr, len);
+	ASSERT_EQ(0, iou_wait_cqe(&self->ring, &cqe));
+	ASSERT_EQ(0, cqe.user_data);
+	ASSERT_LT(0, cqe.res);
+	/* the application serves the second connection, and the flow the first one */
+	ASSERT_EQ(2, write(cqe.res, "hi", 2));
+	ASSERT_EQ(2, read(conns[1], buf, sizeof(buf)));
+	ASSERT_EQ(3, write(conns[0], "abc", 3));
+	ASSERT_TRUE(until((io_uring_get_events(&self->ring),
+			   iou_fd_gets(conns[0], POLLIN, 0))));
+	ASSERT_EQ(3, read(conns[0], buf, sizeof(buf)));
+}
+
 TEST_HARNESS_MAIN
