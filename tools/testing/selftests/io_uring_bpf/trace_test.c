@@ -141,7 +141,7 @@ TEST_F(tp, kfuncs_that_refuse)
 {
 	trace_start(trace_refused);
 	ASSERT_CQE(&self->ring, FLOW, -EINVAL);
-	ASSERT_EQ(12, trace_read());
+	ASSERT_EQ(15, trace_read());
 	ASSERT_EVENT(1, "bpf_kfunc", "flow 0,user_data 0xf10a,kfunc bpf_io_uring_issue");
 	ASSERT_EVENT(1, "bpf_kfunc", "error -22");
 	ASSERT_EVENT(2, "bpf_kfunc", "kfunc bpf_io_uring_again,error -22");
@@ -152,8 +152,11 @@ TEST_F(tp, kfuncs_that_refuse)
 	ASSERT_EVENT(7, "bpf_kfunc", "kfunc bpf_io_uring_link,error -22");
 	ASSERT_EVENT(8, "bpf_kfunc", "kfunc bpf_io_uring_buf_read,error -2");
 	ASSERT_EVENT(9, "bpf_kfunc", "kfunc bpf_io_uring_buf_write,error -2");
-	ASSERT_EVENT(10, "bpf_run", "event START,sqes 0");
-	ASSERT_SAME(1, "req", 10, "req");
+	ASSERT_EVENT(10, "bpf_kfunc", "kfunc bpf_io_uring_buf_copy,error -7");
+	ASSERT_EVENT(11, "bpf_kfunc", "kfunc bpf_io_uring_buf_give,error -22");
+	ASSERT_EVENT(12, "bpf_kfunc", "kfunc bpf_io_uring_req,error -22");
+	ASSERT_EVENT(13, "bpf_run", "event START,sqes 0");
+	ASSERT_SAME(1, "req", 13, "req");
 	ASSERT_END("reason refused,result -22");
 }
 

@@ -43,6 +43,8 @@ int trace_refused(struct bpf_io_uring_ctx *ctx)
 {
 	struct io_uring_sqe sqe = { .opcode = IORING_OP_NOP };
 	struct io_uring_cqe cqe = { .flags = IORING_CQE_F_SKIP };
+	struct bpf_io_uring_buf_pos pos = {};
+	struct bpf_io_uring_req req;
 	__u64 word = 0;
 
 	bpf_io_uring_issue(ctx, &sqe, sizeof(sqe), 1ULL << 63);
@@ -54,6 +56,9 @@ int trace_refused(struct bpf_io_uring_ctx *ctx)
 	bpf_io_uring_link(ctx, &sqe, sizeof(sqe), 1);
 	bpf_io_uring_buf_read(ctx, 0, 0, &word, sizeof(word));
 	bpf_io_uring_buf_write(ctx, 0, 0, &word, sizeof(word));
+	bpf_io_uring_buf_copy(ctx, &pos, &pos, 1U << 20);
+	bpf_io_uring_buf_give(ctx, 0, 0, 0, 0);
+	bpf_io_uring_req(ctx, &req, sizeof(req));
 	return BPF_IO_URING_DEFAULT;
 }
 
