@@ -211,41 +211,59 @@ TEST_F(cancel_event, not_started)
 }
 
 /*
- * A completion of the child after the cancellation is no event. Without
- * DEFER_TASKRUN, the flow has ended by then. An SQ thread handles these in any
- * order.
+ * The child is ready before the cancellation. With DEFER_TASKRUN, it has read nothing by
+ * then, and its completion is an event of the ending flow. Otherwise, the flow has ended
+ * by then. An SQ thread handles these in any order.
  */
 TEST_F(cancel_event, child_has_completed)
 {
 	bool defer = variant->setup & IORING_SETUP_DEFER_TASKRUN;
+	struct cancel_event__bss *bss = self->skel->bss;
 	struct io_uring_cqe cqes[2];
 	unsigned int nr_cancel;
 
+	bss->log_ending = 1;
 	start(_metadata, self);
 	queue_cancel(self, FLOW, 0);
 	ASSERT_EQ(4, write(self->pipe[1], "data", 4));
 	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_EQ(0, iou_wait_cqes(&self->ring, cqes, 2));
 	ASSERT_NO_CQE(&self->ring);
-	nr_cancel = self->skel->bss->nr_cancel;
+	nr_cancel = bss->nr_cancel;
 	if (!(variant->setup & IORING_SETUP_SQPOLL))
 		ASSERT_EQ(defer ? 1 : 0, nr_cancel);
 	ASSERT_HAS_CQE(cqes, 2, FLOW, nr_cancel ? -ECANCELED : 0);
 	ASSERT_HAS_CQE(cqes, 2, CANCEL, nr_cancel ? 0 : -ENOENT);
-	/* START, and one of the two */
-	ASSERT_EQ(2, self->skel->bss->nr_events);
+	/* START, the child, and CANCEL */
+	ASSERT_EQ(2 + nr_cancel, bss->nr_events);
+	for (unsigned int i = 1; i < bss->nr_events; i++) {
+		struct iou_event *ev = &bss->events[i];
+
+		if (ev->event == BPF_IO_URING_CANCEL)
+			continue;
+		ASSERT_EQ(CHILD, ev->user_data);
+		ASSERT_EQ(nr_cancel ? -ECANCELED : 4, ev->res);
+		ASSERT_EQ(BPF_IO_URING_F_CHILD | (nr_cancel ? BPF_IO_URING_F_ENDING : 0),
+			  ev->flags);
+	}
+	if (nr_cancel)
+		ASSERT_EQ(4, read(self->pipe[0], self->buf, 4));
+	ASSERT_EQ(0, memcmp(self->buf, "data", 4));
 }
 
 /*
  * Let the program end the flow at @event, and cancel the flow in the same run, by a
- * request of the application. The flow keeps its result, and there is no CANCEL.
+ * request of the application. The flow keeps its result, and there is no CANCEL. The
+ * last event is the completion of the child that reads, if there is one.
  */
 static void complete_and_cancel(struct __test_metadata *_metadata,
 				FIXTURE_DATA(cancel_event) *self, __u32 event, int res)
 {
 	struct cancel_event__bss *bss = self->skel->bss;
+	struct iou_event *last = &bss->events[bss->nr_sqes];
 	struct io_uring_cqe cqes[3];
 
+	bss->log_ending = 1;
 	bss->end_at = event;
 	bss->end_res = res;
 	bss->cancel_ud = CANCEL;
@@ -263,7 +281,12 @@ static void complete_and_cancel(struct __test_metadata *_metadata,
 	ASSERT_HAS_CQE(cqes, 3, OTHER, res < 0 ? -ECANCELED : 0);
 	ASSERT_NO_CQE(&self->ring);
 	ASSERT_EQ(0, bss->nr_cancel);
-	ASSERT_EQ(event == BPF_IO_URING_START ? 1 : 2, bss->nr_events);
+	ASSERT_EQ(1 + bss->nr_sqes, bss->nr_events);
+	if (bss->nr_sqes) {
+		ASSERT_EQ(CHILD, last->user_data);
+		ASSERT_EQ(-ECANCELED, last->res);
+		ASSERT_EQ(BPF_IO_URING_F_CHILD | BPF_IO_URING_F_ENDING, last->flags);
+	}
 	/* the pipe has no reader left */
 	ASSERT_EQ(4, write(self->pipe[1], "left", 4));
 	ASSERT_EQ(4, read(self->pipe[0], self->buf, 4));
@@ -275,7 +298,7 @@ TEST_F(cancel_event, completed_at_start)
 	complete_and_cancel(_metadata, self, BPF_IO_URING_START, 5);
 }
 
-/* The staged child is not issued. */
+/* The child was staged before the end of the flow: it is issued, and then cancelled. */
 TEST_F(cancel_event, completed_at_start_with_child)
 {
 	complete_and_cancel(_metadata, self, BPF_IO_URING_START, 5);

@@ -99,19 +99,24 @@ TEST_F(group, flow_ended_in_worker)
 	run_ended(_metadata, self, ASYNC);
 }
 
-/*
- * Requests that are staged at the end of a flow are discarded, including
- * chains.
- */
+/* A chain that was staged before the end of the flow is issued, and then cancelled. */
 TEST_F(group, ended_as_it_starts)
 {
 	queue_group(self, 0, 0);
 	self->skel->bss->stop_at_start = 1;
+	self->skel->bss->log_ending = 1;
 	group_start();
 	ASSERT_CQE(&self->ring, FLOW, 7);
 	ASSERT_NO_CQE(&self->ring);
 	ASSERT_EQ(-ECANCELED, self->skel->bss->late_ret);
-	ASSERT_EQ(1, group_nr_events(self));
+	ASSERT_EQ(5, group_nr_events(self));
+	for (int i = 1; i < 5; i++) {
+		ASSERT_EQ(BPF_IO_URING_F_CHILD | BPF_IO_URING_F_ENDING,
+			  self->skel->bss->events[i].flags);
+	}
+	for (int i = 0; i < 3; i++)
+		group_has(CHILD + i, -ECANCELED);
+	group_has(TIMEOUT, -ECANCELED);
 	ASSERT_TRUE(pipe_unused(self));
 }
 
