@@ -155,7 +155,7 @@ TEST_F_TIMEOUT(bpftool, watch, LIMIT)
 	ASSERT_NE(NULL, self->link);
 	ASSERT_EQ(0, bpf_link_get_info_by_fd(bpf_link__fd(self->link), &info, &len));
 	run(self, "link show", info.id);
-	ASSERT_SHOWS("ring_ino %llu  slot 4  opcodes 0x%x 0x0  user_data 0x12/0xff",
+	ASSERT_SHOWS("ring_ino %llu  slot 4  flags 0x1  opcodes 0x%x 0x0  user_data 0x12/0xff",
 		     self->ring_ino, 1 << IORING_OP_READ);
 	run(self, "-j link show", info.id);
 	ASSERT_SHOWS("\"ring_ino\":%llu,\"slot\":4", self->ring_ino);
