@@ -99,20 +99,53 @@
 #define SPLICE_F_FD_IN_FIXED		(1U << 31)
 #endif
 
-/* of poll(2) and the socket calls, the same on all architectures */
+/* of system calls, the same on all architectures */
 #ifndef POLLIN
 #define POLLIN				0x0001
 #define POLLOUT				0x0004
 #define POLLERR				0x0008
 #define POLLHUP				0x0010
 #endif
+#ifndef MSG_DONTWAIT
+#define MSG_DONTWAIT			0x40
+#endif
 #ifndef MSG_WAITALL
 #define MSG_WAITALL			0x100
+#endif
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL			0x4000
 #endif
 #ifndef SHUT_RD
 #define SHUT_RD				0
 #define SHUT_WR				1
 #define SHUT_RDWR			2
+#endif
+#ifndef AT_FDCWD
+#define AT_FDCWD			(-100)
+#endif
+#ifndef FUTEX2_SIZE_U32
+#define FUTEX2_SIZE_U32			0x02
+#define FUTEX2_PRIVATE			128
+#endif
+#ifndef FUTEX_BITSET_MATCH_ANY
+#define FUTEX_BITSET_MATCH_ANY		0xffffffff
+#endif
+
+/* the same on most architectures, but not on mips, parisc and sparc */
+#ifndef POLLRDHUP
+#define POLLRDHUP			0x2000
+#endif
+#ifndef O_RDONLY
+#define O_RDONLY			00000000
+#define O_WRONLY			00000001
+#define O_RDWR				00000002
+#define O_CREAT				00000100
+#define O_EXCL				00000200
+#define O_TRUNC				00001000
+#define O_APPEND			00002000
+#define O_NONBLOCK			00004000
+#define O_DSYNC				00010000
+#define O_CLOEXEC			02000000
 #endif
 
 /* kfuncs, see Documentation/bpf/prog_io_uring.rst */
@@ -325,6 +358,16 @@ static __always_inline void io_uring_prep_write_fixed(struct io_uring_sqe *sqe, 
 	sqe->buf_index = buf_index;
 }
 
+/* The buffers come from the group @bgid. */
+static __always_inline void io_uring_prep_read_multishot(struct io_uring_sqe *sqe, int fd,
+							 __u32 nbytes, __u64 offset,
+							 int bgid)
+{
+	io_uring_prep_rw(IORING_OP_READ_MULTISHOT, sqe, fd, 0, nbytes, offset);
+	sqe->flags = IOSQE_BUFFER_SELECT;
+	sqe->buf_group = bgid;
+}
+
 static __always_inline void io_uring_prep_fsync(struct io_uring_sqe *sqe, int fd,
 						__u32 fsync_flags)
 {
@@ -332,11 +375,32 @@ static __always_inline void io_uring_prep_fsync(struct io_uring_sqe *sqe, int fd
 	sqe->fsync_flags = fsync_flags;
 }
 
+static __always_inline void io_uring_prep_fallocate(struct io_uring_sqe *sqe, int fd,
+						    int mode, __u64 offset, __u64 len)
+{
+	io_uring_prep_rw(IORING_OP_FALLOCATE, sqe, fd, len, mode, offset);
+}
+
 static __always_inline void io_uring_prep_openat(struct io_uring_sqe *sqe, int dfd,
 						 __u64 path, int flags, __u32 mode)
 {
 	io_uring_prep_rw(IORING_OP_OPENAT, sqe, dfd, path, mode, 0);
 	sqe->open_flags = flags;
+}
+
+/* @how is the address of a struct open_how of the application, of three words. */
+static __always_inline void io_uring_prep_openat2(struct io_uring_sqe *sqe, int dfd,
+						  __u64 path, __u64 how)
+{
+	io_uring_prep_rw(IORING_OP_OPENAT2, sqe, dfd, path, 24, how);
+}
+
+static __always_inline void io_uring_prep_statx(struct io_uring_sqe *sqe, int dfd,
+						__u64 path, int flags, __u32 mask,
+						__u64 statxbuf)
+{
+	io_uring_prep_rw(IORING_OP_STATX, sqe, dfd, path, mask, statxbuf);
+	sqe->statx_flags = flags;
 }
 
 static __always_inline void io_uring_prep_close(struct io_uring_sqe *sqe, int fd)
@@ -371,6 +435,13 @@ static __always_inline void io_uring_prep_poll_add(struct io_uring_sqe *sqe, int
 	sqe->poll32_events = poll_mask;
 }
 
+static __always_inline void io_uring_prep_poll_multishot(struct io_uring_sqe *sqe, int fd,
+							 __u32 poll_mask)
+{
+	io_uring_prep_poll_add(sqe, fd, poll_mask);
+	sqe->len = IORING_POLL_ADD_MULTI;
+}
+
 /* @ts is the address of a struct __kernel_timespec of the application. */
 static __always_inline void io_uring_prep_timeout(struct io_uring_sqe *sqe, __u64 ts,
 						  __u32 count, __u32 flags)
@@ -379,11 +450,33 @@ static __always_inline void io_uring_prep_timeout(struct io_uring_sqe *sqe, __u6
 	sqe->timeout_flags = flags;
 }
 
+static __always_inline void io_uring_prep_timeout_remove(struct io_uring_sqe *sqe,
+							 __u64 user_data, __u32 flags)
+{
+	io_uring_prep_rw(IORING_OP_TIMEOUT_REMOVE, sqe, -1, user_data, 0, 0);
+	sqe->timeout_flags = flags;
+}
+
 static __always_inline void io_uring_prep_link_timeout(struct io_uring_sqe *sqe, __u64 ts,
 						       __u32 flags)
 {
 	io_uring_prep_rw(IORING_OP_LINK_TIMEOUT, sqe, -1, ts, 1, 0);
 	sqe->timeout_flags = flags;
+}
+
+/* bpf_io_uring_cancel() is simpler, but only finds children of the flow. */
+static __always_inline void io_uring_prep_cancel64(struct io_uring_sqe *sqe,
+						   __u64 user_data, int flags)
+{
+	io_uring_prep_rw(IORING_OP_ASYNC_CANCEL, sqe, -1, user_data, 0, 0);
+	sqe->cancel_flags = flags;
+}
+
+static __always_inline void iou_set_file_index(struct io_uring_sqe *sqe, __u32 file_index)
+{
+	/* 0 stands for no direct descriptor, so an index is stored plus 1 */
+	sqe->file_index = file_index == IORING_FILE_INDEX_ALLOC ? file_index :
+								  file_index + 1;
 }
 
 static __always_inline void io_uring_prep_accept(struct io_uring_sqe *sqe, int fd,
@@ -401,6 +494,22 @@ static __always_inline void io_uring_prep_multishot_accept(struct io_uring_sqe *
 	sqe->ioprio |= IORING_ACCEPT_MULTISHOT;
 }
 
+static __always_inline void io_uring_prep_accept_direct(struct io_uring_sqe *sqe, int fd,
+							__u64 addr, __u64 addrlen,
+							int flags, __u32 file_index)
+{
+	io_uring_prep_accept(sqe, fd, addr, addrlen, flags);
+	iou_set_file_index(sqe, file_index);
+}
+
+static __always_inline void
+io_uring_prep_multishot_accept_direct(struct io_uring_sqe *sqe, int fd, __u64 addr,
+				      __u64 addrlen, int flags)
+{
+	io_uring_prep_multishot_accept(sqe, fd, addr, addrlen, flags);
+	iou_set_file_index(sqe, IORING_FILE_INDEX_ALLOC);
+}
+
 static __always_inline void io_uring_prep_connect(struct io_uring_sqe *sqe, int fd,
 						  __u64 addr, __u32 addrlen)
 {
@@ -412,6 +521,22 @@ static __always_inline void io_uring_prep_socket(struct io_uring_sqe *sqe, int d
 {
 	io_uring_prep_rw(IORING_OP_SOCKET, sqe, domain, 0, protocol, type);
 	sqe->rw_flags = flags;
+}
+
+static __always_inline void io_uring_prep_socket_direct(struct io_uring_sqe *sqe,
+							int domain, int type, int protocol,
+							__u32 file_index, __u32 flags)
+{
+	io_uring_prep_socket(sqe, domain, type, protocol, flags);
+	iou_set_file_index(sqe, file_index);
+}
+
+static __always_inline void io_uring_prep_socket_direct_alloc(struct io_uring_sqe *sqe,
+							      int domain, int type,
+							      int protocol, __u32 flags)
+{
+	io_uring_prep_socket_direct(sqe, domain, type, protocol, IORING_FILE_INDEX_ALLOC,
+				    flags);
 }
 
 static __always_inline void io_uring_prep_shutdown(struct io_uring_sqe *sqe, int fd,
@@ -434,6 +559,21 @@ static __always_inline void io_uring_prep_send_zc(struct io_uring_sqe *sqe, int 
 	io_uring_prep_rw(IORING_OP_SEND_ZC, sqe, fd, buf, len, 0);
 	sqe->msg_flags = flags;
 	sqe->ioprio = zc_flags;
+}
+
+/* @msg is the address of a struct msghdr of the application. */
+static __always_inline void io_uring_prep_sendmsg(struct io_uring_sqe *sqe, int fd,
+						  __u64 msg, __u32 flags)
+{
+	io_uring_prep_rw(IORING_OP_SENDMSG, sqe, fd, msg, 1, 0);
+	sqe->msg_flags = flags;
+}
+
+static __always_inline void io_uring_prep_recvmsg(struct io_uring_sqe *sqe, int fd,
+						  __u64 msg, __u32 flags)
+{
+	io_uring_prep_rw(IORING_OP_RECVMSG, sqe, fd, msg, 1, 0);
+	sqe->msg_flags = flags;
 }
 
 static __always_inline void io_uring_prep_recv(struct io_uring_sqe *sqe, int fd, __u64 buf,
@@ -463,6 +603,33 @@ static __always_inline void io_uring_prep_provide_buffers(struct io_uring_sqe *s
 {
 	io_uring_prep_rw(IORING_OP_PROVIDE_BUFFERS, sqe, nr, addr, len, bid);
 	sqe->buf_group = bgid;
+}
+
+/* Post a CQE with @len and @data to the ring @fd. */
+static __always_inline void io_uring_prep_msg_ring(struct io_uring_sqe *sqe, int fd,
+						   __u32 len, __u64 data, __u32 flags)
+{
+	io_uring_prep_rw(IORING_OP_MSG_RING, sqe, fd, 0, len, data);
+	sqe->msg_ring_flags = flags;
+}
+
+/* @futex is the address of an integer of the application. */
+static __always_inline void io_uring_prep_futex_wake(struct io_uring_sqe *sqe, __u64 futex,
+						     __u64 val, __u64 mask,
+						     __u32 futex_flags, __u32 flags)
+{
+	io_uring_prep_rw(IORING_OP_FUTEX_WAKE, sqe, futex_flags, futex, 0, val);
+	sqe->futex_flags = flags;
+	sqe->addr3 = mask;
+}
+
+static __always_inline void io_uring_prep_futex_wait(struct io_uring_sqe *sqe, __u64 futex,
+						     __u64 val, __u64 mask,
+						     __u32 futex_flags, __u32 flags)
+{
+	io_uring_prep_rw(IORING_OP_FUTEX_WAIT, sqe, futex_flags, futex, 0, val);
+	sqe->futex_flags = flags;
+	sqe->addr3 = mask;
 }
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The header for programs agrees with the kernel and with liburing. */
 #include "iou_bpf.h"
+#include "futex.h"
 
 #include <sys/socket.h>
 
@@ -13,13 +14,35 @@
 #define SQE		iou_clear_sqe(&sqes[nr++])
 #define ADDRESS(n)	((void *)(0x1000UL * (n)))
 
-static struct io_uring_sqe sqes[40];
+static struct io_uring_sqe sqes[64];
 
 static inline struct io_uring_sqe *iou_clear_sqe(struct io_uring_sqe *sqe)
 {
 	memset(sqe, 0, sizeof(*sqe));
 	return sqe;
 }
+
+/* as in liburing 2.6; the macros are missing before 2.4, and then are 0 */
+#if IO_URING_VERSION_MAJOR * 100 + IO_URING_VERSION_MINOR < 206
+static inline void io_uring_prep_read_multishot(struct io_uring_sqe *sqe, int fd,
+						unsigned int nbytes, __u64 offset, int bgid)
+{
+	io_uring_prep_rw(IORING_OP_READ_MULTISHOT, sqe, fd, NULL, nbytes, offset);
+	sqe->buf_group = bgid;
+	sqe->flags = IOSQE_BUFFER_SELECT;
+}
+
+static inline void prep_futex(struct io_uring_sqe *sqe, int op, void *futex, __u64 val,
+			      __u64 mask, __u32 futex_flags, unsigned int flags)
+{
+	io_uring_prep_rw(op, sqe, futex_flags, futex, 0, val);
+	sqe->futex_flags = flags;
+	sqe->addr3 = mask;
+}
+
+#define io_uring_prep_futex_wait(sqe, ...)	prep_futex(sqe, IORING_OP_FUTEX_WAIT, __VA_ARGS__)
+#define io_uring_prep_futex_wake(sqe, ...)	prep_futex(sqe, IORING_OP_FUTEX_WAKE, __VA_ARGS__)
+#endif
 
 static unsigned int prep_all(void)
 {

@@ -11,7 +11,7 @@ const __u64 constants[] = {
 #include "header_list.h"
 };
 
-struct io_uring_sqe sqes[40];
+struct io_uring_sqe sqes[64];
 __u32 nr_sqes;
 __u64 bound_in, bound_out;
 
@@ -44,7 +44,7 @@ int header_state(struct bpf_io_uring_ctx *ctx)
 }
 
 /* The same calls as in header_test.c, with the same arguments. */
-#define SQE		(nr++, &sqes[(nr - 1) % 40])
+#define SQE		(nr++, &sqes[(nr - 1) % 64])
 #define ADDRESS(n)	(0x1000ULL * (n))
 
 SEC("iouring")
