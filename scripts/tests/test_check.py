@@ -112,6 +112,15 @@ class Check(unittest.TestCase):
         with open(self.path('build/skipped'), encoding='ascii') as f:
             self.assertEqual('b: x # SKIP why\n', f.read())
 
+    def test_mitigations(self):
+        """The test that only a kernel without mitigations skips must not be skipped."""
+        name = PASS.replace('ok 1 x', 'ok 1 speculation.cap_bpf')
+        rc, out = self.check(speculation_test=name)
+        self.assertEqual((0, '3 passed, 0 failed'), (rc, out.splitlines()[-1]), out)
+        rc, out = self.check(speculation_test=name.replace('cap_bpf', 'cap_bpf # SKIP no'))
+        self.assertEqual(1, rc)
+        self.assertIn('failed: speculation_test: cap_bpf was skipped', out)
+
     def test_guest_dies(self):
         """The other guest runs what is left, and the test that was running has failed."""
         rc, out = self.check(a=PASS, b=KILL, c=PASS, d=PASS, e=PASS)
