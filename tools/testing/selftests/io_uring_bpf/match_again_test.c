@@ -300,6 +300,26 @@ TEST_F(match_again, by_later_slot)
 	ASSERT_NO_CQE(&self->ring);
 }
 
+/* A program that has changed user_data and passed the completion on sees the next, too. */
+TEST_F(match_again, changed_and_passed)
+{
+	LIBBPF_OPTS(bpf_iouring_opts, opts, .slot = 0, .flags = BPF_F_IOURING_MATCH,
+		    .user_data = APP, .user_data_mask = ~0ULL);
+
+	self->link = bpf_program__attach_iouring(self->skel->progs.again_change,
+						 self->ring.ring_fd, &opts);
+	ASSERT_NE(NULL, self->link);
+	self->later = WATCH(again_told, 1);
+	self->skel->bss->nr_again = 1;
+	self->skel->bss->new_user_data = OTHER;
+	queue_nop(self, 3);
+	ASSERT_EQ(1, iou_submit(&self->ring));
+	ASSERT_CQE(&self->ring, OTHER, 6);
+	ASSERT_EQ(2, self->skel->bss->nr_passed);
+	ASSERT_EQ(2, nr_events(self));
+	ASSERT_NO_CQE(&self->ring);
+}
+
 /* Other requests complete before, between and behind it, and keep their order. */
 TEST_F(match_again, among_others)
 {

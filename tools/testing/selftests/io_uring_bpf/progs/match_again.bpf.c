@@ -85,3 +85,11 @@ int again_pass(struct bpf_io_uring_ctx *ctx)
 	nr_passed++;
 	return BPF_IO_URING_NEXT;
 }
+
+SEC("iouring.s")
+int again_change(struct bpf_io_uring_ctx *ctx)
+{
+	nr_passed++;
+	ctx->user_data = new_user_data;
+	return BPF_IO_URING_NEXT;
+}
