@@ -525,16 +525,16 @@ struct io_kiocb *io_bpf_reissue_slow(struct io_bpf_ring *br, struct io_kiocb *fl
  */
 void io_bpf_reissue_watched(struct io_bpf_ring *br, struct io_kiocb *req)
 {
+	io_req_flags_t cur_pos = req->flags & REQ_F_CUR_POS;
 	u64 sum = br->run.sum + max(req->cqe.res, 0);
 	int ret;
 
 	lockdep_assert_held(&br->ctx->uring_lock);
 
-	/* an offset of -1 moves the position of the file */
-	if (req->flags & REQ_F_CUR_POS)
-		br->run.again_off = -1;
 	req->bpf_id = IO_BPF_ID_AGAIN;
 	ret = io_bpf_prep_again(br, &req);
+	/* the end of this part is the position of the file */
+	req->flags |= cur_pos;
 	if (ret)
 		io_bpf_again_failed(req, ret);
 	req->big_cqe.extra1 = sum;
@@ -720,8 +720,8 @@ __bpf_kfunc int bpf_io_uring_issue(struct bpf_io_uring_ctx *ctx,
  * A watched request posts no CQE before a completion that is not reissued. That CQE has
  * the original user_data, and the sum of what all parts have transferred as its result,
  * even if the last part fails. Programs in later slots do not see a part that is
- * reissued. A request that uses the position of the file continues to do so, whatever
- * @off is. As with BPF_IO_URING_ISSUE_APP, the reissue can wait for the time budget, where
+ * reissued. If the SQE had an offset of -1, the end of the part becomes the position of
+ * the file. As with BPF_IO_URING_ISSUE_APP, the reissue can wait for the time budget, where
  * a cancellation does not find the request.
  *
  * Context: BPF_IO_URING_COMPLETE of a child or of a watched request. Called with the lock

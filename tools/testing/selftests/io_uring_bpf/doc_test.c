@@ -19,6 +19,7 @@
 #include "doc/only_large.skel.h"
 #include "doc/proxy.skel.h"
 #include "doc/read_rest.skel.h"
+#include "doc/rest.skel.h"
 #include "doc/walk.skel.h"
 #include "doc/write_sync.skel.h"
 
@@ -348,6 +349,28 @@ TEST_F(doc, count_errors)
 	ASSERT_NO_CQE(&self->ring);
 	ASSERT_EQ(1, first->bss->nr_errors);
 	ASSERT_EQ(0, bpf_link__destroy(link));
+}
+
+TEST_F(doc, rest)
+{
+	LIBBPF_OPTS(bpf_iouring_opts, opts, .flags = BPF_F_IOURING_MATCH,
+		    .opcodes[0] = 1ULL << IORING_OP_READ);
+	struct rest *skel = rest__open_and_load();
+	int fds[2];
+
+	ASSERT_NE(NULL, skel);
+	self->link = bpf_program__attach_iouring(skel->progs.rest, self->ring.ring_fd, &opts);
+	ASSERT_NE(NULL, self->link);
+	ASSERT_EQ(0, pipe(fds));
+	iou_prep_read(iou_get_sqe(&self->ring), fds[0], mem, 7, 0, READ);
+	ASSERT_EQ(1, iou_submit(&self->ring));
+	ASSERT_EQ(3, write(fds[1], "one", 3));
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_EQ(4, write(fds[1], " two", 4));
+	ASSERT_CQE(&self->ring, READ, 7);
+	ASSERT_EQ(0, memcmp(mem, "one two", 7));
+	close(fds[0]);
+	close(fds[1]);
 }
 
 TEST_F(doc, first_of_n)

@@ -183,18 +183,23 @@ TEST_F(match_again, end_of_file)
 	ASSERT_NO_CQE(&self->ring);
 }
 
-/* Without the offset, the position of the file moves, whatever the program says. */
+/* If the SQE has no offset, the position of the file moves, otherwise it stays. */
 TEST_F(match_again, position_of_file)
 {
 	self->link = WATCH(again_told, 0);
 	self->skel->bss->nr_again = 1;
-	self->skel->bss->add_off = 5;
 	self->skel->bss->add_addr = 4;
 	ASSERT_EQ(0, lseek(self->fd, 0, SEEK_SET));
 	queue_read(self, self->fd, 4, -1);
 	ASSERT_EQ(1, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, APP, 8);
 	ASSERT_EQ(0, memcmp(self->buf, data, 8));
+	ASSERT_EQ(8, lseek(self->fd, 0, SEEK_CUR));
+	self->skel->bss->nr_again = 1;
+	queue_read(self, self->fd, 4, 2);
+	ASSERT_EQ(1, iou_submit(&self->ring));
+	ASSERT_CQE(&self->ring, APP, 8);
+	ASSERT_EQ(0, memcmp(self->buf, data + 2, 8));
 	ASSERT_EQ(8, lseek(self->fd, 0, SEEK_CUR));
 }
 
