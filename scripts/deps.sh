@@ -24,8 +24,8 @@ PACKAGES=(
 	# the guest; virtme-ng needs the python3 packages and udev
 	qemu-system-x86 udev e2fsprogs busybox-static
 	python3 python3-argcomplete python3-requests python3-pkg-resources
-	# checks of the series
-	sparse perl codespell python3-ply python3-git
+	# checks of the series and of the man pages
+	sparse perl codespell python3-ply python3-git man-db
 )
 
 [ "${1:-}" != bench ] || PACKAGES+=(python3-matplotlib xfsprogs)

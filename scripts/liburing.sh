@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # usage: scripts/liburing.sh [fetch]
 #
-# Downloads liburing, applies the patches in liburing/ with git am, builds it with libc
-# and without, and installs the tests of the patches as selftest liburing_test. Requires
-# the results of scripts/selftests.sh. With "fetch", only downloads.
+# Downloads liburing, applies the patches in liburing/ with git am, builds it after each
+# patch and with libc and without, checks the man pages, and installs the tests of the
+# patches as selftest liburing_test. Requires the results of scripts/selftests.sh. With
+# "fetch", only downloads.
 #
 # Exit status 77, without a test, if no available liburing fits the patches.
 
@@ -71,6 +72,7 @@ apply()
 		git -C "$dir" init -q -b upstream &&
 		git -C "$dir" add -A -f &&
 		git -C "$dir" commit -q -m 'liburing, as released' &&
+		git -C "$dir" tag released &&
 		git -C "$dir" am --committer-date-is-author-date "$TOP"/liburing/0*.patch
 }
 
@@ -92,17 +94,59 @@ example()
 			-o size
 }
 
+# compile FOLDER COMMIT CONFIGURE_OPTION...: build the library, and those tests of the
+# patches that the commit has
+compile()
+{
+	local dir=$1 test
+	liburing_unpack "$dir" "$2" &&
+		(liburing_configure "$dir" "${@:3}") &&
+		liburing_make "$dir/src" \
+			CFLAGS='-O3 -Wall -Wextra -Werror -fno-stack-protector' || return
+	for test in bpf-attach.t bpf_flow.tt; do
+		[ ! -f "$dir/test/${test%.*}.c" ] || liburing_make "$dir/test" $test || return
+	done
+}
+
+# Build after each patch that changes code.
+each()
+{
+	local source=$LIBURING/source dir=$LIBURING/each commit
+	for commit in $(git -C "$source" rev-list --reverse released..HEAD -- src test); do
+		quiet "$log-each" compile "$dir" "$commit" --use-libc ||
+			die "liburing does not build after \"$(git -C "$source" show -s \
+				--format=%s "$commit")\", see ${log#"$TOP/"}-each"
+	done
+	rm -rf "$dir"
+}
+
 # build NAME CONFIGURE_OPTION...
 build()
 {
 	local dir=$LIBURING/$1
-	quiet "$log-$1" liburing_unpack "$dir" &&
-	(quiet "$log-$1" liburing_configure "$dir" "${@:2}") &&
-	quiet "$log-$1" liburing_make "$dir/src" \
-		CFLAGS='-O3 -Wall -Wextra -Werror -fno-stack-protector' &&
-	quiet "$log-$1" liburing_make "$dir/test" bpf-attach.t bpf_flow.tt &&
+	quiet "$log-$1" compile "$dir" HEAD "${@:2}" &&
 	(quiet "$log-$1" example "$dir") ||
 		die "liburing ($1) does not build, see ${log#"$TOP/"}-$1"
+}
+
+# lint_page STATUS PAGE: STATUS is A for a new page
+lint_page()
+{
+	man --warnings -l "$2" >/dev/null
+	# the pages of liburing have what mandoc warns of
+	[ "$1" != A ] || ! command -v mandoc >/dev/null || mandoc -T lint -W warning "$2"
+}
+
+# Check the man pages that the patches change or add.
+pages()
+{
+	local status page
+	(cd "$LIBURING/source" && git diff --name-status --no-renames released HEAD -- man |
+		while read -r status page; do
+			# a link is a second name of a page
+			[ -L "$page" ] || lint_page "$status" "$page" || true
+		done) >"$log-man" 2>&1
+	[ ! -s "$log-man" ] || die "there are errors in man pages, see ${log#"$TOP/"}-man"
 }
 
 # Print a hash of the files that a build depends on.
@@ -128,6 +172,8 @@ main()
 		liburing_toolchain
 		apply >"$log-am" 2>&1 ||
 			skip "$(grep -m1 'Patch failed' "$log-am" || tail -n 1 "$log-am")"
+		pages
+		each
 		build libc --use-libc
 		build nolibc
 		echo "$id" >"$LIBURING/stamp"

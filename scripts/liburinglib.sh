@@ -27,12 +27,12 @@ with_toolchain()
 		CPATH=$KTOOLS/include "$@"
 }
 
-# liburing_unpack FOLDER: copy the patched source
+# liburing_unpack FOLDER [COMMIT]: copy the source, with all patches or as of a commit
 liburing_unpack()
 {
 	rm -rf "$1"
 	mkdir -p "$1"
-	git -C "$LIBURING/source" archive HEAD | tar -x -C "$1"
+	git -C "$LIBURING/source" archive "${2:-HEAD}" | tar -x -C "$1"
 }
 
 # liburing_configure FOLDER OPTION...
