@@ -3,8 +3,8 @@
 #
 # Downloads liburing, applies the patches in liburing/ with git am, builds it after each
 # patch and with libc and without, checks the man pages, and installs the tests of the
-# patches as selftest liburing_test. Requires the results of scripts/selftests.sh. With
-# "fetch", only downloads.
+# patches as selftest liburing_test, with a selftest that is built with the patched
+# library. Requires the results of scripts/selftests.sh. With "fetch", only downloads.
 #
 # Exit status 77, without a test, if no available liburing fits the patches.
 
@@ -129,6 +129,17 @@ build()
 		die "liburing ($1) does not build, see ${log#"$TOP/"}-$1"
 }
 
+# Build a selftest that uses the functions of liburing where they are.
+selftest()
+{
+	local dir=$LIBURING/libc tests=$TREE/tools/testing/selftests
+	gcc -g -O2 -Wall -Werror -D_GNU_SOURCE= -DHAVE_IO_URING_BPF \
+		-I"$dir/src/include" -I"$KTOOLS/include" -I"$tests/io_uring_bpf" -I"$tests" \
+		-I"$TREE/tools/io_uring/include" -isystem "$KBUILDS/debug/usr/include" \
+		"$tests/io_uring_bpf/pattern_file_test.c" "$KTOOLS/libbpf/libbpf.a" \
+		"$dir/src/liburing.a" -lelf -lz -lpthread -o "$dir/pattern_file_test"
+}
+
 # lint_page STATUS PAGE: STATUS is A for a new page
 lint_page()
 {
@@ -178,6 +189,8 @@ main()
 		build nolibc
 		echo "$id" >"$LIBURING/stamp"
 	fi
+	quiet "$log-selftest" selftest ||
+		die "a selftest does not build with liburing, see ${log#"$TOP/"}-selftest"
 	cp "$TOP/liburing/test/run.sh" "$tests/liburing_test"
 }
 

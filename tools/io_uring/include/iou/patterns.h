@@ -4,7 +4,9 @@
  * has loaded with iou-patterns(8). No privilege, no libbpf and no compiler for BPF are
  * needed. "iou-patterns show NAME" describes the arguments and results of a pattern.
  *
- * Include <liburing.h> first, or let this header include <linux/io_uring.h>.
+ * Include <liburing.h> first, or let this header include <linux/io_uring.h>. Define
+ * HAVE_IO_URING_BPF if liburing has io_uring_prep_bpf() and io_uring_bpf_attach(): this
+ * header includes and uses liburing then.
  */
 #ifndef IOU_PATTERNS_H
 #define IOU_PATTERNS_H
@@ -19,7 +21,11 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#ifdef HAVE_IO_URING_BPF
+#include <liburing.h>
+#else
 #include <linux/io_uring.h>
+#endif
 
 /* a bpffs of its own, because systemd mounts /sys/fs/bpf with mode 0700 */
 #define IOU_PATTERNS_DIR	"/run/iou-patterns"
@@ -130,6 +136,33 @@ static inline int iou_pattern_attach(int ring_fd, unsigned int slot, const char 
 	return iou_pattern_link(name, &link);
 }
 
+/* The same for a ring of liburing, which may have no file descriptor. */
+#ifdef HAVE_IO_URING_BPF
+static inline int iou_pattern_attach_ring(struct io_uring *ring, unsigned int slot,
+					  const char *name)
+{
+	struct io_uring_prog_opts opts = {
+		.slot		= slot,
+		.flow_size	= iou_pattern_flow_size(name),
+	};
+	int prog = iou_pattern_open(IOU_PATTERNS_DIR, name);
+	int fd;
+
+	if (prog < 0)
+		return prog;
+	fd = io_uring_bpf_attach(ring, prog, &opts);
+	close(prog);
+	return fd;
+}
+#elif defined(LIB_URING_H)
+/* Without the functions of liburing, a ring that has none is refused by -EBADF. */
+static inline int iou_pattern_attach_ring(struct io_uring *ring, unsigned int slot,
+					  const char *name)
+{
+	return iou_pattern_attach(ring->ring_fd, slot, name);
+}
+#endif
+
 /*
  * Attach a pattern that watches the requests with @opcode, or all if that is negative,
  * whose user_data has the value @user_data in the bits of @mask. Returns the same.
@@ -163,6 +196,10 @@ static inline void iou_pattern_prep(struct io_uring_sqe *sqe, unsigned int slot,
 
 	memset(&empty, 0, sizeof(empty));
 	*sqe = empty;
+#ifdef HAVE_IO_URING_BPF
+	io_uring_prep_bpf(sqe, slot, word0, word1);
+	io_uring_sqe_set_bpf_args(sqe, word2, word3);
+#else
 	sqe->opcode = IOU_PATTERN_OP_BPF;
 	sqe->fd = -1;
 	sqe->len = slot;
@@ -171,6 +208,7 @@ static inline void iou_pattern_prep(struct io_uring_sqe *sqe, unsigned int slot,
 	sqe->addr3 = word2;
 	/* bpf_arg, which older headers do not name */
 	sqe->__pad2[0] = word3;
+#endif
 }
 
 static inline __u64 iou_pattern_word(__u32 low, __u32 high)

@@ -81,6 +81,10 @@ static inline void iou_prep_bpf(struct io_uring_sqe *sqe, unsigned int slot,
 				__u64 a0, __u64 a1, __u64 a2, __u64 a3)
 {
 	memset(sqe, 0, sizeof(*sqe));
+#ifdef HAVE_IO_URING_BPF
+	io_uring_prep_bpf(sqe, slot, a0, a1);
+	io_uring_sqe_set_bpf_args(sqe, a2, a3);
+#else
 	sqe->opcode = IORING_OP_BPF;
 	sqe->fd = -1;
 	sqe->len = slot;
@@ -88,6 +92,7 @@ static inline void iou_prep_bpf(struct io_uring_sqe *sqe, unsigned int slot,
 	sqe->addr = a1;
 	sqe->addr3 = a2;
 	sqe->bpf_arg = a3;
+#endif
 }
 
 /*

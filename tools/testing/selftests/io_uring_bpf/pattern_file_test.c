@@ -57,6 +57,33 @@ TEST_F(pattern_file, read_full)
 	PATTERN_RUN(-EFAULT, read_full, self->in, NULL, 4096, 0);
 }
 
+TEST_F(pattern_file, attach_ring)
+{
+	self->link = iou_pattern_attach_ring(&self->ring, SLOT, "read_full");
+	ASSERT_LE(0, self->link);
+	PATTERN_RUN(SIZE, read_full, self->in, self->buf, SIZE, 0);
+	ASSERT_EQ(-EBUSY, iou_pattern_attach_ring(&self->ring, SLOT, "read_full"));
+	/* which needs memory */
+	close(self->link);
+	self->link = iou_pattern_attach_ring(&self->ring, SLOT, "copy");
+	ASSERT_LE(0, self->link);
+	PATTERN_RUN(SIZE, copy, self->in, self->out, 0, SIZE, self->buf, 4096, 2);
+	ASSERT_EQ(-ENOENT, iou_pattern_attach_ring(&self->ring, SLOT, "none"));
+}
+
+#ifdef HAVE_IO_URING_BPF
+TEST_F(pattern_file, attach_ring_without_fd)
+{
+	ASSERT_EQ(1, io_uring_register_ring_fd(&self->ring));
+	ASSERT_EQ(1, io_uring_close_ring_fd(&self->ring));
+	ASSERT_EQ(-EBADF, iou_pattern_attach(self->ring.ring_fd, SLOT, "read_full"));
+	self->link = iou_pattern_attach_ring(&self->ring, SLOT, "read_full");
+	ASSERT_LE(0, self->link);
+	PATTERN_RUN(SIZE, read_full, self->in, self->buf, SIZE, 0);
+	ASSERT_EQ(0, memcmp(self->buf, self->data, SIZE));
+}
+#endif
+
 /* A stream has less than what is asked for at a time. */
 TEST_F(pattern_file, read_full_stream)
 {
