@@ -30,12 +30,16 @@ FIXTURE_VARIANT(lookup_lmdb) {
 	const char *file;
 	unsigned int nr, key_len, depth;
 	bool long_values;
+	/* takes long to make */
+	bool huge;
 	const char *name;
 	LOOKUP_PLACE;
 };
 
 #define FILE_SHORT	.file = "short", .nr = 12000, .key_len = 11, .depth = 3
 #define FILE_LONG	.file = "long", .nr = 4000, .key_len = MAX_KEY, .depth = 5
+#define FILE_DEEP	.file = "deep", .nr = 30000, .key_len = MAX_KEY, .depth = 6,	\
+			.huge = true
 #define FILE_VALUES	.file = "values", .nr = 600, .key_len = 200, .depth = 2,	\
 			.long_values = true
 #define FILE_NAMED	.file = "named", .nr = 2000, .key_len = 100, .depth = 3,	\
@@ -43,6 +47,9 @@ FIXTURE_VARIANT(lookup_lmdb) {
 #define FILE_EMPTY	.file = "empty", .key_len = 11
 
 ADD_PLACES(lookup_lmdb, long, FILE_LONG);
+ADD(lookup_lmdb, deep_cached, FILE_DEEP);
+ADD(lookup_lmdb, deep_direct, FILE_DEEP, .direct = true);
+ADD(lookup_lmdb, deep_polled, FILE_DEEP, .nullb = true, .poll = true);
 ADD(lookup_lmdb, values_cached, FILE_VALUES);
 ADD(lookup_lmdb, values_direct, FILE_VALUES, .direct = true);
 ADD(lookup_lmdb, values_polled, FILE_VALUES, .nullb = true, .poll = true);

@@ -31,12 +31,17 @@ FIXTURE_VARIANT(lookup_sqlite) {
 	/* the smallest value, unless they are long */
 	unsigned int size;
 	bool long_values;
+	/* takes long to make */
+	bool huge;
 	LOOKUP_PLACE;
 };
 
 #define FILE_SHORT	.file = "short", .page_size = 4096, .nr = 10000, .depth = 2
 #define FILE_DEEP	.file = "deep", .page_size = 512, .nr = 8000, .depth = 4,	\
 			.size = 100
+/* about one record in a page */
+#define FILE_DEEPER	.file = "deeper", .page_size = 512, .nr = 60000, .depth = 5,	\
+			.size = 420, .huge = true
 #define FILE_VALUES	.file = "values", .page_size = 4096, .nr = 200, .depth = 2,	\
 			.long_values = true
 #define FILE_SMALL	.file = "small", .page_size = 512, .nr = 200, .depth = 2,	\
@@ -49,6 +54,9 @@ ADD_PLACES(lookup_sqlite, values, FILE_VALUES);
 ADD(lookup_sqlite, deep_cached, FILE_DEEP);
 ADD(lookup_sqlite, deep_direct, FILE_DEEP, .direct = true);
 ADD(lookup_sqlite, deep_polled, FILE_DEEP, .nullb = true, .poll = true);
+ADD(lookup_sqlite, deeper_cached, FILE_DEEPER);
+ADD(lookup_sqlite, deeper_direct, FILE_DEEPER, .direct = true);
+ADD(lookup_sqlite, deeper_polled, FILE_DEEPER, .nullb = true, .poll = true);
 ADD(lookup_sqlite, short_cached, FILE_SHORT);
 ADD(lookup_sqlite, small_cached, FILE_SMALL);
 ADD(lookup_sqlite, small_polled, FILE_SMALL, .nullb = true, .poll = true);

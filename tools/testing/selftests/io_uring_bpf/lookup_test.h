@@ -204,6 +204,8 @@ ADD(fixture, name##_polled, __VA_ARGS__, .nullb = true, .poll = true)
 	int __ret;								\
 										\
 	ASSERT_NE(0, *dir);							\
+	if (variant->huge && !lookup_long())					\
+		SKIP(return, "IOU_LONG is not set");				\
 	snprintf(self->path, sizeof(self->path), "%s/%s", dir, variant->file);	\
 	if (access(self->path, F_OK))						\
 		ASSERT_EQ(0, fill(self->path, variant));			\
