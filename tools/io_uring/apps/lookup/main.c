@@ -19,6 +19,7 @@
 
 #include "lookup.h"
 #include "lookup_file.h"
+#include "lookup_irq.h"
 #include "lookup_record.h"
 
 /* exit codes */
@@ -42,7 +43,8 @@ static const char usage[] =
 	"  -P, --program PIN use the program that is pinned there\n"
 	"      --pin PIN     load the program for the file, pin it for everybody, and exit\n"
 	"  -f, --force       although another process has the file open: it must not write\n"
-	"  -s, --statistics  print numbers of reads, system calls, CQEs and waits to stderr\n"
+	"  -s, --statistics  print numbers of reads, system calls, CQEs, waits and interrupts\n"
+	"                    to stderr\n"
 	"  -h, --help        print this text\n"
 	"\n"
 	"Exit status: 0: all keys were found. 1: a key is absent. 2: wrong usage. 3: an error.\n";
@@ -57,8 +59,9 @@ struct options {
 
 struct statistics {
 	unsigned long lookups, reads;
-	/* how often the process has waited before the first lookup */
+	/* before the first lookup: how often the process has waited, and interrupts */
 	unsigned long waits;
+	long interrupts;
 };
 
 static unsigned long nr_waits(void)
@@ -213,18 +216,28 @@ static bool next_key(struct options *options, char **key)
 	return true;
 }
 
-static void print_statistics(const struct lookup *l, const struct statistics *statistics)
+static void print_statistics(const struct lookup *l, const char *path,
+			     const struct statistics *statistics)
 {
-	fprintf(stderr, "%lu lookups, %lu reads, %lu system calls, %lu CQEs, %lu waits\n",
+	unsigned long waits = nr_waits() - statistics->waits;
+
+	fprintf(stderr, "%lu lookups, %lu reads, %lu system calls, %lu CQEs, %lu waits",
 		statistics->lookups, statistics->reads, lookup_nr_calls(l),
-		lookup_nr_cqes(l), nr_waits() - statistics->waits);
+		lookup_nr_cqes(l), waits);
+	if (statistics->interrupts >= 0)
+		fprintf(stderr, ", %ld interrupts",
+			lookup_interrupts(path) - statistics->interrupts);
+	fputc('\n', stderr);
 }
 
 static int run_all(struct lookup *l, struct options *options)
 {
 	unsigned int queue = options->config.queue, nr;
 	struct job *jobs = calloc(queue, sizeof(*jobs));
-	struct statistics statistics = { .waits = nr_waits() };
+	struct statistics statistics = {
+		.interrupts = lookup_interrupts(options->config.path),
+		.waits = nr_waits(),
+	};
 	int status = FOUND, ret;
 
 	if (!jobs)
@@ -242,7 +255,7 @@ static int run_all(struct lookup *l, struct options *options)
 	} while (nr == queue);
 	free(jobs);
 	if (options->statistics)
-		print_statistics(l, &statistics);
+		print_statistics(l, options->config.path, &statistics);
 	return status;
 }
 

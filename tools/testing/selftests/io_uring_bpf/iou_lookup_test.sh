@@ -119,6 +119,7 @@ counts()
 	lookup -s -w "$way" "$@" >"$tmp/$way" 2>"$tmp/counts"
 	cat "$tmp/counts"
 	awk "{ lookups = \$1; reads = \$3; calls = \$5; cqes = \$8 }
+		{ interrupts = \$13 == \"interrupts\" ? \$12 : -1 }
 		END { exit !(lookups && $condition) }" "$tmp/counts"
 }
 
@@ -130,6 +131,82 @@ ways()
 		counts pread 'calls == reads && !cqes' "$@" &&
 		[ -s "$tmp/flow" ] && cmp "$tmp/flow" "$tmp/loop" &&
 		cmp "$tmp/flow" "$tmp/pread"
+}
+
+# fill FILE: copy it to the device, whose last block is filled up
+fill()
+{
+	dd if="$1" of="$IOU_LOOKUP_DEVICE" bs=256k conv=sync oflag=direct 2>&1
+}
+
+# row WAY CONDITION OPTION...: as counts(), and store a row of the comparison. Others, such as
+# udev, can use the device at the same time, so there are several attempts.
+row()
+{
+	for _ in 1 2 3 4 5; do
+		if counts "$@" <"$tmp/keys"; then
+			echo "$kind, $1: $(cat "$tmp/counts")" >>"$tmp/rows"
+			return
+		fi
+		sleep 1
+	done
+	return 1
+}
+
+# on_device KIND FILE OPTION...: the ways on a device, for the keys in $tmp/keys. There is an
+# interrupt for each read.
+on_device()
+{
+	kind=$1 file=$2 near='interrupts >= reads && interrupts <= 1.1 * reads + 10'
+	shift 2
+	fill "$file" || return 1
+	set -- -f -d "$@" "$IOU_LOOKUP_DEVICE"
+	row flow "calls == lookups && cqes == lookups && $near" "$@" &&
+		row loop "calls == reads && cqes == reads && $near" "$@" &&
+		row pread "calls == reads && !cqes && $near" "$@" &&
+		[ -s "$tmp/flow" ] && cmp "$tmp/flow" "$tmp/loop" &&
+		cmp "$tmp/flow" "$tmp/pread"
+}
+
+# polled KIND OPTION...: the same without interrupts. A call can return before a read has
+# ended.
+polled()
+{
+	kind=$1
+	shift
+	set -- -f -p "$@" "$IOU_LOOKUP_DEVICE"
+	row flow 'cqes == lookups && interrupts == 0' "$@" &&
+		row loop 'cqes == reads && interrupts == 0' "$@" &&
+		[ -s "$tmp/flow" ] && cmp "$tmp/flow" "$tmp/loop" &&
+		cmp "$tmp/flow" "$tmp/pread"
+}
+
+# device_tests FORMAT FILE OPTION...: and print the rows
+device_tests()
+{
+	format=$1 file=$2
+	shift 2
+	if [ -z "$IOU_LOOKUP_DEVICE" ]; then
+		ktap_test_skip "${format}_device: IOU_LOOKUP_DEVICE is not set"
+		return
+	fi
+	: >"$tmp/rows"
+	check "${format}_device" on_device "$format" "$file" "$@"
+	check "${format}_polled" polled "$format, polled" "$@"
+	sed 's/^/# /' "$tmp/rows"
+}
+
+# A tree of five levels: the keys are long
+lmdb_deep()
+{
+	{
+		header
+		awk 'BEGIN { for (i = 1; i <= 4000; i++) printf " %0511d\n value of %d\n", i, i
+			print "DATA=END" }'
+	} | mdb_load -n "$tmp/deep" || return 1
+	nr=${IOU_LONG:+200}
+	awk -v nr="${nr:-20}" 'BEGIN {
+		for (i = 1; i <= nr; i++) printf "%0511d\n", i * 4000 / nr }' >"$tmp/keys"
 }
 
 lmdb_tests()
@@ -146,6 +223,8 @@ lmdb_tests()
 	check lmdb_absent lmdb_absent
 	check lmdb_many lmdb_many
 	check lmdb_ways ways "$tmp/db" key1 key7 long key1999
+	check lmdb_deep lmdb_deep
+	device_tests lmdb "$tmp/deep"
 	check lmdb_busy lmdb_busy
 }
 
@@ -175,6 +254,19 @@ sqlite_found()
 			"$tmp/sqlite" -- -5 &&
 		gives 0 "$(sql 'SELECT * FROM sqlite_schema')" '' -n sqlite_schema \
 			"$tmp/sqlite" 1
+}
+
+# Records of 1 MiB
+sqlite_long()
+{
+	nr=${IOU_LONG:+10}
+	seq "${nr:-1}" >"$tmp/keys"
+	(
+		echo 'CREATE TABLE data (t); BEGIN;'
+		sed "s/.*/INSERT INTO data (rowid, t) VALUES (&, printf('%01048576d', &));/" \
+			"$tmp/keys"
+		echo 'COMMIT;'
+	) | sqlite3 "$tmp/records"
 }
 
 # Without privileges: not if a program has to be loaded
@@ -268,6 +360,8 @@ sqlite_tests()
 	check sqlite_absent sqlite_absent
 	check sqlite_many sqlite_many
 	check sqlite_ways ways -n numbers "$tmp/sqlite" 1 7 1999 -- -5
+	check sqlite_long sqlite_long
+	device_tests sqlite "$tmp/records" -n data -m 2000000
 	check sqlite_busy sqlite_busy
 	check sqlite_journal sqlite_journal
 }
