@@ -126,6 +126,10 @@ void bench_run_loop(struct bench *b, unsigned int ops);
 void bench_close(struct bench *b);
 const char *bench_missing(const struct bench *b, unsigned int need);
 
+/* nullb.c */
+void bench_nullb(struct bench *b, const char *mb);
+void bench_nullb_exit(struct bench *b);
+
 /* setup.c */
 void bench_init_syscall(struct bench *b);
 void bench_init_loop(struct bench *b);

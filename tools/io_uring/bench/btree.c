@@ -3,19 +3,9 @@
  * The way down a tree, to a value: 7 reads of 512 bytes, each of which depends
  * on what the one before it has read. An operation is one way down.
  *
- * The tree is on a null_blk device that keeps what is written to it, and is
- * read past the page cache. With one CPU, a read completes while it is issued,
- * in the context of the submitter, so the order of things doesn't depend on a
- * host.
+ * The tree is on a null_blk device, see nullb.c.
  */
 #include "loop.h"
-
-#include <sys/mount.h>
-#include <sys/stat.h>
-
-#define NULLB_DIR	"/sys/kernel/config/nullb"
-#define NULLB_NAME	"iou_bench"
-#define NULLB_MB	"4"
 
 static struct {
 	__u64		key;
@@ -23,18 +13,6 @@ static struct {
 	unsigned int	levels;
 } op[BENCH_BATCH];
 static unsigned int next;
-
-static void configure(struct bench *b, const char *name, const char *value)
-{
-	char path[128];
-	int fd;
-
-	snprintf(path, sizeof(path), NULLB_DIR "/" NULLB_NAME "/%s", name);
-	fd = open(path, O_WRONLY);
-	if (fd < 0 || write(fd, value, strlen(value)) < 0)
-		bench_die(b, "cannot set %s of the block device", name);
-	close(fd);
-}
 
 /* The number of the first block of a level. */
 static __u64 level_base(unsigned int level)
@@ -83,28 +61,10 @@ static void write_tree(struct bench *b)
 
 static void btree_open(struct bench *b)
 {
-	if (access(NULLB_DIR, F_OK))
-		mount("configfs", "/sys/kernel/config", "configfs", 0, NULL);
-	if (mkdir(NULLB_DIR "/" NULLB_NAME, 0755))
-		bench_die(b, "cannot make a block device");
-	configure(b, "memory_backed", "1");
-	configure(b, "blocksize", "512");
-	configure(b, "size", NULLB_MB);
-	configure(b, "power", "1");
-	b->fd[0] = open("/dev/" NULLB_NAME, O_RDWR | O_DIRECT);
-	if (b->fd[0] < 0)
-		bench_die(b, "cannot open the block device");
+	bench_nullb(b, "4");
 	write_tree(b);
 	bench_alloc(b, BENCH_BATCH * BENCH_NODE);
 	bench_register(b, BENCH_BATCH * BENCH_NODE);
-}
-
-static void btree_exit(struct bench *b)
-{
-	close(b->fd[0]);
-	b->fd[0] = -1;
-	if (rmdir(NULLB_DIR "/" NULLB_NAME))
-		bench_die(b, "cannot remove the block device");
 }
 
 static void node_prep(struct bench *b, struct io_uring_sqe *sqe)
@@ -206,6 +166,6 @@ static const struct bench_arm walk_arms[] = {
 const struct bench_workload bench_btree_workloads[] = {
 	{ "btree", .ops = BENCH_OPS_BTREE, .need = NEED_NULL_BLK,
 	  .arms = walk_arms, .open = btree_open, .prep = node_prep,
-	  .exit = btree_exit },
+	  .exit = bench_nullb_exit },
 	{}
 };
