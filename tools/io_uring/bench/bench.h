@@ -25,6 +25,7 @@ enum {
 	NEED_NULL_BLK	= 1U << 1,
 	NEED_XFS	= 1U << 2,
 	NEED_PATTERN	= 1U << 3,
+	NEED_LMDB	= 1U << 4,
 };
 
 struct bench;
@@ -155,6 +156,7 @@ void bench_init_flow(struct bench *b);
 extern const struct bench_workload bench_hop_workloads[];
 extern const struct bench_workload bench_step_workloads[];
 extern const struct bench_workload bench_btree_workloads[];
+extern const struct bench_workload bench_lookup_workloads[];
 extern const struct bench_workload bench_scan_workloads[];
 extern const struct bench_workload bench_file_workloads[];
 extern const struct bench_workload bench_proxy_workloads[];

@@ -304,6 +304,10 @@ static __always_inline int proxy_step(struct iou_ctx *ring, __u32 slot,
 
 LOOP_STEPS(proxy_qd1, 1, proxy_begin, proxy_prep, proxy_step)
 
+#include "bench_lookup.bpf.h"
+
+LOOP_STEPS(lookup_qd1, 1, lookup_begin, lookup_prep, lookup_step)
+
 SEC(".struct_ops.link")
 struct io_uring_bpf_ops loop_ops = {
 	.loop_step	= (void *)hop_qd1,

@@ -45,6 +45,26 @@ static __always_inline __u64 bench_child(const struct bench_node *node,
 	return node->child[i];
 }
 
+/* a file of LMDB: a key is a number, at both ends and with zeroes between */
+#define BENCH_LOOKUPS		4000
+#define BENCH_LOOKUP_KEY	510
+/* the memory of a lookup, see lookup_area.h, with a page for a value */
+#define BENCH_LOOKUP_AREA	(72 * 1024)
+
+/* some number */
+#define bench_lookup(nr)	((nr) * 2654435761ULL % BENCH_LOOKUPS)
+
+static __always_inline void bench_lookup_key(__u8 *key, __u32 nr)
+{
+	int i;
+
+	for (i = 4; i >= 0; i--) {
+		key[i] = '0' + nr % 10;
+		key[BENCH_LOOKUP_KEY - 5 + i] = key[i];
+		nr /= 10;
+	}
+}
+
 /* blocks to be looked through, and the word at the start of a wanted one */
 #define BENCH_BLOCK	4096
 #define BENCH_WANTED	0x5ca11ab1e0ddba11ULL

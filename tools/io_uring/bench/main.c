@@ -8,6 +8,7 @@ static const struct bench_workload *const bench_tables[] = {
 	bench_hop_workloads,
 	bench_step_workloads,
 	bench_btree_workloads,
+	bench_lookup_workloads,
 	bench_scan_workloads,
 	bench_file_workloads,
 	bench_proxy_workloads,

@@ -240,5 +240,7 @@ const char *bench_missing(const struct bench *b, unsigned int need)
 		return "no XFS";
 	if ((need & NEED_PATTERN) && !b->patterns)
 		return "no folder with patterns";
+	if ((need & NEED_LMDB) && access("/usr/bin/mdb_load", X_OK))
+		return "no mdb_load";
 	return NULL;
 }
