@@ -532,6 +532,8 @@ void io_bpf_reissue_watched(struct io_bpf_ring *br, struct io_kiocb *req)
 	lockdep_assert_held(&br->ctx->uring_lock);
 
 	req->bpf_id = IO_BPF_ID_AGAIN;
+	/* else set by io_bpf_again_reset(), but not if there is no memory for a copy */
+	req->flags |= REQ_F_BPF;
 	ret = io_bpf_prep_again(br, &req);
 	/* the end of this part is the position of the file */
 	req->flags |= cur_pos;
@@ -539,7 +541,7 @@ void io_bpf_reissue_watched(struct io_bpf_ring *br, struct io_kiocb *req)
 		io_bpf_again_failed(req, ret);
 	req->big_cqe.extra1 = sum;
 	/* nothing else limits the number of reissues */
-	if (!ret && --br->slice <= 0 && !io_bpf_look(br))
+	if (--br->slice <= 0 && !io_bpf_look(br))
 		io_bpf_hold_app(br, req);
 	else if (ret || io_bpf_issue_child_slow(req))
 		io_req_complete_defer(req);
@@ -570,7 +572,9 @@ static int io_bpf_may_reissue_watched(struct io_bpf_ring *br)
 		return -EBUSY;
 	/* a NOP can use the words in which the reissue keeps the sum */
 	if ((req->flags & IO_BPF_AGAIN_REFUSE_WATCHED) ||
-	    req->big_cqe.extra1 || req->big_cqe.extra2)
+	    (req->cqe.flags & IORING_CQE_F_32) ||
+	    (req->opcode == IORING_OP_NOP &&
+	     (req->big_cqe.extra1 || req->big_cqe.extra2)))
 		return -EOPNOTSUPP;
 	return 0;
 }

@@ -652,6 +652,9 @@ static struct io_kiocb *io_bpf_next_event(struct io_bpf_ring *br)
 			   req->bpf_id != IO_BPF_ID_SEEN) {
 			if (req->bpf_id == IO_BPF_ID_AGAIN) {
 				next = io_bpf_watch_part(br, req);
+				/* a run that does not reissue is not charged */
+				cond_resched();
+				io_bpf_goes_on(br);
 				continue;
 			}
 			wq_list_cut(list, node, br->last);

@@ -195,10 +195,14 @@ static void io_bpf_app_tw(struct io_tw_req tw_req, io_tw_token_t tw)
 {
 	io_tw_lock(tw_req.req->ctx, tw);
 	io_bpf_resumed(tw_req.req->ctx->bpf_ring, tw_req.req);
-	io_req_task_submit(tw_req, tw);
+	/* the preparation of a reissue has failed */
+	if (unlikely(tw_req.req->flags & REQ_F_FAIL))
+		io_req_complete_defer(tw_req.req);
+	else
+		io_req_task_submit(tw_req, tw);
 }
 
-/* Queue a request of the application that a watching program has issued. */
+/* Queue a request of the application that a watching program has issued or reissued. */
 void io_bpf_hold_app(struct io_bpf_ring *br, struct io_kiocb *req)
 {
 	req->io_task_work.func = io_bpf_app_tw;

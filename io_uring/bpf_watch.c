@@ -142,9 +142,10 @@ static u32 io_bpf_watch_run(struct io_bpf_ring *br, struct io_kiocb *req,
 
 /*
  * Do what the run has requested, and copy its changes to the CQE. Return false if it
- * reissues @req, with @user_data.
+ * reissues @req, whose result and user_data are those of @cqe again.
  */
-static bool io_bpf_watch_apply(struct io_bpf_ring *br, struct io_kiocb *req, u64 user_data)
+static bool io_bpf_watch_apply(struct io_bpf_ring *br, struct io_kiocb *req,
+			       const struct io_cqe *cqe)
 {
 	struct io_kiocb *next;
 
@@ -157,7 +158,7 @@ static bool io_bpf_watch_apply(struct io_bpf_ring *br, struct io_kiocb *req, u64
 		io_req_complete_defer(next);
 	if (!br->run.again)
 		return true;
-	req->cqe.user_data = user_data;
+	req->cqe = *cqe;
 	wq_list_cut(&br->ctx->submit_state.compl_reqs, &req->comp_list, br->last);
 	io_bpf_reissue_watched(br, req);
 	return false;
@@ -198,15 +199,15 @@ static void io_bpf_watch_post(struct io_bpf_ring *br, struct io_kiocb *req,
 static bool io_bpf_watch_done(struct io_bpf_ring *br, struct io_kiocb *req,
 			      struct io_bpf_watcher *w, u8 event, u32 verdict)
 {
+	const struct io_cqe cqe = req->cqe;
 	struct io_bpf_watcher *decided = w;
-	u64 user_data = req->cqe.user_data;
 	u32 next;
 
-	if (!io_bpf_watch_apply(br, req, user_data))
+	if (!io_bpf_watch_apply(br, req, &cqe))
 		return false;
 	while (unlikely(verdict & BPF_IO_URING_NEXT)) {
 		w = io_bpf_next_watcher(br, w + 1, req->opcode);
-		w = io_bpf_match_watcher(br, w, req->opcode, user_data);
+		w = io_bpf_match_watcher(br, w, req->opcode, cqe.user_data);
 		if (!w)
 			break;
 		/* one run per SQE of the application is free */
@@ -216,7 +217,7 @@ static bool io_bpf_watch_done(struct io_bpf_ring *br, struct io_kiocb *req,
 		if (next & IO_BPF_VERDICT_CQE)
 			decided = w;
 		verdict = io_bpf_join_verdicts(verdict, next);
-		if (!io_bpf_watch_apply(br, req, user_data))
+		if (!io_bpf_watch_apply(br, req, &cqe))
 			return false;
 	}
 	io_bpf_watch_post(br, req, decided, verdict);
@@ -270,6 +271,7 @@ struct io_wq_work_node *io_bpf_watch_part(struct io_bpf_ring *br, struct io_kioc
 	br->run.sum = sum;
 	next = io_bpf_watch(br, req);
 	br->run.sum = 0;
+	/* also if @req was copied and posts nothing any more */
 	if (sum && br->last == &req->comp_list)
 		req->cqe.res = min_t(u64, sum + max(req->cqe.res, 0), INT_MAX);
 	return next;

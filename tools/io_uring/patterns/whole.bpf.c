@@ -25,11 +25,10 @@ int whole(struct bpf_io_uring_ctx *ctx)
 	if (ctx->event != BPF_IO_URING_COMPLETE || !res ||
 	    (res < 0 && res != -EINTR && res != -EAGAIN))
 		return BPF_IO_URING_NEXT;
+	/* a few drivers advance the address within a registered buffer, so not these */
 	switch (ctx->opcode) {
 	case IORING_OP_READ:
-	case IORING_OP_READ_FIXED:
 	case IORING_OP_WRITE:
-	case IORING_OP_WRITE_FIXED:
 	case IORING_OP_SEND:
 	case IORING_OP_RECV:
 		/* the length is 0 if the request has selected a buffer */

@@ -82,11 +82,14 @@ static struct io_uring_sqe *queue_read(FIXTURE_DATA(match_again) *self, int fd,
 	return sqe;
 }
 
+/* Queue a NOP whose parts all have the result @res. */
 static struct io_uring_sqe *queue_nop(FIXTURE_DATA(match_again) *self, int res)
 {
 	struct io_uring_sqe *sqe = iou_get_sqe(&self->ring);
 
 	iou_prep_nop(sqe, res, 0, APP);
+	/* there are no arguments of a NOP to add this to */
+	self->skel->bss->add_len = res;
 	return sqe;
 }
 

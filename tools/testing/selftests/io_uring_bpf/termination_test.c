@@ -78,7 +78,8 @@ TERM_VARIANT(mode, setup, msg_ring, "term_msg_ring", .child = MSG_RING,	\
 TERM_VARIANT(mode, setup, flood, "term_issue", .nr_sqes = IOU_RUN_SQES);	\
 TERM_VARIANT(mode, setup, cqes, "term_post");				\
 TERM_VARIANT(mode, setup, again, "term_again");				\
-TERM_VARIANT(mode, setup, watch_again, "term_again", .watch = true)
+TERM_VARIANT(mode, setup, watch_again, "term_again", .watch = true);	\
+TERM_VARIANT(mode, setup, watch_fail, "term_again_fails", .watch = true)
 
 #define TERM_MODE(mode, setup)						\
 TERM_POLLED(mode, setup);						\

@@ -33,6 +33,15 @@ int term_again(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
+/* Reissue a NOP whose preparation fails each time. */
+SEC("iouring")
+int term_again_fails(struct bpf_io_uring_ctx *ctx)
+{
+	nr_runs++;
+	bpf_io_uring_again(ctx, 1, 0, 0);
+	return BPF_IO_URING_DEFAULT;
+}
+
 /* Issue requests that continue on their own, and only receive their events. */
 SEC("iouring")
 int term_look_on(struct bpf_io_uring_ctx *ctx)
