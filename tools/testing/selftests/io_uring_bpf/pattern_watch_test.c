@@ -3,6 +3,8 @@
 #define PATTERNS "quiet count whole"
 #include "pattern.h"
 
+#include <sys/socket.h>
+
 #define OTHER	0x07e4ULL
 
 FIXTURE(pattern_watch) {
@@ -171,18 +173,30 @@ TEST_F(pattern_watch, whole_end)
 	ASSERT_CQE(&self->ring, APP, -EBADF);
 }
 
-/* A pipe that does not block */
+/* A receive that does not wait */
 TEST_F(pattern_watch, whole_retries)
 {
-	ASSERT_EQ(0, fcntl(self->pipe[0], F_SETFL, O_NONBLOCK));
-	submit_read(16);
+	int sock[2];
+
+#define submit_recv() do {						\
+	struct io_uring_sqe *__sqe = iou_get_sqe(&self->ring);		\
+									\
+	io_uring_prep_recv(__sqe, sock[0], self->buf, 16, MSG_DONTWAIT);\
+	__sqe->user_data = APP;						\
+	ASSERT_EQ(1, iou_submit(&self->ring));				\
+} while (0)
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sock));
+	submit_recv();
 	ASSERT_CQE(&self->ring, APP, -EAGAIN);
-	watch("whole", IORING_OP_READ, 0, 0);
-	submit_read(16);
+	watch("whole", IORING_OP_RECV, 0, 0);
+	submit_recv();
 	ASSERT_NO_CQE(&self->ring);
-	ASSERT_EQ(16, write(self->pipe[1], "0123456789abcdef", 16));
+	ASSERT_EQ(16, write(sock[1], "0123456789abcdef", 16));
 	ASSERT_CQE(&self->ring, APP, 16);
 	ASSERT_EQ(0, memcmp(self->buf, "0123456789abcdef", 16));
+	close(sock[0]);
+	close(sock[1]);
 }
 
 /* What is not continued posts its CQE: a member of a chain, a request without a length. */
