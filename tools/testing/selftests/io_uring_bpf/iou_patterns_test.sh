@@ -39,7 +39,7 @@ loads()
 		tool load --all --replace && [ "$(tool list | wc -l)" = 18 ] &&
 		[ "$(stat -c %a:%u $pins/count_map)" = 600:0 ] &&
 		# no pin that was being made is left
-		[ "$(find $pins -type f | wc -l)" = 18 ]
+		[ "$(find $pins -type f | wc -l)" = 19 ]
 }
 
 replaces()
@@ -53,7 +53,7 @@ replaces()
 unloads()
 {
 	tool unload join count && [ ! -e $pins/join ] && [ ! -e $pins/count_map ] &&
-		[ "$(tool list | wc -l)" = 15 ] &&
+		[ "$(tool list | wc -l)" = 16 ] &&
 		fails 1 'join: No such file' tool unload join copy &&
 		[ ! -e $pins/copy ] && tool load join count copy
 }
