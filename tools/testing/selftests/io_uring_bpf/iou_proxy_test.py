@@ -313,6 +313,9 @@ def buffered_then_reset(near, far, proxy):
 
 
 def short_then_reset(near, far, proxy):
+    # the proxy has connected: before that, a reset would be an error of its connect()
+    far.sendall(b"x")
+    equal("first byte", read_exactly(near, 1), b"x")
     near.sendall(b"last words")
     until_acked(near)
     reset(near)
