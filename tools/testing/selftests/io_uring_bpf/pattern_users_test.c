@@ -199,8 +199,9 @@ TEST_F(pattern_users, credentials)
 	memset(sqe, 0, sizeof(*sqe));					\
 	io_uring_prep_openat(sqe, AT_FDCWD, self->path, O_RDONLY, 0);	\
 	PATTERN_RUN(_res, name, 0, 0, __VA_ARGS__);			\
-	if (strcmp(#name, "retry"))					\
+	if (strcmp(#name, "retry")) {					\
 		ASSERT_EQ(-EACCES, iou_pattern_res(sqe)) TH_LOG("%s", #name);\
+	}								\
 	close(self->link);						\
 } while (0)
 
