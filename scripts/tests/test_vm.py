@@ -51,7 +51,7 @@ class Vm(unittest.TestCase):
             f.write(text)
 
     def run_vm(self, command):
-        return self.run_with('vm_run 2 "%s" -- %s || exit $?'
+        return self.run_with('vm_run 6 "%s" -- %s || exit $?'
                              % (self.log, command))
 
     def run_with(self, script):
@@ -65,7 +65,7 @@ class Vm(unittest.TestCase):
         p = self.run_vm('hang')
         self.assertEqual(124, p.returncode, p.stderr)
         self.assertIn('the last words', p.stderr)
-        self.assertIn('stopped after 2 seconds', p.stderr)
+        self.assertIn('stopped after 6 seconds', p.stderr)
 
     def test_end(self):
         p = self.run_vm('good')
