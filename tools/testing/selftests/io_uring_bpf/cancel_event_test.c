@@ -285,7 +285,8 @@ static void complete_and_cancel(struct __test_metadata *_metadata,
 	if (bss->nr_sqes) {
 		ASSERT_EQ(CHILD, last->user_data);
 		ASSERT_EQ(-ECANCELED, last->res);
-		ASSERT_EQ(BPF_IO_URING_F_CHILD | BPF_IO_URING_F_ENDING, last->flags);
+		ASSERT_EQ(BPF_IO_URING_F_CHILD | BPF_IO_URING_F_NEXT |
+			  BPF_IO_URING_F_ENDING, last->flags);
 	}
 	/* the pipe has no reader left */
 	ASSERT_EQ(4, write(self->pipe[1], "left", 4));
