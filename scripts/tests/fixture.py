@@ -8,6 +8,7 @@ import tempfile
 import unittest
 
 SCRIPTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+TOP = os.path.dirname(SCRIPTS)
 ENV = {k: v for k, v in os.environ.items()
        if not k.startswith(('GIT_', 'IOU_BPF_'))}
 ENV.update(GIT_CONFIG_GLOBAL='/dev/null', GIT_CONFIG_SYSTEM='/dev/null',
@@ -132,6 +133,12 @@ diff --git a/include/uapi/linux/bpf.h b/include/uapi/linux/bpf.h
     SELFTESTS + 'Makefile': 'all:\n',
     SELFTESTS + 'run.sh': '#!/bin/sh\n',
 }
+
+
+def read(*path):
+    """Return the text of a file."""
+    with open(os.path.join(*path), encoding='utf-8') as f:
+        return f.read()
 
 
 def write(top, files):

@@ -4,16 +4,10 @@ import os
 import re
 import unittest
 
-from fixture import SCRIPTS
+from fixture import TOP, read
 
-TOP = os.path.dirname(SCRIPTS)
 DOC = os.path.join(TOP, 'Documentation/bpf/io_uring_debug.rst')
 TESTS = os.path.join(TOP, 'tools/testing/selftests/io_uring_bpf')
-
-
-def read(*path):
-    with open(os.path.join(*path), encoding='utf-8') as f:
-        return f.read()
 
 
 def commands(text):

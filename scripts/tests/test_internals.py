@@ -5,16 +5,10 @@ import os
 import re
 import unittest
 
-from fixture import SCRIPTS
+from fixture import TOP, read
 
-TOP = os.path.dirname(SCRIPTS)
 TESTS = os.path.join(TOP, 'tools/testing/selftests/io_uring_bpf')
 DOC = os.path.join(TOP, 'Documentation/bpf/io_uring_internals.rst')
-
-
-def read(path):
-    with open(path, encoding='utf-8') as f:
-        return f.read()
 
 
 def literals():

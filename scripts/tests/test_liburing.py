@@ -9,9 +9,8 @@ import subprocess
 import tempfile
 import unittest
 
-from fixture import ENV, SCRIPTS, write
+from fixture import ENV, SCRIPTS, TOP, write
 
-TOP = os.path.dirname(SCRIPTS)
 # a file with the name of a suite has its newest version; no file, no suite
 APT_GET = '''#!/bin/sh
 for a; do

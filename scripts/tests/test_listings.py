@@ -8,20 +8,14 @@ import subprocess
 import tempfile
 import unittest
 
-from fixture import SCRIPTS
+from fixture import TOP, read
 
-TOP = os.path.dirname(SCRIPTS)
 DOC = os.path.join(TOP, 'Documentation/bpf/prog_io_uring.rst')
 TESTS = os.path.join(TOP, 'tools/testing/selftests/io_uring_bpf')
 HEADERS = os.path.join(TOP, 'tools/io_uring/include')
 CACHE = os.environ.get('IOU_BPF_CACHE') or os.path.expanduser('~/.cache/io-uring-bpf')
 # parts of user space, see doc_listing.awk
 USER = 'main', 'attach_only_large', 'attach_proxy'
-
-
-def read(*path):
-    with open(os.path.join(*path), encoding='utf-8') as f:
-        return f.read()
 
 
 def listing(name=''):

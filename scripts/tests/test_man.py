@@ -8,9 +8,8 @@ import subprocess
 import tempfile
 import unittest
 
-from fixture import ENV, SCRIPTS, git
+from fixture import ENV, TOP, git
 
-TOP = os.path.dirname(SCRIPTS)
 NEW = re.compile(r'^new file mode 100644\n(?:index .*\n)?--- .*\n\+\+\+ b/(man/.*)$', re.M)
 
 

@@ -7,19 +7,13 @@ import os
 import re
 import unittest
 
-from fixture import SCRIPTS
+from fixture import SCRIPTS, TOP, read
 
-TOP = os.path.dirname(SCRIPTS)
 PATTERNS = os.path.join(TOP, 'tools/io_uring/patterns')
 TESTS = os.path.join(TOP, 'tools/testing/selftests/io_uring_bpf')
 DOC = os.path.join(TOP, 'Documentation/bpf')
 # rows of the benchmark that run a pattern in another way
 VARIANTS = {'copy-direct': 'copy'}
-
-
-def read(*path):
-    with open(os.path.join(*path), encoding='utf-8') as f:
-        return f.read()
 
 
 def texts():

@@ -4,15 +4,9 @@ import os
 import re
 import unittest
 
-from fixture import SCRIPTS
+from fixture import TOP, read
 
-TOP = os.path.dirname(SCRIPTS)
 TOOLS = os.path.join(TOP, 'tools/io_uring')
-
-
-def read(*path):
-    with open(os.path.join(*path), encoding='utf-8') as f:
-        return f.read()
 
 
 class Readme(unittest.TestCase):

@@ -8,25 +8,19 @@ import subprocess
 import tempfile
 import unittest
 
-from fixture import ENV, SCRIPTS
+from fixture import ENV, TOP, read
 
-TOP = os.path.dirname(SCRIPTS)
 TOOLS = os.path.join(TOP, 'tools/io_uring')
 SERVICE = 'iou-patterns.service'
 MOUNT = 'run-iou\\x2dpatterns.mount'
 TMPFILES = os.path.join(TOOLS, 'iou-patterns/iou-patterns.tmpfiles')
 
 
-def read(*path):
-    with open(os.path.join(TOOLS, *path), encoding='utf-8') as f:
-        return f.read()
-
-
 def units():
     """Return the units by the names with which they are installed."""
     return {SERVICE: re.sub(r'/usr/local/bin/iou-patterns\b', '/bin/true',
-                            read('iou-patterns/iou-patterns.service')),
-            MOUNT: read('iou-patterns/iou-patterns.mount')}
+                            read(TOOLS, 'iou-patterns/iou-patterns.service')),
+            MOUNT: read(TOOLS, 'iou-patterns/iou-patterns.mount')}
 
 
 class Units(unittest.TestCase):
@@ -54,7 +48,7 @@ class Units(unittest.TestCase):
         """The name of the mount unit is that of its folder, with escapes."""
         where = re.search('^Where=/(.*)$', units()[MOUNT], re.M)[1]
         self.assertEqual(MOUNT, where.replace('-', '\\x2d').replace('/', '-') + '.mount')
-        self.assertIn("/systemd/system/%s'" % MOUNT, read('Makefile'))
+        self.assertIn("/systemd/system/%s'" % MOUNT, read(TOOLS, 'Makefile'))
         for key in 'Requires', 'After':
             self.assertIn('\n%s=%s\n' % (key, MOUNT), units()[SERVICE])
 
@@ -78,7 +72,7 @@ class Units(unittest.TestCase):
         """The folder is that of the tool, and only root can write to it."""
         self.assertEqual('', self.run_tool('systemd-tmpfiles', '--create',
                                            '--root=' + self.dir, TMPFILES))
-        where = re.search('"(/.*)"', re.search('PIN_DIR.*', read('iou-patterns/main.c'))[0])[1]
+        where = re.search('"(/.*)"', re.search('PIN_DIR.*', read(TOOLS, 'iou-patterns/main.c'))[0])[1]
         st = os.stat(self.dir + where)
         self.assertTrue(stat.S_ISDIR(st.st_mode))
         self.assertEqual(0o755, stat.S_IMODE(st.st_mode))

@@ -137,7 +137,7 @@ TEST_F(result, nothing_to_cancel)
 }
 
 /*
- * Let a worker open a FIFO whose other end nobody opens, and cancel this by the child of
+ * Let a worker open a FIFO that has no other end, and cancel the open by the child of
  * a flow. Return the result of the child.
  */
 static int cancel_open(struct __test_metadata *_metadata, FIXTURE_DATA(result) *self,
