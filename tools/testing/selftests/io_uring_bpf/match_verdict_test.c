@@ -116,7 +116,6 @@ TEST_F(match, no_flow)
 	self->link = MATCH_ALL(match_verbs);
 	match_run_nop(APP, 1);
 	ASSERT_EQ(-EOPNOTSUPP, self->skel->bss->ret_issue);
-	ASSERT_EQ(-EOPNOTSUPP, self->skel->bss->ret_again);
 	ASSERT_EQ(-EOPNOTSUPP, self->skel->bss->ret_complete);
 	ASSERT_NO_CQE(&self->ring);
 	ASSERT_EQ(1, match_nr_events(self));

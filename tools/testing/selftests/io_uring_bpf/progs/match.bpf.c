@@ -18,7 +18,6 @@ __u32 nr_posted;
 __s32 post_ret;
 
 __s32 ret_issue;
-__s32 ret_again;
 __s32 ret_complete;
 
 /* number of runs of the other programs */
@@ -118,7 +117,6 @@ int match_verbs(struct bpf_io_uring_ctx *ctx)
 {
 	iou_log_event(ctx);
 	ret_issue = iou_issue(ctx, &sqes[0]);
-	ret_again = bpf_io_uring_again(ctx, 0, 0, 0);
 	ret_complete = bpf_io_uring_complete(ctx, 42);
 	return BPF_IO_URING_DEFAULT;
 }
