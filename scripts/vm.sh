@@ -11,7 +11,8 @@ IMAGE=$KBUILDS/${IOU_BPF_CONFIG:-debug}/arch/x86/boot/bzImage
 # Nobody changes the host's files meanwhile, so the guest may keep what it has
 # read of them, else it would read a library anew for each command. And what
 # udev and systemd-tmpfiles find to do takes an emulated machine a minute:
-# one rule is all that is needed.
+# one rule is all that is needed. QEMU polls an eventfd for each virtqueue, and
+# virtme-ng has six serial devices of 64 queues, of which it uses one port each.
 vng()
 {
 	local limit=()
@@ -24,6 +25,7 @@ vng()
 	PYTHONPATH=$VNG_DIR/usr/lib/python3/dist-packages \
 		"${limit[@]}" $PYTHON "$VNG_DIR/usr/bin/vng" --run "$IMAGE" \
 		--force-9p --user root --cpus 2 --memory 3G \
+		--qemu-opts="-global virtio-serial-pci.max_ports=2" \
 		--append "rootflags=version=9p2000.L,trans=virtio,access=any,cache=loose" \
 		--rodir "/usr/lib/udev/rules.d=$TOP/scripts/rules.d" \
 		--rodir "/usr/lib/tmpfiles.d=$TOP/scripts/rules.d" \
