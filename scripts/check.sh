@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # usage: scripts/check.sh [TEST...]
 #
-# All tests: of the scripts, of the series, and in a booted kernel the
-# selftests, the kernel tree's own tests that touch what the series touches,
-# and the demonstration. With names, only those selftests. The kernel has lock
-# debugging and KASAN on, and any complaint in its log is a failure. If it looks
-# for lost memory as well, then that must not be ours. With IOU_LONG=1, the tests of
-# the applications use more keys, connections and crashes, and may take hours.
-# build/skipped lists the skipped tests. Last line: "N passed, N failed".
+# Runs all tests: those of the scripts and of the series, and in guests the selftests,
+# tests of the kernel tree that cover files of the series, and the demonstration. With
+# TEST, runs only these selftests. The kernel has lock debugging and KASAN, and a
+# complaint in its log is a failure. With IOU_BPF_LEAKS=1, kmemleak is on, and memory that
+# the series has lost is a failure, too. With IOU_LONG=1, the tests of the applications
+# use more keys, connections and crashes, and may take hours. build/skipped lists the
+# skipped tests. Last line: "N passed, N failed".
 
 . "$(dirname "$0")/lib.sh"
 . "$TOP/scripts/vm.sh"
@@ -32,9 +32,9 @@ add()
 	[ "$f" = 0 ] || failures+=("$1:"$'\n'"$(tail -n +2 <<<"$lines")")
 }
 
-# guest NUMBER: one guest, with its disk, console and results. On a machine that is
-# busy, virtme-ng may lose patience before it has run anything: that is worth another
-# try.
+# guest NUMBER: run a guest, with a disk, a console and a folder of results. On a busy
+# machine, virtme-ng may time out before it has run the command. Then start the guest
+# once more.
 guest()
 {
 	local n=$1 results=$BUILD/results/$1 try rc
@@ -52,7 +52,7 @@ guest()
 	[ -f "$results/end" ] || echo $rc >"$results/status"
 }
 
-# Debian may have another liburing by now, or no network may be there: no failure of ours
+# A test is skipped if Debian has another version of liburing, or without a network.
 liburing()
 {
 	local rc=0
@@ -65,8 +65,8 @@ liburing()
 	esac
 }
 
-# The test programs, those first that take minutes: else one guest would be left with
-# one of them at the end.
+# Print the test programs, first those that take minutes. As the last ones, they would
+# leave the other guests without work.
 all_tests()
 {
 	local long=(termination_test fuzz_test.sh iou_patterns_test.sh)
@@ -77,8 +77,9 @@ all_tests()
 	[ ! -f "$BUILD/kselftest/io_uring_bpf/liburing_test" ] || echo liburing_test
 }
 
-# start_guests TEST...: each guest takes the next test when it has finished one. The
-# names are not on the command line of the kernel, which has 2048 bytes.
+# start_guests TEST...: start guests that share these tests. A guest takes the next test
+# when it has finished one. A file has the names, because the kernel's command line is
+# limited to 2048 bytes.
 start_guests()
 {
 	local n
@@ -92,8 +93,8 @@ start_guests()
 	done
 }
 
-# not_skipped TEST TAP_FILE: the kernel has the mitigations that this test needs. Without
-# them, nobody would notice what the verifier rejects for their sake.
+# not_skipped TEST TAP_FILE: fail if the kernel lacks the mitigations that the test
+# requires. The verifier rejects programs only with them.
 not_skipped()
 {
 	[ "$1" = speculation_test ] || return 0
@@ -101,7 +102,7 @@ not_skipped()
 		fail "$1: cap_bpf was skipped, so the kernel has no mitigations"
 }
 
-# of_tests TEST...: what the guests have found
+# of_tests TEST...: add the results of the tests and of the guests
 of_tests()
 {
 	local t n rc
@@ -119,7 +120,7 @@ of_tests()
 	done
 }
 
-# of_guest NUMBER RESULTS: what is to be said of a guest as a whole
+# of_guest NUMBER RESULTS: add what concerns the guest as a whole
 of_guest()
 {
 	[ -f "$2/end" ] ||
@@ -129,8 +130,7 @@ of_guest()
 		silent leaks.sh "$2/kmemleak" 'memory is lost, or was not looked for'
 }
 
-# silent SCRIPT FILE TEXT: the script finds nothing in the file, or TEXT is the
-# failure
+# silent SCRIPT FILE TEXT: fail with TEXT if the script finds something in the file
 silent()
 {
 	local out
@@ -147,11 +147,11 @@ demo()
 	if [ "$1" = 0 ]; then
 		passed=$((passed + 1))
 	else
-		fail "the demonstration does not do what it promises"
+		fail "the demonstration failed, see build/log/demo"
 	fi
 }
 
-# beside NAME COMMAND...: run what needs little of the machine beside the guests
+# beside NAME COMMAND...: run a command while the guests run
 beside()
 {
 	local name=$1 rc=0
@@ -160,7 +160,8 @@ beside()
 	echo $rc >"$BUILD/log/$name.rc"
 }
 
-# The tests of the scripts and the demonstration wait most of the time.
+# The tests of the scripts and the demonstration take little CPU time, and run beside the
+# guests.
 everything()
 {
 	local tests

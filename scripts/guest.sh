@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
 # usage: scripts/guest.sh RESULTS PROGRAM_DIR
 #
-# Runs in a guest. RESULTS/../tests names test programs, one a line. Runs those that
-# no other guest has taken, one by one, each with a time limit and a note in the
-# kernel log, so that a complaint of the kernel can be laid at the door of one. Output
-# and exit status of test T go to RESULTS/T.tap and RESULTS/T.rc.
+# Runs test programs in a guest. RESULTS/../tests has their names, one per line. Runs
+# those that no other guest has taken, with a time limit each. A line in the kernel log
+# precedes each program, and tells which program has caused a complaint. Output and exit
+# status of test T go to RESULTS/T.tap and RESULTS/T.rc.
 
 results=$1
 dir=$2
 . "$(dirname "$(realpath "$0")")/guestlib.sh"
 
-# if the kernel looks for lost memory: from here on, and what it has found. It
-# gives that up if it runs out of memory itself: then there is no report. On its
-# stack a task has what others have left there, and that is no reference.
+# With kmemleak, report the memory that is lost from here on. kmemleak disables itself if
+# it runs out of memory. Then there is no report. A stale word on a stack is not a
+# reference, so stacks are not scanned.
 kmemleak=/sys/kernel/debug/kmemleak
 mount -t debugfs none /sys/kernel/debug 2>/dev/null
 if grep -q kmemleak=on /proc/cmdline; then
@@ -24,7 +24,8 @@ fi
 leaks()
 {
 	local i
-	# an object is old enough after 5 seconds, and may be in a register once
+	# An object is reported after 5 seconds. During one scan, the only pointer to it may
+	# be in a register.
 	for i in 1 2; do
 		sleep 6
 		echo scan >$kmemleak || return
@@ -37,7 +38,7 @@ early_complaints
 cd "$dir" || exit 1
 mapfile -t tests <"$results/../tests"
 for t in "${tests[@]}"; do
-	# succeeds in one guest only
+	# mkdir succeeds in one guest only
 	mkdir "$results/../taken/$t" 2>/dev/null || continue
 	echo "selftest: running $t" >/dev/kmsg
 	SECONDS=0

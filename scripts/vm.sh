@@ -1,18 +1,17 @@
 # Booting the kernel under virtme-ng; sourced after lib.sh.
 
 VNG_DIR=$CACHE/vng
-# where the guest finds build/, writable: virtme-ng wants a path below one of
-# the folders that it puts an overlay on
+# build/ in the guest, writable. virtme-ng requires a path below a folder on which it
+# mounts an overlay.
 GUEST_BUILD=/tmp/iou-bpf-build
-# of the configuration in question, see scripts/kernel.sh
+# the kernel of the configuration, see scripts/kernel.sh
 IMAGE=$KBUILDS/${IOU_BPF_CONFIG:-debug}/arch/x86/boot/bzImage
 
-# vng [timeout OPTION... LIMIT] OPTION...: the guest that all of this uses.
-# Nobody changes the host's files meanwhile, so the guest may keep what it has
-# read of them, else it would read a library anew for each command. And what
-# udev and systemd-tmpfiles find to do takes an emulated machine a minute:
-# one rule is all that is needed. QEMU polls an eventfd for each virtqueue, and
-# virtme-ng has six serial devices of 64 queues, of which it uses one port each.
+# vng [timeout OPTION... LIMIT] OPTION...: run a guest. The host's files do not change
+# meanwhile, so the guest caches them (cache=loose). Otherwise, it would read each library
+# again for each command. The rules of udev and systemd-tmpfiles would take a minute in an
+# emulated machine, and are replaced by one rule. QEMU polls an eventfd for each
+# virtqueue. virtme-ng has six serial devices of 64 queues, and uses one port of each.
 vng()
 {
 	local limit=()
@@ -50,8 +49,8 @@ vm_guests()
 	fi
 }
 
-# A /dev/kvm may be there and still not run a kernel, as on some nested hosts.
-# So boot once and see; the answer holds until the machine is booted again.
+# Print "kvm" or "tcg". On some nested hosts, /dev/kvm exists, but a kernel does not boot.
+# So boot a kernel, and keep the result until the machine is booted again.
 vm_accel()
 {
 	local stamp=$CACHE/kvm boot
@@ -74,11 +73,10 @@ vm_try_kvm()
 		</dev/null 2>/dev/null | grep -aq 'Linux version'
 }
 
-# vm_run TIMEOUT LOG [VNG OPTION...] -- COMMAND: runs a command in the guest,
-# as root, with the host's files below it read-only and build/ at GUEST_BUILD.
-# Output of the command goes to stdout, the console to LOG. Fails if the guest
-# hangs, and says so with the end of LOG. The command's own result has to come
-# back in a file.
+# vm_run TIMEOUT LOG [VNG OPTION...] -- COMMAND: run a command in a guest, as root. The
+# host's files are read-only there, and build/ is writable at GUEST_BUILD. The output of
+# the command goes to stdout, the console to LOG. If the guest is not done in TIMEOUT
+# seconds, fail, and print the end of LOG. The command has to report its result in a file.
 vm_run()
 {
 	local limit=$1 log=$2 opts=() cmd rc=0
@@ -91,8 +89,8 @@ vm_run()
 	cmd=$*
 	[ -f "$IMAGE" ] || die "there is no kernel, run: make kernel"
 	mkdir -p "$BUILD" "$(dirname "$log")"
-	# pipes, as QEMU opens its output more than once, and in a file one
-	# would write over the other
+	# Pipes, because QEMU opens its output more than once, and would overwrite parts of a
+	# file.
 	{ vng timeout -k 10 "$limit" --verbose --append 'panic=-1' "${opts[@]}" \
 		--exec "$cmd" </dev/null 2>&3 | cat; rc=${PIPESTATUS[0]}; } \
 		3> >(cat >"$log") || true
