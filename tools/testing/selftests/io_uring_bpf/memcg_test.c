@@ -15,14 +15,16 @@
 #include "kselftest_harness.h"
 #include "exit.skel.h"
 
-/* each one consists of two requests, the flow and its child, and of memory */
-#define NR_FLOWS	8192
+/*
+ * Enough to distinguish a charged group from others. Each flow consists of two
+ * requests, the flow and its child, and of memory.
+ */
+#define NR_FLOWS	2048
 #define FLOW_BYTES	2000
-/* enough to distinguish a charged group from others */
-#define NR_FLOWS_PEER	4096
 #define BATCH		64
 /* lower limit for the size of a struct io_kiocb */
 #define REQ_BYTES	200
+#define FLOWS_BYTES	(NR_FLOWS * (2L * REQ_BYTES + FLOW_BYTES))
 
 #define NR_RINGS	64
 /* lower limit for the state of a ring with programs */
@@ -182,7 +184,9 @@ static int memcg_run(FIXTURE_DATA(memcg) *self, unsigned int setup)
 	if (!memcg_drop(self->uid) || memcg_submit_flows(&ring, NR_FLOWS) ||
 	    !memcg_flows_run(self, NR_FLOWS))
 		return GONE_WRONG;
-	shared->flows = memcg_slab(self->group);
+	/* the counter can be two seconds old */
+	until((shared->flows = memcg_slab(self->group)) - shared->ring >=
+	      FLOWS_BYTES);
 	IO_URING_WRITE_ONCE(shared->done, 1);
 	pause();
 	return 0;
@@ -202,19 +206,18 @@ static int memcg_run(FIXTURE_DATA(memcg) *self, unsigned int setup)
 TEST_F_TIMEOUT(memcg, flows, 180)
 {
 	struct memcg_shared *shared = self->shared;
-	const long want = NR_FLOWS * (2L * REQ_BYTES + FLOW_BYTES);
 	int status;
 
 	memcg_start(memcg_run(self, variant->setup));
 	ASSERT_LE(0, shared->ring);
-	ASSERT_LE(want, shared->flows - shared->ring);
+	ASSERT_LE(FLOWS_BYTES, shared->flows - shared->ring);
 
 	/* the memory is uncharged after the flows have ended */
 	ASSERT_EQ(0, kill(self->pid, SIGKILL));
 	ASSERT_EQ(self->pid, waitpid(self->pid, &status, 0));
 	self->pid = 0;
-	ASSERT_TRUE(until_ms(memcg_slab(self->group) < shared->flows - want,
-			     SLOW_MS)) {
+	ASSERT_TRUE(until_ms(memcg_slab(self->group) <
+			     shared->flows - FLOWS_BYTES, SLOW_MS)) {
 		TH_LOG("slab: %ld of %ld left", memcg_slab(self->group),
 		       shared->flows);
 	}
@@ -229,8 +232,8 @@ static void memcg_run_peer(FIXTURE_DATA(memcg) *self, struct io_uring *ring)
 	if (!memcg_write(self->peer, "cgroup.procs", "0"))
 		_exit(GONE_WRONG);
 	shared->peer_ring = memcg_slab(self->peer);
-	shared->submitted = memcg_submit_flows(ring, NR_FLOWS_PEER);
-	if (!shared->submitted && !memcg_flows_run(self, NR_FLOWS_PEER))
+	shared->submitted = memcg_submit_flows(ring, NR_FLOWS);
+	if (!shared->submitted && !memcg_flows_run(self, NR_FLOWS))
 		_exit(GONE_WRONG);
 	IO_URING_WRITE_ONCE(shared->done, 1);
 	pause();
@@ -261,7 +264,7 @@ static int memcg_run_owner(FIXTURE_DATA(memcg) *self, unsigned int setup)
 /* The owner is charged for submissions of others only with an SQ thread. */
 TEST_F_TIMEOUT(memcg, submitter, 180)
 {
-	const long want = 2L * NR_FLOWS_PEER * REQ_BYTES;
+	const long want = 2L * NR_FLOWS * REQ_BYTES;
 	struct memcg_shared *shared = self->shared;
 	const char *pays = self->peer, *other = self->group;
 	long *base = &shared->peer_ring, *other_base = &shared->ring;
