@@ -474,7 +474,7 @@ bpf_iter_io_uring_chain_destroy(struct bpf_iter_io_uring_chain *it)
  * Cancel the request and its linked timeout when the program has returned. They
  * post a CQE with -ECANCELED only if @flags has BPF_IO_URING_POST_CANCELED. With
  * BPF_IO_URING_REST, cancel all requests from @index on, except for those that
- * another call of the run names. Later members move up. The notification of
+ * an earlier call of the run names. Later members move up. The notification of
  * a zero-copy send is posted in any case.
  *
  * Context: BPF_IO_URING_START, COMPLETE and AUX of a flow. Called with the lock of
@@ -483,8 +483,8 @@ bpf_iter_io_uring_chain_destroy(struct bpf_iter_io_uring_chain *it)
  * -EINVAL: @flags has an unknown flag;
  * -ENOENT: the chain has no request at @index;
  * -ERANGE: @index is larger than 63;
- * -EALREADY: this run has dropped or unlinked the request before, or has used
- * BPF_IO_URING_REST before;
+ * -EALREADY: an earlier call of this run applies to the request, or both calls have
+ * BPF_IO_URING_REST;
  * -ECANCELED: the flow is ending;
  * -EOPNOTSUPP: the program watches.
  */
@@ -505,7 +505,7 @@ __bpf_kfunc int bpf_io_uring_drop(struct bpf_io_uring_ctx *ctx, u32 index,
  *
  * Remove the request and its linked timeout from the chain when the program has
  * returned, and issue the request on its own. With BPF_IO_URING_REST, all requests
- * from @index on, except for those that another call of the run names, become a
+ * from @index on, except for those that an earlier call of the run names, become a
  * chain of their own. A removed flow without a request before it starts with
  * BPF_IO_URING_START.
  *

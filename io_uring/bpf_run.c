@@ -379,7 +379,8 @@ static noinline struct io_kiocb *io_bpf_child_slow(struct io_bpf_ring *br,
 	if (flags & IO_BPF_F_WAITING) {
 		io_bpf_hold(br, flow, req);
 		if (unseen) {
-			io_bpf_mark_killed(flow);
+			if (!(flags & IO_BPF_F_ENDING))
+				io_bpf_mark_killed(flow);
 			io_bpf_resume_all(&br->room);
 		}
 	} else if (unseen) {

@@ -205,7 +205,7 @@ static bool io_bpf_watch_done(struct io_bpf_ring *br, struct io_kiocb *req,
 
 	if (!io_bpf_watch_apply(br, req, &cqe))
 		return false;
-	while (unlikely(verdict & BPF_IO_URING_NEXT)) {
+	while (unlikely(verdict & BPF_IO_URING_NEXT) && io_bpf_goes_on(br)) {
 		w = io_bpf_next_watcher(br, w + 1, req->opcode);
 		w = io_bpf_match_watcher(br, w, req->opcode, cqe.user_data);
 		if (!w)
@@ -351,12 +351,13 @@ struct io_wq_work_node *io_bpf_watch_acted(struct io_bpf_ring *br)
 /* Run the programs that watch a multishot request for one of its CQEs. */
 void io_bpf_watch_record(struct io_bpf_ring *br, struct io_kiocb *req)
 {
+	struct io_uring_task *tctx = br->tctx;
 	struct io_bpf_watcher *watcher;
 
-	watcher = br->tctx ? io_bpf_find_watcher(br, req) : NULL;
+	watcher = tctx ? io_bpf_find_watcher(br, req) : NULL;
 	if (!watcher)
 		return;
 	io_bpf_run_watcher(br, req, watcher, BPF_IO_URING_AUX);
 	if (req->flags & REQ_F_CQE_SKIP)
-		io_bpf_count_drop(br->tctx);
+		io_bpf_count_drop(tctx);
 }

@@ -12,7 +12,7 @@ ERROR("others", "of a request that has transferred nothing")
 WINS("an application that takes a short result for the end or for an error, unchanged")
 LOSES("a receive that is to return what is there: it waits for all bytes, as with MSG_WAITALL. "
 	"A retry after EAGAIN uses the CPU until the file is ready: use drain or retry there. A "
-	"request of a chain is not continued: use finish"));
+	"request that is linked to the next one is not continued: use finish"));
 
 SEC("iouring")
 int whole(struct bpf_io_uring_ctx *ctx)

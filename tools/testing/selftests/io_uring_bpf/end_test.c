@@ -13,6 +13,8 @@
 /* completions, and a program that takes seconds for them in an emulator */
 #define NR_SLOW		32
 #define SLOW		1000000
+/* more than a ms, which is the time of a task between two pauses */
+#define MS		20000
 
 /* Replace the sockets by pipes. */
 static bool end_use_pipes(FIXTURE_DATA(end) *self)
@@ -386,6 +388,30 @@ TEST_F(end, detached)
 	ASSERT_CQE(&self->ring, FLOW, -ECANCELED);
 	ASSERT_NO_CQE(&self->ring);
 	ASSERT_EQ(2, self->skel->bss->nr_events);
+}
+
+/*
+ * Two flows that have ended wait for time. Their program is detached, and then another
+ * child of the second one completes.
+ */
+TEST_F(end, detached_while_waiting)
+{
+	bpf_link__destroy(self->link);
+	self->link = IOU_ATTACH(self->skel->progs.end_slowly, &self->ring, 0);
+	for (int i = 0; i < 4; i++)
+		end_add_nop(self, IORING_NOP_TW);
+	io_uring_prep_shutdown(&self->skel->bss->late, self->ends[0][0], SHUT_WR);
+	self->skel->bss->late.user_data = LATE;
+	self->skel->bss->spin = MS;
+	for (int i = 0; i < 2; i++)
+		iou_queue_bpf(&self->ring, 0, FLOW)->off = i;
+	ASSERT_EQ(2, iou_submit(&self->ring));
+	ASSERT_TRUE(iou_until(&self->ring, self->skel->bss->nr_late));
+	usleep(IOU_IDLE_MS * 1000);
+	ASSERT_EQ(0, bpf_link__detach(self->link));
+	for (int i = 0; i < 2; i++)
+		ASSERT_CQE(&self->ring, FLOW, 7);
+	ASSERT_NO_CQE(&self->ring);
 }
 
 static void run_slow(struct end *skel, unsigned int setup)

@@ -5,6 +5,8 @@
  */
 #include "process.h"
 
+#include <sys/eventfd.h>
+
 #include "kselftest_harness.h"
 #include "kill_runs.skel.h"
 
@@ -14,6 +16,8 @@ IOU_LOAD_ONCE(kill_runs);
 #define NR_RUNS		2048
 /* runs before the kill */
 #define FIRST_RUNS	8
+/* slots of a ring */
+#define NR_SLOTS	16
 
 FIXTURE(kill) {
 	struct kill_runs *skel;
@@ -27,6 +31,9 @@ FIXTURE_VARIANT(kill) {
 	bool nops;
 	bool flows;
 	unsigned int match;
+	/* instead: programs that watch one NOP, or a multishot poll */
+	unsigned int nr_watchers;
+	bool poll;
 };
 
 #define KILL_VARIANTS(mode, _setup)					\
@@ -43,6 +50,13 @@ FIXTURE_VARIANT_ADD(kill, mode##_watched) {				\
 FIXTURE_VARIANT_ADD(kill, mode##_watched_with_state) {			\
 	.prog = "long_watch", .setup = _setup, .nops = true,		\
 	.match = BPF_F_IOURING_MATCH,					\
+};									\
+FIXTURE_VARIANT_ADD(kill, mode##_next) {				\
+	.prog = "long_next", .setup = _setup,				\
+	.nr_watchers = NR_SLOTS,					\
+};									\
+FIXTURE_VARIANT_ADD(kill, mode##_records) {				\
+	.prog = "long_drop", .setup = _setup, .nr_watchers = 1, .poll = true, \
 }
 
 KILL_VARIANTS(plain, 0);
@@ -92,6 +106,36 @@ static void run_process(FIXTURE_DATA(kill) *self, const FIXTURE_VARIANT(kill) *v
 		pause();
 }
 
+/* Let programs watch one NOP, or each event of a poll. */
+static void run_watched(FIXTURE_DATA(kill) *self, const FIXTURE_VARIANT(kill) *variant)
+{
+	LIBBPF_OPTS(bpf_iouring_opts, opts, .flags = BPF_F_IOURING_MATCH);
+	int evfd = eventfd(0, EFD_CLOEXEC);
+	struct bpf_program *prog;
+	struct io_uring_sqe *sqe;
+	struct io_uring ring;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prog = bpf_object__find_program_by_name(self->skel->obj, variant->prog);
+	if (iou_ring_init(&ring, variant->setup))
+		_exit(GONE_WRONG);
+	opts.opcodes[0] = 1ULL << (variant->poll ? IORING_OP_POLL_ADD : IORING_OP_NOP);
+	for (opts.slot = 0; opts.slot < variant->nr_watchers; opts.slot++) {
+		if (!bpf_program__attach_iouring(prog, ring.ring_fd, &opts))
+			_exit(GONE_WRONG);
+	}
+	sqe = iou_get_sqe(&ring);
+	if (variant->poll)
+		io_uring_prep_poll_multishot(sqe, evfd, POLLIN);
+	else
+		iou_prep_nop(sqe, 0, 0, 0);
+	iou_submit(&ring);
+	for (;;) {
+		eventfd_write(evfd, 1);
+		io_uring_get_events(&ring);
+	}
+}
+
 static unsigned int nr_runs(FIXTURE_DATA(kill) *self)
 {
 	return IO_URING_READ_ONCE(self->skel->bss->nr_runs);
@@ -103,6 +147,8 @@ TEST_F_TIMEOUT(kill, no_more_runs, 120)
 
 	self->pid = fork();
 	ASSERT_LE(0, self->pid);
+	if (!self->pid && variant->nr_watchers)
+		run_watched(self, variant);
 	if (!self->pid)
 		run_process(self, variant);
 	ASSERT_TRUE(until_ms(nr_runs(self) >= FIRST_RUNS, IOU_WAIT_MS));
@@ -111,7 +157,8 @@ TEST_F_TIMEOUT(kill, no_more_runs, 120)
 	self->pid = 0;
 	ASSERT_TRUE(WIFSIGNALED(status));
 	/* the threads of the kernel that are left run no program */
-	ASSERT_GT(NR_RUNS / 2, nr_runs(self));
+	ASSERT_GT(variant->nr_watchers > 1 ? variant->nr_watchers : NR_RUNS / 2,
+		  nr_runs(self));
 }
 
 TEST_HARNESS_MAIN

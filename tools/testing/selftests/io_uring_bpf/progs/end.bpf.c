@@ -65,3 +65,24 @@ int end_as_told(struct bpf_io_uring_ctx *ctx)
 		bpf_io_uring_complete(ctx, ctx->res);
 	return BPF_IO_URING_DEFAULT;
 }
+
+/*
+ * End the flow at START. Each of its completions takes all the time of the task, and the
+ * first one of the second flow issues a request.
+ */
+SEC("iouring.s")
+int end_slowly(struct bpf_io_uring_ctx *ctx)
+{
+	__u32 i;
+
+	if (iou_is_start(ctx)) {
+		iou_issue_all(ctx);
+		bpf_io_uring_complete(ctx, 7);
+		return BPF_IO_URING_DEFAULT;
+	}
+	if (ctx->state[0] && !nr_late)
+		end_issue_late(ctx);
+	bpf_for(i, 0, spin)
+		sum += i;
+	return BPF_IO_URING_DEFAULT;
+}

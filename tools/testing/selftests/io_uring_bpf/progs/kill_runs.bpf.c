@@ -4,23 +4,25 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-#define ROUNDS	10000
+#define ROUNDS		10000
+/* for a program that SIGKILL has to hit */
+#define LONG_ROUNDS	100000
 
 __u32 nr_runs;
 
-static __always_inline void spend_time(void)
+static __always_inline void spend_time(int rounds)
 {
 	int i;
 
 	nr_runs++;
-	bpf_for(i, 0, ROUNDS)
+	bpf_for(i, 0, rounds)
 		barrier();
 }
 
 SEC("iouring")
 int long_flow(struct bpf_io_uring_ctx *ctx)
 {
-	spend_time();
+	spend_time(ROUNDS);
 	return BPF_IO_URING_DEFAULT;
 }
 
@@ -29,6 +31,26 @@ SEC("iouring")
 int long_watch(struct bpf_io_uring_ctx *ctx)
 {
 	ctx->state[0] = 1;
-	spend_time();
+	spend_time(ROUNDS);
 	return BPF_IO_URING_DEFAULT;
+}
+
+/* The next watching program sees the completion, too. */
+SEC("iouring")
+int long_next(struct bpf_io_uring_ctx *ctx)
+{
+	spend_time(LONG_ROUNDS);
+	return BPF_IO_URING_NEXT;
+}
+
+/* Drop a CQE, and issue a request for the application. */
+SEC("iouring.s")
+int long_drop(struct bpf_io_uring_ctx *ctx)
+{
+	struct io_uring_sqe sqe;
+
+	io_uring_prep_nop(&sqe);
+	bpf_io_uring_issue(ctx, &sqe, sizeof(sqe), BPF_IO_URING_ISSUE_APP);
+	spend_time(LONG_ROUNDS);
+	return BPF_IO_URING_DROP;
 }
