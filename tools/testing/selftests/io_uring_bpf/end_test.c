@@ -13,6 +13,7 @@
 /* completions, and a program that takes seconds for them in an emulator */
 #define NR_SLOW		32
 #define SLOW		1000000
+
 /* more than a ms, which is the time of a task between two pauses */
 #define MS		20000
 
