@@ -37,6 +37,11 @@ echo 1..1
 echo "ok 1 x"
 '''
 FAIL = PASS.replace('ok 1', 'not ok 1') + 'exit 1\n'
+FAIL_ONCE = PASS.replace('echo "ok', """[ "$(grep -cxF "$0" "$RUNS")" -gt 1 ] || {
+	echo "not ok 1 x"
+	exit 1
+}
+echo "ok""")
 # kills the guest that it runs in
 KILL = '''#!/bin/bash
 pid=$PPID
@@ -98,9 +103,24 @@ class Check(unittest.TestCase):
 
     def test_failure(self):
         rc, out = self.check(a=PASS, b=FAIL, c=PASS)
-        self.assertIn('4 passed, 1 failed', out.splitlines(), out)
+        self.assertIn('5 passed, 1 failed', out.splitlines(), out)
         self.assertIn('not ok 1 x', out)
         self.assertEqual(1, rc)
+        self.assertEqual(['./a', './b', './b', './c'], self.runs())
+
+    def test_failure_once(self):
+        """A test that passes when repeated has passed, and the failure is reported."""
+        rc, out = self.check(a=PASS, b=FAIL_ONCE, c=PASS)
+        self.assertEqual((0, '6 passed, 0 failed'), (rc, out.splitlines()[-1]), out)
+        self.assertIn('failed at first:   not ok 1 x', out.splitlines())
+        with open(self.path('build/unstable'), encoding='ascii') as f:
+            self.assertEqual('b:\n  not ok 1 x\n', f.read())
+
+    def test_many_failures(self):
+        """Many failures are no accident, and are not repeated."""
+        rc, out = self.check(**dict.fromkeys('abcde', FAIL_ONCE))
+        self.assertEqual((1, '2 passed, 5 failed'), (rc, out.splitlines()[-1]), out)
+        self.assertEqual(['./' + n for n in 'abcde'], self.runs())
 
     def test_skipped(self):
         """Skipped tests are in a list of this run, and do not count as passed."""
