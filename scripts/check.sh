@@ -97,15 +97,22 @@ start_guests()
 	done
 }
 
+# rc_of TEST: print the file with the exit status of the test, in the folder of its guest
+rc_of()
+{
+	echo "$BUILD"/results/*/"$1.rc"
+}
+
 # repeat TEST...: run those that have failed once more, in a guest of its own
 repeat()
 {
-	local t rc lines again=()
+	local t rc f lines again=()
 	for t; do
-		rc=$(echo "$BUILD"/results/*/"$t.rc")
+		rc=$(rc_of "$t")
 		[ -f "$rc" ] || continue
 		lines=$("$TOP/scripts/tap.sh" "${rc%.rc}.tap" "$(cat "$rc")")
-		[ "$(head -n 1 <<<"$lines" | cut -d' ' -f2)" != 0 ] || continue
+		read -r _ f _ <<<"$lines"
+		[ "$f" != 0 ] || continue
 		again+=("$t")
 		printf '%s:\n%s\n' "$t" "$(tail -n +2 <<<"$lines")" >>"$unstable"
 	done
@@ -115,8 +122,8 @@ repeat()
 		return 0
 	fi
 	for t in "${again[@]}"; do
-		rm -r "$BUILD"/results/*/"$t.rc" "$BUILD"/results/*/"$t.tap" \
-			"$BUILD/results/taken/$t"
+		rc=$(rc_of "$t")
+		rm -r "$rc" "${rc%.rc}.tap" "$BUILD/results/taken/$t"
 	done
 	printf '%s\n' "${again[@]}" >"$BUILD/results/tests"
 	nr_guests=$((nr_guests + 1))
@@ -138,7 +145,7 @@ of_tests()
 {
 	local t n rc
 	for t; do
-		rc=$(echo "$BUILD"/results/*/"$t.rc")
+		rc=$(rc_of "$t")
 		if [ -f "$rc" ]; then
 			add "$t" "${rc%.rc}.tap" "$(cat "$rc")"
 			not_skipped "$t" "${rc%.rc}.tap"
@@ -178,7 +185,7 @@ demo()
 	if [ "$1" = 0 ]; then
 		passed=$((passed + 1))
 	else
-		fail "the demonstration failed, see build/log/demo"
+		fail "the demonstration failed, see ${BUILD#"$TOP/"}/log/demo"
 	fi
 }
 
