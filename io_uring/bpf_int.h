@@ -332,13 +332,27 @@ static inline const struct cred *io_bpf_flow_creds(struct io_kiocb *flow)
 }
 
 /*
+ * Return true if SIGKILL ends the current task. An SQ thread takes the signal, and then
+ * handles the completions that are left.
+ */
+static inline bool io_bpf_task_killed(void)
+{
+	struct signal_struct *sig = current->signal;
+
+	if (unlikely(current->flags & PF_USER_WORKER) &&
+	    ((READ_ONCE(sig->flags) & SIGNAL_GROUP_EXIT) || READ_ONCE(sig->group_exec_task)))
+		return true;
+	return fatal_signal_pending(current);
+}
+
+/*
  * Return true if programs may run for requests of @tctx: only in the task of @tctx,
  * whose files, memory and credentials their requests use, and not while the task is being
  * killed, or the task or the ring is going away. A kernel thread has no ->io_uring.
  */
 static inline bool io_bpf_may_run(struct io_ring_ctx *ctx, struct io_uring_task *tctx)
 {
-	return tctx && current->io_uring == tctx && !fatal_signal_pending(current) &&
+	return tctx && current->io_uring == tctx && !io_bpf_task_killed() &&
 	       !percpu_ref_is_dying(&ctx->refs) && !atomic_read(&tctx->in_cancel);
 }
 

@@ -143,6 +143,7 @@ static unsigned int nr_runs(FIXTURE_DATA(kill) *self)
 
 TEST_F_TIMEOUT(kill, no_more_runs, 120)
 {
+	unsigned int first = variant->nr_watchers ? 1 : FIRST_RUNS;
 	int status;
 
 	self->pid = fork();
@@ -151,7 +152,7 @@ TEST_F_TIMEOUT(kill, no_more_runs, 120)
 		run_watched(self, variant);
 	if (!self->pid)
 		run_process(self, variant);
-	ASSERT_TRUE(until_ms(nr_runs(self) >= FIRST_RUNS, IOU_WAIT_MS));
+	ASSERT_TRUE(until_ms(nr_runs(self) >= first, IOU_WAIT_MS));
 	ASSERT_EQ(0, kill(self->pid, SIGKILL));
 	ASSERT_EQ(self->pid, waitpid(self->pid, &status, 0));
 	self->pid = 0;
@@ -159,6 +160,55 @@ TEST_F_TIMEOUT(kill, no_more_runs, 120)
 	/* the threads of the kernel that are left run no program */
 	ASSERT_GT(variant->nr_watchers > 1 ? variant->nr_watchers : NR_RUNS / 2,
 		  nr_runs(self));
+}
+
+/* flows of a process that calls exec, and completions that an SQ thread takes at a time */
+#define NR_CHILDREN	64
+#define SQ_ENTRIES	32
+
+/* Call exec while the SQ thread runs programs. Tell the number of runs before in @nr. */
+static void run_exec(struct kill_runs *skel, unsigned int *nr)
+{
+	struct io_uring ring;
+
+	/* the second call of exec need not wait for a disk */
+	if (system("/bin/true") ||
+	    iou_ring_init_size(&ring, IORING_SETUP_SQPOLL, NR_CHILDREN, NR_CHILDREN) ||
+	    !bpf_program__attach_iouring(skel->progs.long_child, ring.ring_fd, NULL))
+		_exit(GONE_WRONG);
+	for (unsigned int i = 0; i < NR_CHILDREN; i++)
+		iou_queue_bpf(&ring, 0, i);
+	io_uring_submit(&ring);
+	if (!until_ms((*nr = IO_URING_READ_ONCE(skel->bss->nr_runs)), IOU_WAIT_MS))
+		_exit(GONE_WRONG);
+	execl("/bin/true", "true", NULL);
+	_exit(GONE_WRONG);
+}
+
+/*
+ * exec kills the SQ thread. The thread takes the signal before it handles the completions
+ * that are left.
+ */
+TEST(exec)
+{
+	unsigned int *nr = shared_alloc(sizeof(*nr));
+	struct kill_runs *skel;
+	int status;
+	pid_t pid;
+
+	IOU_REQUIRE();
+	ASSERT_NE(MAP_FAILED, nr);
+	skel = kill_runs_get();
+	ASSERT_NE(NULL, skel);
+	skel->bss->nr_runs = 0;
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		run_exec(skel, nr);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_TRUE(WIFEXITED(status));
+	ASSERT_EQ(0, WEXITSTATUS(status));
+	ASSERT_GT(*nr + SQ_ENTRIES + 1, skel->bss->nr_runs);
 }
 
 TEST_HARNESS_MAIN

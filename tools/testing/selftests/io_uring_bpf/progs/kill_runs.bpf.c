@@ -5,8 +5,9 @@
 char LICENSE[] SEC("license") = "GPL";
 
 #define ROUNDS		10000
-/* for a program that SIGKILL has to hit */
+/* for a program that SIGKILL has to hit, or a call of exec */
 #define LONG_ROUNDS	100000
+#define EXEC_ROUNDS	1000000
 
 __u32 nr_runs;
 
@@ -23,6 +24,22 @@ SEC("iouring")
 int long_flow(struct bpf_io_uring_ctx *ctx)
 {
 	spend_time(ROUNDS);
+	return BPF_IO_URING_DEFAULT;
+}
+
+/* Wait for a child that completes by task work. */
+SEC("iouring")
+int long_child(struct bpf_io_uring_ctx *ctx)
+{
+	struct io_uring_sqe sqe;
+
+	if (ctx->event == BPF_IO_URING_START) {
+		io_uring_prep_nop(&sqe);
+		sqe.nop_flags = IORING_NOP_TW;
+		bpf_io_uring_issue(ctx, &sqe, sizeof(sqe), 0);
+	} else {
+		spend_time(EXEC_ROUNDS);
+	}
 	return BPF_IO_URING_DEFAULT;
 }
 
