@@ -341,7 +341,8 @@ int io_bpf_issue(struct io_kiocb *req, unsigned int issue_flags)
 /* Return why a flow is cancelled. */
 static unsigned int io_bpf_kill_reason(struct io_kiocb *flow)
 {
-	if (percpu_ref_is_dying(&flow->ctx->refs) || atomic_read(&flow->tctx->in_cancel))
+	if (percpu_ref_is_dying(&flow->ctx->refs) || atomic_read(&flow->tctx->in_cancel) ||
+	    (current->io_uring == flow->tctx && io_bpf_task_killed()))
 		return IO_BPF_END_EXIT;
 	return io_bpf_slot_prog(flow->ctx->bpf_ring, flow) ? IO_BPF_END_CANCEL :
 							     IO_BPF_END_DETACH;
@@ -627,17 +628,18 @@ __bpf_kfunc_start_defs();
  * application or of other flows are not cancelled, whatever their user_data.
  *
  * As with IORING_OP_ASYNC_CANCEL, some children are not found: a member of a chain that
- * was not issued yet, a child on its way from one place of waiting to another, a zero-copy
- * notification, and commands of drivers that cannot be cancelled. bpf_io_uring_complete()
- * finds the first two as well. With BPF_IO_URING_CANCEL_ALL, requests that release
- * something continue, see bpf_io_uring_issue().
+ * was not issued yet, a linked timeout, which ends with its request, a child on its way
+ * from one place of waiting to another, a zero-copy notification, and commands of drivers.
+ * bpf_io_uring_complete() finds members of chains and children on their way as well. With
+ * BPF_IO_URING_CANCEL_ALL, requests that release something continue, see
+ * bpf_io_uring_issue().
  *
  * Context: BPF_IO_URING_START, COMPLETE and AUX of a flow. Called with ->uring_lock held,
  * takes no lock, does not sleep.
  * Return: 0, also if no child has @user_data, or
  * -EINVAL: wrong @flags, or @user_data is not 0 with BPF_IO_URING_CANCEL_ALL;
  * -ENOENT: no child of the flow is in flight or issued by this run;
- * -ENOBUFS: this run has called bpf_io_uring_cancel() 8 times;
+ * -ENOBUFS: 8 calls of this run have named a @user_data;
  * -ECANCELED: the flow is ending, its children are cancelled anyway;
  * -EOPNOTSUPP: a watching program has no flow.
  */

@@ -52,6 +52,8 @@ void io_bpf_add_cqe(struct io_bpf_ring *br, const struct io_cqe *cqe,
 
 	if (unlikely(!req)) {
 		io_bpf_lose_cqe(br->ctx, cqe, big);
+		/* the room that the CQE had is free after the next posting */
+		br->ctx->submit_state.cq_flush = true;
 		return;
 	}
 	req->cqe = *cqe;
@@ -206,6 +208,8 @@ bool io_bpf_must_post(struct io_kiocb *req)
 	case IORING_OP_OPENAT:
 	case IORING_OP_OPENAT2:
 	case IORING_OP_FIXED_FD_INSTALL:
+	case IORING_OP_FILES_UPDATE:
+	case IORING_OP_PIPE:
 		return true;
 	default:
 		return false;

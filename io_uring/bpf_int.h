@@ -332,15 +332,17 @@ static inline const struct cred *io_bpf_flow_creds(struct io_kiocb *flow)
 }
 
 /*
- * Return true if SIGKILL ends the current task. An SQ thread takes the signal, and then
- * handles the completions that are left.
+ * Return true if SIGKILL ends the current task. The task runs task work after it has
+ * dequeued the signal: an SQ thread all of it, any other task what a debugger or a core
+ * dump has let it wait for.
  */
 static inline bool io_bpf_task_killed(void)
 {
 	struct signal_struct *sig = current->signal;
 
-	if (unlikely(current->flags & PF_USER_WORKER) &&
-	    ((READ_ONCE(sig->flags) & SIGNAL_GROUP_EXIT) || READ_ONCE(sig->group_exec_task)))
+	if (unlikely(current->flags & (PF_USER_WORKER | PF_POSTCOREDUMP)) &&
+	    ((current->flags & PF_POSTCOREDUMP) || READ_ONCE(sig->group_exec_task) ||
+	     (READ_ONCE(sig->flags) & SIGNAL_GROUP_EXIT)))
 		return true;
 	return fatal_signal_pending(current);
 }
@@ -362,8 +364,10 @@ static inline bool io_bpf_may_run(struct io_ring_ctx *ctx, struct io_uring_task 
  */
 static inline bool io_bpf_goes_on(struct io_bpf_ring *br)
 {
-	if (fatal_signal_pending(current))
+	if (fatal_signal_pending(current)) {
 		br->tctx = NULL;
+		br->slice = min(br->slice, 0);
+	}
 	return br->tctx;
 }
 

@@ -7,7 +7,7 @@
  * all checks that an application's SQE undergoes. Linked SQEs become a chain, as
  * consecutive SQEs of a submission do.
  *
- * bpf_io_uring_again() reissues a completed child, whose opcode, flags, file, registered
+ * bpf_io_uring_again() reissues a completed request, whose opcode, flags, file, registered
  * buffer and credentials have been checked and do not change. A reissue sets only offset,
  * address and length, and resets the request to its state before the issue.
  */
@@ -94,7 +94,10 @@ void io_bpf_adopt_notif(struct io_kiocb *req)
 	io_bpf_flow_stats(flow)->nr_records++;
 }
 
-/* No memory for a request: end the flow, or post -ENOMEM for the application. */
+/*
+ * No memory for a request: end the flow, or post -ENOMEM for a request of the application,
+ * or for one with which an ending flow was to release something.
+ */
 static void io_bpf_no_memory(struct io_bpf_ring *br, struct io_kiocb *flow,
 			     const struct io_uring_sqe *sqe, u8 kind)
 {
@@ -107,8 +110,11 @@ static void io_bpf_no_memory(struct io_bpf_ring *br, struct io_kiocb *flow,
 		return;
 	}
 	io_bpf_ctx(flow)->nr_children--;
-	if (flow->bpf_flow.flags & IO_BPF_F_ENDING)
+	if (flow->bpf_flow.flags & IO_BPF_F_ENDING) {
+		if (io_bpf_op_releases(sqe->opcode))
+			io_bpf_add_cqe(br, &cqe, &big);
 		return;
+	}
 	flow->bpf_flow.flags |= IO_BPF_F_ENDING;
 	flow->bpf_end = IO_BPF_END_NOMEM;
 	flow->cqe.res = -ENOMEM;

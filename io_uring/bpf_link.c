@@ -268,9 +268,8 @@ static int io_bpf_link_parse(struct io_bpf_link *l, const union bpf_attr *attr)
  * @prog: the program; the link takes over the reference on success
  *
  * Return: fd of the link, or
- * -EINVAL: slot, flags or flow_size is invalid, a field is not 0 as required, or no
- * request can match;
- * -EINVAL: target_fd is no index of a registered ring;
+ * -EINVAL: slot, flags or flow_size is invalid, a field is not 0 as required, no
+ * request can match, or target_fd is no index of a registered ring;
  * -EBADF, -EOPNOTSUPP: target_fd is not open or not registered, or is not a ring;
  * -EPERM: another process created the ring;
  * -EEXIST: another task is the single issuer of the ring;

@@ -79,8 +79,11 @@ static void io_bpf_fill(struct io_bpf_ring *br, struct io_bpf_budget *b)
 	b->look = task_sched_runtime(current);
 	b->utime = current->utime;
 	b->pause = 0;
-	/* in a flush, the slice is in @br; signals come first, see io_bpf_pause() */
-	b->slice = br->slice = task_sigpending(current) ? 1 : IO_BPF_SLICE;
+	/* signals come first, see io_bpf_pause() */
+	b->slice = task_sigpending(current) ? 1 : IO_BPF_SLICE;
+	/* in a flush in which programs may run, the slice is in @br */
+	if (br->tctx)
+		br->slice = b->slice;
 }
 
 /* Return the pause in ns: a share of the time used, or enough to handle signals. */

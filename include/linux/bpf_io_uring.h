@@ -14,7 +14,7 @@ struct bpf_prog;
  *	its chain. There is no completion: only BPF_IO_URING_GO_ON and
  *	BPF_IO_URING_CUT of the verdict have an effect.
  * @BPF_IO_URING_COMPLETE: a child of the flow has completed, or the request
- *	that precedes the flow in its chain.
+ *	that precedes the flow in its chain, or a watched request.
  * @BPF_IO_URING_AUX: a CQE other than the last one of its request. With
  *	IORING_CQE_F_MORE in @cflags, the request continues: it is multishot or
  *	a bundle. With IORING_CQE_F_NOTIF, the CQE is the notification of
@@ -49,12 +49,12 @@ enum bpf_io_uring_event {
  *	one leaves. Of several programs, the last one that does not return
  *	BPF_IO_URING_DEFAULT decides about the CQE, and the last one that returns
  *	a flag for the chain decides about the chain. Without effect for flows.
- * @BPF_IO_URING_GO_ON: ORed with one of the first four. For a flow, the chain behind
+ * @BPF_IO_URING_GO_ON: ORed with any of the first five. For a flow, the chain behind
  *	the flow continues when the flow ends, even if the flow fails. This holds
  *	until a later event returns BPF_IO_URING_CUT, and has no effect if the
  *	flow is cancelled. For a watching program, the chain of the completed
  *	request continues, even after a failure or a short result.
- * @BPF_IO_URING_CUT: ORed with one of the first four. The same chain is cut as
+ * @BPF_IO_URING_CUT: ORed with any of the first five. The same chain is cut as
  *	by a failure, even if it is linked with IOSQE_IO_HARDLINK. For a flow,
  *	this holds until a later event returns BPF_IO_URING_GO_ON. The verifier
  *	rejects both flags together.

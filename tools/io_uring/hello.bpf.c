@@ -32,6 +32,5 @@ int hello(struct bpf_io_uring_ctx *ctx)
 		s->off += len;
 	}
 	io_uring_prep_read(&sqe, s->fd, s->buf, sizeof(text), s->off);
-	iou_issue(ctx, &sqe);
-	return BPF_IO_URING_DEFAULT;
+	return iou_end_on_error(ctx, iou_issue(ctx, &sqe));
 }

@@ -29,9 +29,9 @@ int main(int argc, char **argv)
 	sqe = iou_queue_bpf(&ring, 0, 0);
 	sqe->off = fd;
 	sqe->addr = (unsigned long)skel->bss->text;
-	io_uring_submit_and_wait(&ring, 1);
 
-	if (io_uring_peek_cqe(&ring, &cqe) || cqe->res < 0) {
+	if (io_uring_submit_and_wait(&ring, 1) < 0 || io_uring_peek_cqe(&ring, &cqe) ||
+	    cqe->res < 0) {
 		fprintf(stderr, "hello: the flow has failed\n");
 		return 1;
 	}

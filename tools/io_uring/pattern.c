@@ -27,10 +27,11 @@ int main(int argc, char **argv)
 	if (ret < 0)
 		error(1, -ret, "read_file");
 	iou_prep_read_file(io_uring_get_sqe(&ring), 0, AT_FDCWD, argv[1], O_RDONLY, buf, SIZE);
-	io_uring_submit_and_wait(&ring, 1);
-	ret = io_uring_peek_cqe(&ring, &cqe) ?: cqe->res;
+	ret = io_uring_submit_and_wait(&ring, 1);
+	ret = ret < 0 ? ret : io_uring_peek_cqe(&ring, &cqe) ?: cqe->res;
 	if (ret < 0)
 		error(1, -ret, "%s", argv[1]);
-	fwrite(buf, 1, ret, stdout);
+	if (fwrite(buf, 1, ret, stdout) != (size_t)ret || fflush(stdout))
+		error(1, errno, "standard output");
 	return 0;
 }

@@ -104,8 +104,8 @@ int append(struct bpf_io_uring_ctx *ctx)
 	if (!m)
 		return iou_end(ctx, -EINVAL);
 	if (pattern_starts(ctx))
-		return pattern_verdict(ctx, append_start(ctx, m));
+		return iou_end_on_error(ctx, append_start(ctx, m));
 	if (!pattern_goes_on(ctx))
 		return BPF_IO_URING_DEFAULT;
-	return pattern_verdict(ctx, append_step(ctx, m));
+	return iou_end_on_error(ctx, append_step(ctx, m));
 }

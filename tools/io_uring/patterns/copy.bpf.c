@@ -150,7 +150,7 @@ int copy(struct bpf_io_uring_ctx *ctx)
 	if (!m)
 		return iou_end(ctx, -EINVAL);
 	if (pattern_starts(ctx))
-		return pattern_verdict(ctx, copy_start(ctx, m));
+		return iou_end_on_error(ctx, copy_start(ctx, m));
 	if (!pattern_goes_on(ctx))
 		return BPF_IO_URING_DEFAULT;
 	if (ctx->res < 0)
@@ -161,5 +161,5 @@ int copy(struct bpf_io_uring_ctx *ctx)
 		ret = copy_has_written(ctx, m);
 	if (!ret && !ctx->nr_children)
 		return iou_end(ctx, m->end);
-	return pattern_verdict(ctx, ret);
+	return iou_end_on_error(ctx, ret);
 }

@@ -83,11 +83,11 @@ int deadline(struct bpf_io_uring_ctx *ctx)
 	int err;
 
 	if (pattern_starts(ctx))
-		return pattern_verdict(ctx, deadline_start(ctx));
+		return iou_end_on_error(ctx, deadline_start(ctx));
 	if (ctx->event != BPF_IO_URING_COMPLETE)
 		return BPF_IO_URING_DEFAULT;
 	if (ctx->user_data == LIMIT)
-		return pattern_verdict(ctx, ctx->res);
+		return iou_end_on_error(ctx, ctx->res);
 	/* also those that were cancelled because of the limit */
 	err = pattern_store_res(ctx, s->buf, s->array);
 	if (iou_is_ending(ctx))

@@ -72,12 +72,12 @@ int drain(struct bpf_io_uring_ctx *ctx)
 	struct drain *s = iou_state(ctx, struct drain);
 
 	if (pattern_starts(ctx))
-		return pattern_verdict(ctx, drain_start(ctx));
+		return iou_end_on_error(ctx, drain_start(ctx));
 	if (!pattern_goes_on(ctx))
 		return BPF_IO_URING_DEFAULT;
 	/* it was another reader's data */
 	if (ctx->user_data == READ && ctx->res == -EAGAIN && !s->got)
-		return pattern_verdict(ctx, drain_poll(ctx));
+		return iou_end_on_error(ctx, drain_poll(ctx));
 	if (ctx->res < 0)
 		return iou_end(ctx, s->got ?: ctx->res);
 	if (ctx->user_data == READ) {
@@ -85,5 +85,5 @@ int drain(struct bpf_io_uring_ctx *ctx)
 		if (!ctx->res || s->got >= s->size)
 			return iou_end(ctx, s->got);
 	}
-	return pattern_verdict(ctx, drain_read(ctx));
+	return iou_end_on_error(ctx, drain_read(ctx));
 }

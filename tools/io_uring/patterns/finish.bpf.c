@@ -82,8 +82,8 @@ static __always_inline int finish_step(struct bpf_io_uring_ctx *ctx)
 	if (res == -EINTR || res == -EAGAIN) {
 		if (++s->tries > MAX_TRIES)
 			return iou_end(ctx, res);
-		return pattern_verdict(ctx, res == -EINTR ? finish_rest(ctx) :
-							    finish_wait(ctx));
+		return iou_end_on_error(ctx, res == -EINTR ? finish_rest(ctx) :
+							     finish_wait(ctx));
 	}
 	if (res < 0)
 		return iou_end(ctx, res);
@@ -94,7 +94,7 @@ static __always_inline int finish_step(struct bpf_io_uring_ctx *ctx)
 	if (!s->left)
 		return iou_end(ctx, s->done);
 	if (res)
-		return pattern_verdict(ctx, finish_rest(ctx));
+		return iou_end_on_error(ctx, finish_rest(ctx));
 	if (!finish_reads(s->opcode))
 		return iou_end(ctx, -EIO);
 	return iou_end(ctx, s->done) | BPF_IO_URING_CUT;
@@ -132,7 +132,7 @@ int finish(struct bpf_io_uring_ctx *ctx)
 	if (!pattern_goes_on(ctx))
 		return BPF_IO_URING_DEFAULT;
 	if (ctx->user_data == READY)
-		return pattern_verdict(ctx, ctx->res < 0 ? ctx->res : finish_rest(ctx));
+		return iou_end_on_error(ctx, ctx->res < 0 ? ctx->res : finish_rest(ctx));
 	if (ctx->res > 0 && ctx->opcode != IORING_OP_SEND && ctx->opcode != IORING_OP_RECV)
 		s->pos += ctx->res;
 	return finish_step(ctx);

@@ -51,7 +51,7 @@ int first_of(struct bpf_io_uring_ctx *ctx)
 	int err;
 
 	if (pattern_starts(ctx))
-		return pattern_verdict(ctx, first_of_start(ctx));
+		return iou_end_on_error(ctx, first_of_start(ctx));
 	if (ctx->event != BPF_IO_URING_COMPLETE)
 		return BPF_IO_URING_DEFAULT;
 	err = pattern_store_res(ctx, s->buf, s->array);

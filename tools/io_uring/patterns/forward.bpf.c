@@ -134,7 +134,7 @@ int forward(struct bpf_io_uring_ctx *ctx)
 	if (!p)
 		return iou_end(ctx, -EINVAL);
 	if (pattern_starts(ctx))
-		return pattern_verdict(ctx, forward_start(ctx, p));
+		return iou_end_on_error(ctx, forward_start(ctx, p));
 	if (!pattern_goes_on(ctx))
 		return BPF_IO_URING_DEFAULT;
 	if (ctx->user_data == IDLE)
@@ -143,5 +143,5 @@ int forward(struct bpf_io_uring_ctx *ctx)
 		ret = forward_step(ctx, p, &p->a, A_TO_B);
 	else
 		ret = forward_step(ctx, p, &p->b, B_TO_A);
-	return pattern_verdict(ctx, ret);
+	return iou_end_on_error(ctx, ret);
 }

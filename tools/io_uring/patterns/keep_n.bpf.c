@@ -55,7 +55,7 @@ int keep_n(struct bpf_io_uring_ctx *ctx)
 	int err;
 
 	if (pattern_starts(ctx))
-		return pattern_verdict(ctx, keep_n_start(ctx));
+		return iou_end_on_error(ctx, keep_n_start(ctx));
 	if (ctx->event != BPF_IO_URING_COMPLETE)
 		return BPF_IO_URING_DEFAULT;
 	err = pattern_store_res(ctx, s->buf, s->array);
@@ -67,5 +67,5 @@ int keep_n(struct bpf_io_uring_ctx *ctx)
 		err = pattern_issue_sqe(ctx, s->buf, s->array, s->next++);
 	if (!err && !ctx->nr_children)
 		return iou_end(ctx, s->succeeded);
-	return pattern_verdict(ctx, err);
+	return iou_end_on_error(ctx, err);
 }

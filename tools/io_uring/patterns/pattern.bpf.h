@@ -52,12 +52,6 @@ static __always_inline bool pattern_goes_on(const struct bpf_io_uring_ctx *ctx)
 	       !iou_is_ending(ctx);
 }
 
-/* End the flow if @err is an error. Return the verdict. */
-static __always_inline int pattern_verdict(struct bpf_io_uring_ctx *ctx, int err)
-{
-	return err < 0 ? iou_end(ctx, err) : BPF_IO_URING_DEFAULT;
-}
-
 /* Issue a timeout of @ns nanoseconds. Its result is -ETIME. */
 static __always_inline int pattern_timeout(struct bpf_io_uring_ctx *ctx, __u64 ns,
 					   __u64 user_data)

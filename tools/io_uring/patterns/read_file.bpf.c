@@ -101,8 +101,8 @@ int read_file(struct bpf_io_uring_ctx *ctx)
 	if (iou_is_ending(ctx))
 		return read_file_cancel(ctx);
 	if (pattern_starts(ctx))
-		return pattern_verdict(ctx, read_file_start(ctx));
+		return iou_end_on_error(ctx, read_file_start(ctx));
 	if (!pattern_goes_on(ctx))
 		return BPF_IO_URING_DEFAULT;
-	return pattern_verdict(ctx, read_file_step(ctx));
+	return iou_end_on_error(ctx, read_file_step(ctx));
 }

@@ -31,6 +31,7 @@ int read_full(struct bpf_io_uring_ctx *ctx)
 {
 	struct read_full *s = iou_state(ctx, struct read_full);
 	struct io_uring_sqe sqe;
+	__u64 off;
 
 	if (pattern_starts(ctx)) {
 		if (ctx->res < 0)
@@ -39,8 +40,7 @@ int read_full(struct bpf_io_uring_ctx *ctx)
 		    (s->off != CURRENT && s->off > PATTERN_MAX_OFFSET - s->len))
 			return iou_end(ctx, -EINVAL);
 		io_uring_prep_read(&sqe, s->fd, s->buf, s->len, s->off);
-		iou_issue(ctx, &sqe);
-		return BPF_IO_URING_DEFAULT;
+		return iou_end_on_error(ctx, iou_issue(ctx, &sqe));
 	}
 	if (!pattern_goes_on(ctx))
 		return BPF_IO_URING_DEFAULT;
@@ -50,7 +50,7 @@ int read_full(struct bpf_io_uring_ctx *ctx)
 	if (!ctx->res || s->done >= s->len)
 		return iou_end(ctx, s->done);
 	/* a socket has no other offset than 0 */
-	bpf_io_uring_again(ctx, s->off == CURRENT ? CURRENT : s->off + s->done,
-			   s->buf + s->done, s->len - s->done);
-	return BPF_IO_URING_DEFAULT;
+	off = s->off == CURRENT ? CURRENT : s->off + s->done;
+	return iou_end_on_error(ctx, bpf_io_uring_again(ctx, off, s->buf + s->done,
+							s->len - s->done));
 }

@@ -97,9 +97,9 @@ int recv_file(struct bpf_io_uring_ctx *ctx)
 		if (!s->len || s->len > 0x7fffffff || !s->size || s->size > 0x7fffffff ||
 		    s->off > PATTERN_MAX_OFFSET - s->len)
 			return iou_end(ctx, -EINVAL);
-		return pattern_verdict(ctx, receive(ctx, m));
+		return iou_end_on_error(ctx, receive(ctx, m));
 	}
 	if (!pattern_goes_on(ctx))
 		return BPF_IO_URING_DEFAULT;
-	return pattern_verdict(ctx, recv_file_step(ctx, m));
+	return iou_end_on_error(ctx, recv_file_step(ctx, m));
 }

@@ -120,9 +120,9 @@ int recv_msg(struct bpf_io_uring_ctx *ctx)
 			return iou_end(ctx, -ECANCELED);
 		if (!recv_msg_valid(s, ctx->state[3]))
 			return iou_end(ctx, -EINVAL);
-		return pattern_verdict(ctx, recv_rest(ctx, s->width));
+		return iou_end_on_error(ctx, recv_rest(ctx, s->width));
 	}
 	if (!pattern_goes_on(ctx))
 		return BPF_IO_URING_DEFAULT;
-	return pattern_verdict(ctx, recv_msg_step(ctx));
+	return iou_end_on_error(ctx, recv_msg_step(ctx));
 }

@@ -54,17 +54,17 @@ int retry(struct bpf_io_uring_ctx *ctx)
 			return iou_end(ctx, -ECANCELED);
 		if (!s->attempts || s->pause > PATTERN_MAX_OFFSET)
 			return iou_end(ctx, -EINVAL);
-		return pattern_verdict(ctx, retry_attempt(ctx));
+		return iou_end_on_error(ctx, retry_attempt(ctx));
 	}
 	if (!pattern_goes_on(ctx))
 		return BPF_IO_URING_DEFAULT;
 	if (ctx->user_data == PAUSE) {
 		if (ctx->res != -ETIME)
 			return iou_end(ctx, ctx->res);
-		return pattern_verdict(ctx, retry_attempt(ctx));
+		return iou_end_on_error(ctx, retry_attempt(ctx));
 	}
 	if (ctx->res >= 0 || !s->attempts || !retry_after(s, -ctx->res))
 		return iou_end(ctx, ctx->res);
-	return pattern_verdict(ctx, s->pause ? pattern_timeout(ctx, s->pause, PAUSE) :
-					       retry_attempt(ctx));
+	return iou_end_on_error(ctx, s->pause ? pattern_timeout(ctx, s->pause, PAUSE) :
+						retry_attempt(ctx));
 }

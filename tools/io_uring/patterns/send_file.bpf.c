@@ -112,9 +112,9 @@ int send_file(struct bpf_io_uring_ctx *ctx)
 		if (!s->len || s->len > 0x7fffffff ||
 		    s->off > PATTERN_MAX_OFFSET - s->len)
 			return iou_end(ctx, -EINVAL);
-		return pattern_verdict(ctx, from_file(ctx, m));
+		return iou_end_on_error(ctx, from_file(ctx, m));
 	}
 	if (!pattern_goes_on(ctx))
 		return BPF_IO_URING_DEFAULT;
-	return pattern_verdict(ctx, send_file_step(ctx, m));
+	return iou_end_on_error(ctx, send_file_step(ctx, m));
 }

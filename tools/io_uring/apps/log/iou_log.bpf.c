@@ -189,6 +189,7 @@ static void log_report(struct bpf_io_uring_ctx *ctx, struct log_flow *l)
 static int log_sync(struct bpf_io_uring_ctx *ctx)
 {
 	struct io_uring_sqe sqe;
+	int ret;
 
 	if (config.fault == LOG_FAULT_EARLY) {
 		/* so that a crash has the time to come between */
@@ -196,7 +197,9 @@ static int log_sync(struct bpf_io_uring_ctx *ctx)
 							     IORING_TIMEOUT_ETIME_SUCCESS);
 		io_uring_sqe_set_data64(&sqe, LOG_DELAY);
 		io_uring_sqe_set_flags(&sqe, IOSQE_IO_LINK);
-		iou_issue(ctx, &sqe);
+		ret = iou_issue(ctx, &sqe);
+		if (ret)
+			return ret;
 	}
 	io_uring_prep_fsync(&sqe, config.fd, IORING_FSYNC_DATASYNC);
 	io_uring_sqe_set_data64(&sqe, LOG_SYNC);

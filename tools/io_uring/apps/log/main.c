@@ -232,6 +232,7 @@ static int print_records(struct log_reader *r, bool print)
 	if (!print && !ret)
 		printf("records %llu bytes %llu\n", (unsigned long long)r->pos.seq,
 		       (unsigned long long)r->pos.off);
+	/* or an earlier write to it has failed */
 	if (!ret && (fflush(stdout) || ferror(stdout)))
 		ret = -EIO;
 	return ret;

@@ -402,6 +402,7 @@ int main(int argc, char **argv)
 		return explain(options.config.path, ret);
 	ret = run_all(l, &options);
 	lookup_close(l);
+	/* or an earlier write to it has failed */
 	if (fflush(stdout) || ferror(stdout))
 		return explain("stdout", -EIO);
 	return ret;

@@ -316,7 +316,8 @@ static void cancel_children(struct bpf_io_uring_ctx *ctx, struct proxy_conn *c, 
 
 	bpf_for(child, 0, CHILD_TIMER + 1)
 		if (c->in_flight & CANCELLABLE & 1U << child)
-			bpf_io_uring_cancel(ctx, (__u64)i << 8 | child, 0);
+			iou_end_on_error(ctx, bpf_io_uring_cancel(ctx, (__u64)i << 8 | child,
+								  0));
 }
 
 /* Cancel the children, again and again: one that is between two waits is not found. */

@@ -262,7 +262,9 @@ static int set_up(struct proxy *p, char **argv)
 	/* the number of direct descriptors is limited by that of files */
 	if (!getrlimit(RLIMIT_NOFILE, &files) && files.rlim_cur < files.rlim_max) {
 		files.rlim_cur = files.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &files);
+		/* fewer can be enough */
+		if (setrlimit(RLIMIT_NOFILE, &files))
+			fail("setrlimit", errno);
 	}
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
@@ -332,9 +334,18 @@ static void read_signal(struct proxy *p)
 	sqe->user_data = SIGNAL;
 }
 
+static void submit(struct proxy *p)
+{
+	int ret = io_uring_submit(&p->ring);
+
+	if (ret < 0)
+		fail("io_uring_enter", ret);
+}
+
 /*
  * Let the exit reset the connections that are left, whose peers would take the end of the
- * stream for the end of the data. Errors are of sockets that the program has closed.
+ * stream for the end of the data. Errors of requests are of sockets that the program has
+ * closed.
  */
 static void reset_rest(struct proxy *p)
 {
@@ -346,9 +357,11 @@ static void reset_rest(struct proxy *p)
 			continue;
 		sqe = io_uring_get_sqe(&p->ring);
 		if (!sqe) {
-			io_uring_submit(&p->ring);
-			sqe = iou_get_sqe(&p->ring);
+			submit(p);
+			sqe = io_uring_get_sqe(&p->ring);
 		}
+		if (!sqe)
+			return;
 		io_uring_prep_rw(IORING_OP_URING_CMD, sqe, i, NULL, 0, 0);
 		sqe->flags = IOSQE_FIXED_FILE;
 		sqe->cmd_op = SOCKET_URING_OP_SETSOCKOPT;
@@ -358,7 +371,7 @@ static void reset_rest(struct proxy *p)
 		sqe->optlen = sizeof(reset);
 		sqe->user_data = LINGER;
 	}
-	io_uring_submit(&p->ring);
+	submit(p);
 }
 
 /* Return true if the proxy has to end now. */

@@ -38,6 +38,15 @@
 #define IORING_CQE_F_32			(1U << 15)
 #define IORING_CQE_BUFFER_SHIFT		16
 #endif
+/* of SOCKET_URING_OP_TX_TIMESTAMP */
+#ifndef IORING_CQE_F_TSTAMP_HW
+#define IORING_CQE_F_TSTAMP_HW		(1U << 16)
+#endif
+
+/* result of a notification, with IORING_SEND_ZC_REPORT_USAGE */
+#ifndef IORING_NOTIF_USAGE_ZC_COPIED
+#define IORING_NOTIF_USAGE_ZC_COPIED	(1U << 31)
+#endif
 
 /* flags of opcodes */
 #ifndef IORING_NOP_INJECT_RESULT
@@ -93,6 +102,15 @@
 #define IORING_ACCEPT_MULTISHOT		(1U << 0)
 #define IORING_ACCEPT_DONTWAIT		(1U << 1)
 #define IORING_ACCEPT_POLL_FIRST	(1U << 2)
+#endif
+
+#ifndef IORING_MSG_RING_CQE_SKIP
+#define IORING_MSG_RING_CQE_SKIP	(1U << 0)
+#define IORING_MSG_RING_FLAGS_PASS	(1U << 1)
+#endif
+
+#ifndef IORING_FIXED_FD_NO_CLOEXEC
+#define IORING_FIXED_FD_NO_CLOEXEC	(1U << 0)
 #endif
 
 #ifndef SPLICE_F_FD_IN_FIXED
@@ -290,7 +308,31 @@ static __always_inline int iou_end(struct bpf_io_uring_ctx *ctx, __s32 res)
 	return BPF_IO_URING_DEFAULT;
 }
 
+/**
+ * iou_end_on_error - end the flow if a call has failed
+ * @ctx: context of the program
+ * @err: what the call has returned; an error if it is negative
+ *
+ * For the last call of a run: return iou_end_on_error(ctx, iou_issue(ctx, &sqe));
+ *
+ * The error becomes the result of the flow, unless the flow is ending already. A watching
+ * program has no flow, so there only the verdict is returned.
+ *
+ * Return: BPF_IO_URING_DEFAULT, to be returned by the program
+ */
+static __always_inline int iou_end_on_error(struct bpf_io_uring_ctx *ctx, int err)
+{
+	return err < 0 ? iou_end(ctx, err) : BPF_IO_URING_DEFAULT;
+}
+
 /* SQEs */
+
+static __always_inline void iou_set_file_index(struct io_uring_sqe *sqe, __u32 file_index)
+{
+	/* 0 stands for no direct descriptor, so an index is stored plus 1 */
+	sqe->file_index = file_index == IORING_FILE_INDEX_ALLOC ? file_index :
+								  file_index + 1;
+}
 
 static __always_inline void io_uring_prep_rw(int op, struct io_uring_sqe *sqe, int fd,
 					     __u64 addr, __u32 len, __u64 off)
@@ -375,6 +417,21 @@ static __always_inline void io_uring_prep_fsync(struct io_uring_sqe *sqe, int fd
 	sqe->fsync_flags = fsync_flags;
 }
 
+static __always_inline void io_uring_prep_sync_file_range(struct io_uring_sqe *sqe, int fd,
+							  __u32 len, __u64 offset,
+							  int flags)
+{
+	io_uring_prep_rw(IORING_OP_SYNC_FILE_RANGE, sqe, fd, 0, len, offset);
+	sqe->sync_range_flags = flags;
+}
+
+static __always_inline void io_uring_prep_fadvise(struct io_uring_sqe *sqe, int fd,
+						  __u64 offset, __u32 len, int advice)
+{
+	io_uring_prep_rw(IORING_OP_FADVISE, sqe, fd, 0, len, offset);
+	sqe->fadvise_advice = advice;
+}
+
 static __always_inline void io_uring_prep_fallocate(struct io_uring_sqe *sqe, int fd,
 						    int mode, __u64 offset, __u64 len)
 {
@@ -388,11 +445,27 @@ static __always_inline void io_uring_prep_openat(struct io_uring_sqe *sqe, int d
 	sqe->open_flags = flags;
 }
 
+static __always_inline void io_uring_prep_openat_direct(struct io_uring_sqe *sqe, int dfd,
+							__u64 path, int flags, __u32 mode,
+							__u32 file_index)
+{
+	io_uring_prep_openat(sqe, dfd, path, flags, mode);
+	iou_set_file_index(sqe, file_index);
+}
+
 /* @how is the address of a struct open_how of the application, of three words. */
 static __always_inline void io_uring_prep_openat2(struct io_uring_sqe *sqe, int dfd,
 						  __u64 path, __u64 how)
 {
 	io_uring_prep_rw(IORING_OP_OPENAT2, sqe, dfd, path, 24, how);
+}
+
+static __always_inline void io_uring_prep_openat2_direct(struct io_uring_sqe *sqe, int dfd,
+							 __u64 path, __u64 how,
+							 __u32 file_index)
+{
+	io_uring_prep_openat2(sqe, dfd, path, how);
+	iou_set_file_index(sqe, file_index);
 }
 
 static __always_inline void io_uring_prep_statx(struct io_uring_sqe *sqe, int dfd,
@@ -401,6 +474,27 @@ static __always_inline void io_uring_prep_statx(struct io_uring_sqe *sqe, int df
 {
 	io_uring_prep_rw(IORING_OP_STATX, sqe, dfd, path, mask, statxbuf);
 	sqe->statx_flags = flags;
+}
+
+static __always_inline void io_uring_prep_unlinkat(struct io_uring_sqe *sqe, int dfd,
+						   __u64 path, int flags)
+{
+	io_uring_prep_rw(IORING_OP_UNLINKAT, sqe, dfd, path, 0, 0);
+	sqe->unlink_flags = flags;
+}
+
+static __always_inline void io_uring_prep_renameat(struct io_uring_sqe *sqe, int olddfd,
+						   __u64 oldpath, int newdfd,
+						   __u64 newpath, __u32 flags)
+{
+	io_uring_prep_rw(IORING_OP_RENAMEAT, sqe, olddfd, oldpath, newdfd, newpath);
+	sqe->rename_flags = flags;
+}
+
+static __always_inline void io_uring_prep_mkdirat(struct io_uring_sqe *sqe, int dfd,
+						  __u64 path, __u32 mode)
+{
+	io_uring_prep_rw(IORING_OP_MKDIRAT, sqe, dfd, path, mode, 0);
 }
 
 static __always_inline void io_uring_prep_close(struct io_uring_sqe *sqe, int fd)
@@ -415,6 +509,13 @@ static __always_inline void io_uring_prep_close_direct(struct io_uring_sqe *sqe,
 	sqe->file_index = file_index + 1;
 }
 
+/* @fds is the address of @nr_fds integers of the application. */
+static __always_inline void io_uring_prep_files_update(struct io_uring_sqe *sqe, __u64 fds,
+						       __u32 nr_fds, int offset)
+{
+	io_uring_prep_rw(IORING_OP_FILES_UPDATE, sqe, -1, fds, nr_fds, offset);
+}
+
 static __always_inline void io_uring_prep_splice(struct io_uring_sqe *sqe, int fd_in,
 						 __s64 off_in, int fd_out, __s64 off_out,
 						 __u32 nbytes, __u32 splice_flags)
@@ -425,14 +526,28 @@ static __always_inline void io_uring_prep_splice(struct io_uring_sqe *sqe, int f
 	sqe->splice_flags = splice_flags;
 }
 
+static __always_inline void io_uring_prep_tee(struct io_uring_sqe *sqe, int fd_in,
+					      int fd_out, __u32 nbytes,
+					      __u32 splice_flags)
+{
+	io_uring_prep_rw(IORING_OP_TEE, sqe, fd_out, 0, nbytes, 0);
+	sqe->splice_fd_in = fd_in;
+	sqe->splice_flags = splice_flags;
+}
+
+static __always_inline __u32 iou_poll_mask(__u32 poll_mask)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	poll_mask = poll_mask << 16 | poll_mask >> 16;
+#endif
+	return poll_mask;
+}
+
 static __always_inline void io_uring_prep_poll_add(struct io_uring_sqe *sqe, int fd,
 						   __u32 poll_mask)
 {
 	io_uring_prep_rw(IORING_OP_POLL_ADD, sqe, fd, 0, 0, 0);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	poll_mask = poll_mask << 16 | poll_mask >> 16;
-#endif
-	sqe->poll32_events = poll_mask;
+	sqe->poll32_events = iou_poll_mask(poll_mask);
 }
 
 static __always_inline void io_uring_prep_poll_multishot(struct io_uring_sqe *sqe, int fd,
@@ -440,6 +555,22 @@ static __always_inline void io_uring_prep_poll_multishot(struct io_uring_sqe *sq
 {
 	io_uring_prep_poll_add(sqe, fd, poll_mask);
 	sqe->len = IORING_POLL_ADD_MULTI;
+}
+
+static __always_inline void io_uring_prep_poll_remove(struct io_uring_sqe *sqe,
+						      __u64 user_data)
+{
+	io_uring_prep_rw(IORING_OP_POLL_REMOVE, sqe, -1, user_data, 0, 0);
+}
+
+static __always_inline void io_uring_prep_poll_update(struct io_uring_sqe *sqe,
+						      __u64 old_user_data,
+						      __u64 new_user_data,
+						      __u32 poll_mask, __u32 flags)
+{
+	io_uring_prep_rw(IORING_OP_POLL_REMOVE, sqe, -1, old_user_data, flags,
+			 new_user_data);
+	sqe->poll32_events = iou_poll_mask(poll_mask);
 }
 
 /* @ts is the address of a struct __kernel_timespec of the application. */
@@ -457,6 +588,14 @@ static __always_inline void io_uring_prep_timeout_remove(struct io_uring_sqe *sq
 	sqe->timeout_flags = flags;
 }
 
+static __always_inline void io_uring_prep_timeout_update(struct io_uring_sqe *sqe,
+							 __u64 ts, __u64 user_data,
+							 __u32 flags)
+{
+	io_uring_prep_rw(IORING_OP_TIMEOUT_REMOVE, sqe, -1, user_data, 0, ts);
+	sqe->timeout_flags = flags | IORING_TIMEOUT_UPDATE;
+}
+
 static __always_inline void io_uring_prep_link_timeout(struct io_uring_sqe *sqe, __u64 ts,
 						       __u32 flags)
 {
@@ -472,11 +611,11 @@ static __always_inline void io_uring_prep_cancel64(struct io_uring_sqe *sqe,
 	sqe->cancel_flags = flags;
 }
 
-static __always_inline void iou_set_file_index(struct io_uring_sqe *sqe, __u32 file_index)
+static __always_inline void io_uring_prep_cancel_fd(struct io_uring_sqe *sqe, int fd,
+						    __u32 flags)
 {
-	/* 0 stands for no direct descriptor, so an index is stored plus 1 */
-	sqe->file_index = file_index == IORING_FILE_INDEX_ALLOC ? file_index :
-								  file_index + 1;
+	io_uring_prep_rw(IORING_OP_ASYNC_CANCEL, sqe, fd, 0, 0, 0);
+	sqe->cancel_flags = flags | IORING_ASYNC_CANCEL_FD;
 }
 
 static __always_inline void io_uring_prep_accept(struct io_uring_sqe *sqe, int fd,
@@ -561,6 +700,15 @@ static __always_inline void io_uring_prep_send_zc(struct io_uring_sqe *sqe, int 
 	sqe->ioprio = zc_flags;
 }
 
+static __always_inline void io_uring_prep_send_zc_fixed(struct io_uring_sqe *sqe, int fd,
+							__u64 buf, __u32 len, int flags,
+							__u32 zc_flags, __u32 buf_index)
+{
+	io_uring_prep_send_zc(sqe, fd, buf, len, flags, zc_flags);
+	sqe->ioprio |= IORING_RECVSEND_FIXED_BUF;
+	sqe->buf_index = buf_index;
+}
+
 /* @msg is the address of a struct msghdr of the application. */
 static __always_inline void io_uring_prep_sendmsg(struct io_uring_sqe *sqe, int fd,
 						  __u64 msg, __u32 flags)
@@ -569,11 +717,26 @@ static __always_inline void io_uring_prep_sendmsg(struct io_uring_sqe *sqe, int 
 	sqe->msg_flags = flags;
 }
 
+static __always_inline void io_uring_prep_sendmsg_zc(struct io_uring_sqe *sqe, int fd,
+						     __u64 msg, __u32 flags)
+{
+	io_uring_prep_sendmsg(sqe, fd, msg, flags);
+	sqe->opcode = IORING_OP_SENDMSG_ZC;
+}
+
 static __always_inline void io_uring_prep_recvmsg(struct io_uring_sqe *sqe, int fd,
 						  __u64 msg, __u32 flags)
 {
 	io_uring_prep_rw(IORING_OP_RECVMSG, sqe, fd, msg, 1, 0);
 	sqe->msg_flags = flags;
+}
+
+/* The buffers come from the group that io_uring_sqe_set_buf_group() names. */
+static __always_inline void io_uring_prep_recvmsg_multishot(struct io_uring_sqe *sqe,
+							    int fd, __u64 msg, __u32 flags)
+{
+	io_uring_prep_recvmsg(sqe, fd, msg, flags);
+	sqe->ioprio |= IORING_RECV_MULTISHOT;
 }
 
 static __always_inline void io_uring_prep_recv(struct io_uring_sqe *sqe, int fd, __u64 buf,
@@ -602,6 +765,13 @@ static __always_inline void io_uring_prep_provide_buffers(struct io_uring_sqe *s
 							  int bgid, int bid)
 {
 	io_uring_prep_rw(IORING_OP_PROVIDE_BUFFERS, sqe, nr, addr, len, bid);
+	sqe->buf_group = bgid;
+}
+
+static __always_inline void io_uring_prep_remove_buffers(struct io_uring_sqe *sqe, int nr,
+							 int bgid)
+{
+	io_uring_prep_rw(IORING_OP_REMOVE_BUFFERS, sqe, nr, 0, 0, 0);
 	sqe->buf_group = bgid;
 }
 

@@ -335,6 +335,26 @@ TEST_F(end, opened_is_posted)
 	ASSERT_NO_CQE(&self->ring);
 }
 
+/* The application also learns of a pipe, whose descriptors are in its memory. */
+TEST_F(end, pipe_is_posted)
+{
+	struct io_uring_sqe *sqe = end_add(self);
+	int fds[2] = { -1, -1 };
+
+	memset(sqe, 0, sizeof(*sqe));
+	sqe->opcode = IORING_OP_PIPE;
+	sqe->addr = (unsigned long)fds;
+	sqe->user_data = CHILD;
+	end_added(self, sqe);
+	self->skel->bss->stop_at_start = 1;
+	end_submit();
+	ASSERT_CQE(&self->ring, CHILD, 0);
+	ASSERT_EQ(0, close(fds[0]));
+	ASSERT_EQ(0, close(fds[1]));
+	ASSERT_CQE(&self->ring, FLOW, 7);
+	ASSERT_NO_CQE(&self->ring);
+}
+
 /* An ending flow issues nothing that could keep it alive. */
 TEST_F(end, issue_refused)
 {

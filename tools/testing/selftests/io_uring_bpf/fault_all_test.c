@@ -45,6 +45,78 @@ TEST_F_TIMEOUT(fault, nothing_left, 600)
 	ASSERT_TRUE(refused);
 }
 
+/* more descriptors than requests are allocated at a time */
+#define NR_RELEASED	16
+
+/* Let the flow close duplicates of a pipe. */
+static void prep_release(struct __test_metadata *_metadata, FIXTURE_DATA(fault) *self, int *fds)
+{
+	struct fault__bss *bss = self->skel->bss;
+
+	bss->nr_events = 0;
+	bss->nr_sqes = NR_RELEASED;
+	for (int i = 0; i < NR_RELEASED; i++) {
+		fds[i] = dup(self->pipe[0]);
+		ASSERT_LE(0, fds[i]);
+		io_uring_prep_close(&bss->sqes[i], fds[i]);
+		bss->sqes[i].user_data = CHILD + i;
+	}
+}
+
+/* Take all CQEs up to that of the flow. Return the number of failed releases. */
+static unsigned int take_failed(struct __test_metadata *_metadata, FIXTURE_DATA(fault) *self,
+				const int *fds, int *res)
+{
+	struct io_uring_cqe cqe;
+	unsigned int nr = 0;
+
+	for (;; nr++) {
+		ASSERT_EQ(0, iou_wait_cqe(&self->ring, &cqe));
+		if (cqe.user_data == FLOW)
+			break;
+		ASSERT_EQ(-ENOMEM, cqe.res);
+		ASSERT_EQ(0, close(fds[cqe.user_data - CHILD]));
+	}
+	*res = cqe.res;
+	return nr;
+}
+
+/* Without memory for a release, no program runs. The application gets a CQE instead. */
+TEST_F_TIMEOUT(fault, nothing_left_to_release, 300)
+{
+	unsigned int failed, nr_failed = 0;
+	int bytes, ret, res, fds[NR_RELEASED];
+
+	for (bytes = 0; bytes < MAX_BYTES; bytes += 64) {
+		ASSERT_EQ(0, fresh_ring(self, variant->setup,
+					self->skel->progs.fault_release));
+		prep_release(_metadata, self, fds);
+		iou_queue_bpf(&self->ring, 0, FLOW);
+		fault_all(bytes);
+		ret = io_uring_submit(&self->ring);
+		fault_all_end();
+		if (ret != 1)
+			ASSERT_EQ(1, io_uring_submit(&self->ring));
+		failed = take_failed(_metadata, self, fds, &res);
+		ASSERT_EQ(0, io_uring_cq_ready(&self->ring));
+		if (res == 7) {
+			ASSERT_EQ(1 + NR_RELEASED, self->skel->bss->nr_events + failed) {
+				TH_LOG("%d bytes: %d", bytes, self->skel->bss->rets[0]);
+			}
+			nr_failed += failed;
+			if (ret == 1 && !failed)
+				break;
+			continue;
+		}
+		ASSERT_EQ(-ENOMEM, res);
+		ASSERT_EQ(0, self->skel->bss->nr_events);
+		for (int i = 0; i < NR_RELEASED; i++)
+			ASSERT_EQ(0, close(fds[i]));
+	}
+	ASSERT_GT(MAX_BYTES, bytes);
+	ASSERT_LT(0, nr_failed);
+}
+
 /*
  * Submit one more flow than the table has room for, with so little memory that
  * growing fails. Return true if the flow starts nevertheless.
@@ -223,6 +295,44 @@ TEST_F_TIMEOUT(fault, nothing_left_to_hop, 300)
 TEST_F_TIMEOUT(fault, nothing_left_to_issue_again, 300)
 {
 	nothing_left(_metadata, self, variant->setup, self->skel->progs.fault_hop_again);
+}
+
+/* A CQE that is lost takes no room in the CQ, which has two entries here. */
+TEST_F_TIMEOUT(fault, nothing_left_to_post, 300)
+{
+	struct fault__bss *bss = self->skel->bss;
+	struct io_uring_cqe cqe;
+	int fds[2][2];
+
+	ASSERT_EQ(0, fresh_ring_size(self, variant->setup, 1, self->skel->progs.fault_post));
+	for (int i = 0; i < 2; i++) {
+		ASSERT_EQ(0, pipe(fds[i]));
+		io_uring_prep_poll_add(&bss->sqes[i], fds[i][0], POLLIN);
+		bss->sqes[i].user_data = CHILD;
+	}
+	bss->nr_sqes = 2;
+	bss->nr_events = 0;
+	iou_queue_bpf(&self->ring, 0, FLOW);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	fault_all(0);
+	take_all(self);
+	write(fds[0][1], self->buf, 1);
+	io_uring_get_events(&self->ring);
+	fault_all_end();
+	ASSERT_EQ(2, bss->nr_events);
+	ASSERT_EQ(0, bss->rets[0]);
+	/* the CQEs are lost, which the application learns */
+	ASSERT_EQ(-EBADR, iou_wait_cqe(&self->ring, &cqe));
+	ASSERT_EQ(1, write(fds[1][1], self->buf, 1));
+	for (int i = 0; i < 3; i++)
+		ASSERT_EQ(0, iou_wait_cqe(&self->ring, &cqe));
+	ASSERT_EQ(FLOW, cqe.user_data);
+	ASSERT_EQ(3, bss->nr_events);
+	ASSERT_EQ(0, bss->rets[0]);
+	for (int i = 0; i < 2; i++) {
+		close(fds[i][0]);
+		close(fds[i][1]);
+	}
 }
 
 TEST_HARNESS_MAIN

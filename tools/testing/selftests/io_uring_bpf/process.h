@@ -5,6 +5,7 @@
 
 #include "iou_bpf.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -42,6 +43,13 @@ static inline void *shared_alloc(size_t size)
 {
 	return mmap(NULL, size, PROT_READ | PROT_WRITE,
 		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+}
+
+/* Create a pipe that kills this process when somebody writes to it. */
+static inline bool pipe_that_kills(int *fds)
+{
+	return !pipe(fds) && !fcntl(fds[0], F_SETOWN, getpid()) &&
+	       !fcntl(fds[0], F_SETSIG, SIGKILL) && !fcntl(fds[0], F_SETFL, O_ASYNC);
 }
 
 #endif

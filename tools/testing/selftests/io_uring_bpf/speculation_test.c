@@ -11,9 +11,10 @@
 
 #define REFUSED	"prohibited for !root"
 
-static const char *const always[] = { "spec_map", "spec_slice_constant" };
+static const char *const always[] = { "spec_map", "spec_slice_constant", "spec_mem_constant" };
 static const char *const needs_perfmon[] = {
-	"spec_map_bound", "spec_stack", "spec_slice_load", "spec_slice_store", "spec_ctx",
+	"spec_map_bound", "spec_stack", "spec_slice_load", "spec_slice_store", "spec_mem_load",
+	"spec_mem_store", "spec_ctx",
 };
 
 FIXTURE(speculation) {

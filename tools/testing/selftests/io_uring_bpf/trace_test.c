@@ -2,8 +2,7 @@
 /* Tracepoints: runs of programs, refused kfuncs, and flows */
 #include "trace.h"
 #include "iou_until.h"
-
-#include <sys/wait.h>
+#include "process.h"
 
 #include "kselftest_harness.h"
 #include "trace.skel.h"
@@ -248,6 +247,36 @@ static struct bpf_link *trace_attach_watch(FIXTURE_DATA(tp) *self,
 	LIBBPF_OPTS(bpf_iouring_opts, opts, .slot = slot, .flags = BPF_F_IOURING_MATCH);
 
 	return bpf_program__attach_iouring(prog, self->ring.ring_fd, &opts);
+}
+
+/* A task that is killed sees nothing of the child that completes afterwards. */
+TEST_F(tp, end_by_kill)
+{
+	int pid, status, fds[2];
+
+	ASSERT_TRUE(trace_self(false));
+	pid = fork();
+	if (!pid) {
+		if (!pipe_that_kills(fds) || iou_ring_init(&self->ring, variant->setup))
+			_exit(1);
+		iou_prep_nop(trace_add(self), 0, IORING_NOP_TW, CHILD);
+		iou_prep_write(trace_add(self), fds[1], "", 1, 0, CHILD);
+		bpf_program__attach_iouring(self->skel->progs.trace_flow,
+					    self->ring.ring_fd, NULL);
+		iou_queue_bpf(&self->ring, 0, FLOW);
+		iou_submit(&self->ring);
+		_exit(1);
+	}
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_TRUE(WIFSIGNALED(status));
+	for (int i = 0; i < IOU_WAIT_MS / 10; i++) {
+		int nr = trace_read();
+
+		if (nr && strstr(trace_lines[nr - 1].args, "state end"))
+			break;
+		usleep(10000);
+	}
+	ASSERT_EVENT(nr_trace_lines - 1, "bpf_flow", "state end,reason exit,result -125");
 }
 
 TEST_F(tp, programs_that_watch)

@@ -13,7 +13,31 @@ int fault_issue(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* The same, but reissue each child while it succeeds. */
+/* End the flow, and release what the test has. */
+SEC("iouring")
+int fault_release(struct bpf_io_uring_ctx *ctx)
+{
+	iou_log_event(ctx);
+	if (iou_is_start(ctx)) {
+		bpf_io_uring_complete(ctx, 7);
+		iou_issue_all(ctx);
+	}
+	return BPF_IO_URING_DEFAULT;
+}
+
+/* Post two CQEs for each child. rets[0]: the result of the last two */
+SEC("iouring")
+int fault_post(struct bpf_io_uring_ctx *ctx)
+{
+	iou_log_event(ctx);
+	if (iou_is_start(ctx))
+		iou_issue_all(ctx);
+	else
+		rets[0] = iou_post_cqe(ctx, 0, 0, 0) ?: iou_post_cqe(ctx, 0, 0, 0);
+	return BPF_IO_URING_DEFAULT;
+}
+
+/* Issue all SQEs, but reissue each child while it succeeds. */
 SEC("iouring")
 int fault_again(struct bpf_io_uring_ctx *ctx)
 {

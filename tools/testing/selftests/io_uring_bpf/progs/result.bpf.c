@@ -35,6 +35,8 @@ static int result_call(struct bpf_io_uring_ctx *ctx, __u32 call)
 		return bpf_io_uring_link(ctx, &sqe, sizeof(sqe), 0);
 	case RESULT_CANCEL:
 		return bpf_io_uring_cancel(ctx, 1, BPF_IO_URING_CANCEL_ALL);
+	case RESULT_GIVE:
+		return bpf_io_uring_buf_give(ctx, 0, 0, 0, 0);
 	case RESULT_DROP_NONE:
 		return bpf_io_uring_drop(ctx, 0, BPF_IO_URING_REST);
 	case RESULT_CANCEL_NONE:

@@ -13,6 +13,7 @@ enum result_call {
 	RESULT_UNLINK,
 	RESULT_LINK,
 	RESULT_CANCEL,
+	RESULT_GIVE,
 	/* there is nothing to drop or to cancel */
 	RESULT_DROP_NONE,
 	RESULT_CANCEL_NONE,

@@ -72,6 +72,37 @@ int spec_slice_store(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
+/* at constant offsets of the memory of a flow */
+SEC("?iouring")
+int spec_mem_constant(struct bpf_io_uring_ctx *ctx)
+{
+	struct spec_state *s = iou_mem(ctx, struct spec_state);
+
+	if (s)
+		s->bytes[3] = s->bytes[7];
+	return BPF_IO_URING_DEFAULT;
+}
+
+SEC("?iouring")
+int spec_mem_load(struct bpf_io_uring_ctx *ctx)
+{
+	struct spec_state *s = iou_mem(ctx, struct spec_state);
+
+	if (s)
+		ctx->res = s->bytes[ctx->state[0] & 7];
+	return BPF_IO_URING_DEFAULT;
+}
+
+SEC("?iouring")
+int spec_mem_store(struct bpf_io_uring_ctx *ctx)
+{
+	struct spec_state *s = iou_mem(ctx, struct spec_state);
+
+	if (s)
+		s->bytes[ctx->state[0] & 7] = 1;
+	return BPF_IO_URING_DEFAULT;
+}
+
 /* what a relocated offset of a field would be */
 SEC("?iouring")
 int spec_ctx(struct bpf_io_uring_ctx *ctx)
