@@ -241,8 +241,9 @@ TEST_F(seen, by_an_exiting_thread)
 	ASSERT_TRUE(until_ms(waitpid(tid, &status, WNOHANG | __WALL) == tid, IOU_WAIT_MS));
 	wait_for_end(status);
 	ASSERT_EQ(SIGABRT, WTERMSIG(status));
-	ASSERT_TRUE(WCOREDUMP(status));
 	ASSERT_EQ(0, bss->nr_exiting);
+	if (!WCOREDUMP(status))
+		SKIP(return, "the kernel has no core dumps of ELF programs");
 }
 
 TEST_HARNESS_MAIN
