@@ -94,10 +94,7 @@ void io_bpf_adopt_notif(struct io_kiocb *req)
 	io_bpf_flow_stats(flow)->nr_records++;
 }
 
-/*
- * No memory for a request: end the flow, or post -ENOMEM for a request of the application,
- * or for one with which an ending flow was to release something.
- */
+/* No memory for a request: end the flow, or post -ENOMEM for the application. */
 static void io_bpf_no_memory(struct io_bpf_ring *br, struct io_kiocb *flow,
 			     const struct io_uring_sqe *sqe, u8 kind)
 {
@@ -110,11 +107,8 @@ static void io_bpf_no_memory(struct io_bpf_ring *br, struct io_kiocb *flow,
 		return;
 	}
 	io_bpf_ctx(flow)->nr_children--;
-	if (flow->bpf_flow.flags & IO_BPF_F_ENDING) {
-		if (io_bpf_op_releases(sqe->opcode))
-			io_bpf_add_cqe(br, &cqe, &big);
+	if (flow->bpf_flow.flags & IO_BPF_F_ENDING)
 		return;
-	}
 	flow->bpf_flow.flags |= IO_BPF_F_ENDING;
 	flow->bpf_end = IO_BPF_END_NOMEM;
 	flow->cqe.res = -ENOMEM;

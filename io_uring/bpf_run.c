@@ -112,21 +112,15 @@ u32 io_bpf_run_flow(struct io_bpf_ring *br, struct io_kiocb *flow, struct io_kio
 	return __io_bpf_run_flow(br, flow, req);
 }
 
-/* Return true if a child was to cancel another request, and has cancelled none. */
+/* Return true if a child was to cancel another request, and has come too late. */
 static bool io_bpf_cancelled_none(const struct bpf_io_uring_ctx *bctx)
 {
-	if (!(bctx->flags & BPF_IO_URING_F_CHILD))
+	if (bctx->res != -ENOENT && bctx->res != -EALREADY)
 		return false;
-	switch (bctx->opcode) {
-	case IORING_OP_ASYNC_CANCEL:
-	case IORING_OP_POLL_REMOVE:
-	case IORING_OP_TIMEOUT_REMOVE:
-		return bctx->res == -ENOENT || bctx->res == -EALREADY;
-	case IORING_OP_LINK_TIMEOUT:
-		return bctx->res == -ECANCELED;
-	default:
-		return false;
-	}
+	return (bctx->flags & BPF_IO_URING_F_CHILD) &&
+	       (bctx->opcode == IORING_OP_ASYNC_CANCEL ||
+		bctx->opcode == IORING_OP_POLL_REMOVE ||
+		bctx->opcode == IORING_OP_TIMEOUT_REMOVE);
 }
 
 /* Set the result of a flow whose program has not called bpf_io_uring_complete(). */

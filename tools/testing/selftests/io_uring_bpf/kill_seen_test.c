@@ -36,6 +36,7 @@ FIXTURE(seen) {
 	char pattern[128];
 	char dir[32];
 	pid_t pid;
+	pid_t dumped;
 };
 
 static ssize_t pattern_of_cores(char *pattern, size_t size)
@@ -81,7 +82,7 @@ FIXTURE_TEARDOWN(seen)
 	if (!self->dir[0])
 		return;
 	write_pattern(self->pattern);
-	snprintf(path, sizeof(path), "%s/core", self->dir);
+	snprintf(path, sizeof(path), "%s/%d", self->dir, self->dumped);
 	unlink(path);
 	rmdir(self->dir);
 }
@@ -212,7 +213,7 @@ static void run_dumped(FIXTURE_DATA(seen) *self)
  * With a debugger that wants to know of exits, a thread runs task work on its way out,
  * when it has waited for the dump.
  */
-TEST_F(seen, by_an_exiting_thread)
+TEST_F_TIMEOUT(seen, by_an_exiting_thread, 120)
 {
 	struct kill_seen__bss *bss = self->skel->bss;
 	char path[128];
@@ -223,13 +224,15 @@ TEST_F(seen, by_an_exiting_thread)
 		SKIP(return, "the kernel has no core dumps");
 	strcpy(self->dir, "/tmp/io_uring_bpf.XXXXXX");
 	ASSERT_NE(NULL, mkdtemp(self->dir));
-	snprintf(path, sizeof(path), "%s/core", self->dir);
+	/* core_uses_pid does not add a pid to a name that has one */
+	snprintf(path, sizeof(path), "%s/%%p", self->dir);
 	ASSERT_TRUE(write_pattern(path));
 	bss->nr_exiting = 0;
 	self->pid = fork();
 	ASSERT_LE(0, self->pid);
 	if (!self->pid)
 		run_dumped(self);
+	self->dumped = self->pid;
 	ASSERT_TRUE(until_ms(bss->nr_ends[0] > 1 && IO_URING_READ_ONCE(self->shared->tid),
 			     IOU_WAIT_MS));
 	tid = self->shared->tid;

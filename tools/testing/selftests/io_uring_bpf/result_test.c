@@ -137,23 +137,6 @@ TEST_F(result, nothing_to_cancel)
 	}
 }
 
-/* Nor is it one that a request was in time, and its linked timeout is of no use. */
-TEST_F(result, link_timeout_in_time)
-{
-	struct __kernel_timespec ts = { .tv_sec = 60 };
-	struct io_uring_sqe *sqes = self->skel->bss->sqes;
-
-	iou_prep_nop(&sqes[0], 3, 0, CHILD);
-	sqes[0].flags = IOSQE_IO_LINK;
-	io_uring_prep_link_timeout(&sqes[1], &ts, 0);
-	sqes[1].user_data = CHILD;
-	self->skel->bss->nr_sqes = 2;
-	result_is(0);
-	ASSERT_EQ(3, self->skel->bss->nr_events);
-	ASSERT_EQ(3, self->skel->bss->events[1].res);
-	ASSERT_EQ(-ECANCELED, self->skel->bss->events[2].res);
-}
-
 /*
  * Let a worker open a FIFO that has no other end, and cancel the open by the child of
  * a flow. Return the result of the child.

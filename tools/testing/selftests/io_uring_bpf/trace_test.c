@@ -256,6 +256,7 @@ TEST_F(tp, end_by_kill)
 
 	ASSERT_TRUE(trace_self(false));
 	pid = fork();
+	ASSERT_LE(0, pid);
 	if (!pid) {
 		if (!pipe_that_kills(fds) || iou_ring_init(&self->ring, variant->setup))
 			_exit(1);

@@ -13,18 +13,6 @@ int fault_issue(struct bpf_io_uring_ctx *ctx)
 	return BPF_IO_URING_DEFAULT;
 }
 
-/* End the flow, and release what the test has. */
-SEC("iouring")
-int fault_release(struct bpf_io_uring_ctx *ctx)
-{
-	iou_log_event(ctx);
-	if (iou_is_start(ctx)) {
-		bpf_io_uring_complete(ctx, 7);
-		iou_issue_all(ctx);
-	}
-	return BPF_IO_URING_DEFAULT;
-}
-
 /* Post two CQEs for each child. rets[0]: the result of the last two */
 SEC("iouring")
 int fault_post(struct bpf_io_uring_ctx *ctx)
