@@ -299,7 +299,7 @@ __bpf_kfunc int bpf_io_uring_post_cqe(struct bpf_io_uring_ctx *ctx,
  * requests that release something, see bpf_io_uring_issue(). The CQE of the flow is
  * posted after the last one has completed. The program runs for each of these
  * completions, with BPF_IO_URING_F_ENDING. If the program returns BPF_IO_URING_DEFAULT
- * for a completion that brings a new file, the CQE is posted.
+ * for a child that has opened a file or updated registered files, the CQE is posted.
  *
  * A flow without children also ends without this call. Its result is that of the last
  * completion if that is negative, or else the first error of a kfunc in the run, or 0.

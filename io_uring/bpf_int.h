@@ -332,9 +332,9 @@ static inline const struct cred *io_bpf_flow_creds(struct io_kiocb *flow)
 }
 
 /*
- * Return true if SIGKILL ends the current task. The task runs task work after it has
- * dequeued the signal: an SQ thread all of it, any other task what a debugger or a core
- * dump has let it wait for.
+ * Return true if the current task was killed, or exits. Such a task can run task work
+ * after it has dequeued SIGKILL: an SQ thread before it cancels its requests, and any task
+ * on its way out if the exit is traced (PTRACE_O_TRACEEXIT).
  */
 static inline bool io_bpf_task_killed(void)
 {

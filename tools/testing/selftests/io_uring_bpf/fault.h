@@ -4,6 +4,7 @@
 #define IOU_FAULT_H
 
 #include "iou_bpf.h"
+#include "iou_file.h"
 
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -18,20 +19,6 @@
 #define APP	0xa44ULL
 
 #define FAULT_DEBUGFS	"/sys/kernel/debug"
-
-/* Return 0 or an error. */
-static inline int fault_write(const char *name, const char *value)
-{
-	int fd = open(name, O_WRONLY);
-	int ret = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (write(fd, value, strlen(value)) < 0)
-		ret = -errno;
-	close(fd);
-	return ret;
-}
 
 /* of this thread, kept open: to open them later could fail */
 static int fault_nth_fd = -1, fault_task_fd = -1;
@@ -97,8 +84,8 @@ static inline void fault_all(unsigned int bytes)
 
 	snprintf(value, sizeof(value), "%u", bytes);
 	snprintf(times, sizeof(times), "%u", FAULT_TIMES);
-	if (fault_write(FAULT_DEBUGFS "/failslab/space", value) ||
-	    fault_write(FAULT_DEBUGFS "/failslab/times", times) ||
+	if (iou_write_file(FAULT_DEBUGFS "/failslab/space", value) ||
+	    iou_write_file(FAULT_DEBUGFS "/failslab/times", times) ||
 	    pwrite(fault_task_fd, "1", 1, 0) != 1)
 		abort();
 }
@@ -132,19 +119,19 @@ static inline const char *fault_prepare(void)
 		/* include allocations that can sleep, and do not log */
 		snprintf(name, sizeof(name), FAULT_DEBUGFS
 			 "/%s/ignore-gfp-wait", kinds[i]);
-		if (fault_write(name, "N"))
+		if (iou_write_file(name, "N"))
 			return "no CONFIG_FAULT_INJECTION_DEBUG_FS";
 		snprintf(name, sizeof(name), FAULT_DEBUGFS "/%s/verbose",
 			 kinds[i]);
-		fault_write(name, "0");
+		iou_write_file(name, "0");
 	}
-	fault_write(FAULT_DEBUGFS "/fail_page_alloc/ignore-gfp-highmem", "N");
-	fault_write(FAULT_DEBUGFS "/fail_page_alloc/min-order", "0");
+	iou_write_file(FAULT_DEBUGFS "/fail_page_alloc/ignore-gfp-highmem", "N");
+	iou_write_file(FAULT_DEBUGFS "/fail_page_alloc/min-order", "0");
 	/* for fault_all(), which applies only to slabs */
-	fault_write(FAULT_DEBUGFS "/failslab/task-filter", "Y");
-	fault_write(FAULT_DEBUGFS "/failslab/times", "0");
-	fault_write(FAULT_DEBUGFS "/failslab/probability", "100");
-	fault_write(FAULT_DEBUGFS "/failslab/interval", "1");
+	iou_write_file(FAULT_DEBUGFS "/failslab/task-filter", "Y");
+	iou_write_file(FAULT_DEBUGFS "/failslab/times", "0");
+	iou_write_file(FAULT_DEBUGFS "/failslab/probability", "100");
+	iou_write_file(FAULT_DEBUGFS "/failslab/interval", "1");
 	return NULL;
 }
 

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "iou_file.h"
 #include "mode.h"
 
 #define BLOCK		4096
@@ -37,15 +38,9 @@ IOU_MODE(iopoll, sqpoll, IORING_SETUP_IOPOLL | IORING_SETUP_SQPOLL);
 static int iopoll_set(const char *name, const char *value)
 {
 	char path[128];
-	int fd, ret;
 
 	snprintf(path, sizeof(path), NULLB "/%s", name);
-	fd = open(path, O_WRONLY);
-	if (fd < 0)
-		return -errno;
-	ret = write(fd, value, strlen(value)) < 0 ? -errno : 0;
-	close(fd);
-	return ret;
+	return iou_write_file(path, value);
 }
 
 /* The device node can appear later. */

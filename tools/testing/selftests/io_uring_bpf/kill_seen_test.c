@@ -3,9 +3,9 @@
  * Once a completion has passed unseen because its task is going away, the programs of
  * that task run no more, whatever has become of the signal.
  */
+#include "iou_file.h"
 #include "process.h"
 
-#include <fcntl.h>
 #include <pthread.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
@@ -49,15 +49,6 @@ static ssize_t pattern_of_cores(char *pattern, size_t size)
 	return len;
 }
 
-static bool write_pattern(const char *pattern)
-{
-	int fd = open(CORE_PATTERN, O_WRONLY | O_CLOEXEC);
-	bool ok = fd >= 0 && write(fd, pattern, strlen(pattern)) > 0;
-
-	close(fd);
-	return ok;
-}
-
 FIXTURE_SETUP(seen)
 {
 	struct kill_seen__bss *bss;
@@ -81,7 +72,7 @@ FIXTURE_TEARDOWN(seen)
 		kill(self->pid, SIGKILL);
 	if (!self->dir[0])
 		return;
-	write_pattern(self->pattern);
+	iou_write_file(CORE_PATTERN, self->pattern);
 	snprintf(path, sizeof(path), "%s/%d", self->dir, self->dumped);
 	unlink(path);
 	rmdir(self->dir);
@@ -99,11 +90,18 @@ static void start(struct bpf_program *prog, unsigned int setup, unsigned int nr,
 		_exit(GONE_WRONG);
 }
 
-#define wait_for_end(_status) do {					\
-	ASSERT_TRUE(until_ms(waitpid(self->pid, &(_status), WNOHANG) ==	\
-			     self->pid, IOU_WAIT_MS));			\
-	self->pid = 0;							\
-} while (0)
+/* Run @fn in a process. Return its status, or -1 if the process has not ended in time. */
+static int run_process(FIXTURE_DATA(seen) *self, void (*fn)(FIXTURE_DATA(seen) *))
+{
+	int status = -1;
+
+	self->pid = fork();
+	if (!self->pid)
+		fn(self);
+	if (self->pid > 0 && wait_for(self->pid, &status, 0))
+		self->pid = 0;
+	return status;
+}
 
 /*
  * Of three flows in one flush, the second writes to a pipe that kills. If the third does
@@ -126,13 +124,8 @@ static void run_killed(FIXTURE_DATA(seen) *self)
 TEST_F(seen, by_other_flows)
 {
 	struct kill_seen__bss *bss = self->skel->bss;
-	int status;
+	int status = run_process(self, run_killed);
 
-	self->pid = fork();
-	ASSERT_LE(0, self->pid);
-	if (!self->pid)
-		run_killed(self);
-	wait_for_end(status);
 	ASSERT_TRUE(WIFSIGNALED(status));
 	ASSERT_EQ(1, bss->nr_starts[1]);
 	ASSERT_TRUE(bss->nr_starts[2] || !bss->nr_ends[0]);
@@ -162,13 +155,8 @@ static void run_exec(FIXTURE_DATA(seen) *self)
 TEST_F(seen, by_a_flow_that_waits)
 {
 	struct kill_seen__bss *bss = self->skel->bss;
-	int status;
+	int status = run_process(self, run_exec);
 
-	self->pid = fork();
-	ASSERT_LE(0, self->pid);
-	if (!self->pid)
-		run_exec(self);
-	wait_for_end(status);
 	ASSERT_TRUE(WIFEXITED(status));
 	ASSERT_EQ(0, WEXITSTATUS(status));
 	ASSERT_LT(0, bss->nr_ends[0]);
@@ -226,7 +214,7 @@ TEST_F_TIMEOUT(seen, by_an_exiting_thread, 120)
 	ASSERT_NE(NULL, mkdtemp(self->dir));
 	/* core_uses_pid does not add a pid to a name that has one */
 	snprintf(path, sizeof(path), "%s/%%p", self->dir);
-	ASSERT_TRUE(write_pattern(path));
+	ASSERT_EQ(0, iou_write_file(CORE_PATTERN, path));
 	bss->nr_exiting = 0;
 	self->pid = fork();
 	ASSERT_LE(0, self->pid);
@@ -238,11 +226,12 @@ TEST_F_TIMEOUT(seen, by_an_exiting_thread, 120)
 	tid = self->shared->tid;
 	ASSERT_EQ(0, ptrace(PTRACE_SEIZE, tid, 0, PTRACE_O_TRACEEXIT));
 	IO_URING_WRITE_ONCE(self->shared->go, true);
-	ASSERT_TRUE(until_ms(waitpid(tid, &status, WNOHANG | __WALL) == tid, IOU_WAIT_MS));
+	ASSERT_TRUE(wait_for(tid, &status, __WALL));
 	ASSERT_EQ(SIGTRAP | PTRACE_EVENT_EXIT << 8, status >> 8);
 	ASSERT_EQ(0, ptrace(PTRACE_CONT, tid, 0, 0));
-	ASSERT_TRUE(until_ms(waitpid(tid, &status, WNOHANG | __WALL) == tid, IOU_WAIT_MS));
-	wait_for_end(status);
+	ASSERT_TRUE(wait_for(tid, &status, __WALL));
+	ASSERT_TRUE(wait_for(self->pid, &status, 0));
+	self->pid = 0;
 	ASSERT_EQ(SIGABRT, WTERMSIG(status));
 	ASSERT_EQ(0, bss->nr_exiting);
 	if (!WCOREDUMP(status))

@@ -8,6 +8,7 @@
 #define IOU_PATTERN_H
 
 #include "iou_bpf.h"
+#include "iou_file.h"
 
 #include <grp.h>
 #include <limits.h>
@@ -47,17 +48,6 @@ static inline int pattern_mount(const char *dir, mode_t mode)
 	return chmod(dir, mode) ? -errno : 0;
 }
 
-static inline int pattern_write(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY), ret;
-
-	if (fd < 0)
-		return -errno;
-	ret = write(fd, text, strlen(text)) < 0 ? -errno : 0;
-	close(fd);
-	return ret;
-}
-
 static int pattern_loaded = -1;
 
 /* What the administrator does, once for all tests */
@@ -68,7 +58,7 @@ static inline void __attribute__((constructor)) pattern_load(void)
 	pattern_loaded = pattern_mount(IOU_PATTERNS_DIR, 0755) ?:
 			 pattern_mount("/sys/fs/bpf", 0700);
 	/* refused if it is 1, which is as strict */
-	pattern_write(SYSCTL, "2");
+	iou_write_file(SYSCTL, "2");
 	if (!pattern_loaded)
 		pattern_loaded = system("./iou-patterns --dir patterns load --replace "
 					PATTERNS);

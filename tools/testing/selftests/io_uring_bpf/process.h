@@ -45,7 +45,7 @@ static inline void *shared_alloc(size_t size)
 		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 }
 
-/* Create a pipe that kills this process when somebody writes to it. */
+/* Create a pipe. A write to the pipe kills this process. */
 static inline bool pipe_that_kills(int *fds)
 {
 	return !pipe(fds) && !fcntl(fds[0], F_SETOWN, getpid()) &&

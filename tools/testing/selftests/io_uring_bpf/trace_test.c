@@ -214,6 +214,18 @@ TEST_F(tp, end_by_detaching)
 	ASSERT_END("reason detached,result -125");
 }
 
+/* Read events until the last one is the end of a flow. */
+static void trace_wait_end(void)
+{
+	for (int i = 0; i < IOU_WAIT_MS / 10; i++) {
+		int nr = trace_read();
+
+		if (nr && strstr(trace_lines[nr - 1].args, "state end"))
+			break;
+		usleep(10000);
+	}
+}
+
 TEST_F(tp, end_by_exit)
 {
 	int pid, status;
@@ -232,21 +244,9 @@ TEST_F(tp, end_by_exit)
 	}
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	ASSERT_EQ(0, status);
-	for (int i = 0; i < IOU_WAIT_MS / 10; i++) {
-		if (trace_read() == 3)
-			break;
-		usleep(10000);
-	}
+	trace_wait_end();
 	ASSERT_EQ(3, nr_trace_lines);
 	ASSERT_EVENT(2, "bpf_flow", "user_data 0xf10a,state end,reason exit,result -125");
-}
-
-static struct bpf_link *trace_attach_watch(FIXTURE_DATA(tp) *self,
-					   struct bpf_program *prog, int slot)
-{
-	LIBBPF_OPTS(bpf_iouring_opts, opts, .slot = slot, .flags = BPF_F_IOURING_MATCH);
-
-	return bpf_program__attach_iouring(prog, self->ring.ring_fd, &opts);
 }
 
 /* A task that is killed sees nothing of the child that completes afterwards. */
@@ -270,14 +270,16 @@ TEST_F(tp, end_by_kill)
 	}
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	ASSERT_TRUE(WIFSIGNALED(status));
-	for (int i = 0; i < IOU_WAIT_MS / 10; i++) {
-		int nr = trace_read();
-
-		if (nr && strstr(trace_lines[nr - 1].args, "state end"))
-			break;
-		usleep(10000);
-	}
+	trace_wait_end();
 	ASSERT_EVENT(nr_trace_lines - 1, "bpf_flow", "state end,reason exit,result -125");
+}
+
+static struct bpf_link *trace_attach_watch(FIXTURE_DATA(tp) *self,
+					   struct bpf_program *prog, int slot)
+{
+	LIBBPF_OPTS(bpf_iouring_opts, opts, .slot = slot, .flags = BPF_F_IOURING_MATCH);
+
+	return bpf_program__attach_iouring(prog, self->ring.ring_fd, &opts);
 }
 
 TEST_F(tp, programs_that_watch)

@@ -31,15 +31,12 @@ int long_flow(struct bpf_io_uring_ctx *ctx)
 SEC("iouring")
 int long_child(struct bpf_io_uring_ctx *ctx)
 {
-	struct io_uring_sqe sqe;
+	struct io_uring_sqe sqe = { .opcode = IORING_OP_NOP, .nop_flags = IORING_NOP_TW };
 
-	if (ctx->event == BPF_IO_URING_START) {
-		io_uring_prep_nop(&sqe);
-		sqe.nop_flags = IORING_NOP_TW;
-		bpf_io_uring_issue(ctx, &sqe, sizeof(sqe), 0);
-	} else {
+	if (iou_is_start(ctx))
+		iou_issue(ctx, &sqe);
+	else
 		spend_time(EXEC_ROUNDS);
-	}
 	return BPF_IO_URING_DEFAULT;
 }
 
@@ -64,9 +61,8 @@ int long_next(struct bpf_io_uring_ctx *ctx)
 SEC("iouring.s")
 int long_drop(struct bpf_io_uring_ctx *ctx)
 {
-	struct io_uring_sqe sqe;
+	struct io_uring_sqe sqe = { .opcode = IORING_OP_NOP };
 
-	io_uring_prep_nop(&sqe);
 	bpf_io_uring_issue(ctx, &sqe, sizeof(sqe), BPF_IO_URING_ISSUE_APP);
 	spend_time(LONG_ROUNDS);
 	return BPF_IO_URING_DROP;
