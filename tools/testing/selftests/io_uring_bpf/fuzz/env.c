@@ -226,6 +226,15 @@ void fz_env_trigger(struct fz_env *e, unsigned int what)
 		return;
 }
 
+/* Read all that a socket has received. A zero-copy send may wait for that. */
+static void drain_socket(int fd)
+{
+	char buf[4096];
+
+	while (recv(fd, buf, sizeof(buf), MSG_DONTWAIT) > 0)
+		;
+}
+
 /* Wake up all requests: shut all sockets down and cause all events. */
 void fz_env_shut(struct fz_env *e)
 {
@@ -236,6 +245,8 @@ void fz_env_shut(struct fz_env *e)
 	fz_env_fill_hole(e);
 	for (i = 0; i < sizeof(ends); i++)
 		shutdown(e->fds[ends[i]], SHUT_RDWR);
+	drain_socket(e->fds[FD_TCP_A]);
+	drain_socket(e->fds[FD_TCP_B]);
 	for (i = 0; i < 8; i++)
 		fz_env_trigger(e, i);
 	fz_env_trigger(e, 1);

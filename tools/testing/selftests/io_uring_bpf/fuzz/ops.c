@@ -156,6 +156,7 @@ __u8 fz_op_flags(const struct fz_sqe *s)
 	case OP_OPENAT:
 	case OP_SOCKET:
 	case OP_FD_INSTALL:
+	case OP_FILES_UPDATE:
 	case OP_PIPE:
 	case OP_RAW:
 	case OP_READ_MULTI:

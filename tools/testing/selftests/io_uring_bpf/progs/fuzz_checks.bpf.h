@@ -29,7 +29,8 @@ static __always_inline bool ending_posts(struct bpf_io_uring_ctx *ctx, __s32 res
 	return res >= 0 &&
 	       (ctx->opcode == IORING_OP_ACCEPT || ctx->opcode == IORING_OP_SOCKET ||
 		ctx->opcode == IORING_OP_OPENAT || ctx->opcode == IORING_OP_OPENAT2 ||
-		ctx->opcode == IORING_OP_FIXED_FD_INSTALL);
+		ctx->opcode == IORING_OP_FIXED_FD_INSTALL ||
+		ctx->opcode == IORING_OP_FILES_UPDATE || ctx->opcode == IORING_OP_PIPE);
 }
 
 /* Return true if @verdict drops a CQE of a request of the application. */
