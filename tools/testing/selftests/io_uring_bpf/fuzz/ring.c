@@ -81,7 +81,8 @@ static int ring_setup(struct fz_env *e, struct fz_rings *r,
 
 	p->flags = c->setup | IORING_SETUP_CQSIZE;
 	p->cq_entries = c->cq_entries;
-	p->sq_thread_idle = 1;
+	/* only the thread that creates such a ring can enter it to wake up the SQ thread */
+	p->sq_thread_idle = c->setup & IORING_SETUP_REGISTERED_FD_ONLY ? 60000 : 1;
 	if (c->setup & IORING_SETUP_NO_MMAP) {
 		/* fz_gen_limits() limits the sizes: one page for the CQ, two for the SQEs */
 		r->mem = mmap(NULL, 3 * 4096, PROT_READ | PROT_WRITE,
