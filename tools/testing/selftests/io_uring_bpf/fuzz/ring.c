@@ -238,6 +238,10 @@ int fz_ring_init(struct fz_env *e, unsigned int nr, int lifeline)
 			r->enter_flags = IORING_ENTER_REGISTERED_RING;
 		}
 	}
+	/* the SQ thread sleeps at first, and no other thread can wake it up */
+	if ((c->setup & IORING_SETUP_SQPOLL) &&
+	    (c->setup & IORING_SETUP_REGISTERED_FD_ONLY))
+		fz_ring_enter(r, 0, 0, IORING_ENTER_SQ_WAKEUP, 0);
 	return 0;
 }
 
