@@ -49,7 +49,10 @@ static __always_inline void pattern_prep_read(struct bench *b,
 			   BENCH_PIECE, 0);
 }
 
-/* Submits @nr requests and takes @nr_cqes results, each of which is @res. */
+/*
+ * Submits @nr requests and takes @nr_cqes results, each of which is @res. A timeout that
+ * expires ends the wait, at times before its CQE is posted.
+ */
 static __always_inline void pattern_reap(struct bench *b, unsigned int nr,
 					 unsigned int nr_cqes, int res)
 {
@@ -57,6 +60,8 @@ static __always_inline void pattern_reap(struct bench *b, unsigned int nr,
 	unsigned int head, seen = 0;
 
 	bench_check(b, io_uring_submit_and_wait(&b->ring, nr_cqes) == nr);
+	while (io_uring_cq_ready(&b->ring) < nr_cqes)
+		bench_check(b, !io_uring_submit_and_wait(&b->ring, nr_cqes));
 	io_uring_for_each_cqe(&b->ring, head, cqe) {
 		bench_check(b, cqe->res == res);
 		seen++;
