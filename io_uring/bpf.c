@@ -166,11 +166,8 @@ int io_bpf_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe)
 	bctx->state[1] = READ_ONCE(sqe->addr);
 	bctx->state[2] = READ_ONCE(sqe->addr3);
 	bctx->state[3] = READ_ONCE(sqe->bpf_arg);
-	req->bpf_flow.slot = slot;
-	req->bpf_flow.nr_linked = 0;
-	req->bpf_flow.nr_records = 0;
+	req->bpf_flow = (struct io_bpf_flow) { .slot = slot };
 	req->bpf_end = IO_BPF_END_NOT;
-	req->bpf_flow.flags = 0;
 	INIT_HLIST_NODE(&req->hash_node);
 	req->bpf_waiting = NULL;
 
@@ -190,10 +187,7 @@ int io_bpf_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe)
 	req->flags |= REQ_F_NEED_CLEANUP;
 	io_bpf_mark_pred(req);
 	/* the task is not in task work: a system call, or the SQ thread's loop */
-	if (!(req->ctx->flags & IORING_SETUP_DEFER_TASKRUN))
-		current->io_uring->bpf.out = true;
-	else
-		br->own.out = true;
+	io_bpf_line(br)->out = true;
 	return 0;
 }
 
@@ -278,8 +272,6 @@ void io_bpf_tw(struct io_tw_req tw_req, io_tw_token_t tw)
 	} else if (*flags & IO_BPF_F_ENDING) {
 		io_bpf_end(ctx->bpf_ring, flow);
 	}
-	/* force a flush, which calls io_bpf_resume_next() */
-	ctx->submit_state.cq_flush = true;
 }
 
 void io_bpf_queue_tw(struct io_kiocb *flow)
@@ -513,20 +505,23 @@ void io_bpf_cancel_slot(struct io_bpf_ring *br, u32 slot)
 }
 
 /*
- * Cancel all children that io_bpf_child_to_cancel() matches. Only the task itself may
- * search its io-wq. After the task has exited, its io-wq is empty, but a ring that other
- * tasks use still has requests that wait for an event. A kernel thread cancels these.
+ * Cancel all children that io_bpf_child_to_cancel() matches: those that the last run of
+ * @flow has named, or with NULL, those of ending flows. Only the task itself may search
+ * its io-wq. After the task has exited, its io-wq is empty, but a ring that other tasks
+ * use still has requests that wait for an event. A kernel thread cancels these.
  */
-static void io_bpf_cancel_children(struct io_bpf_ring *br, bool ours)
+static void io_bpf_cancel_children(struct io_bpf_ring *br, struct io_kiocb *flow,
+				   struct io_uring_task *tctx)
 {
 	struct io_cancel_data cd = {
-		.ctx	= br->ctx,
-		.flags	= IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY |
-			  IO_CANCEL_BPF_CHILDREN,
-		.seq	= atomic_inc_return(&br->ctx->cancel_seq),
+		.ctx		= br->ctx,
+		.bpf_flow	= flow,
+		.flags		= IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY |
+				  IO_CANCEL_BPF_CHILDREN,
+		.seq		= atomic_inc_return(&br->ctx->cancel_seq),
 	};
 
-	io_cancel_each(ours ? current->io_uring : NULL, &cd);
+	io_cancel_each(tctx, &cd);
 }
 
 /*
@@ -556,7 +551,7 @@ void io_bpf_cancel_ending(struct io_bpf_ring *br)
 			children |= ours || (current->flags & PF_KTHREAD);
 		}
 		if (children)
-			io_bpf_cancel_children(br, ours);
+			io_bpf_cancel_children(br, NULL, ours ? current->io_uring : NULL);
 		hlist_for_each_entry_safe(flow, tmp, &ended, hash_node) {
 			u16 *flags = &flow->bpf_flow.flags;
 
@@ -574,17 +569,9 @@ void io_bpf_cancel_ending(struct io_bpf_ring *br)
 /* Cancel the children that the run has named, in one search. */
 void io_bpf_apply_cancels(struct io_bpf_ring *br, struct io_kiocb *flow)
 {
-	struct io_cancel_data cd = {
-		.ctx		= br->ctx,
-		.bpf_flow	= flow,
-		.flags		= IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY |
-				  IO_CANCEL_BPF_CHILDREN,
-		.seq		= atomic_inc_return(&br->ctx->cancel_seq),
-	};
-
 	lockdep_assert_held(&br->ctx->uring_lock);
 
-	io_cancel_each(current->io_uring, &cd);
+	io_bpf_cancel_children(br, flow, current->io_uring);
 	br->run.nr_cancels = 0;
 	/* look at the clock: there can be thousands of requests */
 	br->slice = min(br->slice, 0);

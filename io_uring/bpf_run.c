@@ -298,10 +298,8 @@ static void io_bpf_child_unseen(struct io_bpf_ring *br, struct io_kiocb *flow,
 		io_bpf_post(br, req);
 	else
 		io_bpf_retire(br, req);
-	if (!(flow->bpf_flow.flags & IO_BPF_F_ENDING)) {
+	if (!(flow->bpf_flow.flags & IO_BPF_F_ENDING))
 		io_bpf_mark_killed(flow);
-		io_bpf_end(br, flow);
-	}
 	io_bpf_settle(flow);
 }
 
