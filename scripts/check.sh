@@ -56,7 +56,8 @@ guest()
 	[ -f "$results/end" ] || echo $rc >"$results/status"
 }
 
-# A test is skipped if Debian has another version of liburing, or without a network.
+# A test is skipped if the patches do not fit Debian's version of liburing, or without a
+# network.
 liburing()
 {
 	local rc=0

@@ -2,10 +2,11 @@
 # usage: scripts/liburing-all.sh [TEST...]
 #
 # Runs all of liburing's own tests in a guest, twice: without a program, and with a
-# program on each ring that watches all requests and changes nothing. Takes hours without
-# KVM, and continues an interrupted run. A test must have the same result in both runs. It
-# must not fail unless liburing/test/fails lists it, with the reason. Some tests measure
-# time: what fails is run again, twice at most, with one guest at a time.
+# program on each ring that watches all requests and changes nothing. Prints how many rings
+# had the program, and why others had none. Takes hours without KVM, and continues an
+# interrupted run. A test must have the same result in both runs. It must not fail unless
+# liburing/test/fails lists it, with the reason. Some tests measure time: what fails is run
+# again, twice at most, with one guest at a time.
 #
 # Results: build/liburing-all/{plain,watch}. Remove that folder to start again.
 
@@ -166,6 +167,9 @@ main()
 		"$TOP/scripts/splat.sh" "$log-$mode" || bad=1
 	done
 	cat "$out/watch/watch"
+	# or nothing was compared
+	grep -q ' attached$' "$out/watch/watch" && grep -q '^run_cnt [1-9]' "$out/watch/watch" ||
+		die "no program has run"
 	compare && [ $bad = 0 ]
 }
 

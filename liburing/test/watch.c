@@ -22,6 +22,8 @@
 int iou_bpf_watch(int fd, const struct io_uring_params *p);
 
 enum { OBJ_PIN = 6, OBJ_GET = 7, LINK_CREATE = 28 };
+/* liburing's own tests of programs use other slots */
+enum { SLOT = 14 };
 enum { RDONLY = 1 << 3, MATCH = 1 << 0, REGISTERED_RING = 1 << 1, IOURING = 62 };
 
 struct obj {
@@ -45,7 +47,7 @@ static int attach(int fd, const struct io_uring_params *p)
 		.path = (uintptr_t)getenv("IOU_BPF_WATCH"), .flags = RDONLY,
 	};
 	struct link create = {
-		.ring_fd = fd, .type = IOURING, .slot = 15, .iouring_flags = MATCH,
+		.ring_fd = fd, .type = IOURING, .slot = SLOT, .iouring_flags = MATCH,
 	};
 	long prog, link;
 

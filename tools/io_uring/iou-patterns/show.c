@@ -168,7 +168,7 @@ static void print_text(const char *name, const char *text)
 static void show_one(const char *name, const char *text, const struct bpf_prog_info *info,
 		     bool all)
 {
-	char about[256], tag[TAG_LEN];
+	char about[256], kind[16], tag[TAG_LEN];
 
 	if (opt.json) {
 		jsonw_start_object(json);
@@ -183,18 +183,21 @@ static void show_one(const char *name, const char *text, const struct bpf_prog_i
 	if (all) {
 		print_text(name, text);
 		if (info)
-			printf("loaded: id %u, tag %s, uid %u\n", info->id,
-			       tag_text(info, tag), info->created_by_uid);
+			printf("loaded: id %u, tag %s, uid %u%s\n", info->id,
+			       tag_text(info, tag), info->created_by_uid,
+			       info->gpl_compatible ? ", gpl_compatible" : "");
 		else
 			printf("loaded: no\n");
 		return;
 	}
 	if (!text_value(text, "about", about, sizeof(about)))
 		about[0] = 0;
+	if (!text_value(text, "kind", kind, sizeof(kind)))
+		kind[0] = 0;
 	if (info)
-		printf("%-12s %6u  %s\n", name, info->id, about);
+		printf("%-12s %6u  %-7s  %s\n", name, info->id, kind, about);
 	else
-		printf("%-12s %6s  %s\n", name, "-", about);
+		printf("%-12s %6s  %-7s  %s\n", name, "-", kind, about);
 }
 
 static int show_name(const char *name, bool all)

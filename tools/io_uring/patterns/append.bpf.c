@@ -19,7 +19,7 @@ ERROR("EIO", "a write has written nothing, or the sync failed")
 ERROR("ECANCELED", "the request before the flow in its chain has failed")
 ERROR("others", "of a write or sync; nothing is tried again, and the records of the group "
 	"count as lost")
-WINS("group commit: the caller sleeps through write, sync, write, sync")
+WINS("group commit: one system call for write, sync, write, sync")
 LOSES("one record and one sync: link two SQEs"));
 
 struct append {

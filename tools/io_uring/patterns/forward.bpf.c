@@ -3,7 +3,7 @@
 
 PATTERN(KIND("flow")
 ABOUT("pass data between two sockets in both directions, until both have shut down")
-MEMORY(56)
+MEMORY(64)
 ARG("a", "word 0, bits 0-31", "file descriptor of one socket")
 ARG("b", "word 0, bits 32-63", "file descriptor of the other one")
 ARG("buf", "word 1", "address of 2 * size bytes")
@@ -14,8 +14,8 @@ RESULT("0 if both directions have ended. The end of a direction is passed on by 
 	"and the other direction continues. The caller closes both sockets")
 ERROR("EINVAL", "an argument is out of range, or flow_size of the link is too small")
 ERROR("ETIME", "the connection was idle")
-ERROR("EPIPE, ECONNRESET", "a peer has closed or reset the connection; data that was "
-	"received before has been sent, unless that failed")
+ERROR("EPIPE, ECONNRESET", "a peer has closed or reset the connection. What was received "
+	"for the other one before has been sent")
 ERROR("ECANCELED", "the request before the flow in its chain has failed")
 ERROR("others", "of a receive, send or shutdown")
 WINS("proxies: no system call per segment, one flow and one CQE per connection")
@@ -45,6 +45,7 @@ struct pair {
 	struct side b;
 	__u32 open;	/* directions that have not ended */
 	__u32 active;	/* data has passed since the last timeout */
+	__s32 err;	/* of a direction that has failed; the other one sends what it has */
 };
 
 /* Send what is left, or receive more. */
@@ -86,24 +87,36 @@ static __always_inline int forward_start(struct bpf_io_uring_ctx *ctx, struct pa
 	return ret;
 }
 
+/* A direction has failed. Return the error if the other one has nothing left to send. */
+static __always_inline int forward_fail(struct pair *p, struct side *d,
+					const struct side *other, int err)
+{
+	d->sent = d->len;
+	if (!p->err)
+		p->err = err;
+	return other->sent < other->len ? 0 : p->err;
+}
+
 static __always_inline int forward_step(struct bpf_io_uring_ctx *ctx, struct pair *p,
-					struct side *d, __u64 dir)
+					struct side *d, const struct side *other, __u64 dir)
 {
 	struct io_uring_sqe sqe;
 
 	if (ctx->opcode == IORING_OP_SHUTDOWN) {
 		/* the peer has closed, which is the end of the direction as well */
 		if (ctx->res && ctx->res != -ENOTCONN)
-			return ctx->res;
+			return forward_fail(p, d, other, ctx->res);
 		if (!--p->open)
 			bpf_io_uring_complete(ctx, 0);
 		return 0;
 	}
 	if (ctx->res < 0)
-		return ctx->res;
+		return forward_fail(p, d, other, ctx->res);
 	p->active = 1;
 	if (ctx->opcode == IORING_OP_SEND) {
 		d->sent += ctx->res;
+		if (p->err && d->sent == d->len)
+			return p->err;
 		return forward_next(ctx, d, dir);
 	}
 	d->len = ctx->res;
@@ -140,8 +153,8 @@ int forward(struct bpf_io_uring_ctx *ctx)
 	if (ctx->user_data == IDLE)
 		ret = forward_idle(ctx, p);
 	else if (ctx->user_data == A_TO_B)
-		ret = forward_step(ctx, p, &p->a, A_TO_B);
+		ret = forward_step(ctx, p, &p->a, &p->b, A_TO_B);
 	else
-		ret = forward_step(ctx, p, &p->b, B_TO_A);
+		ret = forward_step(ctx, p, &p->b, &p->a, B_TO_A);
 	return iou_end_on_error(ctx, ret);
 }

@@ -37,12 +37,13 @@ char LICENSE[] SEC("license") = "GPL";
 
 /*
  * Return true if the flow starts: on its own, or as a member of a chain, behind a request
- * that has completed.
+ * that has completed. There is no flow if the program was attached to watch.
  */
 static __always_inline bool pattern_starts(const struct bpf_io_uring_ctx *ctx)
 {
 	return ctx->event == BPF_IO_URING_START ||
-	       (ctx->event == BPF_IO_URING_COMPLETE && !iou_is_child(ctx));
+	       (ctx->event == BPF_IO_URING_COMPLETE && !iou_is_child(ctx) &&
+		!(ctx->flags & BPF_IO_URING_F_MATCH));
 }
 
 /* Return true if a child has completed, and the flow goes on. */

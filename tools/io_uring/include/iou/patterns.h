@@ -64,7 +64,7 @@ static inline __u32 iou_pattern_flow_size(const char *name)
 		const char *name;
 		__u32 size;
 	} sizes[] = {
-		{ "append", 8 }, { "copy", 8 }, { "forward", 56 }, { "recv_file", 16 },
+		{ "append", 8 }, { "copy", 8 }, { "forward", 64 }, { "recv_file", 16 },
 		{ "send_file", 8 },
 	};
 	unsigned int i;

@@ -55,6 +55,19 @@ eventually()
 	done
 }
 
+# nobody_finds VALUE FILE ARGUMENT...: without privileges, with the program that is pinned,
+# but not if a program has to be loaded
+nobody_finds()
+{
+	value=$1 file=$2
+	shift
+	chmod 755 "$tmp" && chmod 644 "$file" || return 1
+	set -- setpriv --reuid 65534 --regid 65534 --clear-groups "$tmp/iou-lookup" "$@"
+	"$@" && return 1
+	# shellcheck disable=SC2086 # words
+	[ "$("$@" $program)" = "$value" ]
+}
+
 header()
 {
 	printf 'VERSION=3\nformat=print\ntype=btree\nmapsize=67108864\nHEADER=END\n'
@@ -219,6 +232,7 @@ lmdb_tests()
 	records | mdb_load -n "$tmp/db" && records | mdb_load -n -s sub "$tmp/db" || exit 1
 	check lmdb_load gives 0 'value of 1' '' "$tmp/db" key1
 	check lmdb_pin pin "$tmp/db" lmdb
+	check lmdb_nobody nobody_finds 'value of 1' "$tmp/db" key1
 	check lmdb_found lmdb_found
 	check lmdb_absent lmdb_absent
 	check lmdb_many lmdb_many
@@ -267,17 +281,6 @@ sqlite_long()
 			"$tmp/keys"
 		echo 'COMMIT;'
 	) | sqlite3 "$tmp/records"
-}
-
-# Without privileges: not if a program has to be loaded
-sqlite_nobody()
-{
-	chmod 755 "$tmp" && chmod 644 "$tmp/sqlite" || return 1
-	set -- setpriv --reuid 65534 --regid 65534 --clear-groups "$tmp/iou-lookup" \
-		-n numbers
-	"$@" "$tmp/sqlite" 1 && return 1
-	# shellcheck disable=SC2086 # words
-	[ "$("$@" $program "$tmp/sqlite" 1)" = "$first" ]
 }
 
 sqlite_absent()
@@ -355,7 +358,7 @@ sqlite_tests()
 	sqlite_make || exit 1
 	first=$(sql 'SELECT * FROM numbers WHERE rowid = 1')
 	check sqlite_pin pin "$tmp/sqlite" sqlite
-	check sqlite_nobody sqlite_nobody
+	check sqlite_nobody nobody_finds "$first" "$tmp/sqlite" -n numbers 1
 	check sqlite_found sqlite_found
 	check sqlite_absent sqlite_absent
 	check sqlite_many sqlite_many

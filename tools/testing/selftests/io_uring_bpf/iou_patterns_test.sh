@@ -66,6 +66,28 @@ checks()
 		fails 4 'read_full' nobody "$tmp/iou-patterns" --dir patterns check read_full
 }
 
+# As on a system where nobody but root may create rings
+checks_disabled()
+{
+	local sysctl=/proc/sys/kernel/io_uring_disabled was
+	was=$(cat $sysctl)
+	echo 2 >$sysctl
+	fails 3 'io_uring is disabled' nobody "$tmp/iou-patterns" check --quick
+	rc=$?
+	echo "$was" >$sysctl
+	return $rc
+}
+
+# With the capabilities of the service, and without privileges to gain
+loads_as_service()
+{
+	caps=+bpf,+perfmon
+	tool unload --all
+	setpriv --bounding-set "-all,$caps" --inh-caps "-all,$caps" --no-new-privs \
+		"$tmp/iou-patterns" --dir patterns load --all --replace &&
+		[ "$(tool list | wc -l)" = 18 ]
+}
+
 # Also on a kernel that mitigates speculation, where the verifier is stricter then
 loads_with_cap_bpf()
 {
@@ -200,7 +222,7 @@ assert len(json.load(open(sys.argv[1] + "/list"))) == 18
 assert len(json.load(open(sys.argv[1] + "/available"))) == 18
 sizes = {p["name"]: p["flow_size"] for p in json.load(open(sys.argv[1] + "/all"))
          if p["flow_size"]}
-assert sizes == {"append": 8, "copy": 8, "forward": 56, "recv_file": 16, "send_file": 8}
+assert sizes == {"append": 8, "copy": 8, "forward": 64, "recv_file": 16, "send_file": 8}
 END
 }
 
@@ -287,12 +309,14 @@ completes()
 # once, as a program on a network file system is read each time
 cp iou-patterns "$tmp" || exit 1
 
-plan 17
+plan 19
 check load loads
 check replace replaces
 check unload unloads
 check check checks
+check check_disabled checks_disabled
 check check_with_cap_bpf loads_with_cap_bpf
+check load_as_service loads_as_service
 check rejected_objects rejects
 if [ -x "$bpftool" ]; then
 	case $(uname -m) in

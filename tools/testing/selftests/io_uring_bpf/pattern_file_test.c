@@ -405,6 +405,8 @@ TEST_F(pattern_file, drain_counter)
 	memcpy(&nr, self->buf, sizeof(nr));
 	ASSERT_EQ(3, nr);
 	PATTERN_RUN(-EBADF, drain, -1, self->buf, SIZE, 0);
+	ASSERT_EQ(9, write(self->pipe[1], self->data, 9));
+	PATTERN_RUN(-EFAULT, drain, self->pipe[0], NULL, SIZE, 0);
 }
 
 TEST_F(pattern_file, drain_refuses)
@@ -524,6 +526,13 @@ TEST_F(pattern_file, finish_errors)
 	queue_finish(IORING_OP_WRITE, self->pipe[0], 20);
 	ASSERT_EQ(2, iou_submit(&self->ring));
 	ASSERT_CQE(&self->ring, FLOW, -EBADF);
+	ASSERT_EQ(9, write(self->pipe[1], self->data, 9));
+	sqe = iou_get_sqe(&self->ring);
+	iou_prep_read(sqe, self->pipe[0], NULL, 20, 0, APP);
+	sqe->flags = IOSQE_IO_LINK;
+	PATTERN_PREP(finish, self->pipe[0], 0);
+	ASSERT_EQ(2, iou_submit(&self->ring));
+	ASSERT_CQE(&self->ring, FLOW, -EFAULT);
 	/* nothing that could be finished */
 	sqe = iou_get_sqe(&self->ring);
 	iou_prep_nop(sqe, 0, 0, APP);

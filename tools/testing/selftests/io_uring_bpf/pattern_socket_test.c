@@ -3,7 +3,9 @@
 #define PATTERNS "send_file recv_file forward recv_msg finish"
 #include "pattern.h"
 
+#include <linux/sockios.h>
 #include <netinet/in.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "loopback.h"
@@ -211,46 +213,86 @@ TEST_F(pattern_socket, forward)
 	ASSERT_TRUE(ends(&self->ring, self->a[0]));
 }
 
-/* A peer that does not read stops the other one, and nothing is lost. */
-TEST_F(pattern_socket, forward_back_pressure)
+/* Send in pieces of SIZE until the peers take nothing more. Return the number of bytes. */
+static size_t fill(struct io_uring *ring, int fd, const char *data)
 {
 	size_t sent = 0;
 	ssize_t n;
 
-	PATTERN_ATTACH("forward");
-	PATTERN_START(forward, self->a[1], self->b[1], self->buf, 4096, 0);
 	for (int idle = 0; idle < 100; idle++) {
-		io_uring_get_events(&self->ring);
-		n = send(self->a[0], self->data + sent % SIZE, SIZE - sent % SIZE,
-			 MSG_DONTWAIT);
+		io_uring_get_events(ring);
+		n = send(fd, data + sent % SIZE, SIZE - sent % SIZE, MSG_DONTWAIT);
 		if (n > 0) {
 			sent += n;
 			idle = 0;
 		}
 		usleep(1000);
 	}
+	return sent;
+}
+
+/* Receive @len bytes, pieces of SIZE, as fill() has sent them. */
+static bool drains(struct io_uring *ring, int fd, const char *data, size_t len)
+{
+	for (; len > SIZE; len -= SIZE) {
+		if (!receives(ring, fd, data, SIZE))
+			return false;
+	}
+	return receives(ring, fd, data, len);
+}
+
+/* A peer that does not read stops the other one, and nothing is lost. */
+TEST_F(pattern_socket, forward_back_pressure)
+{
+	size_t sent;
+
+	PATTERN_ATTACH("forward");
+	PATTERN_START(forward, self->a[1], self->b[1], self->buf, 4096, 0);
+	sent = fill(&self->ring, self->a[0], self->data);
 	ASSERT_LT(0, sent);
 	ASSERT_EQ(0, shutdown(self->a[0], SHUT_WR));
-	for (size_t got = 0; got < sent; got += SIZE) {
-		size_t len = sent - got < SIZE ? sent - got : SIZE;
-
-		ASSERT_TRUE(receives(&self->ring, self->b[0], self->data, len));
-	}
+	ASSERT_TRUE(drains(&self->ring, self->b[0], self->data, sent));
 	ASSERT_TRUE(ends(&self->ring, self->b[0]));
 }
 
-/* Data that was received before a reset is sent. */
-TEST_F(pattern_socket, forward_reset)
+/* Reset the connection. */
+static int reset(int fd)
 {
 	struct linger now = { .l_onoff = 1 };
 
+	return setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now)) ?: close(fd);
+}
+
+TEST_F(pattern_socket, forward_reset)
+{
 	PATTERN_ATTACH("forward");
 	PATTERN_START(forward, self->a[1], self->b[1], self->buf, 4096, 0);
 	ASSERT_EQ(1000, send(self->a[0], self->data, 1000, 0));
 	ASSERT_TRUE(receives(&self->ring, self->b[0], self->data, 1000));
-	ASSERT_EQ(0, setsockopt(self->a[0], SOL_SOCKET, SO_LINGER, &now, sizeof(now)));
-	close(self->a[0]);
+	ASSERT_EQ(0, reset(self->a[0]));
 	ASSERT_CQE(&self->ring, FLOW, -ECONNRESET);
+}
+
+/*
+ * One peer has reset the connection, and data cannot be sent to it any more. The other one,
+ * which has not read yet, gets what was received for it.
+ */
+TEST_F(pattern_socket, forward_reset_drains)
+{
+	int unsent, unread;
+	size_t sent;
+
+	PATTERN_ATTACH("forward");
+	PATTERN_START(forward, self->a[1], self->b[1], self->buf, 4096, 0);
+	sent = fill(&self->ring, self->a[0], self->data);
+	ASSERT_EQ(0, ioctl(self->a[0], SIOCOUTQ, &unsent));
+	ASSERT_EQ(0, ioctl(self->a[1], SIOCINQ, &unread));
+	ASSERT_LT(0, unread);
+	ASSERT_EQ(0, reset(self->a[0]));
+	ASSERT_EQ(100, send(self->b[0], self->data, 100, 0));
+	ASSERT_NO_CQE(&self->ring);
+	ASSERT_TRUE(drains(&self->ring, self->b[0], self->data, sent - unsent - unread));
+	ASSERT_CQE(&self->ring, FLOW, -EPIPE);
 }
 
 TEST_F(pattern_socket, forward_idle)
@@ -271,6 +313,8 @@ TEST_F(pattern_socket, forward_errors)
 	PATTERN_ATTACH("forward");
 	PATTERN_RUN(-ENOTSOCK, forward, self->a[1], self->file, self->buf, 1, 0);
 	PATTERN_RUN(-EBADF, forward, -1, self->b[1], self->buf, 1, 0);
+	ASSERT_EQ(1, send(self->a[0], self->data, 1, 0));
+	PATTERN_RUN(-EFAULT, forward, self->a[1], self->b[1], NULL, 1, 0);
 	PATTERN_REFUSES({ { fds, 0, 0, 0 } },
 			{ { fds, 0, 0x80000000, 0 } },
 			{ { fds, 0, WORD(1, 1), 0 } },
@@ -342,6 +386,7 @@ TEST_F(pattern_socket, recv_msg_errors)
 	register_buf();
 	PATTERN_RUN(-EFAULT, recv_msg, self->a[1], self->buf, 200, 2, 0, 0, SIZE - 1);
 	PATTERN_RUN(-EBADF, recv_msg, -1, self->buf, 200, 2, 0, 0, 0);
+	PATTERN_RUN(-EFAULT, recv_msg, self->a[1], NULL, 200, 2, 0, 0, 0);
 	PATTERN_REFUSES({ { WORD(fd, 0), 0, 0, 100 } },
 			{ { WORD(fd, 3 << 16), 0, 0, 100 } },
 			{ { WORD(fd, 16 << 16), 0, 0, 100 } },

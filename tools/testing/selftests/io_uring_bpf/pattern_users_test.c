@@ -7,6 +7,7 @@
 #include "pattern.h"
 
 #include <dirent.h>
+#include <sys/socket.h>
 
 #include "process.h"
 
@@ -112,6 +113,39 @@ TEST_F(pattern_users, no_streams)
 	ASSERT_LE(0, self->link);
 	PATTERN_RUN(6, read_full, self->file, self->buf, 100, 0);
 	ASSERT_EQ(18, for_each_pattern(has_empty_streams));
+}
+
+static char names[32][16];
+static unsigned int nr_names;
+
+static int add_name(int fd, const char *name)
+{
+	if (nr_names == ARRAY_SIZE(names))
+		return -E2BIG;
+	snprintf(names[nr_names++], sizeof(names[0]), "%s", name);
+	return 0;
+}
+
+/* A pattern that was attached to watch, which most are not made for, loses no CQE. */
+TEST_F_TIMEOUT(pattern_users, all_watch, LIMIT)
+{
+	be(USER_A);
+	nr_names = 0;
+	ASSERT_EQ(18, for_each_pattern(add_name));
+	for (unsigned int i = 0; i < nr_names; i++) {
+		TH_LOG("%s", names[i]);
+		self->link = iou_pattern_watch(self->ring.ring_fd, SLOT, names[i], -1, 0, 0);
+		ASSERT_LE(0, self->link);
+		iou_prep_read(iou_get_sqe(&self->ring), -1, self->buf, 6, 0, APP);
+		ASSERT_EQ(1, iou_submit(&self->ring));
+		ASSERT_CQE(&self->ring, APP, -EBADF);
+		iou_prep_read(iou_get_sqe(&self->ring), self->file, self->buf, 6, 0, APP);
+		ASSERT_EQ(1, iou_submit(&self->ring));
+		if (strcmp(names[i], "quiet"))
+			ASSERT_CQE(&self->ring, APP, 6);
+		close(self->link);
+	}
+	ASSERT_NO_CQE(&self->ring);
 }
 
 /* What the user may do without privileges, and may not */
@@ -238,6 +272,72 @@ TEST_F(pattern_users, credentials_of_each)
 		_exit(0);
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	ASSERT_EQ(0, status);
+}
+
+/* Send @fd, which is data of the message. Return 0 or an error. */
+static int send_fd(int sock, int fd)
+{
+	char byte = 0, control[CMSG_SPACE(sizeof(fd))] = {};
+	struct iovec iov = { &byte, 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	return sendmsg(sock, &msg, 0) == 1 ? 0 : -errno;
+}
+
+/* Return the fd that send_fd() has sent, or an error. */
+static int receive_fd(int sock)
+{
+	char byte, control[CMSG_SPACE(sizeof(int))];
+	struct iovec iov = { &byte, 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = sizeof(control),
+	};
+	int fd;
+
+	if (recvmsg(sock, &msg, 0) != 1)
+		return -errno;
+	if (!CMSG_FIRSTHDR(&msg))
+		return -ENOMSG;
+	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
+	return fd;
+}
+
+/* A user to whom another one has sent a ring */
+static int attach_to_received(int sock)
+{
+	int fd;
+
+	if (pattern_drop(USER_B))
+		return ENOTUNIQ;
+	fd = receive_fd(sock);
+	return fd < 0 ? ENOTUNIQ : -iou_pattern_attach(fd, SLOT, "copy");
+}
+
+/* The ring of another user that was sent as a message cannot have a pattern. */
+TEST_F(pattern_users, ring_as_message)
+{
+	int socks[2], status;
+	pid_t pid;
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_SEQPACKET, 0, socks));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(attach_to_received(socks[1]));
+	be(USER_A);
+	ASSERT_EQ(0, send_fd(socks[0], self->ring.ring_fd));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_TRUE(WIFEXITED(status));
+	ASSERT_EQ(EPERM, WEXITSTATUS(status));
 }
 
 /* Another process that has the ring cannot attach a pattern to it. */
