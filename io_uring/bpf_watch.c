@@ -99,8 +99,8 @@ io_bpf_match_watcher(struct io_bpf_ring *br, struct io_bpf_watcher *w,
 }
 
 /* Return the watcher of the lowest slot whose program is to see @req, or NULL. */
-static __always_inline struct io_bpf_watcher *__io_bpf_find_watcher(struct io_bpf_ring *br,
-								     struct io_kiocb *req)
+static __always_inline struct io_bpf_watcher *
+__io_bpf_find_watcher(struct io_bpf_ring *br, struct io_kiocb *req)
 {
 	return io_bpf_match_watcher(br, br->first_watcher[req->opcode], req->opcode,
 				    req->cqe.user_data);

@@ -179,8 +179,9 @@ static void run_exec(struct kill_runs *skel, unsigned int *nr)
 	for (unsigned int i = 0; i < NR_CHILDREN; i++)
 		iou_queue_bpf(&ring, 0, i);
 	io_uring_submit(&ring);
-	if (!until_ms((*nr = IO_URING_READ_ONCE(skel->bss->nr_runs)), IOU_WAIT_MS))
+	if (!until_ms(IO_URING_READ_ONCE(skel->bss->nr_runs), IOU_WAIT_MS))
 		_exit(GONE_WRONG);
+	*nr = IO_URING_READ_ONCE(skel->bss->nr_runs);
 	execl("/bin/true", "true", NULL);
 	_exit(GONE_WRONG);
 }
