@@ -118,7 +118,7 @@ while read -r name; do
 	read -r -a statuses < <(grep "^$name " "$FAKE/$mode")
 	echo "$name ${statuses[${tries:-0} + 1]:-0} 1" >>"$results/tests"
 done <"$results/todo"
-touch "$results/watch"
+cp "$FAKE/watched" "$results/watch"
 '''
 
 
@@ -137,9 +137,9 @@ class All(unittest.TestCase):
         write(self.top, {'scripts/liburing.sh': '#!/bin/sh\n', 'scripts/boot.sh': BOOT_ALL,
                          'liburing/test/fails': '# none\nk.t known\n', 'build/log/x': ''})
 
-    def run_all(self, plain, watch):
+    def run_all(self, plain, watch, watched='      7 attached\nrun_cnt 9\n'):
         """Run tests with such results. Return the exit status and the output."""
-        write(self.top, {'plain': plain, 'watch': watch})
+        write(self.top, {'plain': plain, 'watch': watch, 'watched': watched})
         write(self.top, {'build/liburing-all/tests/' + line.split()[0]: ''
                          for line in watch.splitlines()})
         r = subprocess.run([self.top + '/scripts/liburing-all.sh'], text=True, check=False,
@@ -165,6 +165,14 @@ class All(unittest.TestCase):
         self.assertEqual(rc, 1)
         for mode in 'plain', 'watch':
             self.assertEqual([self.tries(mode, t) for t in ('a.t', 'b.tt')], [1, 3])
+
+    def test_nothing_watched(self):
+        """No ring had the program, or the program has never run."""
+        for watched in '      7 EPERM\nrun_cnt 9\n', '      7 attached\nrun_cnt 0\n':
+            rc, _, err = self.run_all('a.t\n', 'a.t\n', watched)
+            self.assertEqual(rc, 1)
+            self.assertIn('no program has run', err)
+            shutil.rmtree(self.top + '/build/liburing-all')
 
 
 class Patches(unittest.TestCase):
