@@ -44,7 +44,8 @@ check-long: kernel	## run tests that take hours: applications, all of liburing's
 	@failed=; \
 	IOU_LONG=1 IOU_BPF_BOOT_TIMEOUT=20000 $(S)/check.sh \
 		lookup_lmdb_test lookup_lmdb_bad_test lookup_sqlite_test lookup_sqlite_bad_test \
-		iou_lookup_test.sh iou_log_test.py iou_proxy_test.py iou_proxy_apps_test.py || failed=check.sh; \
+		iou_lookup_test.sh iou_log_test.py iou_proxy_test.py iou_proxy_apps_test.py || \
+		failed=check.sh; \
 	$(S)/log-kill.sh || failed="$$failed log-kill.sh"; \
 	$(S)/liburing-all.sh || failed="$$failed liburing-all.sh"; \
 	[ -z "$$failed" ] || { echo "failed: $$failed" >&2; exit 1; }

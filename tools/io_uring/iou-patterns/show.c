@@ -168,7 +168,7 @@ static void print_text(const char *name, const char *text)
 static void show_one(const char *name, const char *text, const struct bpf_prog_info *info,
 		     bool all)
 {
-	char about[256], kind[16], tag[TAG_LEN];
+	char about[256], kind[16], tag[TAG_LEN], id[12] = "-";
 
 	if (opt.json) {
 		jsonw_start_object(json);
@@ -195,9 +195,8 @@ static void show_one(const char *name, const char *text, const struct bpf_prog_i
 	if (!text_value(text, "kind", kind, sizeof(kind)))
 		kind[0] = 0;
 	if (info)
-		printf("%-12s %6u  %-7s  %s\n", name, info->id, kind, about);
-	else
-		printf("%-12s %6s  %-7s  %s\n", name, "-", kind, about);
+		snprintf(id, sizeof(id), "%u", info->id);
+	printf("%-12s %6s  %-7s  %s\n", name, id, kind, about);
 }
 
 static int show_name(const char *name, bool all)

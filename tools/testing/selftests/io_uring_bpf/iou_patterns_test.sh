@@ -81,9 +81,8 @@ checks_disabled()
 # With the capabilities of the service, and without privileges to gain
 loads_as_service()
 {
-	caps=+bpf,+perfmon
 	tool unload --all
-	setpriv --bounding-set "-all,$caps" --inh-caps "-all,$caps" --no-new-privs \
+	setpriv --bounding-set=-all,+bpf,+perfmon --no-new-privs \
 		"$tmp/iou-patterns" --dir patterns load --all --replace &&
 		[ "$(tool list | wc -l)" = 18 ]
 }

@@ -130,7 +130,6 @@ static int add_name(int fd, const char *name)
 TEST_F_TIMEOUT(pattern_users, all_watch, LIMIT)
 {
 	be(USER_A);
-	nr_names = 0;
 	ASSERT_EQ(18, for_each_pattern(add_name));
 	for (unsigned int i = 0; i < nr_names; i++) {
 		TH_LOG("%s", names[i]);
